@@ -1,0 +1,251 @@
+"""The record of one evaluation: its schema, its file, its table.
+
+A scorecard is one JSON document with sorted keys. Every number in it is a `Figure`, so a reader never has to guess a unit, a
+sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own (COCO's AP names,
+MicroNet's byte counts, MLPerf's percentiles).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wildbench.errors import ScorecardError
+from wildbench.files import write_atomically
+
+FORMAT_VERSION = 1
+"""Version of the record. A reader takes this one and older ones, and refuses newer ones."""
+
+
+class Record(BaseModel):
+    """Base of every part of a scorecard: immutable, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Figure(Record):
+    """One number, with all that is needed to read it.
+
+    Example:
+        >>> Figure(value=0.61, unit="AP", n=327).value
+        0.61
+        >>> Figure.undefined("AP", "no crocodile in the split").value is None
+        True
+    """
+
+    value: float | None = Field(description="The number; null where it is undefined or was not measured.")
+    unit: str = Field(description="AP, AR, B, parameters, MAC, FLOP, ms, 1 (a ratio).")
+    interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
+    n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
+    reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
+
+    @model_validator(mode="after")
+    def _null_has_a_reason(self) -> Self:
+        if (self.value is None) != (self.reason is not None):
+            raise ValueError("a figure has either a value or the reason why it has none")
+        return self
+
+    @classmethod
+    def undefined(cls, unit: str, reason: str, n: int | None = None) -> Self:
+        """A figure that has no value, and says why."""
+        return cls(value=None, unit=unit, reason=reason, n=n)
+
+
+def _coco_value(value: float) -> float | None:
+    """COCO's -1, and NaN, mean "undefined"."""
+    return None if math.isnan(value) or value == -1 else float(value)
+
+
+def coco_figure(value: float, unit: str, n: int, reason: str) -> Figure:
+    """A figure from a COCO statistic, in which -1 stands for "undefined".
+
+    Example:
+        >>> coco_figure(-1.0, "AP", 0, "no small box in the split").reason
+        'no small box in the split'
+    """
+    found = _coco_value(value)
+    return Figure.undefined(unit, reason, n) if found is None else Figure(value=found, unit=unit, n=n)
+
+
+class Submission(Record):
+    """What was evaluated."""
+
+    name: str
+    file: str = Field(description="Name of the submission file, without its folder.")
+    sha256: str = Field(description="Hash of the file's bytes.")
+    format: Literal["wildbench", "torchscript", "onnx", "pt2", "coco-results"]
+    detector: str | None = Field(default=None, description="Architecture by its name in the zoo, or as the manifest tells.")
+    authors: list[str] = Field(default_factory=list)
+    licence: str | None = None
+    method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
+    training_data: str | None = None
+    parent: str | None = Field(default=None, description="SHA-256 of the dense submission it was made from.")
+
+
+class Protocol(Record):
+    """The rules this record was made under; docs/protocol.md states each."""
+
+    version: int = 1
+    iou_thresholds: list[float] = Field(default_factory=lambda: [round(0.5 + 0.05 * i, 2) for i in range(10)])
+    max_detections: list[int] = Field(default_factory=lambda: [1, 10, 100])
+    engine: str = Field(description="The library that computed AP, with its version.")
+    batch_size: int = 1
+    trusted: bool = Field(default=False, description="Whether the file was opened with --trust.")
+
+
+class Dataset(Record):
+    """What it was evaluated on."""
+
+    name: str
+    split: str | None = None
+    sha256: str = Field(description="Hash of the canonical COCO JSON that was scored, after any --limit.")
+    images: int
+    boxes: int
+    categories: list[str]
+    partial_labels: bool = Field(description="Whether images carry `annotated_categories`.")
+    limit: int | None = Field(default=None, description="--limit, where only the first images were used.")
+
+
+class PerCategory(Record):
+    """Accuracy on one category."""
+
+    ap: Figure
+    ap50: Figure
+    ap75: Figure
+    ar_100: Figure
+
+
+class BoxAccuracy(Record):
+    """COCO's twelve statistics and their split by category, for boxes or for masks."""
+
+    ap: Figure
+    ap50: Figure
+    ap75: Figure
+    ap_small: Figure
+    ap_medium: Figure
+    ap_large: Figure
+    ar_1: Figure
+    ar_10: Figure
+    ar_100: Figure
+    ar_small: Figure
+    ar_medium: Figure
+    ar_large: Figure
+    per_category: dict[str, PerCategory]
+
+
+class Accuracy(BoxAccuracy):
+    """How well it finds the animals."""
+
+    masks: BoxAccuracy | None = Field(default=None, description="The same for masks, where the detector predicts them.")
+    predictions_file: str = Field(description="COCO results file kept beside this record.")
+    predictions_sha256: str
+    detections: int = Field(description="Number of detections in that file.")
+
+
+class Size(Record):
+    """How many bytes it takes, and why."""
+
+    file_bytes: Figure = Field(description="The file as it is on disk: the headline.")
+    parameters: Figure
+    nonzero: Figure = Field(description="Parameters that are not zero.")
+    dense_fp32_bytes: Figure = Field(description="4 bytes a parameter: the usual denominator of compression ratios.")
+    by_part: dict[str, Figure] = Field(description="Stored bytes by top-level part of the network; they sum to file_bytes.")
+
+
+class Compute(Record):
+    """How much arithmetic one image takes."""
+
+    macs: Figure = Field(description="Multiply-accumulates an image, mean over real images.")
+    flops: Figure = Field(description="2 x MACs.")
+    proposals: Figure = Field(description="Mean number of region proposals an image, for two-stage detectors.")
+    macs_per_proposal: Figure = Field(description="MACs that each proposal adds, for two-stage detectors.")
+    by_module: dict[str, Figure] = Field(description="Mean MACs an image by module path.")
+    uncounted: dict[str, int] = Field(description="Operators that no rule counts, and how often an image runs them.")
+
+
+class Latency(Record):
+    """How long one image takes: host uint8 image in, host detections out, batch 1, by the parent's clock."""
+
+    device: str = Field(description="cpu, or the CUDA device's name.")
+    threads: int | None = None
+    p50: Figure
+    p90: Figure
+    p99: Figure
+    mean: Figure
+    stages: dict[str, Figure] = Field(description="Median ms of preprocess, forward, postprocess (as the child reports).")
+    reference_ratio: Figure = Field(description="p50 over that of the reference network interleaved in the same process.")
+    reference: str = Field(description="What the reference network is.")
+    warmup_runs: int | None = None
+    peak_memory: Figure = Field(description="Peak resident memory of the detector's process; GPU memory on CUDA.")
+
+
+class Environment(Record):
+    """Where it was measured."""
+
+    wildbench: str
+    python: str
+    platform: str
+    cpu: str
+    cpu_count: int
+    gpu: str | None = None
+    packages: dict[str, str]
+
+
+class Scorecard(Record):
+    """The whole record."""
+
+    format_version: int = FORMAT_VERSION
+    submission: Submission
+    protocol: Protocol
+    dataset: Dataset
+    accuracy: Accuracy
+    size: Size | None = Field(description="null for a COCO results file, which brings no model.")
+    compute: Compute | None = Field(description="null for a COCO results file.")
+    latency: Latency | None = Field(description="null for a COCO results file.")
+    environment: Environment
+
+    def to_json(self) -> str:
+        """The record as sorted, indented JSON that ends in a newline: same record, same bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the record to `path`, whole or not at all."""
+        write_atomically(path, self.to_json().encode())
+
+
+def read_scorecard(path: Path) -> Scorecard:
+    """Read a record of this format version or an older one.
+
+    Raises:
+        ScorecardError: The file is missing, damaged, not a scorecard, or written by a newer wildbench.
+    """
+    path = Path(path)
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
+    except ValueError:
+        raise ScorecardError(f"{path}: not JSON, or cut short", remedy="evaluate the submission again") from None
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if not isinstance(version, int):
+        raise ScorecardError(f"{path}: not a scorecard (no format_version)", remedy="give a file that evaluate wrote")
+    if version > FORMAT_VERSION:
+        raise ScorecardError(
+            f"{path}: format version {version} is newer than the {FORMAT_VERSION} that this wildbench reads",
+            remedy="upgrade wildbench",
+        )
+    try:
+        return Scorecard.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ScorecardError(f"{path}: {place}: {first['msg']}", remedy="evaluate the submission again") from None
+
+
+def json_schema() -> dict[str, object]:
+    """JSON Schema of the record, as published in docs/scorecard.schema.json."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Scorecard.model_json_schema()}
