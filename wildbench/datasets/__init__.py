@@ -1,0 +1,1 @@
+"""Photographs, renderings and their boxes: categories, COCO files, images, predictions."""

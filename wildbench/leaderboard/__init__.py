@@ -1,0 +1,1 @@
+"""Many scorecards side by side."""

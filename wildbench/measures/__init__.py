@@ -1,0 +1,1 @@
+"""What a scorecard states: accuracy, size, compute, latency; each a function that stands alone."""
