@@ -1,7 +1,7 @@
 """Every error wildbench raises on purpose, on one page.
 
-A user's mistake is one line and exit code 2: what is wrong, where, what to do about it. Anything else is a bug and keeps its
-traceback.
+A user's mistake is one line and exit code 2: what is wrong, where, what to do about it. Anything else is a bug and
+keeps its traceback.
 
     WildbenchError
     ├── DatasetError               a data set that cannot be found, read or trusted

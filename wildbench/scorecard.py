@@ -1,8 +1,8 @@
 """The record of one evaluation: its schema, its file, its table.
 
-A scorecard is one JSON document with sorted keys. Every number in it is a `Figure`, so a reader never has to guess a unit, a
-sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own (COCO's AP names,
-MicroNet's byte counts, MLPerf's percentiles).
+A scorecard is one JSON document with sorted keys. Every number in it is a `Figure`, so a reader never has to guess a
+unit, a sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own (COCO's AP
+names, MicroNet's byte counts, MLPerf's percentiles).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Submission(Record):
     file: str = Field(description="Name of the submission file, without its folder.")
     sha256: str = Field(description="Hash of the file's bytes.")
     format: Literal["wildbench", "torchscript", "onnx", "pt2", "coco-results"]
-    detector: str | None = Field(default=None, description="Architecture by its name in the zoo, or as the manifest tells.")
+    detector: str | None = Field(default=None, description="Architecture by its name in the zoo, or by the manifest.")
     authors: list[str] = Field(default_factory=list)
     licence: str | None = None
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
@@ -153,7 +153,7 @@ class Size(Record):
     parameters: Figure
     nonzero: Figure = Field(description="Parameters that are not zero.")
     dense_fp32_bytes: Figure = Field(description="4 bytes a parameter: the usual denominator of compression ratios.")
-    by_part: dict[str, Figure] = Field(description="Stored bytes by top-level part of the network; they sum to file_bytes.")
+    by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
 
 
 class Compute(Record):
@@ -176,8 +176,8 @@ class Latency(Record):
     p90: Figure
     p99: Figure
     mean: Figure
-    stages: dict[str, Figure] = Field(description="Median ms of preprocess, forward, postprocess (as the child reports).")
-    reference_ratio: Figure = Field(description="p50 over that of the reference network interleaved in the same process.")
+    stages: dict[str, Figure] = Field(description="Median of preprocess, forward, postprocess (by the child).")
+    reference_ratio: Figure = Field(description="p50 over that of the reference network interleaved with it.")
     reference: str = Field(description="What the reference network is.")
     warmup_runs: int | None = None
     peak_memory: Figure = Field(description="Peak resident memory of the detector's process; GPU memory on CUDA.")

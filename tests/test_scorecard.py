@@ -1,0 +1,124 @@
+"""The record: null has a reason, bytes are stable, newer formats are refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from wildbench.errors import ScorecardError
+from wildbench.scorecard import (
+    FORMAT_VERSION,
+    Accuracy,
+    Dataset,
+    Environment,
+    Figure,
+    PerCategory,
+    Protocol,
+    Scorecard,
+    Submission,
+    coco_figure,
+    json_schema,
+    read_scorecard,
+)
+
+SCHEMA_FILE = Path(__file__).parents[1] / "docs" / "scorecard.schema.json"
+
+
+@pytest.fixture
+def card() -> Scorecard:
+    figure = Figure(value=0.5, unit="AP", n=3)
+    names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+    names += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
+    lion = PerCategory(ap=figure, ap50=figure, ap75=figure, ar_100=Figure.undefined("AR", "no lion"))
+    accuracy = Accuracy(
+        **dict.fromkeys(names, figure),
+        per_category={"lion": lion},
+        predictions_file="a.predictions.json",
+        predictions_sha256="0" * 64,
+        detections=4,
+    )
+    return Scorecard(
+        submission=Submission(name="a", file="a.json", sha256="1" * 64, format="coco-results"),
+        protocol=Protocol(engine="hotcoco 1.3.0"),
+        dataset=Dataset(name="d", sha256="2" * 64, images=2, boxes=3, categories=["lion"], partial_labels=False),
+        accuracy=accuracy,
+        size=None,
+        compute=None,
+        latency=None,
+        environment=Environment(wildbench="0", python="3", platform="p", cpu="c", cpu_count=2, packages={}),
+    )
+
+
+def test_a_null_needs_a_reason_and_a_value_must_have_none() -> None:
+    with pytest.raises(ValidationError):
+        Figure(value=None, unit="AP")
+    with pytest.raises(ValidationError):
+        Figure(value=0.3, unit="AP", reason="because")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_figure_is_finite(value: float) -> None:
+    with pytest.raises(ValidationError):
+        Figure(value=value, unit="AP")
+
+
+def test_cocos_minus_one_becomes_null_and_zero_stays_zero() -> None:
+    assert coco_figure(-1.0, "AP", 0, "no box").reason == "no box"
+    assert coco_figure(0.0, "AP", 5, "no box").value == 0.0
+
+
+def test_a_card_survives_the_file_to_the_byte(card: Scorecard, tmp_path: Path) -> None:
+    card.write(tmp_path / "card.json")
+    again = read_scorecard(tmp_path / "card.json")
+    assert again == card
+    assert again.to_json().encode() == (tmp_path / "card.json").read_bytes()
+
+
+def test_keys_are_sorted(card: Scorecard) -> None:
+    document = json.loads(card.to_json())
+    assert list(document) == sorted(document)
+    assert set(document["accuracy"]["ap"]) == {"value", "unit", "interval", "n", "reason"}
+
+
+def write(card: Scorecard, path: Path, **changes: object) -> Path:
+    path.write_text(json.dumps({**json.loads(card.to_json()), **changes}))
+    return path
+
+
+def test_a_newer_format_is_refused_by_name(card: Scorecard, tmp_path: Path) -> None:
+    path = write(card, tmp_path / "new.json", format_version=FORMAT_VERSION + 1)
+    with pytest.raises(ScorecardError, match="newer than the 1 .*upgrade wildbench"):
+        read_scorecard(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a scorecard"),
+        ("{}", "no format_version"),
+        ('{"format_version": 1}', "submission"),
+    ],
+)
+def test_damage_is_named_in_one_line(text: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(ScorecardError, match=says) as error:
+        read_scorecard(path)
+    assert "\n" not in str(error.value)
+    assert "bad.json" in str(error.value)
+
+
+def test_an_unknown_key_is_refused(card: Scorecard, tmp_path: Path) -> None:
+    with pytest.raises(ScorecardError, match="extra"):
+        read_scorecard(write(card, tmp_path / "extra.json", extra=1))
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ScorecardError, match="cannot be read"):
+        read_scorecard(tmp_path / "none.json")
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    assert json.loads(SCHEMA_FILE.read_text()) == json_schema()

@@ -1,0 +1,73 @@
+"""The first thing a newcomer runs: the bundled submissions, scored and drawn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.images import decode
+from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.evaluation import evaluate
+from wildbench.leaderboard.board import build_board, write_board
+from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
+from wildbench.progress import shown
+from wildbench.scorecard import Scorecard
+from wildbench.tables import category_table, print_tables, scorecards_table
+
+SUBMISSIONS = ("reference", "reference-fp16")
+PICTURES = 6
+MINIMUM_SCORE = 0.35
+"""Detections below this are left out of the pictures (never out of the figures)."""
+
+
+def run_demo(out: Path) -> list[Scorecard]:
+    """Render parksim, score the bundled submissions on its test split, and write everything under `out`.
+
+    Args:
+        out: Gets `scorecards/*.json`, `leaderboard.json` and `pictures/*.jpg`.
+
+    Returns:
+        The scorecards, the dense reference first.
+    """
+    with shown() as progress:
+        data = load_dataset("parksim", split="test", progress=progress)
+        cards = [
+            evaluate(bundled(f"baselines/{name}.pt"), out=out / "scorecards" / f"{name}.json", progress=progress)
+            for name in SUBMISSIONS
+        ]
+    write_board(build_board(cards), out / "leaderboard.json")
+    draw_pictures(data, cards, out)
+    print_tables(scorecards_table(cards), category_table(cards))
+    print(f"scorecards, leaderboard.json and pictures: {out}")  # noqa: T201
+    return cards
+
+
+def draw_pictures(data: Dataset, cards: list[Scorecard], out: Path) -> None:
+    """Draw the labels and each submission's detections side by side, on the images with the most categories."""
+    names = {category["id"]: category["name"] for category in data.categories}
+    detections = [
+        json.loads((out / "scorecards" / card.accuracy.predictions_file).read_text(encoding="utf-8")) for card in cards
+    ]
+    for image in _worth_seeing(data):
+        pixels = decode(data.image_path(image))
+        panels = [draw_boxes(pixels, labelled_boxes(data.boxes(image["id"]), names), caption="labels")]
+        for card, results in zip(cards, detections, strict=True):
+            own = [result for result in results if result["image_id"] == image["id"]]
+            boxes = labelled_boxes(own, names, MINIMUM_SCORE)
+            panels.append(draw_boxes(pixels, boxes, caption=card.submission.name))
+        save_jpeg(side_by_side(panels), out / "pictures" / f"{Path(image['file_name']).stem}.jpg")
+
+
+def _worth_seeing(data: Dataset) -> list[dict[str, Any]]:
+    """One image a location first, those with the most categories and boxes."""
+
+    def interest(image: dict[str, Any]) -> tuple[int, int, int]:
+        boxes = data.boxes(image["id"])
+        return -len({box["category_id"] for box in boxes}), -len(boxes), image["id"]
+
+    best: dict[Any, dict[str, Any]] = {}
+    for image in sorted(data.images, key=interest):
+        best.setdefault((image.get("location"), image.get("time_of_day")), image)
+    return sorted(best.values(), key=interest)[:PICTURES]

@@ -1,0 +1,240 @@
+"""The pipeline: one submission in, one scorecard out.
+
+Everything flows one way: file → detector in its own process → detections → measures → record. Only this module knows
+them all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wildbench.datasets.categories import canonical
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.images import decode, read_ahead
+from wildbench.datasets.predictions import read_predictions, write_predictions
+from wildbench.datasets.registry import load_dataset
+from wildbench.environment import describe_environment
+from wildbench.errors import SubmissionError
+from wildbench.files import sha256_of
+from wildbench.measures.accuracy import ENGINE, measure_accuracy
+from wildbench.measures.compute import measure_compute
+from wildbench.measures.latency import Stopwatch
+from wildbench.measures.size import measure_size
+from wildbench.progress import Progress, silent
+from wildbench.scorecard import Accuracy, Protocol, Scorecard, Submission
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from wildbench.submissions.opening import Detections
+
+MAX_COUNTED = 16
+"""Images over which MACs are counted, at most; evenly spaced through the split."""
+
+
+def evaluate(
+    submission: Path | str,
+    *,
+    dataset: Path | str = "parksim",
+    images: Path | None = None,
+    split: str = "test",
+    device: str = "auto",
+    limit: int | None = None,
+    trust: bool = False,
+    out: Path | str | None = None,
+    progress: Progress = silent,
+) -> Scorecard:
+    """Measure a submission: accuracy, size, compute and latency.
+
+    Args:
+        submission: A `.pt`, `.onnx` or `.pt2` file.
+        dataset: A registered name, or the path of any COCO detection JSON.
+        images: Folder of the images, where it is not near the JSON.
+        split: Split of a registered data set.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        limit: Use only the first `limit` images.
+        trust: Open TorchScript and `.pt2`, which can run code in the file.
+        out: Scorecard to write, by default `scorecards/SUBMISSION.json`; the detections go beside it.
+        progress: Called as `progress(task, done, total)`.
+
+    Returns:
+        The scorecard that was written.
+
+    Raises:
+        WildbenchError: What the user can mend, in one line; nothing is written then.
+
+    Example:
+        >>> card = evaluate("submission.pt", dataset="parksim")  # doctest: +SKIP
+        >>> card.accuracy.ap50.value  # doctest: +SKIP
+        0.63
+    """
+    submission = Path(submission)
+    out = Path(out) if out else Path("scorecards") / f"{submission.stem}.json"
+    size = measure_size(submission)
+    data = load_dataset(dataset, split=split, images=images, limit=limit)
+    watch = Stopwatch()
+    with Sandbox(submission, device=device, trust=trust) as box:
+        manifest, kind = box.manifest, box.kind
+        category_ids = known_categories(manifest, data)
+        results = _detect(box, data, category_ids, watch, progress)
+        compute = measure_compute(box, [decode(path) for path in _sample(data)])
+        latency = watch.latency(box)
+    accuracy = _score(data, results, out, scored=set(category_ids.values()))
+    card = Scorecard(
+        submission=_describe(submission, manifest, kind),
+        protocol=Protocol(engine=ENGINE, trusted=trust),
+        dataset=data.record(limit),
+        accuracy=accuracy,
+        size=size,
+        compute=compute,
+        latency=latency,
+        environment=describe_environment(),
+    )
+    card.write(out)
+    return card
+
+
+def score(
+    predictions: Path | str,
+    *,
+    dataset: Path | str,
+    images: Path | None = None,
+    split: str = "test",
+    limit: int | None = None,
+    out: Path | str | None = None,
+) -> Scorecard:
+    """Score a COCO results file: accuracy alone, without the model.
+
+    Args:
+        predictions: A JSON list of `{"image_id", "category_id", "bbox", "score"}`, boxes x, y, width, height in pixels.
+        dataset: A registered name, or the path of any COCO detection JSON.
+        images: Folder of the images, where it is not near the JSON.
+        split: Split of a registered data set.
+        limit: Use only the first `limit` images; detections on others are then left out.
+        out: Scorecard to write, by default `scorecards/PREDICTIONS.json`; the detections go beside it.
+
+    Raises:
+        WildbenchError: What the user can mend, in one line; nothing is written then.
+    """
+    predictions = Path(predictions)
+    out = Path(out) if out else Path("scorecards") / f"{predictions.stem}.json"
+    whole = load_dataset(dataset, split=split, images=images)
+    data = whole.take(limit)
+    kept = {image["id"] for image in data.images}
+    results = [result for result in read_predictions(predictions, whole) if result["image_id"] in kept]
+    card = Scorecard(
+        submission=Submission(
+            name=predictions.stem, file=predictions.name, sha256=sha256_of(predictions), format="coco-results"
+        ),
+        protocol=Protocol(engine=ENGINE),
+        dataset=data.record(limit),
+        accuracy=_score(data, results, out, scored=None),
+        size=None,
+        compute=None,
+        latency=None,
+        environment=describe_environment(),
+    )
+    card.write(out)
+    return card
+
+
+def known_categories(manifest: Manifest, data: Dataset) -> dict[int, int]:
+    """Match a detector's labels with a data set's category ids, by name, alias or the manifest's `category_map`.
+
+    Args:
+        manifest: Lists the detector's categories; label `i` is `categories[i - 1]`.
+        data: The data set to detect in.
+
+    Returns:
+        Label → category id, for the categories both know.
+
+    Raises:
+        SubmissionError: They have no category in common.
+    """
+    ids = {canonical(category["name"]): category["id"] for category in data.categories}
+    matched = {}
+    for label, own_name in enumerate(manifest.categories, start=1):
+        name = canonical(manifest.category_map.get(own_name, own_name))
+        if name in ids:
+            matched[label] = ids[name]
+    if not matched:
+        raise SubmissionError(
+            f"{manifest.name}: none of its {len(manifest.categories)} categories is in {data.name} "
+            f"({', '.join(data.category_names[:5])}, ...)",
+            remedy='name the pairs under "category_map" in the manifest',
+        )
+    return matched
+
+
+def _detect(
+    box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: Stopwatch, progress: Progress
+) -> list[dict[str, Any]]:
+    """Show every image to the detector; each answer is a detection list and a latency sample at once."""
+    task = f"evaluate {box.manifest.name}"
+    paths = [data.image_path(image) for image in data.images]
+    results: list[dict[str, Any]] = []
+    watch.warm_up(box, [decode(path) for path in _sample(data)])
+    progress(task, 0, len(paths))
+    for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
+        answer = box.predict(pixels)
+        watch.add(answer)
+        watch.interleave_reference(box)
+        results += as_results(image["id"], answer.detections, category_ids)
+        progress(task, done, len(paths))
+    return results
+
+
+def as_results(image_id: int, detections: Detections, category_ids: dict[int, int]) -> list[dict[str, Any]]:
+    """Turn one image's detections into COCO results; labels without a category in the data set are dropped."""
+    boxes = detections.boxes.astype(np.float64)
+    results = []
+    for index, label in enumerate(detections.labels.tolist()):
+        if label not in category_ids:
+            continue
+        left, top, right, bottom = boxes[index].tolist()
+        result: dict[str, Any] = {
+            "image_id": image_id,
+            "category_id": category_ids[label],
+            "bbox": [left, top, right - left, bottom - top],
+            "score": float(detections.scores[index]),
+        }
+        results.append(result)
+    return results
+
+
+def _sample(data: Dataset) -> list[Path]:
+    """The images MACs are counted on: every k-th, up to `MAX_COUNTED`, and at most a fortieth of a large split."""
+    wanted = min(MAX_COUNTED, max(2, len(data.images) // 40), len(data.images))
+    chosen = np.linspace(0, len(data.images) - 1, wanted).round().astype(int)
+    return [data.image_path(data.images[index]) for index in chosen]
+
+
+def _score(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[int] | None) -> Accuracy:
+    """Keep the detections beside the scorecard, and score them."""
+    predictions = out.with_name(f"{out.stem}.predictions.json")
+    return measure_accuracy(
+        data,
+        results,
+        predictions_file=predictions.name,
+        predictions_sha256=write_predictions(results, predictions),
+        scored_categories=scored,
+    )
+
+
+def _describe(path: Path, manifest: Manifest, kind: str) -> Submission:
+    """The submission's part of the record."""
+    return Submission(
+        name=manifest.name,
+        file=path.name,
+        sha256=sha256_of(path),
+        format=kind,
+        detector=manifest.detector.name if manifest.detector else None,
+        authors=manifest.authors,
+        licence=manifest.licence,
+        method=manifest.method,
+        training_data=manifest.training_data,
+        parent=manifest.parent,
+    )

@@ -1,0 +1,100 @@
+"""Tables for a terminal: each function turns plain data into one `rich` table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from wildbench.scorecard import Figure, Scorecard
+
+if TYPE_CHECKING:
+    from wildbench.datasets.registry import DatasetInfo
+    from wildbench.datasets.validation import Finding
+
+
+def print_tables(*tables: Table) -> None:
+    """Print tables to stdout, one below the other; never narrower than 100 columns, so that a pipe loses nothing."""
+    console = Console()
+    if console.width < 100:
+        console = Console(width=100)
+    for table in tables:
+        console.print(table)
+
+
+def _scaled(figure: Figure | None, scale: float = 1.0, digits: int = 1) -> str:
+    if figure is None or figure.value is None:
+        return "-"
+    return f"{figure.value * scale:,.{digits}f}"
+
+
+def scorecards_table(cards: Sequence[Scorecard]) -> Table:
+    """One row a scorecard: the four measures side by side.
+
+    AP columns are in percent, as papers print them; the record itself keeps 0..1.
+    """
+    first = cards[0].dataset
+    split = f" {first.split}" if first.split else ""
+    title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
+    table = Table(
+        title=title, title_justify="left", caption="AP in %; latency end to end, batch 1", caption_justify="left"
+    )
+    table.add_column("submission")
+    for name in ("AP", "AP50", "AP75", "small", "medium", "large", "MB", "GMAC", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    for card in cards:
+        accuracy, size, compute, latency = card.accuracy, card.size, card.compute, card.latency
+        shown = (accuracy.ap, accuracy.ap50, accuracy.ap75, accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large)
+        table.add_row(
+            card.submission.name,
+            *(_scaled(figure, 100) for figure in shown),
+            _scaled(size and size.file_bytes, 1e-6, 2),
+            _scaled(compute and compute.macs, 1e-9, 3),
+            _scaled(latency and latency.p50),
+            _scaled(latency and latency.p99),
+        )
+    return table
+
+
+def category_table(cards: Sequence[Scorecard]) -> Table:
+    """One row a category: AP50 of each scorecard beside the number of boxes it is over."""
+    table = Table(title="AP50 by category, in %", title_justify="left")
+    table.add_column("category")
+    table.add_column("boxes", justify="right")
+    for card in cards:
+        table.add_column(card.submission.name, justify="right")
+    for name in cards[0].accuracy.per_category:
+        figures = [card.accuracy.per_category[name].ap50 for card in cards]
+        table.add_row(name, str(figures[0].n), *(_scaled(figure, 100) for figure in figures))
+    return table
+
+
+def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
+    """One row a registered data set."""
+    table = Table(title="data sets", title_justify="left")
+    for name in ("name", "splits", "categories", "images", "boxes", "what it is"):
+        table.add_column(name, justify="right" if name in ("categories", "images", "boxes") else "left")
+    for info in infos:
+        table.add_row(
+            info.name, ", ".join(info.splits), str(info.categories), str(info.images), str(info.boxes), info.description
+        )
+    return table
+
+
+def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
+    """One row a code: how often it was found, the first places, and the remedy."""
+    table = Table(title=f"{len(findings)} findings", title_justify="left")
+    table.add_column("code", no_wrap=True)
+    table.add_column("severity")
+    table.add_column("count", justify="right")
+    table.add_column("where, and what")
+    table.add_column("remedy")
+    for code in dict.fromkeys(finding.code for finding in findings):
+        same = [finding for finding in findings if finding.code == code]
+        places = [f"{finding.place}: {finding.message}" for finding in same[:examples]]
+        if len(same) > examples:
+            places.append(f"and {len(same) - examples} more")
+        table.add_row(code, same[0].severity, str(len(same)), "\n".join(places), same[0].remedy)
+    return table
