@@ -88,7 +88,7 @@ def write(card: Scorecard, path: Path, **changes: object) -> Path:
 
 def test_a_newer_format_is_refused_by_name(card: Scorecard, tmp_path: Path) -> None:
     path = write(card, tmp_path / "new.json", format_version=FORMAT_VERSION + 1)
-    with pytest.raises(ScorecardError, match="newer than the 1 .*upgrade wildbench"):
+    with pytest.raises(ScorecardError, match=r"newer than the 1 .*upgrade wildbench"):
         read_scorecard(path)
 
 
