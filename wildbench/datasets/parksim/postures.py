@@ -1,0 +1,75 @@
+"""Postures: which way the joints turn, and the gaits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wildbench.datasets.parksim.skeleton import Vector
+
+WALK = {"hind~L": 0.0, "fore~L": 0.25, "hind~R": 0.5, "fore~R": 0.75}
+GALLOP = {"hind~L": 0.0, "hind~R": 0.12, "fore~L": 0.5, "fore~R": 0.62}
+# Share of the stride's lift that each joint of a limb bends: upper, middle, lower.
+LIFT = {"fore": (0.1, 0.6, -1.4), "hind": (0.45, -1.0, 0.9), "leg": (0.5, -1.2, 0.3), "arm": (0.0, 0.25, 0.0)}
+
+
+@dataclass(frozen=True)
+class Posture:
+    """How an animal holds itself.
+
+    Attributes:
+        turns: Degrees of pitch, yaw and roll by bone; ``~`` means both sides.
+        swing: Degrees that the legs swing back and forth.
+        lift: Degrees that the joints fold while a leg is in the air.
+        gait: Phase of each limb in the stride, as a share of it.
+        level: Whether fore and hind feet stand on the same ground.
+        look: Degrees that the head may turn to either side.
+    """
+
+    turns: Mapping[str, Vector] = field(default_factory=dict)
+    swing: float = 0.0
+    lift: float = 0.0
+    gait: Mapping[str, float] = field(default_factory=lambda: WALK)
+    level: bool = True
+    look: float = 30.0
+
+
+def turn(**pitches: float | Vector) -> dict[str, Vector]:
+    """Write turns briefly: ``_`` stands for ``~``, a single number is a pitch.
+
+    >>> turn(fore_1=20.0)
+    {'fore~1': (20.0, 0.0, 0.0)}
+    """
+    return {
+        name.replace("_", "~"): angles if isinstance(angles, tuple) else (angles, 0.0, 0.0)
+        for name, angles in pitches.items()
+    }
+
+
+def stride(posture: Posture, phase: float) -> dict[str, Vector]:
+    """Return the turns of the limbs at one moment of the stride, ``phase`` in 0..1."""
+    turns: dict[str, Vector] = {}
+    if posture.swing == 0.0:
+        return turns
+    for name, offset in posture.gait.items():
+        limb, side = name.split("~")
+        angle = 2.0 * math.pi * (phase + offset)
+        back_and_forth, air = round(math.cos(angle), 6), round(max(0.0, -math.sin(angle)), 6)
+        for n, share in enumerate(LIFT[limb], start=1):
+            pitch = share * posture.lift * air + (posture.swing * back_and_forth if n == 1 else 0.0)
+            turns[f"{limb}~{n}".replace("~", side)] = (round(pitch, 4), 0.0, 0.0)
+    return turns
+
+
+UNGULATE: Mapping[str, Posture] = {
+    "standing": Posture(look=50.0),
+    "walking": Posture(turn(neck1=-6.0), swing=20.0, lift=38.0, look=12.0),
+    "running": Posture(turn(neck1=-14.0, head=10.0, body=2.0), swing=42.0, lift=75.0, gait=GALLOP, look=5.0),
+    "grazing": Posture(turn(neck1=-62.0, neck2=-14.0, head=22.0), swing=9.0, lift=4.0, look=10.0),
+    "lying": Posture(
+        turn(fore_1=38.0, fore_2=22.0, fore_3=-142.0, hind_1=48.0, hind_2=-98.0, hind_3=92.0, neck1=4.0),
+        level=False,
+        look=40.0,
+    ),
+}

@@ -1,0 +1,1 @@
+"""The thirteen species as data: drawings, coats, colours, postures."""
