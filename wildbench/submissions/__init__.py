@@ -1,1 +1,1 @@
-"""The file that is benchmarked: its format, its codecs, and the process that opens it."""
+"""Submissions: manifest, file format, tensor codecs, openers, and the child process that a detector runs in."""

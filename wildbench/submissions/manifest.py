@@ -1,0 +1,251 @@
+"""The manifest: what a submission says about itself, and how it wants to be fed and read.
+
+The same JSON document travels in every format: as plain data in our own archive, in TorchScript's and torch.export's
+extra files, in ONNX's metadata, or beside the file as ``NAME.manifest.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from wildbench.errors import SubmissionError
+
+FORMAT = "wildbench-submission"
+"""Tag by which a manifest, and our own archive, is recognised."""
+
+VERSION = 1
+"""Version of manifest and archive. A reader takes this one and older ones, and refuses newer ones."""
+
+
+class Contract(BaseModel):
+    """Base of every part of a manifest: immutable, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Side = Annotated[int, Field(ge=1, le=16384)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Triple = tuple[float, float, float]
+
+
+class InputContract(Contract):
+    """How an image (uint8, H x W x 3, RGB) becomes the detector's input.
+
+    The default is torchvision's: a list with one float image, 3 x H x W, RGB, 0 to 1, in its own size.
+
+    Example:
+        >>> InputContract(resize="letterbox", size=(416, 416), layout="nchw", scale="0-255", channels="bgr").position
+        'top-left'
+    """
+
+    resize: Literal["none", "stretch", "letterbox", "shortest_edge"] = Field(
+        default="none",
+        description="none: as it is. stretch: to `size`. letterbox: into `size`, proportions kept, the rest padded. "
+        "shortest_edge: its shorter side to `shortest_edge`, the longer at most `longest_edge`.",
+    )
+    size: tuple[Side, Side] | None = Field(default=None, description="(height, width) for stretch and letterbox.")
+    shortest_edge: Side | None = None
+    longest_edge: Side | None = None
+    position: Literal["top-left", "center"] = Field(
+        default="top-left",
+        description="Where a letterbox puts the image: top-left, sides rounded down (as Megvii's YOLOX), or center, "
+        "sides rounded to nearest (as Ultralytics').",
+    )
+    pad: Annotated[int, Field(ge=0, le=255)] = Field(default=114, description="Grey level around a letterboxed image.")
+    interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = Field(
+        default="bilinear", description="OpenCV's method of that name, on uint8."
+    )
+    channels: Literal["rgb", "bgr"] = "rgb"
+    scale: Literal["0-1", "0-255"] = "0-1"
+    mean: Triple | None = Field(default=None, description="Subtracted after scaling; in the order of `channels`.")
+    std: Triple | None = Field(default=None, description="Divided by after that; in the order of `channels`.")
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+    layout: Literal["list", "chw", "nchw"] = Field(
+        default="list", description="list: [3 x H x W], as torchvision. chw: 3 x H x W. nchw: 1 x 3 x H x W."
+    )
+
+    @model_validator(mode="after")
+    def _sizes_fit_the_resize(self) -> Self:
+        needs = {"stretch": {"size"}, "letterbox": {"size"}, "shortest_edge": {"shortest_edge", "longest_edge"}}
+        for key in ("size", "shortest_edge", "longest_edge"):
+            if (getattr(self, key) is not None) != (key in needs.get(self.resize, set())):
+                raise ValueError(
+                    f"resize {self.resize!r} {'needs' if getattr(self, key) is None else 'takes no'} `{key}`"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _bytes_are_not_normalised(self) -> Self:
+        if self.dtype == "uint8" and (self.scale != "0-255" or self.mean is not None or self.std is not None):
+            raise ValueError("dtype 'uint8' needs scale '0-255' and no `mean` or `std`")
+        if self.std is not None and min(self.std) <= 0:
+            raise ValueError("`std` must be positive")
+        return self
+
+
+class TorchvisionOutput(Contract):
+    """Finished detections: boxes (xyxy, pixels of the input), labels (1 is the first category), scores, perhaps masks.
+
+    As torchvision's dict, a list with one such dict, TorchScript's (losses, detections), or a tuple in that order.
+    """
+
+    kind: Literal["torchvision"] = "torchvision"
+
+
+class _Decoded(Contract):
+    """What every decoding done by the harness states."""
+
+    score_threshold: Fraction = Field(description="Detections below it are dropped.")
+    nms_iou: Fraction | None = Field(
+        description="IoU above which the weaker box of one category is dropped; null for none."
+    )
+    max_detections: Annotated[int, Field(ge=1, le=1000)] = Field(description="The best so many of an image are kept.")
+
+
+class YoloxOutput(_Decoded):
+    """YOLOX's undecoded grid, [1, cells, 5 + C].
+
+    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class; a cell gives its best class only, as
+    Megvii's `postprocess` does. Cells run over `strides` in their order, each level row by row.
+    """
+
+    kind: Literal["yolox"]
+    strides: Annotated[tuple[Side, ...], Field(min_length=1)]
+
+
+class Yolov8Output(_Decoded):
+    """Ultralytics' head since v8, [1, 4 + C, N]: cx, cy, w, h in input pixels and a score per class.
+
+    A cell gives its best class only, as `non_max_suppression(multi_label=False)` does.
+    """
+
+    kind: Literal["yolov8"]
+    transposed: bool = Field(default=False, description="The output is [1, N, 4 + C].")
+
+
+class DetrOutput(_Decoded):
+    """DETR's pair: logits [1, Q, K] and boxes [1, Q, 4], cx, cy, w, h as fractions of the input."""
+
+    kind: Literal["detr"]
+    activation: Literal["softmax", "sigmoid"] = Field(
+        description="softmax: K = C + 1, the last is no object. sigmoid: K = C, a score for each."
+    )
+
+
+OutputContract = Annotated[
+    TorchvisionOutput | YoloxOutput | Yolov8Output | DetrOutput,
+    Field(discriminator="kind", default_factory=TorchvisionOutput),
+]
+"""What the detector's output means. Boxes are mapped back to the original image by the harness, and clipped to it."""
+
+
+class Detector(Contract):
+    """The architecture: a name of the zoo and its arguments for our own archive, else the authors' words."""
+
+    name: Annotated[str, Field(min_length=1)]
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Manifest(Contract):
+    """What a submission says about itself.
+
+    Example:
+        >>> manifest = Manifest(name="tiny", detector={"name": "ssd300_vgg16"}, categories=["zebra", "lion"])
+        >>> manifest.output.kind, manifest.label_names
+        ('torchvision', {1: 'zebra', 2: 'lion'})
+    """
+
+    format: Literal["wildbench-submission"] = "wildbench-submission"
+    version: Literal[1] = 1
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    authors: list[str] = Field(default_factory=list)
+    licence: str | None = None
+    detector: Detector
+    categories: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Names of the labels; the first is label 1."
+    )
+    category_map: dict[str, str] = Field(
+        default_factory=dict,
+        description="From the detector's categories to the data set's; where it names any, the others are dropped.",
+    )
+    input: InputContract = Field(default_factory=InputContract)
+    output: OutputContract
+    method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
+    training_data: str | None = None
+    parent: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="SHA-256 of the dense submission it was made from."
+    )
+
+    @model_validator(mode="after")
+    def _categories_are_distinct_and_mapped(self) -> Self:
+        twice = sorted({name for name in self.categories if self.categories.count(name) > 1})
+        if twice:
+            raise ValueError(f"`categories` names {twice[0]!r} twice")
+        unknown = [name for name in self.category_map if name not in self.categories]
+        if unknown:
+            raise ValueError(f"`category_map` maps {unknown[0]!r}, which is none of `categories`")
+        return self
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        """From the detector's labels to the data set's category names; labels that are dropped are missing."""
+        named = self.category_map or {name: name for name in self.categories}
+        return {label: named[name] for label, name in enumerate(self.categories, 1) if name in named}
+
+    def to_json(self) -> str:
+        """The manifest as sorted, indented JSON that ends in a newline."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Manifest:
+    """Validate a manifest.
+
+    Args:
+        document: Its JSON text, or the plain data of it.
+        where: The file it came from, for the message.
+
+    Raises:
+        SubmissionError: It is not JSON, of a newer version, or a key is missing, unknown or wrong; names the key.
+
+    Example:
+        >>> parse_manifest({"name": "tiny"}, "tiny.onnx")
+        Traceback (most recent call last):
+        ...
+        wildbench.errors.SubmissionError: tiny.onnx: manifest key `detector`: Field required; see docs/submitting.md
+    """
+    if isinstance(document, (str, bytes)):
+        try:
+            document = json.loads(document)
+        except ValueError as error:
+            raise SubmissionError(f"{where}: the manifest is not JSON ({error})", remedy="write it anew") from None
+    if not isinstance(document, Mapping):
+        raise SubmissionError(f"{where}: the manifest is not a JSON object", remedy="see docs/submitting.md")
+    version = document.get("version", VERSION)
+    if isinstance(version, int) and version > VERSION:
+        raise SubmissionError(
+            f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})",
+            remedy="upgrade wildbench",
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        problem = first["msg"].removeprefix("Value error, ")
+        found = f"manifest key `{key}`: {problem}" if key else f"manifest: {problem}"
+        raise SubmissionError(f"{where}: {found}", remedy="see docs/submitting.md") from None
+
+
+def manifest_path(submission: Path) -> Path:
+    """Where a manifest beside a submission stands.
+
+    Example:
+        >>> manifest_path(Path("models/yolox_nano.onnx")).name
+        'yolox_nano.manifest.json'
+    """
+    return submission.with_suffix(".manifest.json")
