@@ -1,0 +1,79 @@
+"""Masks as COCO stores them: polygons, or run lengths down the columns (RLE)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hotcoco import mask as rle
+
+
+def encode_mask(mask: npt.NDArray[np.uint8]) -> dict[str, Any]:
+    """Write a binary mask as compressed RLE that JSON can hold.
+
+    Args:
+        mask: uint8 [height, width], 0 or 1.
+
+    Example:
+        >>> encode_mask(np.eye(2, dtype=np.uint8))
+        {'size': [2, 2], 'counts': '0120'}
+    """
+    encoded = rle.encode(np.asfortranarray(mask))
+    return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+
+
+def decode_mask(segmentation: Any, height: int, width: int) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - JSON
+    """Fill in a `segmentation` of an image of this size.
+
+    Args:
+        segmentation: Polygons `[[x1, y1, x2, y2, ...], ...]`, or an RLE dict, compressed or not.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+
+    Returns:
+        uint8 [height, width], 0 or 1.
+
+    Example:
+        >>> decode_mask([[0, 0, 2, 0, 2, 1, 0, 1]], 2, 3).tolist()
+        [[1, 1, 0], [0, 0, 0]]
+    """
+    runs = rle.frPyObjects(segmentation, height, width)
+    mask: npt.NDArray[np.uint8] = rle.decode(rle.merge(runs) if isinstance(runs, list) else runs)
+    return mask
+
+
+def mask_problem(segmentation: Any, height: int, width: int) -> str | None:  # noqa: ANN401 - JSON
+    """Say what is wrong with a `segmentation` of an image of this size; None where it can be used.
+
+    Example:
+        >>> mask_problem([[0, 0, 4]], 9, 9)
+        'a polygon needs at least three points x, y'
+    """
+    if isinstance(segmentation, dict):
+        return _rle_problem(segmentation, height, width)
+    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
+        return "neither a list of polygons nor an RLE object"
+    for polygon in segmentation:
+        if not all(isinstance(value, int | float) and abs(value) < 1e9 for value in polygon):
+            return "a polygon has a coordinate that is no finite number"
+        if len(polygon) < 6 or len(polygon) % 2:
+            return "a polygon needs at least three points x, y"
+    return None
+
+
+def _rle_problem(segmentation: dict[str, Any], height: int, width: int) -> str | None:
+    if segmentation.get("size") != [height, width]:
+        return f"RLE of size {segmentation.get('size')}, image of [height, width] = [{height}, {width}]"
+    counts = segmentation.get("counts")
+    if isinstance(counts, list):
+        if not all(type(count) is int and 0 <= count <= height * width for count in counts):
+            return "RLE counts are no pixel counts"
+        return None if sum(counts) == height * width else f"RLE counts sum to {sum(counts)}, not height x width"
+    if not isinstance(counts, str):
+        return "RLE without counts"
+    try:
+        rle.area(segmentation)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,0 +1,203 @@
+"""What can be wrong with a COCO detection file, said precisely: a code, a place, a message, a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from wildbench.datasets.box_checks import check_boxes, check_masks
+from wildbench.datasets.findings import Entry, Finding, Placed, place_of, repeated
+
+__all__ = ["Finding", "validate"]
+
+Rule = tuple[str, Callable[[Any], bool]]
+"""What a value has to be, in words and as a test."""
+
+_LARGEST = 2**53
+_EXIF_ORIENTATION = 0x0112
+
+
+def _is_integer(value: object) -> bool:
+    return type(value) is int and abs(value) < _LARGEST
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or _is_integer(value)
+
+
+_INTEGER: Rule = ("an integer", _is_integer)
+_POSITIVE: Rule = ("a positive integer", lambda value: _is_integer(value) and value > 0)
+_TEXT: Rule = ("a text", lambda value: isinstance(value, str) and value != "")
+_BOX: Rule = (
+    "four numbers [x, y, width, height]",
+    lambda value: isinstance(value, list) and len(value) == 4 and all(map(_is_number, value)),
+)
+_AREA: Rule = ("a finite number of at least 0", lambda value: _is_number(value) and 0 <= value < _LARGEST)
+_FLAG: Rule = ("0 or 1", lambda value: type(value) in (int, bool) and value in (0, 1))
+_NAMES: Rule = (
+    "a list of category names",
+    lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+)
+
+_REQUIRED: dict[str, dict[str, Rule]] = {
+    "images": {"id": _INTEGER, "file_name": _TEXT, "width": _POSITIVE, "height": _POSITIVE},
+    "categories": {"id": _INTEGER, "name": _TEXT},
+    "annotations": {"id": _INTEGER, "image_id": _INTEGER, "category_id": _INTEGER, "bbox": _BOX},
+}
+_OPTIONAL: dict[str, dict[str, Rule]] = {
+    "images": {"annotated_categories": _NAMES},
+    "categories": {},
+    "annotations": {"area": _AREA, "iscrowd": _FLAG},
+}
+
+
+def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
+    """Look for everything that would make a number from this file doubtful.
+
+    An entry that lacks a key, or has one of the wrong type, is reported for that alone.
+
+    Args:
+        coco: The parsed JSON.
+        images_dir: Folder of the images; None leaves the files themselves unchecked.
+
+    Returns:
+        Findings; none for a file that can be trusted.
+
+    Example:
+        >>> box = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [4, 4, -2, 3], "area": 6, "iscrowd": 0}
+        >>> coco = {"images": [{"id": 7, "file_name": "a.jpg", "width": 9, "height": 9}],
+        ...         "categories": [{"id": 1, "name": "lion"}], "annotations": [box]}
+        >>> [(finding.code, finding.place) for finding in validate(coco)]
+        [('box-negative-side', 'annotations[0] (id 1)')]
+    """
+    findings = list(_check_sections(coco))
+    if findings or not isinstance(coco, dict):
+        return findings
+    images, categories, annotations = (
+        list(_sound_entries(coco[section], section, findings)) for section in ("images", "categories", "annotations")
+    )
+    findings += _check_repeated(images, categories, annotations)
+    findings += _check_references(annotations, _ids(coco["images"]), _ids(coco["categories"]))
+    image_of = {image["id"]: image for _, image in images}
+    placed = [(place, entry) for place, entry in annotations if entry["image_id"] in image_of]
+    findings += check_boxes(placed, image_of)
+    findings += check_masks(placed, image_of)
+    findings += _check_partial_labels(images, placed, {category["id"]: category["name"] for _, category in categories})
+    if images_dir is not None:
+        findings += _check_files(images, images_dir)
+    return findings
+
+
+def _check_sections(coco: object) -> Iterator[Finding]:
+    if not isinstance(coco, dict):
+        yield Finding("not-coco", "the file", "not a JSON object", "name a COCO detection JSON, not a results list")
+        return
+    for section in _REQUIRED:
+        if not isinstance(coco.get(section), list):
+            message = "missing" if section not in coco else "not a list"
+            yield Finding("section-missing", section, message, "give images, annotations and categories as lists")
+        elif not coco[section] and section != "annotations":
+            yield Finding("section-empty", section, "empty", f"list the {section}; there is nothing to score")
+
+
+def _sound_entries(entries: Sequence[object], section: str, findings: list[Finding]) -> Iterator[Placed]:
+    """Yield the entries that have every key in the right type; report the others."""
+    for index, entry in enumerate(entries):
+        place = place_of(section, index, entry)
+        faults = list(_check_entry(entry, section, place))
+        findings += faults
+        if isinstance(entry, dict) and not any(fault.severity == "error" for fault in faults):
+            yield place, entry
+
+
+def _check_entry(entry: object, section: str, place: str) -> Iterator[Finding]:
+    if not isinstance(entry, dict):
+        yield Finding("entry-type", place, "not an object", "make it an object with COCO's keys")
+        return
+    for key, (wanted, holds) in (_REQUIRED[section] | _OPTIONAL[section]).items():
+        if key in entry and not holds(entry[key]):
+            shown = repr(entry[key])[:60]
+            yield Finding("key-type", place, f'"{key}" is {shown}', f'"{key}" has to be {wanted}')
+        elif key not in entry and key in _REQUIRED[section]:
+            yield Finding("key-missing", place, f'no "{key}"', f'add "{key}": {wanted}')
+    if section == "annotations" and "area" not in entry:
+        message = 'no "area", so width × height decides what is small, medium and large'
+        yield Finding("area-missing", place, message, 'add "area": pixels of the mask, or of the box', "warning")
+
+
+def _check_repeated(
+    images: Sequence[Placed], categories: Sequence[Placed], annotations: Sequence[Placed]
+) -> Iterator[Finding]:
+    sections = {"image": images, "category": categories, "annotation": annotations}
+    for kind, entries in sections.items():
+        for place, value, first in repeated(entries, "id"):
+            yield Finding(f"{kind}-id-duplicate", place, f"id {value} is also that of {first}", "give each its own id")
+    for place, value, first in repeated(categories, "name"):
+        message = f'name "{value}" is also that of {first}'
+        yield Finding("category-name-duplicate", place, message, "merge the two, or rename one")
+    for place, value, first in repeated(images, "file_name"):
+        message = f'file "{value}" is also that of {first}, so it is counted twice'
+        yield Finding("image-file-duplicate", place, message, "list each file once", "warning")
+    for place, entry in annotations:
+        if entry["id"] == 0:
+            message = "id 0, which pycocotools mistakes for a missed box; wildbench does not, so AP can differ from it"
+            yield Finding("annotation-id-zero", place, message, "number annotations from 1", "warning")
+
+
+def _ids(entries: Sequence[object]) -> set[object]:
+    """Every id a section names, those of unsound entries too: a reference to one of them is not a second mistake."""
+    return {entry["id"] for entry in entries if isinstance(entry, dict) and _is_integer(entry.get("id"))}
+
+
+def _check_references(annotations: Sequence[Placed], images: set[object], categories: set[object]) -> Iterator[Finding]:
+    for place, entry in annotations:
+        for kind, known in (("image", images), ("category", categories)):
+            value = entry[f"{kind}_id"]
+            if value not in known:
+                remedy = f"list the {kind}, or remove the annotation"
+                yield Finding(f"annotation-unknown-{kind}", place, f"{kind}_id {value} is not in the file", remedy)
+
+
+def _check_partial_labels(
+    images: Sequence[Placed], annotations: Sequence[Placed], names: dict[int, str]
+) -> Iterator[Finding]:
+    listed: dict[int, list[str]] = {}
+    for place, image in images:
+        if "annotated_categories" in image:
+            listed[image["id"]] = image["annotated_categories"]
+            for name in sorted(set(image["annotated_categories"]) - set(names.values())):
+                message = f'annotated_categories names "{name}", which is no category of the file'
+                yield Finding("annotated-category-unknown", place, message, "use the names under categories")
+    for place, entry in annotations:
+        name = names.get(entry["category_id"])
+        if name is not None and name not in listed.get(entry["image_id"], [name]):
+            message = f"a {name}, which its image does not list under annotated_categories: it is not scored"
+            yield Finding("box-not-scored", place, message, "list the category, if all of it is boxed there", "warning")
+
+
+def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
+    for place, image in images:
+        path = folder / image["file_name"]
+        try:
+            with Image.open(path) as file:  # reads the header only
+                size, turned = file.size, file.getexif().get(_EXIF_ORIENTATION, 1) >= 5
+        except (UnidentifiedImageError, Image.DecompressionBombError):
+            yield Finding("image-unreadable", place, f"{path} is no image", "replace the file")
+        except OSError:
+            yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
+        else:
+            yield from _check_size(place, image, size, turned)
+
+
+def _check_size(place: str, image: Entry, size: tuple[int, int], turned: bool) -> Iterator[Finding]:
+    if size == (image["width"], image["height"]):
+        return
+    stated = f"{image['width']} x {image['height']} stated"
+    message, remedy = f"{stated}, {size[0]} x {size[1]} in the file", "state the size of the stored pixels"
+    if turned and size[::-1] == (image["width"], image["height"]):
+        message += ": the boxes are of the picture as its EXIF tag turns it"
+        remedy = "store the picture upright, without the tag; wildbench does not turn pixels"
+    yield Finding("image-size", place, message, remedy)
