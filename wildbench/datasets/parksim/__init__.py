@@ -1,0 +1,1 @@
+"""The embedded data set: thirteen animals before twenty cameras, rendered by our own code."""
