@@ -4,50 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import make_card
 from pydantic import ValidationError
 
 from wildbench.errors import ScorecardError
-from wildbench.scorecard import (
-    FORMAT_VERSION,
-    Accuracy,
-    Dataset,
-    Environment,
-    Figure,
-    PerCategory,
-    Protocol,
-    Scorecard,
-    Submission,
-    coco_figure,
-    json_schema,
-    read_scorecard,
-)
+from wildbench.scorecard import FORMAT_VERSION, Figure, Scorecard, coco_figure, json_schema, read_scorecard
 
 SCHEMA_FILE = Path(__file__).parents[1] / "docs" / "scorecard.schema.json"
 
 
 @pytest.fixture
 def card() -> Scorecard:
-    figure = Figure(value=0.5, unit="AP", n=3)
-    names = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    names += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
-    lion = PerCategory(ap=figure, ap50=figure, ap75=figure, ar_100=Figure.undefined("AR", "no lion"))
-    accuracy = Accuracy(
-        **dict.fromkeys(names, figure),
-        per_category={"lion": lion},
-        predictions_file="a.predictions.json",
-        predictions_sha256="0" * 64,
-        detections=4,
-    )
-    return Scorecard(
-        submission=Submission(name="a", file="a.json", sha256="1" * 64, format="coco-results"),
-        protocol=Protocol(engine="hotcoco 1.3.0"),
-        dataset=Dataset(name="d", sha256="2" * 64, images=2, boxes=3, categories=["lion"], partial_labels=False),
-        accuracy=accuracy,
-        size=None,
-        compute=None,
-        latency=None,
-        environment=Environment(wildbench="0", python="3", platform="p", cpu="c", cpu_count=2, packages={}),
-    )
+    return make_card()
 
 
 def test_a_null_needs_a_reason_and_a_value_must_have_none() -> None:
