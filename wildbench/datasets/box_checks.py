@@ -58,8 +58,8 @@ def check_boxes(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) ->
 
 def _rules(boxes: Boxes, sizes: Boxes, right_form: bool) -> Iterator[tuple[str, Flags, str, str]]:
     """Code, broken boxes, message and remedy of each rule for a single box."""
-    negative = (boxes[:, 2:] < 0).any(1)
-    zero = (boxes[:, 2:] == 0).any(1) & ~negative
+    shortest = boxes[:, 2:].min(1)
+    negative, zero = shortest < 0, shortest == 0
     yield "box-negative-side", negative, "has a negative side", "order the corners, then subtract"
     yield "box-zero-side", zero, "has a side of 0", "measure the box again, or remove it"
     outside = _outside(boxes, sizes) & ~negative

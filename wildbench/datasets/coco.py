@@ -164,7 +164,7 @@ def read_coco(
 
 
 def write_coco(coco: dict[str, Any], path: Path) -> None:
-    """Write canonical JSON atomically: keys sorted, one image or annotation a line, so that a change is a short diff."""
+    """Write canonical JSON atomically: keys sorted, an entry a line, so that a change is a short diff."""
     write_atomically(path, canonical_json(coco).encode())
 
 

@@ -1,0 +1,79 @@
+"""Pixels from image files, decoded ahead of whoever looks at them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.errors import DatasetError
+
+Pixels = npt.NDArray[np.uint8]
+"""uint8 [height, width, 3], RGB."""
+
+_AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def decode(path: Path | str) -> Pixels:
+    """Decode an image file to 8-bit RGB.
+
+    Pixels are taken as they are stored: COCO's boxes, width and height are of stored pixels, so an EXIF orientation is
+    not applied (validation says where a file was boxed as the tag turns it). Grey is repeated, alpha dropped, CMYK
+    converted, and of 16 bits the upper 8 are kept.
+
+    Args:
+        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file.
+
+    Returns:
+        uint8 [height, width, 3], RGB.
+
+    Raises:
+        DatasetError: No such file, or it is truncated or no image.
+    """
+    try:
+        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}", remedy="put the image there, or name its folder") from error
+    try:
+        pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
+    except cv2.error:
+        pixels = None  # more pixels than OpenCV takes
+    if pixels is None:
+        raise DatasetError(f"{path}: truncated, or no image", remedy="replace the file")
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Iterator[Pixels]:
+    """Decode images in order, in threads, while the consumer works on earlier ones.
+
+    At most `depth` decoded images wait. A file that cannot be decoded raises at its turn, after the images before it.
+    Closing the iterator early drops what waits and ends the threads.
+
+    Args:
+        paths: Image files.
+        workers: Decoding threads.
+        depth: Images decoded ahead.
+
+    Yields:
+        uint8 [height, width, 3], RGB, one for each path.
+
+    Raises:
+        DatasetError: As `decode`.
+    """
+    waiting: deque[Future[Pixels]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        try:
+            for path in paths:
+                waiting.append(pool.submit(decode, path))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,150 @@
+"""Data sets by name or by path, and where their files are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from wildbench.datasets.coco import Dataset, read_coco, read_json
+from wildbench.errors import DatasetError
+from wildbench.progress import Progress, silent
+
+SPLITS = ("train", "val", "test")
+_DESCRIPTIONS = {"parksim": "thirteen animals before twenty trail cameras, rendered by wildbench itself"}
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `wildbench data list` tells of a registered data set; counts are over all splits."""
+
+    name: str
+    description: str
+    splits: tuple[str, ...]
+    categories: int
+    images: int
+    boxes: int
+
+
+def registered() -> list[DatasetInfo]:
+    """Describe every data set that has a name."""
+    infos = []
+    for name, description in _DESCRIPTIONS.items():
+        parts = [read_coco(_annotations(name, split)) for split in SPLITS]
+        infos.append(
+            DatasetInfo(
+                name=name,
+                description=description,
+                splits=SPLITS,
+                categories=len(parts[0].categories),
+                images=sum(len(part.images) for part in parts),
+                boxes=sum(len(part.annotations) for part in parts),
+            )
+        )
+    return infos
+
+
+def load_dataset(
+    name_or_path: str | Path,
+    *,
+    split: str = "test",
+    images: Path | None = None,
+    limit: int | None = None,
+    with_images: bool = True,
+    progress: Progress = silent,
+) -> Dataset:
+    """Load one split of a registered data set, or a COCO detection JSON with any categories.
+
+    Args:
+        name_or_path: A registered name, or the path of a JSON file.
+        split: Split of a registered data set. A file is one split, so for a file this says nothing.
+        images: Folder of the images; by default the first of the file's own folder, `images/` in it, and `../images`
+            that has them. Those of parksim are rendered into `cache_dir()` on first use.
+        limit: Keep only the first images.
+        with_images: Whether pixels will be needed; False neither renders nor looks for files.
+        progress: Called as `progress(task, done, total)` while rendering.
+
+    Raises:
+        DatasetError: Unknown name or split, no images, or a file that validation refuses.
+
+    Example:
+        >>> load_dataset("parksim", split="val", with_images=False, limit=3).category_names[:3]
+        ['giraffe', 'person', 'zebra']
+    """
+    if limit is not None and limit < 1:
+        raise DatasetError(f"limit {limit}", remedy="keep at least one image")
+    if images is not None and not Path(images).is_dir():
+        raise DatasetError(f"{images}: no such folder", remedy="name the folder of the images")
+    name = str(name_or_path)
+    if name in _DESCRIPTIONS:
+        path = _annotations(name, split)
+        if images is None and with_images:
+            images = generate(name, progress)
+        return read_coco(path, images, name, split).take(limit)
+    path = Path(name_or_path)
+    if not path.is_file():
+        named = ", ".join(_DESCRIPTIONS)
+        raise DatasetError(f"{name}: no such file or data set", remedy=f"name a COCO JSON, or a data set: {named}")
+    if images is None and with_images:
+        images = images_near(path)
+    return read_coco(path, images).take(limit)
+
+
+def images_near(path: Path) -> Path:
+    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
+
+    Raises:
+        DatasetError: The file's first image is in none of them.
+    """
+    coco = read_json(path)
+    listed = coco.get("images") if isinstance(coco, dict) else None
+    first = listed[0].get("file_name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else None
+    if not isinstance(first, str):
+        return path.parent  # validation says what is wrong with the list
+    folders = [path.parent, path.parent / "images", path.parent.parent / "images"]
+    for folder in folders:
+        if (folder / first).is_file():
+            return folder
+    raise DatasetError(
+        f"{path}: its image {first} is in none of {', '.join(map(str, folders))}", remedy="name the folder by --images"
+    )
+
+
+def generate(name: str, progress: Progress = silent) -> Path:
+    """Render a data set into `cache_dir()`, unless it is there already, and return the folder of its images.
+
+    Raises:
+        DatasetError: No such data set.
+    """
+    if name not in _DESCRIPTIONS:
+        raise DatasetError(
+            f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(_DESCRIPTIONS)}"
+        )
+    from wildbench.datasets import parksim  # its numba kernels load slowly, and labels alone do not need them
+
+    return parksim.render(cache_dir() / name, progress=progress)
+
+
+def cache_dir() -> Path:
+    """Where what can be made again is kept: $WILDBENCH_CACHE, else the platform's cache folder."""
+    return Path(os.environ.get("WILDBENCH_CACHE") or platformdirs.user_cache_path("wildbench"))
+
+
+def bundled(path: str) -> Path:
+    """Locate a file of the repository's `annotations/` or `baselines/`, which an installed package carries in itself.
+
+    Example:
+        >>> bundled("annotations/parksim/test.json").name
+        'test.json'
+    """
+    installed = _PACKAGE / "_bundled"
+    return (installed if installed.is_dir() else _PACKAGE.parent) / path
+
+
+def _annotations(name: str, split: str) -> Path:
+    if split not in SPLITS:
+        raise DatasetError(f"{name} has no split {split!r}", remedy=f"name one of: {', '.join(SPLITS)}")
+    return bundled(f"annotations/{name}/{split}.json")

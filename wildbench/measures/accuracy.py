@@ -1,0 +1,224 @@
+"""Average precision and recall, as pycocotools computes them to the last bit, by hotcoco.
+
+Reference: Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and `pycocotools.cocoeval.COCOeval`. Thresholds
+0.50:0.05:0.95 of intersection over union, 101 recall points, at most 1, 10 or 100 detections an image and category, areas
+up to 32², up to 96² and above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import hotcoco
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.datasets.coco import Dataset
+from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
+
+ENGINE = f"hotcoco {hotcoco.__version__}"
+"""The library that computed AP, with its version."""
+
+AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+"""COCO's area ranges in square pixels, both ends included; the order is that of the engine's arrays."""
+
+_MAX_DETECTIONS = (1, 10, 100)
+_THRESHOLD = {0.5: 0, 0.75: 5}
+
+
+def measure_accuracy(
+    dataset: Dataset,
+    results: list[dict[str, Any]],
+    *,
+    predictions_file: str,
+    predictions_sha256: str,
+    scored_categories: set[int] | None = None,
+) -> Accuracy:
+    """Score detections against a data set.
+
+    Where an image carries `annotated_categories`, it takes part for those alone: its detections and its boxes of other
+    categories are left out, as if each category were scored on the images that list it. An average over categories is
+    over those with at least one box that is no crowd. `n` of a figure is the number of such boxes it is over.
+
+    Masks are scored where every detection and every box has one. As in pycocotools, a detection's size is then still
+    that of its box.
+
+    Args:
+        dataset: Ground truth.
+        results: COCO results of images and categories of the data set: `image_id`, `category_id`, `bbox` `[x, y, width,
+            height]` in pixels, `score`, and `segmentation` for masks.
+        predictions_file: Name of the file that keeps `results`.
+        predictions_sha256: Its hash.
+        scored_categories: Ids of the categories that the detector knows; None for all. The others have no figure.
+
+    Returns:
+        Every figure with its number of boxes, or null with the reason.
+
+    Example:
+        >>> coco = {"images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
+        ...     "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "bird"}], "annotations": [
+        ...         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}]}
+        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 30], "score": 0.9}]
+        >>> from pathlib import Path
+        >>> accuracy = measure_accuracy(Dataset("tiny", None, coco, Path()), found, predictions_file="p.json",
+        ...                             predictions_sha256="")
+        >>> accuracy.ap50.value, accuracy.ap.value, accuracy.per_category["bird"].ap.reason
+        (1.0, 0.6, 'no box of bird in the split')
+    """
+    truth, kept = _scored(dataset, results)
+    boxes = _box_accuracy(dataset, truth, kept, "bbox", scored_categories)
+    with_masks = bool(results) and all(entry.get("segmentation") for entry in (*results, *dataset.annotations))
+    return Accuracy(
+        **{name: getattr(boxes, name) for name in BoxAccuracy.model_fields},
+        masks=_box_accuracy(dataset, truth, kept, "segm", scored_categories) if with_masks else None,
+        predictions_file=predictions_file,
+        predictions_sha256=predictions_sha256,
+        detections=len(results),
+    )
+
+
+def _scored(dataset: Dataset, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The boxes and the detections whose category is exhaustively boxed in their image."""
+    if not dataset.partial_labels:
+        return dataset.annotations, results
+    listed = {image["id"]: dataset.scored_categories(image) for image in dataset.images}
+
+    def counts(entry: dict[str, Any]) -> bool:
+        return entry["category_id"] in listed[entry["image_id"]]
+
+    return list(filter(counts, dataset.annotations)), list(filter(counts, results))
+
+
+def _box_accuracy(
+    dataset: Dataset, truth: list[dict[str, Any]], results: list[dict[str, Any]], kind: str, known: set[int] | None
+) -> BoxAccuracy:
+    categories = [entry for entry in dataset.categories if known is None or entry["id"] in known]
+    curves = _curves(dataset, truth, results, kind, categories)
+    per_category = {
+        name: _unknown(name) if name not in curves.names else _category(curves, curves.names.index(name))
+        for name in dataset.category_names
+    }
+    return BoxAccuracy(
+        ap=curves.figure("AP"),
+        ap50=curves.figure("AP", iou=0.5),
+        ap75=curves.figure("AP", iou=0.75),
+        ap_small=curves.figure("AP", area="small"),
+        ap_medium=curves.figure("AP", area="medium"),
+        ap_large=curves.figure("AP", area="large"),
+        ar_1=curves.figure("AR", most=1),
+        ar_10=curves.figure("AR", most=10),
+        ar_100=curves.figure("AR"),
+        ar_small=curves.figure("AR", area="small"),
+        ar_medium=curves.figure("AR", area="medium"),
+        ar_large=curves.figure("AR", area="large"),
+        per_category=per_category,
+    )
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """The engine's arrays, and the boxes they are over.
+
+    Attributes:
+        precision: float64 [threshold, recall point, category, area, max detections]; -1 where undefined.
+        recall: float64 [threshold, category, area, max detections]; -1 where undefined.
+        boxes: int64 [category, area]: boxes that are no crowds.
+        names: Names of the categories, in the order of the arrays.
+    """
+
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    boxes: npt.NDArray[np.int64]
+    names: list[str]
+
+    def figure(
+        self, unit: str, *, area: str = "all", iou: float | None = None, most: int = 100, only: int | None = None
+    ) -> Figure:
+        """One statistic, taken as `COCOeval.summarize` takes it: the mean of what is defined.
+
+        Args:
+            unit: AP or AR.
+            area: A key of `AREAS`.
+            iou: One threshold; None for the mean over all ten.
+            most: Detections an image and category.
+            only: Index of one category; None for the mean over all.
+        """
+        thresholds = slice(None) if iou is None else slice(_THRESHOLD[iou], _THRESHOLD[iou] + 1)
+        categories = slice(None) if only is None else slice(only, only + 1)
+        size, limit = list(AREAS).index(area), _MAX_DETECTIONS.index(most)
+        if unit == "AP":
+            values = self.precision[thresholds, :, categories, size, limit]
+        else:
+            values = self.recall[thresholds, categories, size, limit]
+        defined = values[values > -1]
+        kind = "box" if area == "all" else f"{area} box"
+        of = "" if only is None else f" of {self.names[only]}"
+        value = float(np.mean(defined)) if defined.size else -1.0
+        return coco_figure(value, unit, int(self.boxes[categories, size].sum()), f"no {kind}{of} in the split")
+
+
+def _category(curves: _Curves, only: int) -> PerCategory:
+    return PerCategory(
+        ap=curves.figure("AP", only=only),
+        ap50=curves.figure("AP", iou=0.5, only=only),
+        ap75=curves.figure("AP", iou=0.75, only=only),
+        ar_100=curves.figure("AR", only=only),
+    )
+
+
+def _unknown(name: str) -> PerCategory:
+    reason = f"the detector does not know {name}"
+    precision, recall = Figure.undefined("AP", reason), Figure.undefined("AR", reason)
+    return PerCategory(ap=precision, ap50=precision, ap75=precision, ar_100=recall)
+
+
+def _curves(
+    dataset: Dataset,
+    truth: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    kind: str,
+    categories: list[dict[str, Any]],
+) -> _Curves:
+    """Run the engine.
+
+    It gets ids from 1 in the order of the data set's own: pycocotools orders images and categories by id, and takes a
+    match with annotation 0 for none.
+    """
+    images = sorted(dataset.images, key=lambda image: image["id"])
+    image_number = {image["id"]: number for number, image in enumerate(images, start=1)}
+    number = {category["id"]: number for number, category in enumerate(dataset.categories, start=1)}
+
+    def renumbered(entry: dict[str, Any], *keys: str) -> dict[str, Any]:
+        ids = {"image_id": image_number[entry["image_id"]], "category_id": number[entry["category_id"]]}
+        return ids | {key: entry[key] for key in (*keys, "bbox", "segmentation") if key in entry}
+
+    gt = hotcoco.COCO(
+        {
+            "images": [image | {"id": image_number[image["id"]]} for image in images],
+            "categories": [{"id": number[entry["id"]], "name": entry["name"]} for entry in dataset.categories],
+            "annotations": [
+                renumbered(entry, "area", "iscrowd") | {"id": place} for place, entry in enumerate(truth, start=1)
+            ],
+        }
+    )
+    engine = hotcoco.COCOeval(gt, gt.load_res([renumbered(entry, "score") for entry in results]), kind)
+    engine.params.cat_ids = [number[entry["id"]] for entry in categories]
+    engine.evaluate()
+    engine.accumulate()
+    return _Curves(
+        np.asarray(engine.eval["precision"]),
+        np.asarray(engine.eval["recall"]),
+        _count(truth, [entry["id"] for entry in categories]),
+        [entry["name"] for entry in categories],
+    )
+
+
+def _count(truth: list[dict[str, Any]], category_ids: list[int]) -> npt.NDArray[np.int64]:
+    """Boxes that are no crowds, by category and area range."""
+    boxes = np.zeros((len(category_ids), len(AREAS)), dtype=np.int64)
+    rows = {category_id: row for row, category_id in enumerate(category_ids)}
+    for entry in truth:
+        if entry["category_id"] in rows and not entry["iscrowd"]:
+            boxes[rows[entry["category_id"]]] += [low <= entry["area"] <= high for low, high in AREAS.values()]
+    return boxes
