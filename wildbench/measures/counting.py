@@ -1,0 +1,185 @@
+"""Counting the multiply-accumulates of a torch model while it runs, and naming what was not counted.
+
+A dispatch mode sees every operator that runs: in eager modules, in TorchScript's interpreter and in exported programs.
+Convolutions and matrix products have rules (`mac_rules`); any other operator that calculates is reported as uncounted
+with how often it ran, as `fvcore.nn.jit_analysis` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch._ops import OpOverload
+from torch.jit._fuser import optimized_execution
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from wildbench.measures.mac_rules import MOVES, RULES, vision
+
+TOP = "(top)"
+"""Module path of what no submodule runs."""
+
+REGION_POOLS = (vision.roi_align, vision.roi_pool, vision.ps_roi_align, vision.ps_roi_pool)
+
+UNSEEN = ("prim::mkldnn_convolution", "prim::MKLDNNGroup", "prim::TensorExprGroup", "prim::StaticSubgraph")
+"""TorchScript nodes that calculate without the dispatcher, so that no counter sees them."""
+
+
+class Uncountable(Exception):
+    """The model does arithmetic where no counter can see it."""
+
+
+@dataclass
+class Stage:
+    """What runs between one pooling of regions and the next: a box head, a mask head."""
+
+    regions: int
+    macs: int = 0
+
+
+@dataclass
+class Count:
+    """What one forward pass takes.
+
+    Attributes:
+        by_module: MACs by path of the innermost module that spent them.
+        uncounted: Operators without a rule, and how often they ran.
+        stages: The parts that run once a region, in order; none in a one-stage detector.
+    """
+
+    by_module: Counter[str] = field(default_factory=Counter)
+    uncounted: Counter[str] = field(default_factory=Counter)
+    stages: list[Stage] = field(default_factory=list)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the whole pass."""
+        return self.by_module.total()
+
+    def spend(self, place: str, macs: int) -> None:
+        """Add what one operator took."""
+        self.by_module[place] += macs
+        if self.stages:
+            self.stages[-1].macs += macs
+
+    def pool(self, regions: int) -> None:
+        """Note a pooling of regions; it runs once for each level of a pyramid, with no MAC between."""
+        if not self.stages or self.stages[-1].macs:
+            self.stages.append(Stage(0))
+        self.stages[-1].regions += regions
+
+
+def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None) -> Count:
+    """Run `forward` once and count.
+
+    Args:
+        forward: The pass, as a call without arguments.
+        module: The model it runs, to tell its parts from each other.
+
+    Raises:
+        Uncountable: The model is a TorchScript program rewritten to nodes that bypass the dispatcher.
+
+    Example:
+        >>> layer = torch.nn.Conv2d(3, 16, 3)
+        >>> count = count_macs(lambda: layer(torch.zeros(1, 3, 8, 8)), layer)
+        >>> count.macs, dict(count.uncounted)
+        (15552, {})
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        _refuse_unseen(module)
+    counter = _Counter(module)
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(optimized_execution(False))  # no fused kernels, which nothing sees
+        stack.enter_context(_slow_attention())
+        stack.enter_context(counter.following(module))
+        stack.enter_context(counter)
+        forward()
+    return counter.count
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Applies the rules to each operator that passes the dispatcher."""
+
+    def __init__(self, module: torch.nn.Module | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = Count()
+        self.path = [TOP]
+        self.owners = {} if module is None else _owners(module)
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> object:
+        kwargs = kwargs or {}
+        packet = func.overloadpacket
+        rule = RULES.get(packet)
+        if rule is None and _is_composite(func):
+            with self:  # under inference mode a composite operator arrives whole
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        if rule is not None:
+            self.count.spend(self._place(args), rule(args, out))
+        elif not func.is_view and func._schema.name not in MOVES:
+            self.count.uncounted[func._schema.name] += 1
+        if packet in REGION_POOLS:
+            self.count.pool(args[1].shape[0])
+        return out
+
+    def _place(self, args: tuple[Any, ...]) -> str:
+        """The innermost running module; where a graph runs in one call, the module that owns the weight."""
+        if self.path[-1] != TOP:
+            return self.path[-1]
+        tensors = (a for a in args if isinstance(a, torch.Tensor))
+        return next((self.owners[key] for t in tensors if (key := _storage(t)) in self.owners), TOP)
+
+    @contextmanager
+    def following(self, module: torch.nn.Module | None) -> Iterator[None]:
+        """Keep the path of the running module by hooks."""
+        with ExitStack() as stack:
+            for name, part in module.named_modules() if module is not None else ():
+                if name and not isinstance(part, torch.jit.ScriptModule):
+                    enter = part.register_forward_pre_hook(lambda *_, name=name: self.path.append(name))
+                    leave = part.register_forward_hook(lambda *_: self._leave(), always_call=True)
+                    stack.callback(enter.remove)
+                    stack.callback(leave.remove)
+            yield
+
+    def _leave(self) -> None:
+        self.path.pop()
+
+
+def _is_composite(func: OpOverload) -> bool:
+    name = func.name()  # type: ignore[no-untyped-call]
+    return torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd")
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else 0
+
+
+def _owners(module: torch.nn.Module) -> dict[int, str]:
+    """Module path by the storage of each weight."""
+    named = [*module.named_parameters(), *module.named_buffers()]
+    return {_storage(tensor): name.rpartition(".")[0] or TOP for name, tensor in named}
+
+
+@contextmanager
+def _slow_attention() -> Iterator[None]:
+    """Run transformer layers operator by operator: their fast path is one operator that hides its matrix products."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+def _refuse_unseen(module: torch.jit.ScriptModule) -> None:
+    graph: Any = module.inlined_graph
+    for kind in UNSEEN:
+        if graph.findAllNodes(kind, recurse=True):
+            raise Uncountable(f"its TorchScript runs {kind}, which bypasses the operators that can be counted")
