@@ -122,7 +122,7 @@ def body_of(individual: Individual) -> Body:
     kind = kind_of(individual.species, individual.seed)
     posture = kind.postures[individual.posture]
     random = np.random.Generator(np.random.PCG64(individual.seed))
-    size, look, nod, phase = (round(float(number), 6) for number in random.random(4))
+    size, look, nod, phase, sway = (round(float(number), 6) for number in random.random(5))
     pose: dict[str, Vector] = dict(posture.turns)
     for bone, angles in stride(posture, phase).items():
         pose[bone] = angles
@@ -130,6 +130,9 @@ def body_of(individual: Individual) -> Body:
     for bone, share in (("neck1", 0.35), ("neck2", 0.3), ("head", 0.35)):
         own = pose.get(bone, (0.0, 0.0, 0.0))
         pose[bone] = (round(own[0] + 6.0 * (nod - 0.5), 4), round(own[1] + share * yaw, 4), own[2])
+    for bone in ("tail1", "tail2", "tail3"):
+        own = pose.get(bone, (0.0, 0.0, 0.0))
+        pose[bone] = (own[0], round(own[1] + posture.sway * (2.0 * sway - 1.0), 4), own[2])
     return _pose(kind, individual, pose, 0.94 + 0.12 * size, posture.level)
 
 

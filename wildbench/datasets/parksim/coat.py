@@ -92,20 +92,20 @@ def cells(x: float, y: float, z: float, jitter: float) -> tuple[float, float, fl
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def stripe(x: float, y: float, z: float, flows: Array) -> float:
+def stripe(x: float, y: float, z: float, flows: Array, shift: float) -> float:
     """Return how dark a stripe field is at a point, -1..1, its phase blended between the flows."""
     total, phase = 0.0, 0.0
-    wobble = value_noise(x * 5.0, y * 5.0, z * 5.0) - 0.5
+    wobble = value_noise(x * 5.0 + shift, y * 5.0, z * 5.0) - 0.5
     for n in range(flows.shape[0]):
         dx, dy, dz = x - flows[n, 0], y - flows[n, 1], z - flows[n, 2]
         w = 1.0 / (1e-3 + (dx * dx + dy * dy + 0.3 * dz * dz) / (flows[n, 3] * flows[n, 3])) ** 3
         total += w
         phase += w * (dx * flows[n, 4] + dy * flows[n, 5] + dz * flows[n, 6])
-    return np.sin(2.0 * np.pi * (phase / total + 0.55 * wobble))
+    return np.sin(2.0 * np.pi * (phase / total + 0.55 * wobble + shift))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def mark_amount(p: Array, flows: Array, x: float, y: float, z: float) -> tuple[float, float]:
+def mark_amount(p: Array, flows: Array, x: float, y: float, z: float, shift: float) -> tuple[float, float]:
     """Return how much of the mark colour and of the core colour a point carries, each 0..1."""
     pattern = int(p[0])
     u, v, w = x / p[1], y / p[2], z / p[3]
@@ -117,7 +117,7 @@ def mark_amount(p: Array, flows: Array, x: float, y: float, z: float) -> tuple[f
         mark = keep * smoothstep(0.5 * p[4], p[4], second - first)
         core = smoothstep(0.0, 0.5, first) * 0.6 * own
     elif pattern == 2:
-        s = stripe(x, y, z, flows)
+        s = stripe(x - shift, y, z, flows, shift)
         mark = smoothstep(-p[4] - 0.22, -p[4] + 0.22, s)
         core = smoothstep(-0.2, -0.9, s) * 0.25
     elif pattern == 3:
@@ -153,7 +153,7 @@ def coat_colour(
     p: Array, flows: Array, paints: Array, x: float, y: float, z: float, shift: float
 ) -> tuple[float, float, float]:
     """Return the linear colour of the coat at one point of the drawing; ``shift`` moves the marks per individual."""
-    mark, core = mark_amount(p, flows, x + shift, y, z + (shift if z > 0.0 else 0.0))
+    mark, core = mark_amount(p, flows, x + shift, y, z, shift)
     r = p[6] + core * (p[12] - p[6])
     g = p[7] + core * (p[13] - p[7])
     b = p[8] + core * (p[14] - p[8])

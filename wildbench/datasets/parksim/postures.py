@@ -24,6 +24,7 @@ class Posture:
         lift: Degrees that the joints fold while a leg is in the air.
         gait: Phase of each limb in the stride, as a share of it.
         level: Whether fore and hind feet stand on the same ground.
+        sway: Degrees that each joint of the tail may turn to either side.
         look: Degrees that the head may turn to either side.
     """
 
@@ -33,6 +34,7 @@ class Posture:
     gait: Mapping[str, float] = field(default_factory=lambda: WALK)
     level: bool = True
     look: float = 30.0
+    sway: float = 14.0
 
 
 def turn(**pitches: float | Vector) -> dict[str, Vector]:
@@ -58,18 +60,32 @@ def stride(posture: Posture, phase: float) -> dict[str, Vector]:
         back_and_forth, air = round(math.cos(angle), 6), round(max(0.0, -math.sin(angle)), 6)
         for n, share in enumerate(LIFT[limb], start=1):
             pitch = share * posture.lift * air + (posture.swing * back_and_forth if n == 1 else 0.0)
-            turns[f"{limb}~{n}".replace("~", side)] = (round(pitch, 4), 0.0, 0.0)
+            turns[f"{limb}{side}{n}"] = (round(pitch, 4), 0.0, 0.0)
     return turns
 
 
 UNGULATE: Mapping[str, Posture] = {
     "standing": Posture(look=50.0),
     "walking": Posture(turn(neck1=-6.0), swing=20.0, lift=38.0, look=12.0),
-    "running": Posture(turn(neck1=-14.0, head=10.0, body=2.0), swing=42.0, lift=75.0, gait=GALLOP, look=5.0),
     "grazing": Posture(turn(neck1=-62.0, neck2=-14.0, head=22.0), swing=9.0, lift=4.0, look=10.0),
+    "running": Posture(turn(neck1=-14.0, head=10.0, body=2.0), swing=36.0, lift=65.0, gait=GALLOP, look=5.0),
+    "lying": Posture(turn(fore_1=62.0, fore_2=18.0, fore_3=-168.0, hind_1=66.0, hind_2=-120.0, hind_3=122.0), look=40.0),
+}
+CAT: Mapping[str, Posture] = {
+    "standing": Posture(look=50.0),
+    "walking": Posture(turn(neck1=-14.0, head=10.0), swing=24.0, lift=34.0, look=15.0),
     "lying": Posture(
-        turn(fore_1=38.0, fore_2=22.0, fore_3=-142.0, hind_1=48.0, hind_2=-98.0, hind_3=92.0, neck1=4.0),
-        level=False,
+        turn(fore_1=-4.0, fore_2=84.0, hind_1=62.0, hind_2=-118.0, hind_3=132.0, tail1=(20.0, 30.0, 0.0), neck1=8.0),
+        look=50.0,
+    ),
+    "sitting": Posture(
+        turn(body=38.0, fore_1=-46.0, fore_2=8.0, hind_1=26.0, hind_2=-94.0, hind_3=104.0, tail1=-15.0, neck1=-18.0, head=-18.0),
         look=40.0,
+    ),
+    "running": Posture(turn(neck1=-14.0, head=8.0), swing=40.0, lift=55.0, gait=GALLOP, look=5.0),
+    "stalking": Posture(
+        turn(neck1=-26.0, head=20.0, fore_1=-22.0, fore_2=44.0, fore_3=-22.0, hind_1=26.0, hind_2=-46.0, hind_3=24.0),
+        swing=9.0,
+        look=15.0,
     ),
 }

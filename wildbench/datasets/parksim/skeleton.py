@@ -136,10 +136,10 @@ def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[
     """
     parts = [p for p in drawing.parts if set(p.only.split()) <= traits]
     body = _assemble(drawing, parts, pose, scale)
-    if level:
+    turned = dict(pose)
+    for _ in range(3 if level else 0):
         fore, hind = (_lowest(body, lambda x, s=s: s * x > 0.0) for s in (1.0, -1.0))
         pitch = math.degrees(math.atan2(hind[1] - fore[1], fore[0] - hind[0]))
-        turned = dict(pose)
         own = turned.get("body", (0.0, 0.0, 0.0))
         turned["body"] = (round(own[0] + pitch, 3), own[1], own[2])
         body = _assemble(drawing, parts, turned, scale)
