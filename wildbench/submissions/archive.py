@@ -170,7 +170,8 @@ def parameter_names(manifest: Manifest) -> set[str]:
 
 def _build(manifest: Manifest) -> nn.Module:
     arguments = {**manifest.detector.arguments, "init": "random"}
-    return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+    model: nn.Module = zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+    return model
 
 
 def _expected_state(manifest: Manifest) -> Mapping[str, torch.Tensor]:

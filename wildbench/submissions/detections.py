@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ from wildbench.errors import WrongOutput
 
 MOST_DETECTIONS = 10_000
 """More than this many of one image is taken for a fault; COCO looks at a hundred."""
+
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def check_detections(found: Detections, num_categories: int, height: int, width:
 
 def _check_form(found: Detections, height: int, width: int) -> None:
     count = len(found.scores) if found.scores.ndim else 0
-    expected: list[tuple[str, np.ndarray | None, tuple[int, ...], type[np.generic]]] = [
+    expected: list[tuple[str, Array | None, tuple[int, ...], type[np.generic]]] = [
         ("boxes", found.boxes, (count, 4), np.float32),
         ("labels", found.labels, (count,), np.int64),
         ("scores", found.scores, (count,), np.float32),
@@ -82,7 +86,7 @@ def _check_form(found: Detections, height: int, width: int) -> None:
         raise WrongOutput(f"{count} detections in one image", remedy=f"keep the best {MOST_DETECTIONS} at most")
 
 
-def _refuse_first(values: np.ndarray, wrong: np.ndarray, name: str, rule: str, remedy: str) -> None:
+def _refuse_first(values: Array, wrong: Array | np.bool_, name: str, rule: str, remedy: str) -> None:
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise WrongOutput(f"{name}[{at}] = {values[at].tolist()} {rule}", remedy=remedy)

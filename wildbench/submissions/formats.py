@@ -119,7 +119,7 @@ def _globals(path: Path) -> list[str]:
     try:
         for opcode, argument, _ in pickletools.genops(read_record(path, "data.pkl")):
             if opcode.name == "GLOBAL":
-                names.append(argument.replace(" ", "."))
+                names.append(str(argument).replace(" ", "."))
             elif opcode.name == "STACK_GLOBAL":
                 names.append(".".join(strings[-2:]))
             elif isinstance(argument, str):

@@ -1,0 +1,226 @@
+"""From a network's raw output to detections in pixels of its input: the decodings that the harness does itself.
+
+Each follows the reference implementation of its head, and is part of the measured time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.errors import WrongOutput
+from wildbench.submissions.manifest import DetrOutput, Manifest, Yolov8Output, YoloxOutput
+
+Floats = npt.NDArray[np.float32]
+Outputs = dict[str, npt.NDArray[Any]]
+"""A network's output arrays by name, in the order in which it gives them."""
+
+Found = tuple[Floats, npt.NDArray[np.int64], Floats, Floats | None]
+"""Boxes (n x 4, xyxy, input pixels), labels (1 is the first category), scores, mask probabilities (n x H x W)."""
+
+
+def decode(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+    """Decode a network's output as its manifest says.
+
+    Args:
+        manifest: Its output contract, categories and category map: categories that are not mapped are dropped.
+        outputs: The network's arrays; a leading batch dimension of 1 is taken off.
+        canvas: (height, width) of the input, pixels.
+
+    Raises:
+        WrongOutput: An array is missing, of a wrong shape or dtype, or not finite.
+    """
+    return DECODERS[manifest.output.kind](manifest, outputs, canvas)
+
+
+def nms(boxes: Floats, scores: Floats, labels: npt.NDArray[np.int64], iou: float) -> npt.NDArray[np.int64]:
+    """Greedy non-maximum suppression within each category, as `torchvision.ops.batched_nms`.
+
+    Args:
+        boxes: n x 4, xyxy.
+        scores: n.
+        labels: n.
+        iou: A box is dropped where it overlaps a better one of its category by more than this.
+
+    Returns:
+        Positions that are kept, the best score first.
+
+    Example:
+        >>> boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], np.float32)
+        >>> nms(boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([1, 1, 2]), 0.5).tolist()
+        [0, 2]
+    """
+    order = np.argsort(-scores, kind="stable")
+    corners = boxes[order].astype(np.float64)
+    corners[:, 2:] -= corners[:, :2]
+    ranks = np.arange(len(order), 0, -1, dtype=np.float32)  # OpenCV sorts again, and would drop a score of zero
+    kept = [np.empty(0, np.int64)]
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels[order] == label)
+        survivors: Any = cv2.dnn.NMSBoxes(corners[members], ranks[members], 0.0, iou)  # type: ignore[arg-type]
+        kept.append(members[np.asarray(survivors, np.int64)])
+    return np.asarray(order[np.sort(np.concatenate(kept))], np.int64)
+
+
+def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+    named = outputs if {"boxes", "labels", "scores"} <= outputs.keys() else _by_order(outputs)
+    scores = _finite(named["scores"].reshape(-1), "scores")
+    boxes = _finite(_shaped(_unbatched(named["boxes"], 2), (len(scores), 4), "boxes"), "boxes")
+    labels = _shaped(_unbatched(named["labels"], 1), (len(scores),), "labels")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise WrongOutput(f"labels are {labels.dtype}, not integers")
+    masks = named.get("masks")
+    if masks is not None:
+        masks = _finite(_shaped(masks.reshape(-1, *masks.shape[-2:]), (len(scores), *canvas), "masks"), "masks")
+    keep = _known(manifest, labels)
+    return boxes[keep], labels[keep].astype(np.int64), scores[keep], None if masks is None else masks[keep]
+
+
+def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+    contract = manifest.output
+    assert isinstance(contract, YoloxOutput)
+    cells, strides = _grid(contract.strides, canvas)
+    raw = _only(outputs, (len(cells), 5 + len(manifest.categories)))
+    labels, scores = _best(raw[:, 5:])
+    scores = scores * raw[:, 4]
+    keep = _candidates(manifest, labels, scores, contract.score_threshold)
+    raw, strides = raw[keep], strides[keep, None]
+    with np.errstate(over="ignore"):  # an infinite side is refused below
+        centre, half = (raw[:, :2] + cells[keep]) * strides, np.exp(raw[:, 2:4]) * strides / 2
+    boxes = _finite(np.concatenate([centre - half, centre + half], axis=1), "boxes")
+    return _suppressed(contract, boxes, labels[keep], scores[keep])
+
+
+def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+    contract = manifest.output
+    assert isinstance(contract, Yolov8Output)
+    channels = 4 + len(manifest.categories)
+    raw = _only(outputs, (None, channels)) if contract.transposed else _only(outputs, (channels, None)).T
+    labels, scores = _best(raw[:, 4:])
+    keep = _candidates(manifest, labels, scores, contract.score_threshold)
+    return _suppressed(contract, _corners(raw[keep, :4]), labels[keep], scores[keep])
+
+
+def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+    contract = manifest.output
+    assert isinstance(contract, DetrOutput)
+    names = [name for name in ("logits", "pred_logits") if name in outputs and "pred_boxes" in outputs]
+    pair = [outputs[names[0]], outputs["pred_boxes"]] if names else list(outputs.values())[:2]
+    if len(pair) < 2:
+        raise WrongOutput(f"{len(pair)} output, not logits and boxes")
+    softmax = contract.activation == "softmax"
+    logits = _unbatched(pair[0], 2)
+    logits = _finite(_shaped(logits, (len(logits), len(manifest.categories) + softmax), "logits"), "logits")
+    fractions = _finite(_shaped(_unbatched(pair[1], 2), (len(logits), 4), "boxes"), "boxes")
+    boxes = _corners(fractions) * np.array([canvas[1], canvas[0]] * 2, np.float32)
+    if softmax:
+        labels, scores = _best(_softmax(logits)[:, :-1])
+    else:  # every pair of query and category, as Deformable DETR and its descendants do
+        scores = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32).reshape(-1)
+        queries, labels = np.divmod(np.arange(scores.size), logits.shape[1])
+        boxes, labels = boxes[queries], labels + 1
+    keep = _candidates(manifest, labels, scores, contract.score_threshold)
+    return _suppressed(contract, boxes[keep], labels[keep], scores[keep])
+
+
+DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Found]] = {
+    "torchvision": _torchvision,
+    "yolox": _yolox,
+    "yolov8": _yolov8,
+    "detr": _detr,
+}
+
+
+def _grid(strides: tuple[int, ...], canvas: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Column and row of every cell, and its stride, level by level."""
+    cells, widths = [], []
+    for stride in strides:
+        rows, columns = np.mgrid[: canvas[0] // stride, : canvas[1] // stride]
+        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
+        widths.append(np.full(rows.size, stride))
+    return np.concatenate(cells).astype(np.float32), np.concatenate(widths).astype(np.float32)
+
+
+def _best(class_scores: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The best category of each row, as a label, and its score."""
+    best = class_scores.argmax(axis=1)
+    return best + 1, np.take_along_axis(class_scores, best[:, None], axis=1)[:, 0]
+
+
+def _known(manifest: Manifest, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which labels are kept: all but those that the category map leaves out. Invalid ones stay, to be refused."""
+    if not manifest.category_map:
+        return np.ones(len(labels), np.bool_)
+    dropped = set(range(1, len(manifest.categories) + 1)) - manifest.label_names.keys()
+    return ~np.isin(labels, sorted(dropped))
+
+
+def _candidates(
+    manifest: Manifest, labels: npt.NDArray[np.int64], scores: Floats, threshold: float
+) -> npt.NDArray[np.int64]:
+    return np.flatnonzero((scores >= threshold) & _known(manifest, labels))
+
+
+def _suppressed(
+    contract: YoloxOutput | Yolov8Output | DetrOutput, boxes: Floats, labels: npt.NDArray[np.int64], scores: Floats
+) -> Found:
+    """Non-maximum suppression, then the best `max_detections`."""
+    if contract.nms_iou is None:
+        keep = np.argsort(-scores, kind="stable")
+    else:
+        keep = nms(boxes, scores, labels, contract.nms_iou)
+    keep = keep[: contract.max_detections]
+    return boxes[keep], labels[keep], scores[keep], None
+
+
+def _corners(boxes: Floats) -> Floats:
+    """From cx, cy, w, h to x1, y1, x2, y2."""
+    half = boxes[:, 2:] / 2
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _by_order(outputs: Outputs) -> Outputs:
+    if len(outputs) < 3:
+        raise WrongOutput(f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores")
+    return dict(zip(("boxes", "labels", "scores", "masks"), outputs.values(), strict=False))
+
+
+def _only(outputs: Outputs, shape: tuple[int | None, int | None]) -> Floats:
+    """The first output array as a matrix of a shape; None stands for any length."""
+    if not outputs:
+        raise WrongOutput("no output array")
+    name, values = next(iter(outputs.items()))
+    values = _unbatched(values, 2)
+    wanted = tuple(
+        values.shape[axis] if side is None else side for axis, side in enumerate(shape) if axis < values.ndim
+    )
+    return _finite(_shaped(values, wanted, name), name)
+
+
+def _unbatched(values: npt.NDArray[Any], dimensions: int) -> npt.NDArray[Any]:
+    return values[0] if values.ndim == dimensions + 1 and len(values) == 1 else values
+
+
+def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
+    if values.shape != shape:
+        raise WrongOutput(
+            f"{name} is {list(values.shape)}, not {list(shape)}",
+            remedy="compare the manifest's output, categories and size",
+        )
+    return values
+
+
+def _finite(values: npt.NDArray[Any], name: str) -> Floats:
+    numbers = values.astype(np.float32, copy=False)
+    if not np.isfinite(numbers).all():
+        raise WrongOutput(f"{name} has {'NaN' if np.isnan(numbers).any() else 'infinite'} values")
+    return numbers

@@ -1,0 +1,141 @@
+"""Opening a submission: from an admitted file to something that detects. Runs in the sandbox's child process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.submissions.admission import Admitted, admit
+from wildbench.submissions.decoding import Outputs, decode
+from wildbench.submissions.detections import Detections
+from wildbench.submissions.formats import Kind
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.preprocessing import Preprocessor, masks_to_image, place, to_image
+
+if TYPE_CHECKING:
+    from torch import nn
+
+BACKENDS: dict[Kind, str] = {
+    "wildbench": "wildbench.submissions.torch_backend",
+    "torchscript": "wildbench.submissions.torch_backend",
+    "pt2": "wildbench.submissions.torch_backend",
+    "onnx": "wildbench.submissions.onnx_backend",
+}
+"""The module that runs a format; imported when one is opened, so that an ONNX graph never pays for torch."""
+
+
+class Backend(Protocol):
+    """What runs a network."""
+
+    device: str
+    """Where it runs: "cpu", "cuda:0"."""
+    module: nn.Module | None
+    """The network, where it is one of torch's."""
+
+    def inputs(self, planes: npt.NDArray[np.generic]) -> tuple[Any, ...]:
+        """The network's arguments from one prepared image, 3 x H x W, on its device."""
+
+    def run(self, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401 - whatever the network answers
+        """One forward pass, finished when it returns."""
+
+    def arrays(self, answer: Any) -> Outputs:  # noqa: ANN401
+        """The answer's arrays on the host, by name."""
+
+
+@dataclass
+class Opened:
+    """An open submission.
+
+    Attributes:
+        path: Its file.
+        kind: Its format.
+        manifest: Its manifest.
+        backend: What runs it.
+    """
+
+    path: Path
+    kind: Kind
+    manifest: Manifest
+    backend: Backend
+
+    def __post_init__(self) -> None:
+        self._preprocess = Preprocessor(self.manifest.input)
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0"."""
+        return self.backend.device
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The network, where it is one of torch's."""
+        return self.backend.module
+
+    def prepare(self, image: npt.NDArray[np.uint8]) -> tuple[Any, ...]:
+        """The network's arguments for one image (uint8, H x W x 3, RGB), on its device."""
+        return self.backend.inputs(self._preprocess(image))
+
+    def forward(self, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """Exactly one forward pass, finished when it returns; without gradients."""
+        return self.backend.run(inputs)
+
+    def decode(self, answer: Any, height: int, width: int) -> Detections:  # noqa: ANN401
+        """Detections in an image of that size from what `forward` answered.
+
+        Raises:
+            WrongOutput: The answer is not what the manifest says.
+        """
+        placement = place(self.manifest.input, height, width)
+        boxes, labels, scores, masks = decode(self.manifest, self.backend.arrays(answer), placement.canvas)
+        return Detections(
+            to_image(boxes, placement), labels, scores, None if masks is None else masks_to_image(masks, placement)
+        )
+
+    def predict(self, image: npt.NDArray[np.uint8]) -> Detections:
+        """Detect in one image, and time the stages.
+
+        Args:
+            image: uint8, H x W x 3, RGB.
+
+        Raises:
+            WrongOutput: The network's answer is not what the manifest says.
+        """
+        start = time.perf_counter()
+        inputs = self.prepare(image)
+        prepared = time.perf_counter()
+        answer = self.forward(inputs)
+        answered = time.perf_counter()
+        found = self.decode(answer, image.shape[0], image.shape[1])
+        end = time.perf_counter()
+        found.stages.update(preprocess=prepared - start, forward=answered - prepared, postprocess=end - answered)
+        return found
+
+
+def open_submission(
+    path: Path | str, *, device: str = "cpu", trust: bool = False, threads: int | None = None
+) -> Opened:
+    """Open a submission in this process. The harness itself does it in a child: see `wildbench.submissions.sandbox`.
+
+    Args:
+        path: A `.pt`, `.onnx` or `.pt2` file.
+        device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
+        trust: Open TorchScript and `.pt2`, which can run code.
+        threads: CPU threads; by default the library's choice.
+
+    Raises:
+        SubmissionError: The file is not readable, or does not fit its manifest.
+        UntrustedSubmission: Opening it can run code, and `trust` is False.
+    """
+    return open_admitted(admit(Path(path), trust=trust), device=device, threads=threads)
+
+
+def open_admitted(admitted: Admitted, *, device: str, threads: int | None) -> Opened:
+    """Open a file that `admit` let pass."""
+    backend = import_module(BACKENDS[admitted.kind]).open_backend(admitted, device, threads)
+    return Opened(admitted.path, admitted.kind, admitted.manifest, backend)

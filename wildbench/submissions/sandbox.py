@@ -1,0 +1,315 @@
+"""The parent's side: a detector in a process of its own, which gets pixels and gives detections.
+
+The child is given no label, no file name, no image id and no data set path; its working directory is an empty temporary
+folder and its environment is bare. It is not trusted: whatever it answers is checked again here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import wildbench
+from wildbench import errors
+from wildbench.errors import (
+    DetectorCrashed,
+    DetectorError,
+    DetectorOutOfMemory,
+    DetectorTimedOut,
+    SubmissionError,
+    WrongOutput,
+)
+from wildbench.submissions.admission import admit
+from wildbench.submissions.detections import Detections, check_detections
+from wildbench.submissions.formats import Kind
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.wire import Garbled, receive, receive_detections, send
+
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A detector's answer for one image.
+
+    Attributes:
+        detections: Checked.
+        seconds: From the request to the last byte of the answer, by the parent's clock; pixels are handed over before.
+    """
+
+    detections: Detections
+    seconds: float
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds of preprocess, forward and postprocess, by the child's clock."""
+        return self.detections.stages
+
+
+class Sandbox:
+    """A submission, opened in a child process for as long as the `with` block runs.
+
+    Args:
+        path: A `.pt`, `.onnx` or `.pt2` file.
+        device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
+        trust: Open TorchScript and `.pt2`, which can run code.
+        timeout_s: Longest wait for one answer, and for opening; seconds.
+        memory_bytes: What the detector may allocate beyond the libraries that run it; None for no limit. Linux only.
+        threads: CPU threads of the detector; by default OMP_NUM_THREADS or the number of CPUs this process may use.
+
+    Raises:
+        SubmissionError: The file cannot be opened.
+        UntrustedSubmission: Opening it can run code, and `trust` is False.
+        DetectorError: The detector crashed, hung, ran out of memory or answered with nonsense.
+
+    Example:
+        >>> with Sandbox("yolox_nano.onnx") as box:  # doctest: +SKIP
+        ...     answer = box.predict(image)
+        >>> answer.detections.boxes.shape  # doctest: +SKIP
+        (12, 4)
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        device: str = "cpu",
+        trust: bool = False,
+        timeout_s: float = 120,
+        memory_bytes: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self._admitted = admit(Path(path), trust=trust)
+        self._wanted = device
+        self._memory_bytes = memory_bytes
+        self.timeout_s = timeout_s
+        self.threads = threads or _default_threads()
+        self.device = device
+        self._stack = contextlib.ExitStack()
+        self._ended = True
+
+    @property
+    def path(self) -> Path:
+        """The submission file."""
+        return self._admitted.path
+
+    @property
+    def kind(self) -> Kind:
+        """Its format."""
+        return self._admitted.kind
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its manifest."""
+        return self._admitted.manifest
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def predict(self, image: npt.NDArray[np.uint8]) -> Answer:
+        """Detect in one image.
+
+        Args:
+            image: uint8, H x W x 3, RGB.
+
+        Returns:
+            Detections in pixels of this image, and the time they took.
+
+        Raises:
+            DetectorError: It crashed, hung, ran out of memory or answered with nonsense; the child is ended.
+        """
+        height, width = image.shape[:2]
+        request = {"shape": self._write(image)}
+        deadline = time.monotonic() + self.timeout_s
+        with self._failures():
+            start = time.perf_counter()
+            send(self._channel, request)
+            header = self._receive(deadline)
+            found = receive_detections(self._channel, header, height, width, deadline)
+            seconds = time.perf_counter() - start
+            check_detections(found, len(self.manifest.categories), height, width)
+        return Answer(found, seconds)
+
+    def call(self, function: str, image: npt.NDArray[np.uint8] | None = None, **arguments: Any) -> Any:  # noqa: ANN401
+        """Run a function of wildbench in the child, as `function(opened, image, **arguments)`.
+
+        Args:
+            function: "wildbench.package.module:function".
+            image: uint8, H x W x 3, RGB, or None.
+            **arguments: JSON values.
+
+        Returns:
+            What it returned: a JSON value, made in a process that is not trusted.
+
+        Raises:
+            ValueError: The function is not one of wildbench's.
+            DetectorError: As for `predict`.
+        """
+        if not function.startswith("wildbench."):
+            raise ValueError(f"{function}: only functions of wildbench run in the sandbox")
+        request = {"call": function, "arguments": arguments, "shape": None if image is None else self._write(image)}
+        with self._failures():
+            send(self._channel, request)
+            header = self._receive(time.monotonic() + self.timeout_s)
+            if "value" not in header:
+                raise Garbled("no value")
+        return header["value"]
+
+    def _start(self, stack: contextlib.ExitStack) -> None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
+        self._noise = _unnamed_file(stack)
+        self._pixels, readable = _shared_file(stack)
+        self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "wildbench.submissions.worker", str(theirs.fileno()), str(readable)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._noise,
+            stderr=self._noise,
+            cwd=folder,
+            env=_environment(home, self.threads),
+            pass_fds=(theirs.fileno(), readable),
+            start_new_session=True,
+        )
+        self._ended = False
+        stack.callback(self._end)
+        theirs.close()
+        request = {
+            "path": str(self.path),
+            "kind": self.kind,
+            "manifest": self.manifest.model_dump(mode="json"),
+            "device": self._wanted,
+            "threads": self.threads,
+            "memory_bytes": self._memory_bytes,
+        }
+        with self._failures():
+            send(self._channel, request)
+            self.device = str(self._receive(time.monotonic() + self.timeout_s).get("device"))
+
+    def _write(self, image: npt.NDArray[np.uint8]) -> list[int]:
+        """Hand an image's pixels over; not part of the measured time."""
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"an image is uint8, H x W x 3, not {image.dtype} {list(image.shape)}")
+        view = np.ascontiguousarray(image).data.cast("B")
+        written = 0
+        while written < len(view):
+            written += os.pwrite(self._pixels, view[written:], written)
+        return list(image.shape)
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        header = receive(self._channel, deadline)
+        if "error" not in header:
+            return header
+        kind = getattr(errors, str(header["error"]), None)
+        if not (isinstance(kind, type) and issubclass(kind, SubmissionError)):
+            kind = DetectorCrashed
+        raise kind(str(header.get("what")), remedy=str(header.get("remedy", "")))
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn all that can go wrong with the child into one line, and end it then."""
+        if self._ended:
+            raise DetectorCrashed(f"{self.path.name}: its process has ended", remedy="open it in a new sandbox")
+        try:
+            yield
+        except TimeoutError:
+            self._end()
+            raise DetectorTimedOut(
+                f"{self.path.name}: no answer within {self.timeout_s:g} s",
+                remedy="see whether it hangs on this image size",
+            ) from None
+        except Garbled as error:
+            self._end()
+            raise WrongOutput(f"{self.path.name}: its process answered with {error}") from None
+        except (EOFError, ConnectionError):
+            raise self._obituary() from None
+        except DetectorError as error:
+            self._end()
+            raise type(error)(f"{self.path.name}: {error.what}", remedy=error.remedy) from None
+        except BaseException:
+            self._end()
+            raise
+
+    def _obituary(self) -> DetectorError:
+        """Why the child is no more."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5)
+        status = self._process.poll()
+        self._end()
+        last = self._last_words()
+        if status == -signal.SIGKILL:
+            return DetectorOutOfMemory(
+                f"{self.path.name}: its process was killed, most likely by the system for want of memory",
+                remedy="try a machine with more memory or a smaller detector",
+            )
+        if "bad_alloc" in last or "allocate memory" in last:
+            return DetectorOutOfMemory(f"{self.path.name}: ran out of memory ({last})")
+        if status is not None and status < 0:
+            how = f"ended by {signal.Signals(-status).name}"
+        else:
+            how = f"ended with exit code {status}" if status is not None else "closed its channel"
+        return DetectorCrashed(f"{self.path.name}: its process {how}" + (f" ({last})" if last else ""))
+
+    def _last_words(self) -> str:
+        """The last line that the child printed."""
+        end = self._noise.seek(0, os.SEEK_END)
+        self._noise.seek(max(end - 4096, 0))
+        lines = self._noise.read().decode(errors="replace").split("\n")
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+    def _end(self) -> None:
+        """End the child and whatever it started."""
+        self._ended = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _default_threads() -> int:
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _environment(home: str, threads: int) -> dict[str, str]:
+    """A bare environment: where to find Python, its libraries and the GPU, and nothing that tells of the data."""
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    package = str(Path(wildbench.__file__).parent.parent)
+    return {**kept, "PYTHONPATH": package, "HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": str(threads)}
+
+
+def _unnamed_file(stack: contextlib.ExitStack) -> IO[bytes]:
+    return stack.enter_context(tempfile.TemporaryFile())
+
+
+def _shared_file(stack: contextlib.ExitStack) -> tuple[int, int]:
+    """A file without a name: a descriptor to write it, and another that can only read it."""
+    with tempfile.NamedTemporaryFile() as file:
+        readable = os.open(file.name, os.O_RDONLY)
+        stack.callback(os.close, readable)
+        writable = os.dup(file.fileno())
+        stack.callback(os.close, writable)
+    return writable, readable
