@@ -164,7 +164,9 @@ class Compute(Record):
     proposals: Figure = Field(description="Mean number of region proposals an image, for two-stage detectors.")
     macs_per_proposal: Figure = Field(description="MACs that each proposal adds, for two-stage detectors.")
     by_module: dict[str, Figure] = Field(description="Mean MACs an image by module path.")
-    uncounted: dict[str, int] = Field(description="Operators that no rule counts, and how often an image runs them.")
+    uncounted: dict[str, float] = Field(
+        description="Operators that calculate and that no rule counts, and how often an image runs them on average."
+    )
 
 
 class Latency(Record):

@@ -7,10 +7,8 @@ with how often it ran, as `fvcore.nn.jit_analysis` does.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from torch.jit._fuser import optimized_execution
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wildbench.measures.mac_rules import MOVES, RULES, vision
+from wildbench.measures.macs import Count
 
 TOP = "(top)"
 """Module path of what no submodule runs."""
@@ -29,50 +28,6 @@ UNSEEN = ("prim::mkldnn_convolution", "prim::MKLDNNGroup", "prim::TensorExprGrou
 """TorchScript nodes that calculate without the dispatcher, so that no counter sees them."""
 
 
-class Uncountable(Exception):
-    """The model does arithmetic where no counter can see it."""
-
-
-@dataclass
-class Stage:
-    """What runs between one pooling of regions and the next: a box head, a mask head."""
-
-    regions: int
-    macs: int = 0
-
-
-@dataclass
-class Count:
-    """What one forward pass takes.
-
-    Attributes:
-        by_module: MACs by path of the innermost module that spent them.
-        uncounted: Operators without a rule, and how often they ran.
-        stages: The parts that run once a region, in order; none in a one-stage detector.
-    """
-
-    by_module: Counter[str] = field(default_factory=Counter)
-    uncounted: Counter[str] = field(default_factory=Counter)
-    stages: list[Stage] = field(default_factory=list)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of the whole pass."""
-        return self.by_module.total()
-
-    def spend(self, place: str, macs: int) -> None:
-        """Add what one operator took."""
-        self.by_module[place] += macs
-        if self.stages:
-            self.stages[-1].macs += macs
-
-    def pool(self, regions: int) -> None:
-        """Note a pooling of regions; it runs once for each level of a pyramid, with no MAC between."""
-        if not self.stages or self.stages[-1].macs:
-            self.stages.append(Stage(0))
-        self.stages[-1].regions += regions
-
-
 def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None) -> Count:
     """Run `forward` once and count.
 
@@ -80,17 +35,19 @@ def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None
         forward: The pass, as a call without arguments.
         module: The model it runs, to tell its parts from each other.
 
-    Raises:
-        Uncountable: The model is a TorchScript program rewritten to nodes that bypass the dispatcher.
+    Returns:
+        What was counted; `unseen` tells of TorchScript that was rewritten to nodes that bypass the dispatcher.
 
     Example:
         >>> layer = torch.nn.Conv2d(3, 16, 3)
         >>> count = count_macs(lambda: layer(torch.zeros(1, 3, 8, 8)), layer)
-        >>> count.macs, dict(count.uncounted)
+        >>> count.macs, count.uncounted
         (15552, {})
     """
     if isinstance(module, torch.jit.ScriptModule):
-        _refuse_unseen(module)
+        for kind in UNSEEN:
+            if _has(module, kind):
+                return Count(unseen=f"its TorchScript runs {kind}, which bypasses the operators that can be counted")
     counter = _Counter(module)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -124,7 +81,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if rule is not None:
             self.count.spend(self._place(args), rule(args, out))
         elif not func.is_view and func._schema.name not in MOVES:
-            self.count.uncounted[func._schema.name] += 1
+            self.count.skip(func._schema.name)
         if packet in REGION_POOLS:
             self.count.pool(args[1].shape[0])
         return out
@@ -178,8 +135,6 @@ def _slow_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(enabled)
 
 
-def _refuse_unseen(module: torch.jit.ScriptModule) -> None:
+def _has(module: torch.jit.ScriptModule, kind: str) -> bool:
     graph: Any = module.inlined_graph
-    for kind in UNSEEN:
-        if graph.findAllNodes(kind, recurse=True):
-            raise Uncountable(f"its TorchScript runs {kind}, which bypasses the operators that can be counted")
+    return bool(graph.findAllNodes(kind, recurse=True))

@@ -1,4 +1,4 @@
-"""How many multiply-accumulates each torch operator takes: a rule for each way to convolve or to multiply matrices.
+"""How many multiply-accumulates each operator of torch takes: a rule for each way to convolve or to multiply matrices.
 
 Rules are torch's own FLOP formulas (`torch.utils.flop_counter`, 2 FLOPs a MAC) where those exist, and closed forms of
 the same convention elsewhere. An operator outside `RULES` has no rule: a counter reports it, it is not silently zero.
@@ -7,12 +7,13 @@ the same convention elsewhere. An operator outside `RULES` has no rule: a counte
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import torch
 import torchvision  # noqa: F401  (defines torch.ops.torchvision)
 from torch.utils.flop_counter import flop_registry
+
+from wildbench.measures.macs import convolution_macs, product_macs
 
 aten = torch.ops.aten
 quantized = torch.ops.quantized
@@ -20,36 +21,6 @@ vision = torch.ops.torchvision
 
 Rule = Callable[[Sequence[Any], Any], int]
 """Takes an operator's arguments and its result; gives MACs."""
-
-
-def convolution_macs(x: Sequence[int], weight: Sequence[int], out: Sequence[int], *, transposed: bool = False) -> int:
-    """MACs of a convolution: each weight meets each position once; a grouped convolution simply has fewer weights.
-
-    Args:
-        x: Input shape, [N, C_in, *positions].
-        weight: Weight shape, [C_out, C_in / groups, *kernel]; [C_in, C_out / groups, *kernel] when transposed.
-        out: Output shape, [N, C_out, *positions].
-        transposed: Whether the kernel is placed at input positions.
-
-    Example:
-        >>> convolution_macs([1, 3, 8, 8], [16, 3, 3, 3], [1, 16, 6, 6])  # 6 x 6 positions, 16 x 3 x 3 x 3 weights
-        15552
-    """
-    return x[0] * prod(weight) * prod((x if transposed else out)[2:])
-
-
-def product_macs(a: Sequence[int], out: Sequence[int]) -> int:
-    """MACs of a matrix product: each element of the result sums over the last axis of the left factor.
-
-    Args:
-        a: Shape of the left factor, [..., k].
-        out: Shape of the result, whatever was broadcast.
-
-    Example:
-        >>> product_macs([7, 2, 3], [7, 2, 5])
-        210
-    """
-    return prod(out) * a[-1]
 
 
 def _by_torch(name: str) -> Rule:

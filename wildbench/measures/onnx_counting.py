@@ -6,7 +6,7 @@ where static inference gives up: dynamic axes, and whatever follows a non-maximu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,7 @@ import onnx
 import onnxruntime
 from onnx import inliner
 
-from wildbench.measures.counting import Count
-from wildbench.measures.mac_rules import convolution_macs, product_macs
+from wildbench.measures.macs import Count, convolution_macs, product_macs
 
 Shapes = Sequence[Sequence[int]]
 Rule = Callable[[onnx.NodeProto, Shapes], int]
@@ -70,13 +69,14 @@ class OnnxCounter:
             _with_shapes(model, self.names).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
-    def count(self, inputs: Mapping[str, npt.NDArray[np.generic]]) -> Count:
+    def count(self, inputs: Sequence[npt.NDArray[np.generic]]) -> Count:
         """Run the graph once and count.
 
         Args:
-            inputs: The graph's inputs by name.
+            inputs: The graph's inputs, in its order.
         """
-        found = self.session.run([_shape_of(name) for name in self.names], dict(inputs))
+        named = {slot.name: value for slot, value in zip(self.session.get_inputs(), inputs, strict=True)}
+        found = self.session.run([_shape_of(name) for name in self.names], named)
         shapes = {name: [int(side) for side in shape] for name, shape in zip(self.names, found, strict=True)}
         count = Count()
         for node in self.nodes:
@@ -86,7 +86,7 @@ class OnnxCounter:
                 macs = RULES[node.op_type](node, [shapes.get(name, []) for name in _tensors(node, every=True)])
                 count.spend(_place(node), macs)
             for name in _uncounted(node):
-                count.uncounted[name] += 1
+                count.skip(name)
         return count
 
 

@@ -1,0 +1,114 @@
+"""How much arithmetic one image takes: multiply-accumulates of one forward pass, as a mean over real images.
+
+`count` runs in the detector's process, and only there; `measure_compute` asks for it and makes the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from wildbench.errors import WrongOutput
+from wildbench.measures.macs import Count
+from wildbench.scorecard import Compute, Figure
+
+if TYPE_CHECKING:
+    from wildbench.measures.onnx_counting import OnnxCounter
+    from wildbench.submissions.opening import Opened
+    from wildbench.submissions.sandbox import Sandbox
+
+Image = npt.NDArray[np.uint8]
+
+
+def measure_compute(box: Sandbox, images: Iterable[Image]) -> Compute:
+    """Count the multiply-accumulates of a submission on real images.
+
+    Args:
+        box: The open submission. Counting is slow beside a plain pass: give it a sample, after the timing is done.
+        images: uint8, H x W x 3, RGB.
+
+    Returns:
+        Means over these images; `n` is their number.
+
+    Raises:
+        DetectorError: The detector failed, or its process answered with something that is no count.
+
+    Example:
+        >>> with Sandbox("submission.pt") as box:  # doctest: +SKIP
+        ...     measure_compute(box, images).macs.value
+        583171904.0
+    """
+    counts = []
+    for image in images:
+        try:
+            counts.append(Count.model_validate(box.call("wildbench.measures.compute:count", image)))
+        except ValidationError as error:
+            raise WrongOutput(f"{box.path.name}: its process answered with no count ({error})") from None
+    return summarise(counts)
+
+
+def count(opened: Opened, image: Image) -> dict[str, Any]:
+    """Count one forward pass on one image; runs in the child, which imports only what its format needs."""
+    inputs = opened.prepare(image)
+    if opened.kind == "onnx":
+        return _onnx_counter(opened.path).count(inputs).model_dump()
+    from wildbench.measures.counting import count_macs
+
+    return count_macs(lambda: opened.forward(inputs), opened.module).model_dump()
+
+
+@lru_cache(maxsize=1)
+def _onnx_counter(path: Path) -> OnnxCounter:
+    from wildbench.measures.onnx_counting import OnnxCounter
+    from wildbench.submissions.onnx_graph import load_graph
+
+    return OnnxCounter(load_graph(path))
+
+
+def summarise(counts: Sequence[Count]) -> Compute:
+    """Make figures of the counts of some images.
+
+    Example:
+        >>> summarise([Count(by_module={"head": 30}), Count(by_module={"head": 50})]).macs.value
+        40.0
+    """
+    unseen = next((one.unseen for one in counts if one.unseen), None if counts else "no image was counted")
+
+    def mean(unit: str, numbers: list[int]) -> Figure:
+        return Figure.undefined(unit, unseen) if unseen else Figure(value=fmean(numbers), unit=unit, n=len(numbers))
+
+    modules = _names(one.by_module for one in counts)
+    operators = _names(one.uncounted for one in counts)
+    proposals, each = _stages(counts, unseen)
+    return Compute(
+        macs=mean("MAC", [one.macs for one in counts]),
+        flops=mean("FLOP", [2 * one.macs for one in counts]),
+        proposals=proposals,
+        macs_per_proposal=each,
+        by_module={name: mean("MAC", [one.by_module.get(name, 0) for one in counts]) for name in modules},
+        uncounted={name: fmean(one.uncounted.get(name, 0) for one in counts) for name in operators},
+    )
+
+
+def _names(tables: Iterable[dict[str, int]]) -> list[str]:
+    return sorted(set().union(*tables))
+
+
+def _stages(counts: Sequence[Count], unseen: str | None) -> tuple[Figure, Figure]:
+    """Proposals, and the MACs of each: regions of the first pooling. Those of a second one, for masks, are detections."""
+    first = [one.stages[0] for one in counts if one.stages]
+    reason = unseen or (None if first else "the detector pools no regions: it has one stage")
+    if reason:
+        return Figure.undefined("proposals", reason), Figure.undefined("MAC", reason)
+    regions = sum(stage.regions for stage in first)
+    proposals = Figure(value=regions / len(counts), unit="proposals", n=len(counts))
+    if not regions:
+        return proposals, Figure.undefined("MAC", "no image had a proposal")
+    return proposals, Figure(value=sum(stage.macs for stage in first) / regions, unit="MAC", n=regions)
