@@ -95,12 +95,23 @@ def flash(distance: float) -> float:
 
 def _clouds(light: Daylight, horizon: float) -> NDArray[np.float32]:
     """Cloud cover [h, w] of the sky, 0..1, thinner towards the horizon."""
-    rows = np.arange(HEIGHT, dtype=np.float64)[:, None] + 0.0 * np.arange(WIDTH)[None, :]
-    columns = np.arange(WIDTH, dtype=np.float64)[None, :] + 0.0 * rows
+    rows, columns = np.mgrid[0:HEIGHT:2, 0:WIDTH:2].astype(np.float64)
     lift = np.maximum(horizon - rows, 3.0)
     noise = fractal_noise((columns - WIDTH / 2) / lift * 2.2, 260.0 / lift, seed=light.seed % 9973, octaves=5)
     cover = np.clip((noise - 0.78 + 0.5 * light.clouds) * 4.0, 0.0, 1.0)
-    return np.asarray(cover * np.clip(lift / 25.0, 0.0, 1.0), np.float32)
+    return _enlarged(cover * np.clip(lift / 25.0, 0.0, 1.0))
+
+
+def _enlarged(half: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A field computed at half size, brought to the size of the image."""
+    return np.asarray(cv2.resize(half.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
+
+
+def _ground(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Metres right and away of the ground at every second pixel."""
+    rows, columns = np.mgrid[0:HEIGHT:2, 0:WIDTH:2].astype(np.float64)
+    z = camera.height * camera.focal / np.maximum(rows + 0.5 - camera.horizon, 0.4)
+    return (columns - WIDTH / 2) * z / camera.focal, z
 
 
 def sunlit(scene: Scene, light: Daylight) -> NDArray[np.float32]:
@@ -120,16 +131,14 @@ def sunlit(scene: Scene, light: Daylight) -> NDArray[np.float32]:
             cv2.ellipse(shadow, ends[1], radius, 0, 0, 360, 0.8, -1, cv2.LINE_AA, 4)
         cv2.line(shadow, ends[0], ends[1], 0.8, max(1, int(0.035 * tall * camera.focal / z)), cv2.LINE_AA, 4)
     shadow = cv2.GaussianBlur(shadow, (0, 0), 2.2)
-    rows = np.arange(HEIGHT, dtype=np.float64)[:, None] + 0.5
-    z = camera.height * camera.focal / np.maximum(rows - camera.horizon, 0.4) + 0.0 * np.arange(WIDTH)[None, :]
-    x = (np.arange(WIDTH)[None, :] - WIDTH / 2) * z / camera.focal
+    x, z = _ground(camera)
     drift = light.seed % 977
     gaps = fractal_noise(x * 1.6 + drift, z * 1.6, seed=scene.location.number + 400, octaves=4)
     if scene.location.habitat == "forest":
         broad = fractal_noise(x * 0.35 + drift, z * 0.35, seed=scene.location.number + 500, octaves=2)
         light_share = np.clip((gaps * 0.5 + broad * 0.5 - 0.46) * 8.0, 0.06, 1.0)
-        return np.asarray(light_share, np.float32) * (1.0 - shadow)
-    return np.asarray(1.0 - shadow * np.clip(1.5 - gaps, 0.5, 1.0), np.float32)
+        return _enlarged(light_share) * (1.0 - shadow)
+    return np.asarray(1.0 - shadow * _enlarged(np.clip(1.5 - gaps, 0.5, 1.0)), np.float32)
 
 
 def _on_ground(camera: Camera, x: float, z: float) -> tuple[int, int]:
@@ -228,10 +237,8 @@ def reflect(scene: Scene, light: Daylight, picture: NDArray[np.float32], covered
     if not scene.canvas.water.any():
         return
     camera = scene.location.camera
-    rows = np.arange(HEIGHT, dtype=np.float64)[:, None] + 0.5
-    z = camera.height * camera.focal / np.maximum(rows - camera.horizon, 0.4) + 0.0 * np.arange(WIDTH)[None, :]
-    x = (np.arange(WIDTH)[None, :] - WIDTH / 2) * z / camera.focal
-    wave = fractal_noise(x * 0.9 + light.seed % 311, z * 3.2, seed=light.seed % 7919, octaves=4)
+    x, z = _ground(camera)
+    wave = _enlarged(fractal_noise(x * 0.9 + light.seed % 311, z * 3.2, seed=light.seed % 7919, octaves=4))
     ambient = np.array(light.sky) + 0.35 * np.array(light.sun)
     body = ambient * np.array((0.12, 0.105, 0.07)) * (0.02 if light.infrared else 1.0)
     _reflect(picture, scene.canvas.water, covered, wave, body, camera.horizon * SCALE, light.infrared)

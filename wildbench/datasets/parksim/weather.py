@@ -79,7 +79,7 @@ def photograph(picture: Picture, light: Daylight, weather: str, *, seed: int, ca
     blur = 0.75 if light.infrared else 0.45 + 0.25 * rng.random()
     tone = cv2.GaussianBlur(tone, (0, 0), blur)
     grain = rng.standard_normal((HEIGHT, WIDTH), dtype=np.float32)[..., None]
-    strength = 0.03 if light.infrared else 0.012 + 0.01 * rng.random()
+    strength = 0.024 if light.infrared else 0.008 + 0.008 * rng.random()
     tone = tone + grain * np.float32(strength) * (1.15 - 0.6 * tone)
     if not light.infrared:
         tint = 1.0 + (rng.random(3, dtype=np.float32) - np.float32(0.5)) * np.float32(0.05)

@@ -1,0 +1,236 @@
+"""The plan of every image, drawn from one seed before anything is painted.
+
+Counts come first: the published proportions by largest remainder, then exact shares for the splits; only then groups,
+cameras, light and size. What the plan promises, composition keeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wildbench.datasets.categories import CATEGORIES, PAPER_COUNTS
+from wildbench.datasets.parksim.animal import Individual, height_m, length_m, postures
+from wildbench.datasets.parksim.habits import HABITS
+from wildbench.datasets.parksim.locations import LOCATIONS, Location
+from wildbench.datasets.parksim.noise import COSINES, SINES
+
+TOTAL = 1309
+SPLITS = ("train", "val", "test")
+SHARES = (0.6, 0.75)  # where val and test begin, as shares of the instances
+EMPTY_SHARE = 0.08
+FRAME_BOTTOM = 372
+FLASH_LIMIT = 15.0  # metres
+SIZES = ((190.0, 980.0), (1250.0, 9000.0), (10500.0, 42000.0))  # silhouette in pixels: small, medium, large
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One animal of one image: who, turned how (radians), at what scale (pixels per metre), around which column."""
+
+    individual: Individual
+    azimuth: float
+    scale: float
+    column: float
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image: where, when, in what weather, with whom."""
+
+    number: int
+    split: str
+    location: int
+    time_of_day: str
+    weather: str
+    seed: int
+    guests: tuple[Guest, ...]
+
+
+def largest_remainder(weights: dict[str, int], total: int) -> dict[str, int]:
+    """Share out `total` in proportion to `weights`, whole numbers, by the largest remainder.
+
+    Example:
+        >>> largest_remainder({"a": 1, "b": 1, "c": 1}, 5)
+        {'a': 2, 'b': 2, 'c': 1}
+    """
+    whole = sum(weights.values())
+    counts = {name: weight * total // whole for name, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda name: -(weights[name] * total % whole))
+    for name in by_remainder[: total - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def split_counts() -> dict[str, dict[str, int]]:
+    """Instances of each category in each split: 60, 15 and 25 percent, rounded on the running total.
+
+    Example:
+        >>> {split: sum(counts.values()) for split, counts in split_counts().items()}
+        {'train': 785, 'val': 197, 'test': 327}
+    """
+    result: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    before = 0
+    for name, count in largest_remainder(PAPER_COUNTS, TOTAL).items():
+        after = before + count
+        marks = [round(share * after) - round(share * before) for share in SHARES]
+        result["train"][name] = marks[0]
+        result["val"][name] = marks[1] - marks[0]
+        result["test"][name] = count - marks[1]
+        before = after
+    return result
+
+
+def _pick(rng: Rng, weights: dict[str, int]) -> str:
+    mark = int(rng.integers(0, sum(weights.values())))
+    for name, weight in weights.items():
+        mark -= weight
+        if mark < 0:
+            return name
+    raise AssertionError
+
+
+def _shuffled(rng: Rng, items: list[list[str]]) -> list[list[str]]:
+    keys = rng.random(len(items))
+    return [items[index] for index in np.argsort(keys, kind="stable")]
+
+
+def _groups(rng: Rng, counts: dict[str, int]) -> list[list[str]]:
+    """The images of a split as lists of species, herd by herd; some hold two herds."""
+    herds: list[list[str]] = []
+    for name in CATEGORIES:
+        left = counts[name]
+        while left:
+            size = min(left, HABITS[name].herds[int(rng.integers(0, len(HABITS[name].herds)))])
+            herds.append([name] * size)
+            left -= size
+    images: list[list[str]] = []
+    waiting: list[str] | None = None
+    for herd in _shuffled(rng, herds):
+        if HABITS[herd[0]].mixes and len(herd) <= 3 and rng.random() < 0.45:
+            if waiting is not None and _shared_habitats([*waiting, *herd]) and waiting[0] != herd[0]:
+                images.append([*waiting, *herd])
+                waiting = None
+                continue
+            if waiting is None:
+                waiting = herd
+                continue
+        images.append(herd)
+    return [*images, waiting] if waiting else images
+
+
+def _shared_habitats(species: list[str]) -> dict[str, int]:
+    shared: dict[str, int] = {}
+    for habitat in ("savanna", "river", "forest"):
+        weight = min(int(getattr(HABITS[name], habitat)) for name in species)
+        if weight:
+            shared[habitat] = weight
+    return shared
+
+
+def _individual(rng: Rng, name: str, leader: Individual | None) -> Individual:
+    choices = postures(name)
+    posture = choices[int(rng.integers(0, len(choices)))]
+    if leader is not None and rng.random() < 0.45:
+        posture = leader.posture
+    age = "juvenile" if leader is not None and rng.random() < 0.3 else "adult"
+    sex = ("female", "male")[int(rng.integers(0, 2))]
+    seed = int(rng.integers(0, 1 << 26)) * 16
+    seed += leader.seed % 16 if leader is not None else int(rng.integers(0, 16))
+    return Individual(name, age, sex, posture, seed)
+
+
+def _size(individual: Individual) -> tuple[float, float]:
+    """Height and length in metres of the typical animal of its kind, age and sex."""
+    typical = replace(individual, posture=postures(individual.species)[0], seed=individual.seed % 16)
+    return height_m(typical), length_m(typical)
+
+
+def _fitted(place: Location, individual: Individual, scale: float, *, cut: bool) -> float:
+    """The scale brought to what this camera can show: feet above the strip, head mostly below the upper edge."""
+    eye, high = place.camera, _size(individual)[0]
+    spare = 0.3 * high if cut else 0.0
+    scale = min(scale, (FRAME_BOTTOM - 4 - eye.horizon) / max(0.2, eye.height - spare))
+    above = (0.6 if cut else 0.96) * high - eye.height
+    if above > 0:
+        scale = min(scale, eye.horizon / above)
+    scale = min(max(scale, eye.focal / place.farthest), eye.focal / 2.0)
+    if place.river is None or HABITS[individual.species].wades:
+        return round(scale, 6)
+    z = eye.focal / scale
+    near, far = place.river.near * 0.78, place.river.far * 1.25
+    if near < z < far:
+        z = near if z * z < near * far else far
+    return round(eye.focal / z, 6)
+
+
+def _guests(rng: Rng, species: list[str], place: Location) -> list[Guest]:
+    guests: list[Guest] = []
+    leader: Individual | None = None
+    size, heading, column, base, cut = 1, 0.0, 256.0, 0.0, False
+    for name in species:
+        if leader is None or leader.species != name:
+            leader = None
+            herd = species.count(name)
+            chances = (0.13, 0.52) if herd <= 2 and len(species) <= 3 else (0.27, 0.88)
+            mark = float(rng.random())
+            size = 0 if mark < chances[0] else 1 if mark < chances[1] else 2
+            side = int(rng.integers(0, 2)) * 2048
+            heading = side + (float(rng.random()) - 0.5) * (900 if rng.random() < 0.75 else 3600)
+            column = 512 * (0.2 + 0.6 * float(rng.random()))
+            cut = bool(rng.random() < 0.2)
+        individual = _individual(rng, name, leader)
+        azimuth_step = int(heading + (float(rng.random()) - 0.5) * 500) % 4096
+        if leader is None:
+            least, most = SIZES[size]
+            mark = float(rng.random())
+            area = least + (most - least) * mark * mark
+            across = abs(float(COSINES[azimuth_step])) + 0.42 * abs(float(SINES[azimuth_step]))
+            high, long = _size(individual)
+            body = HABITS[name].fill * high * long * across
+            base = float(np.sqrt(area / body))
+        scale = base * (0.82 + 0.4 * float(rng.random())) if leader is not None else base
+        scale = _fitted(place, individual, scale, cut=cut)
+        azimuth = round(azimuth_step * 2.0 * np.pi / 4096, 6)
+        guests.append(Guest(individual, azimuth, scale, column))
+        leader = leader or individual
+    return guests
+
+
+def _time(rng: Rng, guests: list[Guest], place: Location) -> str:
+    nocturnal = max((HABITS[guest.individual.species].nocturnal for guest in guests), default=0.3)
+    farthest = max((place.camera.focal / guest.scale for guest in guests), default=5.0)
+    if farthest <= FLASH_LIMIT and rng.random() < nocturnal * 1.25:
+        return "night"
+    return "dusk" if rng.random() < 0.25 else "day"
+
+
+def _image(rng: Rng, species: list[str], split: str, uses: dict[int, int]) -> ImagePlan:
+    habitats = _shared_habitats(species) if species else {"savanna": 4, "river": 3, "forest": 3}
+    habitat = _pick(rng, habitats)
+    open_places = [place for place in LOCATIONS if place.split == split and place.habitat == habitat]
+    place = min(open_places, key=lambda one: (uses[one.number], one.number))
+    uses[place.number] += 1
+    guests = _guests(rng, species, place)
+    farthest = max((place.camera.focal / guest.scale for guest in guests), default=5.0)
+    weights = {"clear": 60, "haze": 13, "dust": 0 if place.habitat == "forest" else 12, "rain": 15}
+    weather = "clear" if farthest > 70.0 else _pick(rng, weights)
+    time_of_day = _time(rng, guests, place)
+    return ImagePlan(0, split, place.number, time_of_day, weather, int(rng.integers(0, 1 << 30)), tuple(guests))
+
+
+def plan(seed: int = 0) -> list[ImagePlan]:
+    """Plan the whole data set, ordered by split and location, numbered from 1."""
+    rng = np.random.Generator(np.random.PCG64([seed, 1]))
+    uses = dict.fromkeys((place.number for place in LOCATIONS), 0)
+    images: list[ImagePlan] = []
+    for split, counts in split_counts().items():
+        groups = _groups(rng, counts)
+        groups += [[] for _ in range(round(len(groups) * EMPTY_SHARE / (1.0 - EMPTY_SHARE)))]
+        images += [_image(rng, species, split, uses) for species in groups]
+    images.sort(key=lambda image: image.location)
+    images.sort(key=lambda image: SPLITS.index(image.split))
+    return [replace(image, number=index + 1) for index, image in enumerate(images)]
