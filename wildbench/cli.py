@@ -96,9 +96,9 @@ def score(
 def inspect(submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")]) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""
     from wildbench.submissions.inspection import inspect_submission
-    from wildbench.tables import inspection_table, print_tables
+    from wildbench.tables import inspection_tables, print_tables
 
-    print_tables(*inspection_table(inspect_submission(submission)))
+    print_tables(*inspection_tables(inspect_submission(submission)))
 
 
 @app.command()

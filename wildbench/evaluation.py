@@ -14,6 +14,7 @@ import numpy as np
 from wildbench.datasets.categories import canonical
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode, read_ahead
+from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
@@ -74,7 +75,7 @@ def evaluate(
     submission = Path(submission)
     out = Path(out) if out else Path("scorecards") / f"{submission.stem}.json"
     size = measure_size(submission)
-    data = load_dataset(dataset, split=split, images=images, limit=limit)
+    data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
     watch = Stopwatch()
     with Sandbox(submission, device=device, trust=trust) as box:
         manifest, kind = box.manifest, box.kind
@@ -121,7 +122,7 @@ def score(
     """
     predictions = Path(predictions)
     out = Path(out) if out else Path("scorecards") / f"{predictions.stem}.json"
-    whole = load_dataset(dataset, split=split, images=images)
+    whole = load_dataset(dataset, split=split, images=images, with_images=False)
     data = whole.take(limit)
     kept = {image["id"] for image in data.images}
     results = [result for result in read_predictions(predictions, whole) if result["image_id"] in kept]
@@ -155,11 +156,8 @@ def known_categories(manifest: Manifest, data: Dataset) -> dict[int, int]:
         SubmissionError: They have no category in common.
     """
     ids = {canonical(category["name"]): category["id"] for category in data.categories}
-    matched = {}
-    for label, own_name in enumerate(manifest.categories, start=1):
-        name = canonical(manifest.category_map.get(own_name, own_name))
-        if name in ids:
-            matched[label] = ids[name]
+    names = {label: canonical(name) for label, name in manifest.label_names.items()}
+    matched = {label: ids[name] for label, name in names.items() if name in ids}
     if not matched:
         raise SubmissionError(
             f"{manifest.name}: none of its {len(manifest.categories)} categories is in {data.name} "
@@ -189,18 +187,19 @@ def _detect(
 
 def as_results(image_id: int, detections: Detections, category_ids: dict[int, int]) -> list[dict[str, Any]]:
     """Turn one image's detections into COCO results; labels without a category in the data set are dropped."""
-    boxes = detections.boxes.astype(np.float64)
     results = []
     for index, label in enumerate(detections.labels.tolist()):
         if label not in category_ids:
             continue
-        left, top, right, bottom = boxes[index].tolist()
+        left, top, right, bottom = detections.boxes[index].tolist()
         result: dict[str, Any] = {
             "image_id": image_id,
             "category_id": category_ids[label],
             "bbox": [left, top, right - left, bottom - top],
             "score": float(detections.scores[index]),
         }
+        if detections.masks is not None:
+            result["segmentation"] = encode_mask(detections.masks[index])
         results.append(result)
     return results
 
@@ -231,7 +230,7 @@ def _describe(path: Path, manifest: Manifest, kind: str) -> Submission:
         file=path.name,
         sha256=sha256_of(path),
         format=kind,
-        detector=manifest.detector.name if manifest.detector else None,
+        detector=manifest.detector.name,
         authors=manifest.authors,
         licence=manifest.licence,
         method=manifest.method,

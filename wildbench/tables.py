@@ -11,8 +11,9 @@ from rich.table import Table
 from wildbench.scorecard import Figure, Scorecard
 
 if TYPE_CHECKING:
+    from wildbench.datasets.findings import Finding
     from wildbench.datasets.registry import DatasetInfo
-    from wildbench.datasets.validation import Finding
+    from wildbench.submissions.inspection import Inspection
 
 
 def print_tables(*tables: Table) -> None:
@@ -97,4 +98,42 @@ def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
         if len(same) > examples:
             places.append(f"and {len(same) - examples} more")
         table.add_row(code, same[0].severity, str(len(same)), "\n".join(places), same[0].remedy)
+    return table
+
+
+def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
+    """Three tables: the manifest, bytes by part, and the largest tensors."""
+    manifest = Table(title=f"{inspection.path.name} ({inspection.kind})", title_justify="left", show_header=False)
+    for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
+        manifest.add_row(key, ", ".join(value) if key in ("categories", "authors") else str(value))
+    parts = Table(title="bytes by part", title_justify="left", show_footer=True)
+    parts.add_column("part", "the file")
+    parts.add_column("bytes", f"{inspection.file_bytes:,}", justify="right")
+    parts.add_column("share", "100.0 %", justify="right")
+    for name, size in inspection.bytes_by_part.items():
+        parts.add_row(name, f"{size:,}", f"{100 * size / inspection.file_bytes:.1f} %")
+    if inspection.tensors is None:
+        parts.caption = f"tensors not listed: {inspection.reason}"
+        return [manifest, parts]
+    return [manifest, parts, _tensor_table(inspection, most)]
+
+
+def _tensor_table(inspection: Inspection, most: int) -> Table:
+    """The tensors that take most bytes, and in the footer all of them."""
+    tensors = sorted(inspection.tensors or [], key=lambda tensor: (-tensor.bytes, tensor.name))
+    nonzero = [tensor.nonzero for tensor in tensors if tensor.nonzero is not None]
+    table = Table(title=f"the largest of {len(tensors)} tensors", title_justify="left", show_footer=True)
+    table.add_column("tensor", "all tensors")
+    table.add_column("shape")
+    table.add_column("type")
+    table.add_column("codec")
+    table.add_column("elements", f"{sum(tensor.elements for tensor in tensors):,}", justify="right")
+    table.add_column("non-zero", f"{sum(nonzero):,}" if len(nonzero) == len(tensors) else "-", justify="right")
+    table.add_column("bytes", f"{sum(tensor.bytes for tensor in tensors):,}", justify="right")
+    for tensor in tensors[:most]:
+        shape = " x ".join(map(str, tensor.shape)) or "scalar"
+        count = "-" if tensor.nonzero is None else f"{tensor.nonzero:,}"
+        table.add_row(
+            tensor.name, shape, tensor.dtype, tensor.codec, f"{tensor.elements:,}", count, f"{tensor.bytes:,}"
+        )
     return table
