@@ -198,7 +198,8 @@ def _pose(kind: Kind, individual: Individual, pose: Pose, size: float, level: bo
 def _size(individual: Individual) -> tuple[float, float]:
     kind = kind_of(individual.species, individual.seed)
     size = round(float(np.random.Generator(np.random.PCG64(individual.seed)).random()), 6)
-    box = _bounds(_pose(kind, individual, {}, 0.94 + 0.12 * size, True).capsules)
+    level = next(iter(kind.postures.values())).level
+    box = _bounds(_pose(kind, individual, {}, 0.94 + 0.12 * size, level).capsules)
     return round(box[1] - box[0], 4), round(box[3] - box[2], 4)
 
 
@@ -288,6 +289,8 @@ def _shade(
     rest[:, :, :3] = body.rest[:, :, :3] @ turn.T
     character = np.array([scale, kind.tuft, 3.0 * random.random(), 0.88 + 0.24 * random.random()])
     parameters, flows, paints = coat_tables(kind.coat)
+    if "coat" in kind.variants:
+        parameters[6:15] = np.concatenate([materials[0, :3], materials[0, :3], 0.8 * materials[0, :3]])
     rgb: Array = shade(
         capsules, rest, material_of, materials, parameters, flows, paints, depth, window,
         sun.depth, sun.frame, sun.origin, _lights(light), up, character,

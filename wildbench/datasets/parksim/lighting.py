@@ -138,7 +138,7 @@ def shade(
             if empty:
                 continue
             middle_x, middle_y = left + (tu + TILE / 2) * pixel, top - (tv + TILE / 2) * pixel
-            count = capsules_near(capsules, middle_x, middle_y, 0.75 * TILE * pixel + 0.4 * reach, near)
+            count = capsules_near(capsules, middle_x, middle_y, 0.75 * TILE * pixel + reach, near)
             for j in range(tv, min(tv + TILE, height)):
                 for i in range(tu, min(tu + TILE, width)):
                     z = depth[j, i]

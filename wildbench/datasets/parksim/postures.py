@@ -75,12 +75,19 @@ CAT: Mapping[str, Posture] = {
     "standing": Posture(look=50.0),
     "walking": Posture(turn(neck1=-14.0, head=10.0), swing=24.0, lift=34.0, look=15.0),
     "lying": Posture(
-        turn(fore_1=-4.0, fore_2=84.0, hind_1=62.0, hind_2=-118.0, hind_3=132.0, tail1=(20.0, 30.0, 0.0), neck1=8.0),
+        turn(
+            fore_1=-29.0, fore_2=106.0, fore_3=10.0, hind_1=27.0, hind_2=-46.0, hind_3=94.0,
+            tail1=(-26.0, 14.0, 0.0), tail2=(-40.0, 14.0, 0.0), neck1=6.0,
+        ),
         look=50.0,
     ),
     "sitting": Posture(
-        turn(body=38.0, fore_1=-46.0, fore_2=8.0, hind_1=26.0, hind_2=-94.0, hind_3=104.0, tail1=-15.0, neck1=-18.0, head=-18.0),
+        turn(
+            body=32.0, fore_1=-42.0, fore_2=10.0, hind_1=30.0, hind_2=-69.0, hind_3=82.0,
+            tail1=-52.0, tail2=-46.0, neck1=-14.0, head=-16.0,
+        ),
         look=40.0,
+        sway=30.0,
     ),
     "running": Posture(turn(neck1=-14.0, head=8.0), swing=40.0, lift=55.0, gait=GALLOP, look=5.0),
     "stalking": Posture(

@@ -95,12 +95,15 @@ def part(bone: str, material: str, chain: str, blend: float = 0.05, **options: o
 
 
 def limb(name: str, parent: str, material: str, chain: str, blend: float, joints: int = 3, **options: object) -> Figure:
-    """Draw a jointed limb: bone ``name1`` turns at the first point, ``name2`` at the second, and so on."""
+    """Draw a jointed limb: bone ``name1`` turns at the first point, ``name2`` at the second, and so on.
+
+    A name that ends in a digit is one bone for the whole chain.
+    """
     chain_points = points(chain)
     bones: dict[str, Bone] = {}
     parts: list[Part] = []
     for n in range(len(chain_points) - 1):
-        bone = f"{name}{min(n, joints - 1) + 1}"
+        bone = name if name[-1].isdigit() else f"{name}{min(n, joints - 1) + 1}"
         if bone not in bones:
             bones[bone] = Bone(parent, chain_points[n][:3])
             parent = bone

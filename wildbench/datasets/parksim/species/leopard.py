@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wildbench.datasets.parksim.coat import ROSETTES, Coat
-from wildbench.datasets.parksim.postures import CAT
+from wildbench.datasets.parksim.postures import CAT, Posture, turn
 from wildbench.datasets.parksim.skeleton import figure, limb, part
 from wildbench.datasets.parksim.species.kind import Kind
 
@@ -40,7 +40,7 @@ LEOPARD = Kind(
         part("tail3", "coat", "-1.06 .26 0 .034 > -1.26 .30 0 .033 > -1.36 .38 0 .028", 0.02),
     ),
     coat=Coat(
-        ROSETTES, (0.085, 0.075, 0.075), base="cfa25c", mark="1c140e", core="a8733a", strength=0.36, fade=0.34,
+        ROSETTES, (0.062, 0.056, 0.056), base="cfa25c", mark="1c140e", core="a8733a", strength=0.36, fade=0.34,
         paints=(
             (0.0, 0.34, 0.0, 0.5, 0.07, 0.12, 0.6, "ece0c4", 0.7),
             (0.72, 0.60, 0.0, 0.08, 0.05, 0.1, 0.6, "efe3ca", 0.7),
@@ -51,7 +51,11 @@ LEOPARD = Kind(
         "coat": ("ffffff", 0.35, 0.05), "muzzle": ("efe4cf", 0.25, 0.03), "nose": ("6a3e38", 0.0, 0.35),
         "eye": ("2a1e08", 0.0, 1.0), "ear": ("2b2018", 0.4, 0.03),
     },
-    postures=CAT,
+    postures={
+        **CAT,
+        "lying": Posture({**CAT["lying"].turns, **turn(tail1=-10.0, tail2=(-20.0, 16.0, 0.0), tail3=10.0)}, look=50.0),
+        "sitting": Posture({**CAT["sitting"].turns, **turn(tail1=-40.0, tail2=-20.0, tail3=16.0)}, look=40.0, sway=30.0),
+    },
     juvenile={"": (0.5, 0.5, 0.5), "head": (1.35, 1.35, 1.35)},
     female={"": (0.9, 0.9, 0.88)},
     tuft=0.009,
