@@ -1,4 +1,4 @@
-"""Detections as COCO results: a JSON list of `{"image_id", "category_id", "bbox", "score"}`, with masks `segmentation`."""
+"""Detections as COCO results: a JSON list of objects with image_id, category_id, bbox, score; segmentation for masks."""
 
 from __future__ import annotations
 

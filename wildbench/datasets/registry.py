@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -120,12 +121,10 @@ def generate(name: str, progress: Progress = silent) -> Path:
         DatasetError: No such data set.
     """
     if name not in _DESCRIPTIONS:
-        raise DatasetError(
-            f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(_DESCRIPTIONS)}"
-        )
-    from wildbench.datasets import parksim  # its numba kernels load slowly, and labels alone do not need them
+        raise DatasetError(f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(_DESCRIPTIONS)}")
+    from wildbench.datasets.parksim import render  # numba loads slowly, and labels alone do not need it
 
-    return parksim.render(cache_dir() / name, progress=progress)
+    return render(cache_dir(), partial(progress, f"render {name}"))
 
 
 def cache_dir() -> Path:

@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wildbench.datasets.categories import CATEGORIES
+from wildbench.datasets.registry import SPLITS, bundled, cache_dir, generate, images_near, load_dataset, registered
+from wildbench.errors import DatasetError
+
+COCO = {
+    "images": [{"id": key, "file_name": f"{key}.png", "width": 9, "height": 8} for key in (1, 2)],
+    "categories": [{"id": 1, "name": "okapi"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 3, 3], "area": 9, "iscrowd": 0}],
+}
+
+
+def save_images(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in COCO["images"]:
+        Image.fromarray(np.zeros((8, 9, 3), np.uint8)).save(folder / str(image["file_name"]))
+    return folder
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "set" / "annotations" / "val.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(COCO))
+    return path
+
+
+@pytest.mark.parametrize("folder", [".", "images", "../images"])
+def test_images_are_found_near_the_file(path: Path, folder: str) -> None:
+    save_images(path.parent / folder)
+    data = load_dataset(path)
+    assert data.images_dir.resolve() == (path.parent / folder).resolve() == images_near(path).resolve()
+    assert all(data.image_path(image).is_file() for image in data.images)
+    assert data.category_names == ["okapi"]
+
+
+def test_the_nearest_folder_that_has_the_images_wins(path: Path) -> None:
+    (path.parent / "images").mkdir()
+    far = save_images(path.parent.parent / "images")
+    assert load_dataset(str(path)).images_dir.resolve() == far.resolve()
+
+
+def test_a_folder_that_is_named_wins(path: Path, tmp_path: Path) -> None:
+    save_images(path.parent)
+    elsewhere = save_images(tmp_path / "elsewhere")
+    assert load_dataset(path, images=elsewhere).images_dir == elsewhere
+
+
+def test_images_that_are_nowhere_are_one_line(path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"image 1\.png is in none of .*--images"):
+        load_dataset(path)
+    assert len(load_dataset(path, with_images=False).images) == 2
+
+
+def test_images_of_which_one_is_missing_are_refused(path: Path) -> None:
+    (save_images(path.parent) / "2.png").unlink()
+    with pytest.raises(DatasetError, match=r"images\[1\] \(id 2\): no file"):
+        load_dataset(path)
+
+
+def test_a_file_is_one_split_whatever_split_is_asked_for(path: Path) -> None:
+    save_images(path.parent)
+    assert load_dataset(path, split="test").sha256 == load_dataset(path, split="moon").sha256
+    assert load_dataset(path, split="train").split is None
+
+
+def test_limit(path: Path) -> None:
+    save_images(path.parent)
+    assert [image["id"] for image in load_dataset(path, limit=1).images] == [1]
+    with pytest.raises(DatasetError, match="limit 0"):
+        load_dataset(path, limit=0)
+
+
+def test_unknown_names_and_folders_are_one_line(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"serengeti: no such file or data set; .*parksim"):
+        load_dataset("serengeti")
+    with pytest.raises(DatasetError, match=r"absent\.json: no such file"):
+        load_dataset(tmp_path / "absent.json")
+    with pytest.raises(DatasetError, match=r"absent: no such folder"):
+        load_dataset(path, images=tmp_path / "absent")
+    with pytest.raises(DatasetError, match=r"serengeti: nothing to render"):
+        generate("serengeti")
+
+
+@pytest.mark.parametrize("coco", [[], {"images": 3}, {"images": []}, {"images": [{"id": 1}]}])
+def test_a_file_that_is_no_data_set_is_refused_by_validation(path: Path, coco: object) -> None:
+    path.write_text(json.dumps(coco))
+    with pytest.raises(DatasetError, match=r"data validate"):
+        load_dataset(path)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_parksim_is_registered(split: str) -> None:
+    data = load_dataset("parksim", split=split, with_images=False)
+    assert (data.name, data.split) == ("parksim", split)
+    assert tuple(data.category_names) == CATEGORIES
+    assert bundled(f"annotations/parksim/{split}.json").is_file()
+
+
+def test_parksim_has_three_splits() -> None:
+    with pytest.raises(DatasetError, match=r"parksim has no split 'dev'; name one of: train, val, test"):
+        load_dataset("parksim", split="dev")
+
+
+def test_what_is_registered_is_counted() -> None:
+    (info,) = registered()
+    parts = [load_dataset(info.name, split=split, with_images=False) for split in info.splits]
+    assert (info.categories, info.boxes) == (13, sum(len(part.annotations) for part in parts))
+    assert info.images == sum(len(part.images) for part in parts)
+    assert sum(annotation["iscrowd"] == 0 for part in parts for annotation in part.annotations) == 1309
+
+
+def test_the_cache_is_where_it_is_asked_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path))
+    assert cache_dir() == tmp_path
+    monkeypatch.setenv("WILDBENCH_CACHE", "")
+    assert cache_dir().name == "wildbench"
