@@ -85,14 +85,13 @@ def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Fou
     assert isinstance(contract, YoloxOutput)
     cells, strides = _grid(contract.strides, canvas)
     raw = _only(outputs, (len(cells), 5 + len(manifest.categories)))
-    labels, scores = _best(raw[:, 5:])
-    scores = scores * raw[:, 4]
-    keep = _candidates(manifest, labels, scores, contract.score_threshold)
-    raw, strides = raw[keep], strides[keep, None]
-    with np.errstate(over="ignore"):  # an infinite side is refused below
-        centre, half = (raw[:, :2] + cells[keep]) * strides, np.exp(raw[:, 2:4]) * strides / 2
-    boxes = _finite(np.concatenate([centre - half, centre + half], axis=1), "boxes")
-    return _suppressed(contract, boxes, labels[keep], scores[keep])
+    rows, labels, scores = _candidates(
+        manifest, raw[:, 5:] * raw[:, 4:5], contract.score_threshold, contract.multi_label
+    )
+    raw, strides = raw[rows], strides[rows, None]
+    with np.errstate(over="ignore"):  # an infinite side is refused
+        centred = np.concatenate([(raw[:, :2] + cells[rows]) * strides, np.exp(raw[:, 2:4]) * strides], axis=1)
+    return _suppressed(contract, _finite(_corners(centred), "boxes"), labels, scores)
 
 
 def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
@@ -100,9 +99,8 @@ def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Fo
     assert isinstance(contract, Yolov8Output)
     channels = 4 + len(manifest.categories)
     raw = _only(outputs, (None, channels)) if contract.transposed else _only(outputs, (channels, None)).T
-    labels, scores = _best(raw[:, 4:])
-    keep = _candidates(manifest, labels, scores, contract.score_threshold)
-    return _suppressed(contract, _corners(raw[keep, :4]), labels[keep], scores[keep])
+    rows, labels, scores = _candidates(manifest, raw[:, 4:], contract.score_threshold, contract.multi_label)
+    return _suppressed(contract, _corners(raw[rows, :4]), labels, scores)
 
 
 def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
@@ -117,14 +115,10 @@ def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Foun
     logits = _finite(_shaped(logits, (len(logits), len(manifest.categories) + softmax), "logits"), "logits")
     fractions = _finite(_shaped(_unbatched(pair[1], 2), (len(logits), 4), "boxes"), "boxes")
     boxes = _corners(fractions) * np.array([canvas[1], canvas[0]] * 2, np.float32)
-    if softmax:
-        labels, scores = _best(_softmax(logits)[:, :-1])
-    else:  # every pair of query and category, as Deformable DETR and its descendants do
-        scores = (1 / (1 + np.exp(-logits.astype(np.float64)))).astype(np.float32).reshape(-1)
-        queries, labels = np.divmod(np.arange(scores.size), logits.shape[1])
-        boxes, labels = boxes[queries], labels + 1
-    keep = _candidates(manifest, labels, scores, contract.score_threshold)
-    return _suppressed(contract, boxes[keep], labels[keep], scores[keep])
+    # DETR takes a query's best category; Deformable DETR and its descendants every pair of query and category
+    probabilities = _softmax(logits)[:, :-1] if softmax else _sigmoid(logits)
+    rows, labels, scores = _candidates(manifest, probabilities, contract.score_threshold, multi_label=not softmax)
+    return _suppressed(contract, boxes[rows], labels, scores)
 
 
 DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Found]] = {
@@ -145,12 +139,6 @@ def _grid(strides: tuple[int, ...], canvas: tuple[int, int]) -> tuple[Floats, Fl
     return np.concatenate(cells).astype(np.float32), np.concatenate(widths).astype(np.float32)
 
 
-def _best(class_scores: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The best category of each row, as a label, and its score."""
-    best = class_scores.argmax(axis=1)
-    return best + 1, np.take_along_axis(class_scores, best[:, None], axis=1)[:, 0]
-
-
 def _known(manifest: Manifest, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Which labels are kept: all but those that the category map leaves out. Invalid ones stay, to be refused."""
     if not manifest.category_map:
@@ -160,9 +148,23 @@ def _known(manifest: Manifest, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_
 
 
 def _candidates(
-    manifest: Manifest, labels: npt.NDArray[np.int64], scores: Floats, threshold: float
-) -> npt.NDArray[np.int64]:
-    return np.flatnonzero((scores >= threshold) & _known(manifest, labels))
+    manifest: Manifest, scores: Floats, threshold: float, multi_label: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """Row, label and score of every detection at or above the threshold, of the categories that are kept.
+
+    Args:
+        manifest: Names them.
+        scores: n x C, a column for each category.
+        threshold: Lowest score.
+        multi_label: Whether a row may give several categories, or only its best of all.
+    """
+    known = np.array(sorted(manifest.label_names)) - 1
+    passes = scores >= threshold
+    if not multi_label:
+        passes &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
+    rows, columns = np.nonzero(passes[:, known])
+    columns = known[columns]
+    return rows, columns + 1, scores[rows, columns]
 
 
 def _suppressed(
@@ -181,6 +183,11 @@ def _corners(boxes: Floats) -> Floats:
     """From cx, cy, w, h to x1, y1, x2, y2."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # exp overflows to infinity, and the score to 0
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def _softmax(logits: Floats) -> Floats:

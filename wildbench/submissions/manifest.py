@@ -107,22 +107,27 @@ class _Decoded(Contract):
     max_detections: Annotated[int, Field(ge=1, le=1000)] = Field(description="The best so many of an image are kept.")
 
 
-class YoloxOutput(_Decoded):
+class _YoloOutput(_Decoded):
+    multi_label: bool = Field(
+        default=True,
+        description="true: a cell gives every category above the threshold, as Ultralytics' validation. false: only its "
+        "best, as Megvii's `postprocess`.",
+    )
+
+
+class YoloxOutput(_YoloOutput):
     """YOLOX's undecoded grid, [1, cells, 5 + C].
 
-    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class; a cell gives its best class only, as
-    Megvii's `postprocess` does. Cells run over `strides` in their order, each level row by row.
+    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class. Cells run over `strides` in their order, each
+    level row by row.
     """
 
     kind: Literal["yolox"]
     strides: Annotated[tuple[Side, ...], Field(min_length=1)]
 
 
-class Yolov8Output(_Decoded):
-    """Ultralytics' head since v8, [1, 4 + C, N]: cx, cy, w, h in input pixels and a score per class.
-
-    A cell gives its best class only, as `non_max_suppression(multi_label=False)` does.
-    """
+class Yolov8Output(_YoloOutput):
+    """Ultralytics' head since v8, [1, 4 + C, N]: cx, cy, w, h in input pixels and a score per class."""
 
     kind: Literal["yolov8"]
     transposed: bool = Field(default=False, description="The output is [1, N, 4 + C].")
