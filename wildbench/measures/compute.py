@@ -102,7 +102,7 @@ def _names(tables: Iterable[dict[str, int]]) -> list[str]:
 
 
 def _stages(counts: Sequence[Count], unseen: str | None) -> tuple[Figure, Figure]:
-    """Proposals, and the MACs of each: regions of the first pooling. Those of a second one, for masks, are detections."""
+    """Proposals and the MACs of each: the first pooling's regions. Those of a second one, for masks, are detections."""
     first = [one.stages[0] for one in counts if one.stages]
     reason = unseen or (None if first else "the detector pools no regions: it has one stage")
     if reason:

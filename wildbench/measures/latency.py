@@ -1,0 +1,176 @@
+"""How long one image takes: host uint8 image in, host detections out, batch 1, by the parent's clock.
+
+The samples are those of the pass that makes the predictions. Between the images, in the same process, the reference
+network runs now and then, so that a slow moment of the machine slows both.
+
+References: MLPerf Inference's single-stream scenario (one query at a time, tail percentiles; Reddi et al., 2020); Hahn
+and Meeker, 1991, for the intervals; Künsch, 1989, for the bootstrap of blocks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from itertools import cycle, islice
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.measures import reference
+from wildbench.measures.quantiles import CONFIDENCE, mean_figure, percentile_figure
+from wildbench.scorecard import Figure, Latency
+
+if TYPE_CHECKING:
+    from wildbench.submissions.sandbox import Answer, Sandbox
+
+Image = npt.NDArray[np.uint8]
+
+ROUND = 3
+"""Images of a warm-up round; each round takes the same ones."""
+MOST_ROUNDS = 6
+TOLERANCE = 0.10
+"""The detector is warm when the medians of two rounds in succession differ by no more than this share."""
+SHARE = 0.03
+"""Part of the time that the reference network may take."""
+RESAMPLES = 1000
+LEAST_BLOCKS = 10
+"""Fewer reference runs than this give a ratio without an interval."""
+
+REFERENCE = "wildbench.measures.reference:run"
+
+
+class Stopwatch:
+    """Collects the times of one evaluation.
+
+    Example:
+        >>> watch = Stopwatch()
+        >>> with Sandbox("submission.pt") as box:  # doctest: +SKIP
+        ...     watch.warm_up(box, images[:3])
+        ...     for image in images:
+        ...         watch.add(box.predict(image))
+        ...         watch.interleave_reference(box)
+        ...     watch.latency(box).p50.value
+        41.7
+    """
+
+    def __init__(self) -> None:
+        self.warmup_runs = 0
+        self.every = 1
+        self._times: list[float] = []
+        self._stages: list[dict[str, float]] = []
+        self._references: list[float] = []
+
+    def warm_up(self, box: Sandbox, images: Sequence[Image]) -> None:
+        """Run until the time is stable, and decide after how many images the reference network runs.
+
+        A round is three images, the same ones each time. It ends when the medians of two rounds in succession are
+        within 10 % of each other, after 6 rounds at the latest.
+
+        Args:
+            box: The open submission.
+            images: Real images, uint8, H x W x 3, RGB; the first three are taken, fewer are repeated.
+        """
+        some = list(islice(cycle(images), ROUND)) if images else []
+        medians: list[float] = []
+        while some and len(medians) < MOST_ROUNDS and not _stable(medians):
+            medians.append(median(box.predict(image).seconds for image in some))
+        self.warmup_runs = ROUND * len(medians)
+        if medians:
+            begin = time.perf_counter()
+            for _ in range(ROUND):
+                _time_reference(box)
+            cost = (time.perf_counter() - begin) / ROUND
+            self.every = max(1, math.ceil(cost / (SHARE * medians[-1])))
+
+    def add(self, answer: Answer) -> None:
+        """Take the times of one answer."""
+        self._times.append(answer.seconds)
+        self._stages.append(answer.stages)
+
+    def interleave_reference(self, box: Sandbox) -> None:
+        """Run the reference network, if its turn has come. Call it after each image."""
+        if len(self._times) % self.every == 0:
+            self._references.append(_time_reference(box))
+
+    def latency(self, box: Sandbox) -> Latency:
+        """The figures. Ask before anything else runs in the box: its peak memory is read now.
+
+        Args:
+            box: Still open.
+        """
+        process = box.call("wildbench.measures.process:describe")
+        on_cpu = box.device == "cpu"
+        times = [1000 * seconds for seconds in self._times]
+        return Latency(
+            device=str(process["device"]),
+            threads=box.threads if on_cpu else None,
+            p50=percentile_figure(times, 0.50, "ms"),
+            p90=percentile_figure(times, 0.90, "ms"),
+            p99=percentile_figure(times, 0.99, "ms"),
+            mean=mean_figure(times, "ms"),
+            stages={name: self._stage(name) for name in sorted(set().union(*self._stages))},
+            reference_ratio=ratio_figure(self._times, self._references, self.every),
+            reference=f"{reference.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
+            warmup_runs=self.warmup_runs,
+            peak_memory=_memory_figure(process["peak_memory"]),
+        )
+
+    def _stage(self, name: str) -> Figure:
+        return percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
+
+
+def ratio_figure(times: Sequence[float], references: Sequence[float], every: int) -> Figure:
+    """Median of the detector's times over that of the reference's.
+
+    A block is `every` times and the reference run that followed them. The interval is that of a bootstrap of whole blocks,
+    which keeps together what the machine did at one moment.
+
+    Args:
+        times: Seconds, in the order of the images.
+        references: Seconds; one after every so many images.
+        every: How many.
+
+    Example:
+        >>> ratio_figure([4.0, 4.0, 6.0, 6.0], [2.0, 2.0], every=2).value
+        2.0
+    """
+    blocks = min(len(references), len(times) // every)
+    if not blocks:
+        reason = f"the reference network runs after every {every} images, there were {len(times)}"
+        return Figure.undefined("1", reason, 0)
+    detector, unit = np.array(times), np.array(references)
+    ratio = _median(detector) / _median(unit)
+    if blocks < LEAST_BLOCKS:
+        return Figure(value=ratio, unit="1", n=blocks)
+    detector, unit = detector[: blocks * every].reshape(blocks, every), unit[:blocks]
+    chosen = np.random.default_rng(0).integers(blocks, size=(RESAMPLES, blocks))
+    ratios = [_median(detector[some].ravel()) / _median(unit[some]) for some in chosen]
+    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Figure(value=ratio, unit="1", n=blocks, interval=(float(low), float(high)))
+
+
+def _median(samples: npt.NDArray[np.float64]) -> float:
+    """The lower one of two, as in `percentile_figure`."""
+    middle = (samples.size - 1) // 2
+    return float(np.partition(samples, middle)[middle])
+
+
+def _stable(medians: Sequence[float]) -> bool:
+    return len(medians) > 1 and abs(medians[-1] - medians[-2]) <= TOLERANCE * medians[-2]
+
+
+def _time_reference(box: Sandbox) -> float:
+    """Seconds of one pass. One goes before it untimed: what the detector left in the caches is not its own."""
+    box.call(REFERENCE)
+    begin = time.perf_counter()
+    box.call(REFERENCE)
+    return time.perf_counter() - begin
+
+
+def _memory_figure(peak: int | None) -> Figure:
+    if peak is None:
+        return Figure.undefined("B", "ONNX Runtime keeps no record of the CUDA memory it takes")
+    return Figure(value=peak, unit="B", n=1)

@@ -1,0 +1,114 @@
+"""The reference network: a fixed small convolutional network that tells how fast this machine is right now.
+
+A 3 x 3 convolution of stride 2 and six MobileNet blocks (Howard et al., 2017: a 3 x 3 depthwise and a 1 x 1
+convolution), on a 320 x 320 image; rectified, without normalisation; weights and input from a fixed seed. On a CPU it is
+numpy alone, which every detector's process has already: the unit is the same whether torch or ONNX Runtime runs the
+detector, and takes the memory of neither. On CUDA it is the same network in torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+    from wildbench.submissions.opening import Opened
+
+Array = npt.NDArray[np.float32]
+
+SIDE = 320
+CHANNELS = (3, 16, 32, 32, 64, 64, 128, 128)
+STRIDES = (2, 2, 1, 2, 1, 2, 1)
+DESCRIPTION = "7-layer MobileNet-style network, 320 x 320, float32, seed 0"
+
+
+def run(opened: Opened, _image: object = None) -> None:
+    """One pass of the reference network on the detector's device, finished when it returns; runs in the child."""
+    _network(opened.device)()
+
+
+@lru_cache(maxsize=1)
+def _network(device: str) -> Callable[[], object]:
+    image, stem, blocks = weights()
+    if device == "cpu":
+        return lambda: forward(image, stem, blocks)
+    return _on_cuda(device)
+
+
+def weights() -> tuple[Array, Array, list[tuple[Array, Array]]]:
+    """Input [3, 320, 320], stem [C_out, 3, 3, 3], and for each block its depthwise [C, 3, 3] and 1 x 1 [C_out, C]."""
+    generator = np.random.default_rng(0)
+
+    def normal(*shape: int) -> Array:
+        return generator.standard_normal(shape, np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
+
+    image = generator.random((CHANNELS[0], SIDE, SIDE), np.float32)
+    stem = normal(CHANNELS[1], CHANNELS[0], 3, 3)
+    widths = CHANNELS[1:]
+    return image, stem, [(normal(a, 3, 3), normal(b, a)) for a, b in pairwise(widths)]
+
+
+def forward(image: Array, stem: Array, blocks: list[tuple[Array, Array]]) -> Array:
+    """The network in numpy.
+
+    Returns:
+        [C_out, 20, 20].
+    """
+    taps = [tap.reshape(len(image), -1) for tap in _taps(image, STRIDES[0])]
+    found = np.maximum(stem.transpose(0, 2, 3, 1).reshape(len(stem), -1) @ np.concatenate(taps), 0)
+    side = SIDE // STRIDES[0]
+    for (depthwise, pointwise), stride in zip(blocks, STRIDES[1:], strict=True):
+        planes = found.reshape(-1, side, side)
+        side //= stride
+        total = np.zeros((len(planes), side, side), np.float32)
+        for weight, tap in zip(depthwise.reshape(len(planes), 9).T, _taps(planes, stride), strict=True):
+            total += weight[:, None, None] * tap
+        found = np.maximum(pointwise @ total.reshape(len(total), -1), 0)
+    return found.reshape(-1, side, side)
+
+
+def _taps(planes: Array, stride: int) -> list[Array]:
+    """The nine shifted views of [C, H, W] planes that a padded 3 x 3 kernel of this stride sees."""
+    height, width = planes.shape[1:]
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
+    return [padded[:, i : i + height : stride, j : j + width : stride] for i in range(3) for j in range(3)]
+
+
+def _on_cuda(device: str) -> Callable[[], None]:
+    import torch
+
+    network = torch_network().to(device)
+    image = torch.from_numpy(weights()[0])[None].to(device)
+
+    def once() -> None:
+        with torch.inference_mode():
+            network(image)
+        torch.cuda.synchronize(device)
+
+    return once
+
+
+def torch_network() -> torch.nn.Sequential:
+    """The same network in torch, with the same weights."""
+    import torch
+    from torch import nn
+
+    _, stem, blocks = weights()
+    layers: list[nn.Module] = [nn.Conv2d(3, len(stem), 3, STRIDES[0], 1, bias=False), nn.ReLU()]
+    kernels = [stem]
+    for (depthwise, pointwise), stride in zip(blocks, STRIDES[1:], strict=True):
+        inner, outer = pointwise.shape[1], pointwise.shape[0]
+        layers += [nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False)]
+        layers += [nn.Conv2d(inner, outer, 1, bias=False), nn.ReLU()]
+        kernels += [depthwise[:, None], pointwise[:, :, None, None]]
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    for layer, kernel in zip(convolutions, kernels, strict=True):
+        layer.weight = nn.Parameter(torch.from_numpy(kernel), requires_grad=False)
+    return nn.Sequential(*layers).eval()

@@ -1,0 +1,47 @@
+"""How many bytes a submission takes, told without running anything of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wildbench.scorecard import Figure, Size
+from wildbench.submissions.inspection import Inspection, inspect_submission
+
+FP32_BYTES = 4
+
+
+def measure_size(path: Path | str) -> Size:
+    """Measure a submission file.
+
+    Args:
+        path: A `.pt`, `.onnx` or `.pt2` file.
+
+    Returns:
+        The file's bytes and what they are spent on; `n` of the counts is the number of tensors.
+
+    Raises:
+        SubmissionError: The file is not readable, or its manifest is missing or wrong.
+
+    Example:
+        >>> measure_size("submission.pt").file_bytes.value  # doctest: +SKIP
+        7340032.0
+    """
+    return size_of(inspect_submission(path))
+
+
+def size_of(inspection: Inspection) -> Size:
+    """Make figures of what an inspection found."""
+    tensors = sum(tensor.parameter for tensor in inspection.tensors or ())
+    unknown = inspection.reason or "the values of some tensors cannot be read"
+
+    def count(value: int | None, unit: str) -> Figure:
+        return Figure.undefined(unit, unknown) if value is None else Figure(value=value, unit=unit, n=tensors)
+
+    parameters = inspection.parameters
+    return Size(
+        file_bytes=Figure(value=inspection.file_bytes, unit="B", n=1),
+        parameters=count(parameters, "parameters"),
+        nonzero=count(inspection.nonzero, "parameters"),
+        dense_fp32_bytes=count(None if parameters is None else FP32_BYTES * parameters, "B"),
+        by_part={part: Figure(value=size, unit="B") for part, size in inspection.bytes_by_part.items()},
+    )
