@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
-from wildbench.errors import WrongOutput
+from wildbench.measures.asking import ask
 from wildbench.measures.macs import Count
 from wildbench.scorecard import Compute, Figure
 
@@ -45,13 +44,7 @@ def measure_compute(box: Sandbox, images: Iterable[Image]) -> Compute:
         ...     measure_compute(box, images).macs.value
         583171904.0
     """
-    counts = []
-    for image in images:
-        try:
-            counts.append(Count.model_validate(box.call("wildbench.measures.compute:count", image)))
-        except ValidationError as error:
-            raise WrongOutput(f"{box.path.name}: its process answered with no count ({error})") from None
-    return summarise(counts)
+    return summarise([ask(box, "compute:count", Count, image) for image in images])
 
 
 def count(opened: Opened, image: Image) -> dict[str, Any]:

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.measures import reference
+from wildbench.measures.asking import ask
+from wildbench.measures.process import Process
 from wildbench.measures.quantiles import CONFIDENCE, mean_figure, percentile_figure
 from wildbench.scorecard import Figure, Latency
 
@@ -88,7 +90,7 @@ class Stopwatch:
     def add(self, answer: Answer) -> None:
         """Take the times of one answer."""
         self._times.append(answer.seconds)
-        self._stages.append(answer.stages)
+        self._stages.append({name: seconds for name, seconds in answer.stages.items() if math.isfinite(seconds)})
 
     def interleave_reference(self, box: Sandbox) -> None:
         """Run the reference network, if its turn has come. Call it after each image."""
@@ -101,11 +103,11 @@ class Stopwatch:
         Args:
             box: Still open.
         """
-        process = box.call("wildbench.measures.process:describe")
+        process = ask(box, "process:describe", Process)
         on_cpu = box.device == "cpu"
         times = [1000 * seconds for seconds in self._times]
         return Latency(
-            device=str(process["device"]),
+            device=process.device,
             threads=box.threads if on_cpu else None,
             p50=percentile_figure(times, 0.50, "ms"),
             p90=percentile_figure(times, 0.90, "ms"),
@@ -115,7 +117,7 @@ class Stopwatch:
             reference_ratio=ratio_figure(self._times, self._references, self.every),
             reference=f"{reference.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
             warmup_runs=self.warmup_runs,
-            peak_memory=_memory_figure(process["peak_memory"]),
+            peak_memory=_memory_figure(process.peak_memory),
         )
 
     def _stage(self, name: str) -> Figure:
@@ -125,8 +127,8 @@ class Stopwatch:
 def ratio_figure(times: Sequence[float], references: Sequence[float], every: int) -> Figure:
     """Median of the detector's times over that of the reference's.
 
-    A block is `every` times and the reference run that followed them. The interval is that of a bootstrap of whole blocks,
-    which keeps together what the machine did at one moment.
+    A block is `every` times and the reference run that followed them. The interval is that of a bootstrap of whole
+    blocks, which keeps together what the machine did at one moment.
 
     Args:
         times: Seconds, in the order of the images.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import resource
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, NonNegativeInt
 
 if TYPE_CHECKING:
     from wildbench.submissions.opening import Opened
@@ -13,16 +15,25 @@ if TYPE_CHECKING:
 STATUS = Path("/proc/self/status")
 
 
-def describe(opened: Opened, _image: object = None) -> dict[str, str | int | None]:
-    """The device's name, and peak memory in bytes: resident, or on CUDA what torch allocated; runs in the child."""
-    if opened.device == "cpu":
-        return {"device": "cpu", "peak_memory": peak_resident()}
-    if opened.module is None:  # ONNX Runtime's allocator keeps no record
-        return {"device": opened.device, "peak_memory": None}
-    import torch
+class Process(BaseModel):
+    """The detector's process, at the end of a pass."""
 
-    name = torch.cuda.get_device_name(opened.device)
-    return {"device": name, "peak_memory": torch.cuda.max_memory_allocated(opened.device)}
+    device: str
+    """"cpu", or the CUDA device's name."""
+    peak_memory: NonNegativeInt | None
+    """Bytes; None where nothing keeps a record."""
+
+
+def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
+    """Describe this process; runs in the child."""
+    device, peak = opened.device, None
+    if device == "cpu":
+        peak = peak_resident()
+    elif opened.module is not None:
+        import torch
+
+        device, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device)
+    return Process(device=device, peak_memory=peak).model_dump()
 
 
 def peak_resident() -> int:

@@ -1,8 +1,8 @@
 """The reference network: a fixed small convolutional network that tells how fast this machine is right now.
 
 A 3 x 3 convolution of stride 2 and six MobileNet blocks (Howard et al., 2017: a 3 x 3 depthwise and a 1 x 1
-convolution), on a 320 x 320 image; rectified, without normalisation; weights and input from a fixed seed. On a CPU it is
-numpy alone, which every detector's process has already: the unit is the same whether torch or ONNX Runtime runs the
+convolution), on a 320 x 320 image; rectified, without normalisation; weights and input from a fixed seed. On a CPU it
+is numpy alone, which every detector's process has already: the unit is the same whether torch or ONNX Runtime runs the
 detector, and takes the memory of neither. On CUDA it is the same network in torch.
 """
 
