@@ -74,7 +74,8 @@ def random_set(seed: int, *, masks: bool = False) -> tuple[Coco, Results]:
                 _random_rle(rng, entry["bbox"]) if entry["iscrowd"] else _polygon(rng, entry["bbox"])
             )
         for entry in results:
-            entry["segmentation"] = _random_rle(rng, entry["bbox"])
+            drawn = _polygon if min(entry["bbox"][2:]) > 0 and rng.random() < 0.5 else _random_rle
+            entry["segmentation"] = drawn(rng, entry["bbox"])
     images = [{"id": key, "file_name": f"{key}.jpg", "width": WIDTH, "height": HEIGHT} for key in image_ids]
     categories = [{"id": key, "name": f"animal {key}"} for key in category_ids]
     return {"images": images, "annotations": truth, "categories": categories}, results
@@ -117,7 +118,7 @@ def _polygon(rng: np.random.Generator, box: list[float]) -> list[list[float]]:
 
 
 def _random_rle(rng: np.random.Generator, box: list[float]) -> dict[str, Any]:
-    """A box with holes, run-length encoded; sometimes without compression, as COCO stores crowds."""
+    """A box with holes, run-length encoded."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     left, top, width, height = (max(round(value), 0) for value in box)
     mask[top : top + height, left : left + width] = 1

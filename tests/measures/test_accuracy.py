@@ -232,6 +232,14 @@ def test_ids_and_the_order_of_images_do_not_matter() -> None:
     assert measure(shifted, moved) == measure(coco, results)
 
 
+def test_what_else_a_file_says_does_not_matter() -> None:
+    coco, results = random_set(4)
+    chatty = copy.deepcopy(coco)
+    for entry in (*chatty["images"], *chatty["annotations"], *chatty["categories"]):
+        entry |= {"license": "CC BY", "date_captured": 2026, "coco_url": None, "segmentation": None, "ignore": 1}
+    assert measure(chatty, [result | {"id": "x", "area": "large"} for result in results]) == measure(coco, results)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_written_file_scores_the_same(seed: int, tmp_path: Path) -> None:
     coco, results = random_set(seed, masks=seed % 2 == 0)

@@ -1,4 +1,4 @@
-"""Detections as COCO results: a JSON list of objects with image_id, category_id, bbox, score; segmentation for masks."""
+"""Detections as COCO results: JSON objects with image_id, category_id, bbox and score, and segmentation for masks."""
 
 from __future__ import annotations
 

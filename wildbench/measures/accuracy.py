@@ -187,23 +187,28 @@ def _curves(
     """
     images = sorted(dataset.images, key=lambda image: image["id"])
     image_number = {image["id"]: number for number, image in enumerate(images, start=1)}
-    number = {category["id"]: number for number, category in enumerate(dataset.categories, start=1)}
+    category_number = {category["id"]: number for number, category in enumerate(dataset.categories, start=1)}
+
+    shape = ("bbox", "segmentation") if kind == "segm" else ("bbox",)
 
     def renumbered(entry: dict[str, Any], *keys: str) -> dict[str, Any]:
-        ids = {"image_id": image_number[entry["image_id"]], "category_id": number[entry["category_id"]]}
-        return ids | {key: entry[key] for key in (*keys, "bbox", "segmentation") if key in entry}
+        ids = {"image_id": image_number[entry["image_id"]], "category_id": category_number[entry["category_id"]]}
+        return ids | {key: entry[key] for key in (*keys, *shape)}
 
     gt = hotcoco.COCO(
         {
-            "images": [image | {"id": image_number[image["id"]]} for image in images],
-            "categories": [{"id": number[entry["id"]], "name": entry["name"]} for entry in dataset.categories],
+            "images": [
+                {"id": number, "width": image["width"], "height": image["height"]}
+                for number, image in enumerate(images, start=1)
+            ],
+            "categories": [{"id": category_number[entry["id"]], "name": entry["name"]} for entry in dataset.categories],
             "annotations": [
                 renumbered(entry, "area", "iscrowd") | {"id": place} for place, entry in enumerate(truth, start=1)
             ],
         }
     )
     engine = hotcoco.COCOeval(gt, gt.load_res([renumbered(entry, "score") for entry in results]), kind)
-    engine.params.cat_ids = [number[entry["id"]] for entry in categories]
+    engine.params.cat_ids = [category_number[entry["id"]] for entry in categories]
     engine.evaluate()
     engine.accumulate()
     arrays: dict[str, Any] = engine.eval or {}
