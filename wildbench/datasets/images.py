@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def decode(path: Path | str) -> Pixels:
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Iterator[Pixels]:
+def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
     """Decode images in order, in threads, while the consumer works on earlier ones.
 
     At most `depth` decoded images wait. A file that cannot be decoded raises at its turn, after the images before it.
