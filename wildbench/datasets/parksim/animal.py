@@ -164,9 +164,10 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     up = turn[:, 1].copy()
     scale = max(size) * 0.75
     sun = _sun_view(capsules, light, scale, pixel)
-    rgb = _shade(kind, individual, body, capsules, turn, depth, window, sun, light, up, scale)
+    sampled = _sampled(depth, finer)
+    rgb = _shade(kind, individual, body, capsules, turn, sampled, window, sun, light, up, scale)
     if finer > 1:
-        rgb, alpha, depth = _reduce(rgb, depth, finer)
+        rgb, alpha, depth = _reduce(rgb, sampled, depth, finer)
     else:
         alpha = coverage(capsules, depth, *window.tolist())
         rgb, depth = _extend(rgb, depth)
@@ -320,13 +321,27 @@ def _eye_shine(
         rgb += (2.2 * flash * glow)[..., None]
 
 
-def _reduce(rgb: Array, depth: Array, finer: int) -> tuple[Array, Array, Array]:
+def _sampled(depth: Array, finer: int) -> Array:
+    """Keep every other ray for colouring, and all rays of pixels that would otherwise keep none."""
+    if finer == 1:
+        return depth
+    rows, columns = np.indices(depth.shape)
+    kept = (rows + columns) % 2 == 0
     height, width = depth.shape[0] // finer, depth.shape[1] // finer
+    chosen = (kept & ~np.isnan(depth)).reshape(height, finer, width, finer).any((1, 3))
+    kept |= ~chosen.repeat(finer, 0).repeat(finer, 1)
+    return np.where(kept, depth, np.nan)
+
+
+def _reduce(rgb: Array, sampled: Array, depth: Array, finer: int) -> tuple[Array, Array, Array]:
+    height, width = depth.shape[0] // finer, depth.shape[1] // finer
+    coloured = ~np.isnan(sampled)
+    count = coloured.reshape(height, finer, width, finer).sum((1, 3))
+    total = (rgb * coloured[..., None]).reshape(height, finer, width, finer, 3).sum((1, 3))
     hit = ~np.isnan(depth)
-    count = hit.reshape(height, finer, width, finer).sum((1, 3))
-    total = (rgb * hit[..., None]).reshape(height, finer, width, finer, 3).sum((1, 3))
     nearest = np.where(hit, depth, -np.inf).reshape(height, finer, width, finer).max((1, 3))
-    return total / np.maximum(count, 1)[..., None], count / finer**2, nearest
+    alpha = hit.reshape(height, finer, width, finer).mean((1, 3))
+    return total / np.maximum(count, 1)[..., None], alpha, nearest
 
 
 def _extend(rgb: Array, depth: Array) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from wildbench.datasets.parksim.sdf import (
     Array,
     Indices,
     capsule_distance,
-    capsules_near,
+    gather,
     scene_distance,
     value_noise,
 )
@@ -22,13 +22,13 @@ from wildbench.datasets.parksim.sdf import (
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def surface_normal(
-    capsules: Array, near: Indices, count: int, x: float, y: float, z: float, h: float
+    capsules: Array, count: int, x: float, y: float, z: float, h: float
 ) -> tuple[float, float, float]:
     """Return the outward unit normal from four distances around the point."""
-    a = scene_distance(capsules, near, count, x + h, y - h, z - h)
-    b = scene_distance(capsules, near, count, x - h, y - h, z + h)
-    c = scene_distance(capsules, near, count, x - h, y + h, z - h)
-    d = scene_distance(capsules, near, count, x + h, y + h, z + h)
+    a = scene_distance(capsules, count, x + h, y - h, z - h)
+    b = scene_distance(capsules, count, x - h, y - h, z + h)
+    c = scene_distance(capsules, count, x - h, y + h, z - h)
+    d = scene_distance(capsules, count, x + h, y + h, z + h)
     nx, ny, nz = a - b - c + d, -a - b + c + d, -a + b - c + d
     norm = np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
     return nx / norm, ny / norm, nz / norm
@@ -68,17 +68,17 @@ def sunlit(shadow_map: Array, frame: Array, origin: Array, x: float, y: float, z
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def occlusion(
-    capsules: Array, near: Indices, count: int, point: Array, normal: Array, up: Array, reach: float
+    capsules: Array, count: int, point: Array, normal: Array, up: Array, reach: float
 ) -> float:
     """Return how open the sky around a point is, 0..1, from the distances met along its normal; the ground counts."""
     blocked, weight = 0.0, 1.0
-    for n in range(3):
-        h = reach * (0.12, 0.4, 1.0)[n]
+    for n in range(2):
+        h = reach * (0.25, 1.0)[n]
         x, y, z = point[0] + h * normal[0], point[1] + h * normal[1], point[2] + h * normal[2]
-        d = min(scene_distance(capsules, near, count, x, y, z), y * up[1] + z * up[2])
+        d = min(scene_distance(capsules, count, x, y, z), y * up[1] + z * up[2])
         blocked += weight * max(h - d, 0.0) / h
-        weight *= 0.7
-    return max(1.0 - 0.75 * blocked / 1.5, 0.08)
+        weight *= 0.8
+    return max(1.0 - 0.75 * blocked / 1.2, 0.08)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -123,7 +123,8 @@ def shade(
     """
     height, width = depth.shape
     rgb = np.zeros((height, width, 3))
-    near = np.empty(capsules.shape[0], np.int64)
+    near, tile = np.empty(capsules.shape[0], np.int64), np.empty(capsules.shape)
+    far, wide = np.empty(capsules.shape[0], np.int64), np.empty(capsules.shape)
     weights = np.empty(materials.shape[0])
     normal, point = np.empty(3), np.empty(3)
     left, top, pixel = window
@@ -138,27 +139,28 @@ def shade(
             if empty:
                 continue
             middle_x, middle_y = left + (tu + TILE / 2) * pixel, top - (tv + TILE / 2) * pixel
-            count = capsules_near(capsules, middle_x, middle_y, 0.75 * TILE * pixel + reach, near)
+            count = gather(capsules, middle_x, middle_y, 0.75 * TILE * pixel + 0.002 * size, tile, near)
+            many = gather(capsules, middle_x, middle_y, 0.75 * TILE * pixel + reach, wide, far)
             for j in range(tv, min(tv + TILE, height)):
                 for i in range(tu, min(tu + TILE, width)):
                     z = depth[j, i]
                     if np.isnan(z):
                         continue
                     x, y = left + (i + 0.5) * pixel, top - (j + 0.5) * pixel
-                    nx, ny, nz = surface_normal(capsules, near, count, x, y, z, 0.6 * pixel + 0.0008 * size)
+                    nx, ny, nz = surface_normal(tile, count, x, y, z, 0.6 * pixel + 0.0008 * size)
                     nz = max(nz, 0.02)
                     normal[0], normal[1], normal[2] = nx, ny, nz
                     point[0], point[1], point[2] = x, y, z
-                    opened = occlusion(capsules, near, count, point, normal, up, reach)
+                    opened = occlusion(wide, many, point, normal, up, reach)
 
                     closest = 1e9
                     for n in range(count):
-                        closest = min(closest, capsule_distance(capsules[near[n]], x, y, z))
+                        closest = min(closest, capsule_distance(tile, n, x, y, z))
                     weights[:] = 0.0
                     total, qx, qy, qz = 0.0, 0.0, 0.0, 0.0
                     for n in range(count):
                         m = near[n]
-                        d = capsule_distance(capsules[m], x, y, z) - closest
+                        d = capsule_distance(tile, n, x, y, z) - closest
                         spread = 0.3 * capsules[m, 13] + 0.002 * size
                         if d >= spread:
                             continue
@@ -253,9 +255,6 @@ def ground_shadow(
         size: Body size in metres.
     """
     dark = np.zeros((height, width))
-    near = np.empty(capsules.shape[0], np.int64)
-    for n in range(capsules.shape[0]):
-        near[n] = n
     for j in range(height):
         y = top - (j + 0.5) * pixel
         z = -y * up[1] / max(up[2], 0.02)
@@ -269,7 +268,7 @@ def ground_shadow(
             if abs(x) < size and abs(z) < size:
                 for h in (0.05, 0.2):
                     d = scene_distance(
-                        capsules, near, capsules.shape[0], x, y + h * size * up[1], z + h * size * up[2]
+                        capsules, capsules.shape[0], x, y + h * size * up[1], z + h * size * up[2]
                     )
                     over += 0.5 * smoothstep(1.1 * h * size, 0.0, d)
             dark[j, i] = 1.0 - (1.0 - sun_share * direct) * (1.0 - 0.75 * over * (1.0 - 0.6 * sun_share))

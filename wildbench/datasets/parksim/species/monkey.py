@@ -46,8 +46,8 @@ MONKEY = Kind(
     },
     postures={
         "sitting": Posture(
-            turn(body=58.0, fore_1=-36.0, fore_2=22.0, fore_3=-40.0, hind_1=52.0, hind_2=-112.0, hind_3=2.0, tail1=-58.0,
-                 tail2=24.0, tail3=-14.0, neck1=-22.0, head=-30.0),
+            turn(body=58.0, fore_1=-36.0, fore_2=22.0, fore_3=-40.0, hind_1=52.0, hind_2=-112.0, hind_3=2.0, tail1=-20.0,
+                 tail2=-68.0, tail3=-16.0, neck1=-22.0, head=-30.0),
             level=False, look=60.0, sway=40.0,
         ),
         "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=10.0)),
