@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from wildbench.detectors import zoo
-from wildbench.errors import SubmissionError
+from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import write_atomically
 from wildbench.submissions import codecs
 from wildbench.submissions.formats import SAVE, records, sniff
@@ -82,7 +82,9 @@ def save_submission(
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
     checked = parse_manifest(document, str(path))
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
-    check_fit(state, _expected_state(checked), str(path))
+    with torch.device("meta"):
+        expected = _build(checked, str(path)).state_dict()
+    check_fit(state, expected, str(path))
     plain = {
         "format": FORMAT,
         "version": VERSION,
@@ -130,7 +132,7 @@ def rebuild(archive: Archive, where: str) -> nn.Module:
     Raises:
         SubmissionError: The zoo has no such detector, or the tensors do not fit it.
     """
-    model = _build(archive.manifest)
+    model = _build(archive.manifest, where)
     check_fit(archive.tensors, model.state_dict(), where)
     model.load_state_dict(archive.tensors)
     return model.eval()
@@ -162,21 +164,22 @@ def check_fit(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Te
         )
 
 
-def parameter_names(manifest: Manifest) -> set[str]:
-    """Names of the tensors that are parameters of the manifest's detector; the others are buffers."""
+def parameter_names(manifest: Manifest, where: str) -> set[str]:
+    """Names of the tensors that are parameters of the manifest's detector; the others are buffers.
+
+    Raises:
+        SubmissionError: The zoo has no such detector.
+    """
     with torch.device("meta"):
-        return {name for name, _ in _build(manifest).named_parameters()}
+        return {name for name, _ in _build(manifest, where).named_parameters()}
 
 
-def _build(manifest: Manifest) -> nn.Module:
+def _build(manifest: Manifest, where: str) -> nn.Module:
     arguments = {**manifest.detector.arguments, "init": "random"}
-    model: nn.Module = zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
-    return model
-
-
-def _expected_state(manifest: Manifest) -> Mapping[str, torch.Tensor]:
-    with torch.device("meta"):
-        return _build(manifest).state_dict()
+    try:
+        return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+    except RecipeError as error:
+        raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
 
 
 def _first(names: list[str]) -> str:

@@ -111,7 +111,7 @@ def decode(record: Record, where: str) -> torch.Tensor:
         SubmissionError: The record's codec is unknown, or its data are not what the codec stores.
     """
     name = record.get("codec") if isinstance(record, dict) else None
-    if name not in CODECS:
+    if not isinstance(name, str) or name not in CODECS:
         raise SubmissionError(f"{where}: codec {name!r} is unknown to this wildbench", remedy="upgrade wildbench")
     try:
         tensor = CODECS[name].decode(record)

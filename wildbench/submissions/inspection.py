@@ -151,7 +151,7 @@ def _archive_tensors(path: Path) -> list[Tensor]:
     from wildbench.submissions import archive, codecs
 
     read = archive.read_submission(path)
-    parameters = archive.parameter_names(read.manifest)
+    parameters = archive.parameter_names(read.manifest, str(path))
     seen: set[int] = set()
     found = []
     for name, tensor in read.tensors.items():

@@ -110,16 +110,16 @@ class _Decoded(Contract):
 class _YoloOutput(_Decoded):
     multi_label: bool = Field(
         default=True,
-        description="true: a cell gives every category above the threshold, as Ultralytics' validation. false: only its "
-        "best, as Megvii's `postprocess`.",
+        description="true: a cell gives every category above the threshold, as in Ultralytics' validation. false: only "
+        "its best, as Megvii's `postprocess`.",
     )
 
 
 class YoloxOutput(_YoloOutput):
     """YOLOX's undecoded grid, [1, cells, 5 + C].
 
-    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class. Cells run over `strides` in their order, each
-    level row by row.
+    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class. Cells run over `strides` in their order,
+    each level row by row.
     """
 
     kind: Literal["yolox"]

@@ -113,6 +113,11 @@ class Sandbox:
         return self._admitted.kind
 
     @property
+    def pid(self) -> int:
+        """Of the child; within the `with` block."""
+        return self._process.pid
+
+    @property
     def manifest(self) -> Manifest:
         """Its manifest."""
         return self._admitted.manifest
