@@ -1,0 +1,124 @@
+"""Training recipes: one TOML file that says everything a training run depends on but the pictures and the machine."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wildbench.errors import RecipeError
+
+
+class Section(BaseModel):
+    """Base of every table of a recipe: immutable, no unknown keys, no NaN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Detector(Section):
+    """Which network, and what it starts from."""
+
+    name: str = Field(description="Its name in the zoo.")
+    init: Literal["random", "imagenet", "coco"] = "imagenet"
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the zoo's builder.")
+    frozen_blocks: int = Field(
+        default=0, ge=0, le=12, description="Leading blocks of the small backbone that stay as they are."
+    )
+
+
+class Data(Section):
+    """What it learns from."""
+
+    dataset: str = "parksim"
+    split: str = "train"
+
+
+class Schedule(Section):
+    """How long, and how fast it learns when: linear warm-up, then a cosine down to `final_factor` of the rate."""
+
+    epochs: float = Field(gt=0)
+    batch_size: int = Field(default=16, ge=1)
+    warmup_steps: int = Field(default=100, ge=0)
+    final_factor: float = Field(default=0.02, ge=0, le=1)
+    plain_fraction: float = Field(
+        default=0.0, ge=0, le=1, description="Last part of the run without mosaic and pasting."
+    )
+    ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the averaged weights that are the result.")
+    seed: int = Field(default=0, ge=0)
+
+
+class Optimizer(Section):
+    """How a gradient becomes a step."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    backbone_factor: float = Field(
+        default=0.3, ge=0, description="Learning rate of the backbone, relative to the rest."
+    )
+    weight_decay: float = Field(default=0.05, ge=0, description="On weights; never on biases and norms.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD.")
+    gradient_clip: float = Field(default=5.0, gt=0, description="Largest norm of the gradient.")
+
+
+class Augmentation(Section):
+    """How one photograph becomes many: chances that something happens, and ranges of how much."""
+
+    height: int = Field(ge=32, description="Of the training images, in pixels.")
+    width: int = Field(ge=32)
+    scale: tuple[float, float] = Field(
+        default=(0.6, 1.6), description="Zoom, relative to the whole image in the frame."
+    )
+    shift: float = Field(default=0.2, ge=0, le=1, description="Largest shift, as a part of the frame.")
+    flip: float = Field(default=0.5, ge=0, le=1)
+    colour: float = Field(default=0.7, ge=0, le=1, description="Brightness, contrast, hue and saturation.")
+    gray: float = Field(default=0.1, ge=0, le=1, description="As an infrared camera sees.")
+    blur: float = Field(default=0.1, ge=0, le=1)
+    noise: float = Field(default=0.1, ge=0, le=1)
+    dropout: float = Field(default=0.1, ge=0, le=1, description="Holes, as leaves and trunks make them.")
+    mosaic: float = Field(default=0.0, ge=0, le=1, description="Four images in one frame.")
+    paste: float = Field(default=0.0, ge=0, le=1, description="Animals cut out by their masks, onto another image.")
+
+
+class Recipe(Section):
+    """A training run.
+
+    Example:
+        >>> Recipe.model_validate({"detector": {"name": "fcos_efficientnet_lite0_fpn"}, "schedule": {"epochs": 1},
+        ...     "augmentation": {"height": 384, "width": 512}}).optimizer.name
+        'adamw'
+    """
+
+    detector: Detector
+    data: Data = Data()
+    schedule: Schedule
+    optimizer: Optimizer = Optimizer()
+    augmentation: Augmentation
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """Read and validates a recipe.
+
+    Raises:
+        RecipeError: No such file, no TOML, an unknown key, or a value out of its range; the key is named.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(
+            f"{path}: {error.strerror}", remedy="name a recipe such as baselines/reference.toml"
+        ) from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise RecipeError(f"{path}: not TOML ({error})", remedy="see baselines/reference.toml") from error
+    return parse_recipe(values, str(path))
+
+
+def parse_recipe(values: dict[str, Any], place: str = "recipe") -> Recipe:
+    """Validate the values of a recipe; `place` names them in the error."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"{place}: {key}: {first['msg']}", remedy="see baselines/reference.toml") from error
