@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -381,8 +382,7 @@ def _shadow(
     dark = ground_shadow(
         capsules, sun.depth, sun.frame, sun.origin, u * pixel, v * pixel, step * pixel, width, height, up, share, scale
     )
+    dark = cv2.GaussianBlur(dark, (0, 0), 0.8 + 0.006 * scale / pixel / step)
     if step > 1:
-        import cv2
-
         dark = cv2.resize(dark, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
     return dark.astype(np.float32), (u - corner[0], corner[1] - v)

@@ -28,7 +28,8 @@ class Coat:
         core: Colour inside rosettes and of the second tone.
         strength: Width of lines or size of spots, as a share of the mark.
         fade: Marks vanish below this height of the drawing (metres), fully at 0.6 of it.
-        flows: [m, 7] stripe directions: centre (3), radius (1), gradient in stripes per metre (3).
+        flows: [m, 8] stripe directions: centre (3), radius (1), stripes per metre along x, y, z, stripes at the centre;
+            neighbours should count alike where they meet, or the stripes whorl.
         paints: [p, 11] soft ellipsoids of colour: centre, radii, softness, colour, opacity.
     """
 
@@ -55,10 +56,10 @@ def linear(colour: str) -> tuple[float, float, float]:
 
 
 def coat_tables(coat: Coat) -> tuple[Array, Array, Array]:
-    """Pack a coat for the kernels: parameters [16], flows [m, 7], paints [p, 11]."""
+    """Pack a coat for the kernels: parameters [16], flows [m, 8], paints [p, 11]."""
     head = [float(coat.pattern), *coat.size, coat.strength, coat.fade]
     parameters = np.array([*head, *linear(coat.base), *linear(coat.mark), *linear(coat.core), 0.0])
-    flows = np.array(coat.flows or [[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]])
+    flows = np.array(coat.flows or [[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]])
     rows = [[*map(float, p[:7]), *linear(str(p[7])), float(p[8])] for p in coat.paints]
     paints = np.array(rows) if rows else np.zeros((0, 11))
     return parameters, flows, paints
@@ -100,7 +101,7 @@ def stripe(x: float, y: float, z: float, flows: Array, shift: float) -> float:
         dx, dy, dz = x - flows[n, 0], y - flows[n, 1], z - flows[n, 2]
         w = 1.0 / (1e-3 + (dx * dx + dy * dy + 0.3 * dz * dz) / (flows[n, 3] * flows[n, 3])) ** 3
         total += w
-        phase += w * (dx * flows[n, 4] + dy * flows[n, 5] + dz * flows[n, 6])
+        phase += w * (dx * flows[n, 4] + dy * flows[n, 5] + dz * flows[n, 6] + flows[n, 7])
     return np.sin(2.0 * np.pi * (phase / total + 0.55 * wobble + shift))
 
 

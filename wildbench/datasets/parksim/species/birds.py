@@ -19,10 +19,10 @@ OSTRICH = Kind(
             "head": ("neck2", (0.60, 2.25, 0.0)),
             "tail1": ("body", (-0.5, 1.3, 0.0)),
         },
-        part("body", "coat", "-.36 1.24 0 .26 > .05 1.22 0 .31 > .32 1.28 0 .2", 0.15, flat=0.9, rough=0.03, grain=16.0),
-        part("body", "coat", ".22 1.26 .2 .2 > -.34 1.26 .22 .17", 0.06, flat=0.5, rough=0.03, grain=16.0),
-        part("body", "plume", "-.34 1.14 .22 .1 > -.52 1.06 .2 .1", 0.05, flat=0.6, rough=0.035, grain=18.0),
-        part("tail1", "plume", "-.50 1.3 0 .14 > -.72 1.24 0 .15 > -.8 1.12 0 .08", 0.05, rough=0.045, grain=16.0),
+        part("body", "coat", "-.36 1.24 0 .26 > .05 1.22 0 .31 > .32 1.28 0 .2", 0.15, flat=0.9, rough=0.02, grain=26.0),
+        part("body", "coat", ".22 1.26 .2 .2 > -.34 1.26 .22 .17", 0.06, flat=0.5, rough=0.02, grain=26.0),
+        part("body", "plume", "-.34 1.14 .22 .1 > -.52 1.06 .2 .1", 0.05, flat=0.6, rough=0.025, grain=26.0),
+        part("tail1", "plume", "-.50 1.3 0 .14 > -.72 1.24 0 .15 > -.8 1.12 0 .08", 0.05, rough=0.03, grain=26.0),
         part("neck1", "neck", ".34 1.30 0 .11 > .48 1.48 0 .062 > .56 1.80 0 .045", 0.06),
         part("neck2", "neck", ".56 1.80 0 .045 > .60 2.25 0 .04", 0.02),
         part("head", "neck", ".62 2.28 0 .062 > .66 2.27 0 .05", 0.02, flat=0.85),
@@ -38,7 +38,7 @@ OSTRICH = Kind(
     ),
     materials={
         "coat": ("ffffff", 0.8, 0.03), "plume": ("e6dfd2", 0.8, 0.03), "neck": ("b79a8a", 0.25, 0.05),
-        "thigh": ("bf9c8c", 0.15, 0.08), "leg": ("a88878", 0.1, 0.1), "beak": ("b5947a", 0.0, 0.2), "eye": ("0a0706", 0.0, 1.0),
+        "thigh": ("bf9c8c", 0.15, 0.08), "leg": ("a88878", 0.1, 0.1), "beak": ("b5947a", 0.0, 0.2), "eye": ("0a0706", 0.0, 0.3),
     },
     postures={
         "standing": Posture(level=False, look=70.0),
@@ -78,7 +78,7 @@ MARABOU = Kind(
     coat=Coat(FEATHERS, (0.10, 0.05, 0.05), base="3d4347", mark="23272a", core="50575b", strength=0.7, fade=0.0),
     materials={
         "coat": ("ffffff", 0.5, 0.06), "white": ("ded9cf", 0.6, 0.03), "skin": ("a9705f", 0.3, 0.06),
-        "leg": ("b3aca3", 0.1, 0.1), "beak": ("a89a86", 0.08, 0.2), "eye": ("0a0706", 0.0, 1.0),
+        "leg": ("b3aca3", 0.1, 0.1), "beak": ("a89a86", 0.08, 0.2), "eye": ("0a0706", 0.0, 0.3),
     },
     postures={
         "standing": Posture(level=False, look=70.0),
@@ -113,10 +113,10 @@ GUINEAFOWL = Kind(
         limb("leg~3", "leg~2", "leg", ".01 .012 .06 .009 > .06 .008 .06 .006", 0.005, joints=1),
         part("leg~3", "leg", ".01 .01 .06 .008 > .045 .008 .085 .006", 0.004),
     ),
-    coat=Coat(SPOTS, (0.022, 0.022, 0.022), base="34363c", mark="dcdcdc", core="2a2b30", strength=0.3, fade=0.0),
+    coat=Coat(SPOTS, (0.017, 0.017, 0.017), base="34363c", mark="dcdcdc", core="2a2b30", strength=0.36, fade=0.0),
     materials={
         "coat": ("ffffff", 0.25, 0.04), "blue": ("4a86b5", 0.1, 0.08), "red": ("b8322a", 0.05, 0.1), "horn": ("a8794a", 0.1, 0.1),
-        "beak": ("b9a680", 0.0, 0.2), "eye": ("0a0706", 0.0, 1.0), "leg": ("3f3a38", 0.1, 0.1),
+        "beak": ("b9a680", 0.0, 0.2), "eye": ("0a0706", 0.0, 0.3), "leg": ("3f3a38", 0.1, 0.1),
     },
     postures={
         "standing": Posture(level=False, look=70.0),
@@ -156,7 +156,7 @@ HORNBILL = Kind(
     coat=Coat(FEATHERS, (0.08, 0.04, 0.04), base="1f1c1b", mark="3c3735", core="2b2725", strength=0.6, fade=0.0),
     materials={
         "coat": ("ffffff", 0.5, 0.08), "red": ("b52f22", 0.1, 0.1), "beak": ("26211e", 0.05, 0.25),
-        "eye": ("c9b27a", 0.0, 1.0), "leg": ("2d2826", 0.1, 0.1),
+        "eye": ("c9b27a", 0.0, 0.3), "leg": ("2d2826", 0.1, 0.1),
     },
     postures={
         "standing": Posture(level=False, look=70.0),

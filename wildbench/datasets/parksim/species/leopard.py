@@ -49,7 +49,7 @@ LEOPARD = Kind(
     ),
     materials={
         "coat": ("ffffff", 0.35, 0.05), "muzzle": ("efe4cf", 0.25, 0.03), "nose": ("6a3e38", 0.0, 0.35),
-        "eye": ("2a1e08", 0.0, 1.0), "ear": ("2b2018", 0.4, 0.03),
+        "eye": ("2a1e08", 0.0, 0.3), "ear": ("2b2018", 0.4, 0.03),
     },
     postures={
         **CAT,

@@ -42,7 +42,7 @@ MONKEY = Kind(
     ),
     materials={
         "coat": ("ffffff", 0.6, 0.02), "white": ("e8e4d8", 0.5, 0.02), "face": ("1d1a19", 0.1, 0.2),
-        "nostril": ("050404", 0.0, 0.1), "eye": ("4a2a0c", 0.0, 1.0), "hand": ("262220", 0.2, 0.1),
+        "nostril": ("050404", 0.0, 0.1), "eye": ("4a2a0c", 0.0, 0.3), "hand": ("262220", 0.2, 0.1),
     },
     postures={
         "sitting": Posture(
