@@ -72,7 +72,7 @@ def test_a_missing_key_is_named(key: str) -> None:
 
 
 def test_a_newer_version_is_refused() -> None:
-    with pytest.raises(SubmissionError, match="version 2 is newer than this wildbench reads .1.; upgrade"):
+    with pytest.raises(SubmissionError, match=r"version 2 is newer than this wildbench reads .1.; upgrade"):
         parse_manifest(GOOD | {"version": 2, "hologram": True}, "tiny.onnx")
 
 

@@ -207,9 +207,10 @@ def _only(outputs: Outputs, shape: tuple[int | None, int | None]) -> Floats:
         raise WrongOutput("no output array")
     name, values = next(iter(outputs.items()))
     values = _unbatched(values, 2)
-    wanted = tuple(
-        values.shape[axis] if side is None else side for axis, side in enumerate(shape) if axis < values.ndim
-    )
+    if values.ndim != 2:
+        raise WrongOutput(f"{name} is {list(values.shape)}, not a batch of one matrix")
+    rows, columns = shape
+    wanted = (len(values) if rows is None else rows, values.shape[1] if columns is None else columns)
     return _finite(_shaped(values, wanted, name), name)
 
 

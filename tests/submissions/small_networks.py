@@ -22,7 +22,9 @@ def manifest(**changes: Any) -> Manifest:
     return Manifest.model_validate(keys | changes)
 
 
-def write_onnx(path: Path, nodes: list[Any], outputs: dict[str, Any], weights: dict[str, np.ndarray], **model: Any) -> Path:
+def write_onnx(
+    path: Path, nodes: list[Any], outputs: dict[str, Any], weights: dict[str, np.ndarray], **model: Any
+) -> Path:
     """A graph with one input `image` [1, 3, h, w]; outputs by name, of the element types given."""
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"])
     graph = helper.make_graph(
