@@ -152,7 +152,7 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     body = body_of(individual)
     turn = _camera(view)
     capsules = _seen(body.capsules, turn)
-    extent = _bounds(capsules)
+    extent = _bounds(capsules, 0.35)
     size = _size(individual)
     tall = size[1] * view.pixels_per_metre
     finer = 3 if tall < 50.0 else 2 if tall < 120.0 else 1
@@ -221,15 +221,15 @@ def _seen(capsules: Array, turn: Array) -> Array:
     return seen
 
 
-def _bounds(capsules: Array) -> tuple[float, float, float, float]:
-    """Return left, right, bottom, top of the capsules' outlines, metres."""
+def _bounds(capsules: Array, bulge: float = 0.0) -> tuple[float, float, float, float]:
+    """Return left, right, bottom, top of the capsules' outlines, metres; blending bulges by a share of its radius."""
     limits: list[float] = []
     for axis in (0, 1):
         a, b = capsules[:, axis], capsules[:, axis] + capsules[:, 3 + axis]
         ra, rb = capsules[:, 7], capsules[:, 7] + capsules[:, 8]
         n = capsules[:, 9 + axis]
         squeeze = np.sqrt(np.maximum(1.0 - n * n * (1.0 - 1.0 / (1.0 + capsules[:, 12]) ** 2), 0.0))
-        rough = capsules[:, 14]
+        rough = capsules[:, 14] + bulge * capsules[:, 13]
         limits.append(float(np.minimum(a - ra * squeeze - rough, b - rb * squeeze - rough).min()))
         limits.append(float(np.maximum(a + ra * squeeze + rough, b + rb * squeeze + rough).max()))
     return limits[0], limits[1], limits[2], limits[3]
@@ -250,7 +250,7 @@ def _sun_view(capsules: Array, light: Light, scale: float, pixel: float) -> _Sun
     frame = np.array([right, np.cross(towards, right), towards])
     side = max(1.5 * pixel, scale / 90.0)
     seen = _seen(capsules, frame)
-    left, right_edge, bottom, top = _bounds(seen)
+    left, right_edge, bottom, top = _bounds(seen, 0.35)
     width, height = math.ceil((right_edge - left) / side) + 2, math.ceil((top - bottom) / side) + 2
     origin = np.array([left - side, top + side, side])
     return _Sun(trace(seen, *origin.tolist(), width, height), frame, origin)
@@ -290,9 +290,13 @@ def _shade(
     rest = body.rest.copy()
     rest[:, :, :3] = body.rest[:, :, :3] @ turn.T
     character = np.array([scale, kind.tuft, 3.0 * random.random(), 0.88 + 0.24 * random.random()])
-    parameters, flows, paints = coat_tables(kind.coat)
+    parameters, flows, paints = coat_tables(kind.coat, float(window[2]))
     if "coat" in kind.variants:
         parameters[6:15] = np.concatenate([materials[0, :3], materials[0, :3], 0.8 * materials[0, :3]])
+    if light.infrared:
+        # Dark fur and cloth reflect near infrared better than light.
+        for colours in (parameters[6:15], paints[:, 7:10], materials[:, :3]):
+            colours[:] = 0.07 + 0.8 * colours
     rgb: Array = shade(
         capsules, rest, material_of, materials, parameters, flows, paints, depth, window,
         sun.depth, sun.frame, sun.origin, _lights(light), up, character,

@@ -55,10 +55,10 @@ def linear(colour: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def coat_tables(coat: Coat) -> tuple[Array, Array, Array]:
-    """Pack a coat for the kernels: parameters [16], flows [m, 8], paints [p, 11]."""
+def coat_tables(coat: Coat, pixel: float) -> tuple[Array, Array, Array]:
+    """Pack a coat for the kernels: parameters [16], flows [m, 8], paints [p, 11]; ``pixel`` is a sample's metres."""
     head = [float(coat.pattern), *coat.size, coat.strength, coat.fade]
-    parameters = np.array([*head, *linear(coat.base), *linear(coat.mark), *linear(coat.core), 0.0])
+    parameters = np.array([*head, *linear(coat.base), *linear(coat.mark), *linear(coat.core), pixel])
     flows = np.array(coat.flows or [[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0]])
     rows = [[*map(float, p[:7]), *linear(str(p[7])), float(p[8])] for p in coat.paints]
     paints = np.array(rows) if rows else np.zeros((0, 11))
@@ -138,9 +138,12 @@ def mark_amount(p: Array, flows: Array, x: float, y: float, z: float, shift: flo
         fine = abs(value_noise(2.7 * u, 2.7 * v + 7.0, 2.7 * w) - 0.5)
         mark = 0.6 * smoothstep(0.10, 0.0, wide) + 0.4 * smoothstep(0.12, 0.0, fine)
         core = value_noise(0.35 * u, 0.35 * v, 0.35 * w) * 0.5
+        seen = smoothstep(1.0, 3.0, p[2] / p[15])
+        mark = seen * mark + (1.0 - seen) * 0.15
     elif pattern == 6:
         first, second, own = cells(u, v, w, 0.35)
         mark = smoothstep(p[4], 0.3 * p[4], second - first) * 0.8
+        mark *= smoothstep(1.0, 3.0, p[2] / p[15])
         core = smoothstep(0.52, 0.62, value_noise(0.16 * u, 0.4 * v, 0.3 * w))
     else:
         core = 0.6 * value_noise(u, v, w)

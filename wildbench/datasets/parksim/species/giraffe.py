@@ -59,10 +59,14 @@ GIRAFFE = Kind(
         "walking": Posture(turn(neck1=-8.0), swing=17.0, lift=30.0, look=20.0),
         "browsing": Posture(turn(neck1=6.0, neck2=8.0, head=26.0), look=60.0),
         "drinking": Posture(
-            turn(neck1=-78.0, neck2=-30.0, head=-6.0, fore_1=(0.0, 0.0, -24.0), fore_2=(0.0, 0.0, -6.0)), look=10.0
+            turn(neck1=-94.0, neck2=-34.0, head=12.0, fore_1=(0.0, 0.0, -24.0), fore_2=(0.0, 0.0, -6.0)), look=10.0
         ),
         "running": Posture(turn(neck1=-18.0, head=8.0), swing=30.0, lift=50.0, gait=UNGULATE["running"].gait, look=5.0),
-        "lying": Posture(turn(fore_1=70.0, fore_2=10.0, fore_3=-170.0, hind_1=66.0, hind_2=-128.0, hind_3=130.0, neck1=8.0), look=40.0),
+        "lying": Posture(
+            turn(fore_1=-20.0, fore_2=106.0, fore_3=-172.0, hind_1=69.0, hind_2=-115.0, hind_3=131.0, neck1=8.0,
+                 tail1=-44.0, tail2=-44.0),
+            look=40.0,
+        ),
     },
     juvenile={"": (0.5, 0.5, 0.5), "head": (1.25, 1.25, 1.25), "neck1": (0.9, 0.82, 1.0), "neck2": (0.9, 0.85, 1.0)},
     female={"": (0.93, 0.93, 0.93)},

@@ -52,16 +52,16 @@ GORILLA = Kind(
         "standing": Posture(look=50.0),
         "walking": Posture(turn(neck1=4.0), swing=19.0, lift=30.0, look=20.0),
         "sitting": Posture(
-            turn(body=44.0, fore_1=-26.0, fore_2=40.0, hind_1=52.0, hind_2=-84.0, hind_3=10.0, neck1=-24.0, head=-14.0),
+            turn(body=44.0, fore_1=-32.0, fore_2=-4.0, hind_1=52.0, hind_2=-84.0, hind_3=10.0, neck1=-24.0, head=-14.0),
             level=False, look=50.0,
         ),
         "feeding": Posture(
-            turn(body=46.0, foreR1=(20.0, 0.0, 0.0), foreR2=(104.0, -30.0, 0.0), foreL1=-24.0, foreL2=40.0, hind_1=52.0,
+            turn(body=46.0, foreR1=(20.0, 0.0, 0.0), foreR2=(104.0, -30.0, 0.0), foreL1=-32.0, foreL2=-4.0, hind_1=52.0,
                  hind_2=-84.0, hind_3=10.0, neck1=-26.0, head=-22.0),
             level=False, look=15.0,
         ),
         "upright": Posture(
-            turn(body=50.0, fore_1=-36.0, fore_2=46.0, hind_1=-38.0, hind_2=-6.0, hind_3=-6.0, neck1=-24.0, head=-22.0),
+            turn(body=50.0, fore_1=-46.0, fore_2=18.0, hind_1=-38.0, hind_2=-6.0, hind_3=-6.0, neck1=-24.0, head=-22.0),
             level=False, look=30.0,
         ),
         "lying": Posture(
