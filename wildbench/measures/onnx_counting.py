@@ -61,6 +61,7 @@ class OnnxCounter:
     def __init__(self, model: onnx.ModelProto) -> None:
         model = inliner.inline_local_functions(model)
         self.nodes = list(model.graph.node)
+        self.weights = {weight.name for weight in model.graph.initializer}
         self.names = sorted({name for node in self.nodes if _is_counted(node) for name in _tensors(node)})
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -76,7 +77,7 @@ class OnnxCounter:
             inputs: The graph's inputs, in its order.
         """
         named = {slot.name: value for slot, value in zip(self.session.get_inputs(), inputs, strict=True)}
-        found = self.session.run([_shape_of(name) for name in self.names], named)
+        found = self.session.run([_shape_of(name) for name in self.names], named) if self.names else []
         shapes = {name: [int(side) for side in shape] for name, shape in zip(self.names, found, strict=True)}
         count = Count()
         for node in self.nodes:
@@ -84,10 +85,16 @@ class OnnxCounter:
                 count.pool(shapes[node.input[1]][0])
             if node.op_type in RULES:
                 macs = RULES[node.op_type](node, [shapes.get(name, []) for name in _tensors(node, every=True)])
-                count.spend(_place(node), macs)
+                count.spend(self._place(node), macs)
             for name in _uncounted(node):
                 count.skip(name)
         return count
+
+    def _place(self, node: onnx.NodeProto) -> str:
+        """The module a node belongs to: told by its weight's name or by the exporter's scopes, else the node itself."""
+        owners = (name.rpartition(".")[0] for name in node.input if name in self.weights)
+        scopes = node.name.rpartition("/")[0].strip("/").replace("/", ".")
+        return next((owner for owner in owners if owner), scopes or node.name or node.output[0])
 
 
 def _is_counted(node: onnx.NodeProto) -> bool:
@@ -112,12 +119,6 @@ def _with_shapes(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProt
         model.graph.node.append(onnx.helper.make_node("Shape", [name], [_shape_of(name)]))
         model.graph.output.append(onnx.helper.make_tensor_value_info(_shape_of(name), onnx.TensorProto.INT64, None))
     return model
-
-
-def _place(node: onnx.NodeProto) -> str:
-    """The module a node belongs to: told by the name of its weight, else the node's own name."""
-    weights = (name.rpartition(".")[0] for name in node.input[1:])
-    return next((name for name in weights if name), node.name.strip("/").replace("/", ".") or node.output[0])
 
 
 def _uncounted(node: onnx.NodeProto) -> Iterator[str]:
