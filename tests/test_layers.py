@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
-    {"demo"},
+    {"demo", "training_run"},
     {"evaluation", "tables", "pictures", "leaderboard"},
     {"measures"},
     {"submissions"},

@@ -109,12 +109,12 @@ def train(
     images: ImagesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a detector by a recipe and save it as a submission; run again to resume."""
+    """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
     from wildbench.progress import shown
-    from wildbench.train import train as run
+    from wildbench.training_run import run_training
 
     with shown() as progress:
-        run(recipe, out, dataset=dataset, images=images, device=device, progress=progress)
+        run_training(recipe, out, dataset=dataset, images=images, device=device, progress=progress)
     typer.echo(f"submission: {out}")
 
 

@@ -81,8 +81,8 @@ def evaluate(
         manifest, kind = box.manifest, box.kind
         category_ids = known_categories(manifest, data)
         results = _detect(box, data, category_ids, watch, progress)
+        latency = watch.latency(box)  # before counting, which takes memory of its own
         compute = measure_compute(box, [decode(path) for path in _sample(data)])
-        latency = watch.latency(box)
     accuracy = _score(data, results, out, scored=set(category_ids.values()))
     card = Scorecard(
         submission=_describe(submission, manifest, kind),

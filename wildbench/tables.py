@@ -68,7 +68,8 @@ def category_table(cards: Sequence[Scorecard]) -> Table:
         table.add_column(card.submission.name, justify="right")
     for name in cards[0].accuracy.per_category:
         figures = [card.accuracy.per_category[name].ap50 for card in cards]
-        table.add_row(name, str(figures[0].n), *(_scaled(figure, 100) for figure in figures))
+        boxes = next((str(figure.n) for figure in figures if figure.n is not None), "-")
+        table.add_row(name, boxes, *(_scaled(figure, 100) for figure in figures))
     return table
 
 

@@ -1,0 +1,68 @@
+"""From a recipe to a submission: the data set is loaded, the detector trained, the file written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wildbench.datasets.registry import load_dataset
+from wildbench.detectors.recipe import load_recipe
+from wildbench.detectors.training import train
+from wildbench.errors import RecipeError
+from wildbench.progress import Progress, silent
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.manifest import Manifest
+
+
+def run_training(
+    recipe_path: Path,
+    out: Path,
+    *,
+    dataset: str | None = None,
+    images: Path | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Manifest:
+    """Train by a recipe and save the result as a submission.
+
+    The checkpoint `OUT.checkpoint` is written while it trains, taken up again after an interruption, and removed at the
+    end.
+
+    Args:
+        recipe_path: A TOML recipe, such as `baselines/reference.toml`.
+        out: Submission to write; its suffix must be ".pt".
+        dataset: Instead of the recipe's: a registered name, or the path of a COCO detection JSON.
+        images: Folder of the images, where it is not near the JSON.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        progress: Called as `progress(task, done, total)`.
+
+    Returns:
+        The submission's manifest.
+
+    Raises:
+        WildbenchError: What the user can mend, in one line.
+    """
+    recipe = load_recipe(recipe_path)
+    if out.suffix != ".pt":
+        raise RecipeError(f"{out}: a submission's suffix is .pt", remedy=f"name it {out.stem}.pt")
+    data = load_dataset(dataset or recipe.data.dataset, split=recipe.data.split, images=images, progress=progress)
+    checkpoint = out.with_suffix(".checkpoint")
+    model = train(recipe, data, checkpoint=checkpoint, progress=progress, device=_device(device))
+    manifest = save_submission(
+        model,
+        out,
+        detector=recipe.detector.name,
+        arguments=recipe.detector.arguments,
+        categories=data.category_names,
+        method="none: the dense network",
+        training_data=f"{data.name} {data.split}" if data.split else data.name,
+    )
+    checkpoint.unlink(missing_ok=True)
+    return manifest
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
