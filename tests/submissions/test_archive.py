@@ -1,0 +1,151 @@
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from wildbench.detectors import zoo
+from wildbench.errors import SubmissionError
+from wildbench.submissions.archive import read_manifest, read_submission, rebuild, save_submission
+from wildbench.submissions.opening import open_submission
+
+NAME = "ssdlite320_mobilenet_v3_large"
+KEYS: dict[str, Any] = {"detector": NAME, "categories": ["zebra", "lion"], "arguments": {"score_thresh": 0.001}}
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(5)
+    return zoo.build(NAME, 2, score_thresh=0.001).eval()
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return torch.rand(3, 60, 80, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_raw_submission_answers_as_the_model_does(tmp_path: Path, model: nn.Module, image: torch.Tensor) -> None:
+    written = save_submission(model, tmp_path / "a.pt", **KEYS, authors=["A. Ranger"], licence="MIT")
+    archive = read_submission(tmp_path / "a.pt")
+    assert archive.manifest == written == read_manifest(tmp_path / "a.pt")
+    assert (written.name, written.authors, written.licence) == ("a", ["A. Ranger"], "MIT")
+    with torch.inference_mode():
+        expected, found = model([image])[0], rebuild(archive, "a.pt")([image])[0]
+    assert len(expected["scores"])
+    for key, values in expected.items():
+        assert torch.equal(found[key], values)
+
+
+def test_an_fp16_submission_is_the_model_rounded_to_halves(tmp_path: Path, model: nn.Module) -> None:
+    save_submission(model, tmp_path / "a.pt", **KEYS, codec="fp16")
+    for key, values in read_submission(tmp_path / "a.pt").tensors.items():
+        original = model.state_dict()[key]
+        assert torch.equal(values, original.half().float() if original.is_floating_point() else original), key
+    save_submission(model, tmp_path / "raw.pt", **KEYS)
+    sizes = [(tmp_path / name).stat().st_size for name in ("a.pt", "raw.pt")]
+    assert 0.5 < sizes[0] / sizes[1] < 0.56
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path, model: nn.Module) -> None:
+    for name in ("a.pt", "b.pt"):
+        save_submission(model, tmp_path / name, **KEYS, name="same")
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+
+
+def test_a_state_dict_will_do(tmp_path: Path, model: nn.Module) -> None:
+    save_submission(model.state_dict(), tmp_path / "a.pt", **KEYS)
+    assert open_submission(tmp_path / "a.pt").module is not None
+
+
+def test_only_plain_data_is_in_the_file(tmp_path: Path, model: nn.Module) -> None:
+    save_submission(model, tmp_path / "a.pt", **KEYS)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    assert list(content) == ["format", "version", "manifest", "state_dict"]
+    assert (content["format"], content["version"]) == ("wildbench-submission", 1)
+
+
+def without(state: dict, *keys: str) -> dict:
+    return {key: values for key, values in state.items() if key not in keys}
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            lambda state: without(state, *list(state)[:5]),
+            r"5 missing \(backbone[^ ]*, backbone[^ ]*, backbone[^ ]*, \.\.\.\)",
+        ),
+        (lambda state: without(state, list(state)[0]), r"1 missing \([^ ]*\);"),
+        (lambda state: {**state, "adapter.weight": torch.zeros(1)}, r"1 unexpected \(adapter.weight\)"),
+        (
+            lambda state: {**state, list(state)[0]: torch.zeros(7)},
+            r"1 of a wrong shape \([^ ]* \[7\] not \[16, 3, 3, 3\]\)",
+        ),
+        (lambda state: {}, "missing"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path, model: nn.Module, change: Any, problem: str) -> None:
+    state = change(dict(model.state_dict()))
+    with pytest.raises(SubmissionError, match=problem):
+        save_submission(state, tmp_path / "a.pt", **KEYS)
+    assert not (tmp_path / "a.pt").exists()
+    save_submission(model, tmp_path / "a.pt", **KEYS)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    content["state_dict"] = {key: {"codec": "raw", "values": values} for key, values in state.items()}
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(SubmissionError, match=problem):
+        open_submission(tmp_path / "a.pt")
+
+
+def test_another_number_of_categories_does_not_fit(tmp_path: Path, model: nn.Module) -> None:
+    with pytest.raises(SubmissionError, match="of a wrong shape"):
+        save_submission(model, tmp_path / "a.pt", **KEYS | {"categories": ["a", "b", "c"]})
+
+
+def test_a_detector_that_the_zoo_lacks_is_named(tmp_path: Path, model: nn.Module) -> None:
+    with pytest.raises(SubmissionError, match=r"a\.pt: no detector is called 'yolo99'; choose from"):
+        save_submission(model, tmp_path / "a.pt", **KEYS | {"detector": "yolo99"})
+
+
+def test_another_suffix_is_refused(tmp_path: Path, model: nn.Module) -> None:
+    with pytest.raises(SubmissionError, match=r"name it a\.pt"):
+        save_submission(model, tmp_path / "a.pth", **KEYS)
+
+
+MANIFEST = {"name": "a", "detector": {"name": NAME}, "categories": ["zebra"]}
+WHOLE = {"format": "wildbench-submission", "version": 1, "manifest": MANIFEST, "state_dict": {}}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({"weight": torch.zeros(3)}, r"a bare state dict, .*; wrap it: wildbench.save_submission\(state_dict, path"),
+        ({"epoch": 3}, "no submission"),
+        ([1, 2], "no submission"),
+        (WHOLE | {"format": "other"}, "format tag 'other' is not 'wildbench-submission'"),
+        (WHOLE | {"version": 2}, r"format version 2 is newer than this wildbench reads \(1\); upgrade"),
+        (WHOLE | {"version": "x"}, "format version x"),
+        (WHOLE | {"manifest": None}, "`manifest` or `state_dict` is missing"),
+        (without(WHOLE, "state_dict"), "`manifest` or `state_dict` is missing"),
+        (WHOLE | {"manifest": without(MANIFEST, "name")}, "manifest key `name`: Field required"),
+        (WHOLE | {"state_dict": {"w": {"codec": "int3"}}}, "w: codec 'int3' is unknown"),
+    ],
+)
+def test_each_way_to_be_no_submission_is_one_line(tmp_path: Path, content: object, problem: str) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(content, path)
+    with pytest.raises(SubmissionError, match=problem) as caught:
+        read_submission(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_zipped_records_are_refused(tmp_path: Path) -> None:
+    torch.save(WHOLE, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as source, zipfile.ZipFile(tmp_path / "b.pt", "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry), zipfile.ZIP_DEFLATED)
+    with pytest.raises(SubmissionError, match="its records are zipped"):
+        read_submission(tmp_path / "b.pt")

@@ -1,0 +1,116 @@
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
+from torch import nn
+
+from wildbench.errors import SubmissionError
+from wildbench.submissions.formats import sniff
+
+
+class Exploit:
+    """Leaves a trace where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.trace,)
+
+
+def test_each_format_is_told_from_its_bytes(tmp_path: Path) -> None:
+    torch.save({"format": "wildbench-submission"}, tmp_path / "a.pt")
+    assert sniff(tmp_path / "a.pt") == "wildbench"
+    assert sniff(write_torchscript(tmp_path / "b.pt", MeanDetector(), manifest())) == "torchscript"
+    assert sniff(write_export(tmp_path / "c.pt2", MeanDetector(), manifest())) == "pt2"
+    assert sniff(constant_detector(tmp_path / "d.onnx")) == "onnx"
+
+
+def saved(value: object, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(f"archive/{name}", data)
+    return buffer.getvalue()
+
+
+def arrays() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.zeros(3))
+    return buffer.getvalue()
+
+
+STATE = {"weight": torch.zeros(3)}
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b"\x01\x02 random bytes", "neither a submission.pt nor TorchScript, .pt2 or ONNX"),
+        (b"GGUF....", "neither a submission.pt"),
+        (saved(STATE)[:-30], "damaged or cut short"),
+        (saved(STATE)[:40], "damaged or cut short"),
+        (saved(STATE, _use_new_zipfile_serialization=False), "a bare pickle, as torch.save wrote before 1.6"),
+        (pickle.dumps(STATE), "a bare pickle"),
+        (
+            saved(nn.Linear(2, 2)),
+            "a pickled torch.nn.modules.linear.Linear, and unpickling an object runs whatever code",
+        ),
+        (
+            saved({"model": nn.Linear(2, 2)}),
+            r"save it with wildbench.save_submission\(model, path, ...\), or export it",
+        ),
+        (saved({"model": nn.Linear(2, 2)}, pickle_protocol=4), "a pickled torch.nn.modules.linear.Linear"),
+        (saved({"epoch": Path("x")}), r"a pickled pathlib"),
+        (zipped(readme=b"hello"), "a zip that torch did not write"),
+        (zipped(**{"data.pkl": b"no pickle"}), "data.pkl is damaged"),
+        (arrays(), "a zip that torch did not write"),
+    ],
+)
+def test_what_is_no_submission_is_refused_in_one_line(tmp_path: Path, data: bytes, problem: str) -> None:
+    path = tmp_path / "model.pt"
+    path.write_bytes(data)
+    with pytest.raises(SubmissionError, match=problem) as caught:
+        sniff(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_nothing_is_unpickled(tmp_path: Path, protocol: int) -> None:
+    torch.save({"model": Exploit(tmp_path / "trace")}, tmp_path / "model.pt", pickle_protocol=protocol)
+    with pytest.raises(SubmissionError, match="a pickled pathlib.*Path.touch|a pickled builtins.getattr|__builtin__"):
+        sniff(tmp_path / "model.pt")
+    assert not (tmp_path / "trace").exists()
+    torch.load(tmp_path / "model.pt", weights_only=False)
+    assert (tmp_path / "trace").exists(), "the exploit must be one"
+
+
+def test_a_wrong_suffix_names_the_right_one(tmp_path: Path) -> None:
+    for path, kind, name in (
+        (constant_detector(tmp_path / "a.onnx"), "onnx", "b.pt"),
+        (write_torchscript(tmp_path / "a.pt", MeanDetector()), "torchscript", "b.onnx"),
+        (write_export(tmp_path / "a.pt2", MeanDetector()), "pt2", "b.pt"),
+    ):
+        right = path.suffix
+        moved = path.rename(tmp_path / name)
+        with pytest.raises(SubmissionError, match=f"{kind} by its bytes, but named .*; rename it to b{right}"):
+            sniff(moved)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "no.pt", tmp_path):
+        with pytest.raises(SubmissionError, match="no such file"):
+            sniff(path)
