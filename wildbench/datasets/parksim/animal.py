@@ -376,8 +376,9 @@ def _shadow(
     flat = max(float(up[2]), 0.02)
     below = ends - np.outer(ends @ up, up)
     both = np.concatenate([feet, below])
-    left, right = both[:, 0].min() - reach, both[:, 0].max() + reach
-    bottom, top = both[:, 1].min() - 1.5 * reach * flat, both[:, 1].max() + 1.5 * reach * flat
+    margin = reach + 0.25 * scale
+    left, right = both[:, 0].min() - margin, both[:, 0].max() + margin
+    bottom, top = both[:, 1].min() - 1.5 * margin * flat, both[:, 1].max() + 1.5 * margin * flat
     u, v = math.floor(left / pixel), math.ceil(top / pixel)
     step = max(1, math.ceil(scale / pixel / 90.0))
     width, height = math.ceil((right / pixel - u) / step) + 1, math.ceil((v - bottom / pixel) / step) + 1

@@ -141,10 +141,10 @@ def mark_amount(p: Array, flows: Array, x: float, y: float, z: float, shift: flo
         seen = smoothstep(1.0, 3.0, p[2] / p[15])
         mark = seen * mark + (1.0 - seen) * 0.15
     elif pattern == 6:
-        first, second, own = cells(u, v, w, 0.35)
+        first, second, own = cells(u, v, w, 0.2)
         mark = smoothstep(p[4], 0.3 * p[4], second - first) * 0.8
         mark *= smoothstep(1.0, 3.0, p[2] / p[15])
-        core = smoothstep(0.52, 0.62, value_noise(0.16 * u, 0.4 * v, 0.3 * w))
+        core = smoothstep(0.52, 0.62, value_noise(0.22 * u, 0.15 * v, 0.3 * w))
     else:
         core = 0.6 * value_noise(u, v, w)
         if pattern == 7:

@@ -187,8 +187,9 @@ def shade(
 
                     # Hair lies backwards and down, so tufts are longer along the body than across it.
                     f = 1.0 / max(tuft, 0.8 * pixel)
-                    strand = value_noise(qx * f * 0.45 + 3.1, qy * f, qz * f)
-                    second = value_noise(qx * f + 9.7, qy * f * 0.6, qz * f + 4.3)
+                    along, across = 0.6 * qx + 0.8 * qy, 0.8 * qx - 0.6 * qy
+                    strand = value_noise(along * f * 0.2 + 3.1, across * f, qz * f)
+                    second = value_noise(along * f * 0.6 + 9.7, across * f * 1.7, qz * f * 1.7 + 4.3)
                     broad = value_noise(qx * 3.0 / size + 1.7, qy * 7.0 / size, qz * 5.0 / size)
                     tone = (1.0 + fur * (0.9 * (strand - 0.5) + 0.5 * (second - 0.5))) * (0.84 + 0.32 * broad)
                     tone *= individual[3]

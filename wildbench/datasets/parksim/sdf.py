@@ -75,8 +75,9 @@ def scene_distance(c: Array, count: int, x: float, y: float, z: float) -> float:
         d = capsule_distance(c, n, x, y, z)
         amplitude = c[n, 14]
         if amplitude > 0.0 and abs(d) < 2.0 * amplitude:
+            # Locks hang down, so they are longer than wide.
             f = c[n, 15]
-            d += amplitude * (1.0 - 2.0 * value_noise(x * f + 31.7, y * f + 11.3, z * f + 57.1))
+            d += amplitude * (1.0 - 2.0 * value_noise(x * f + 31.7, 0.4 * y * f + 11.3, z * f + 57.1))
         k = c[n, 13]
         h = k - abs(best - d)
         best = min(best, d)

@@ -67,7 +67,7 @@ CROCODILE = Kind(
         part("hind~2", "claw", "-.50 .032 .54 .024 > -.43 .018 .58 .01", 0.015),
     ),
     coat=Coat(
-        SCALES, (0.075, 0.06, 0.065), base="6b6a48", mark="45442b", core="4a4930", strength=0.16, fade=0.0,
+        SCALES, (0.06, 0.045, 0.05), base="6e6b4c", mark="4c4a33", core="4f4c35", strength=0.2, fade=0.0,
         paints=((0.0, 0.09, 0.0, 2.6, 0.08, 0.7, 0.5, "b8ab7c", 0.85),),
     ),
     materials={
