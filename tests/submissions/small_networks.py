@@ -1,5 +1,6 @@
 """Small real networks for the tests: ONNX graphs and torch modules that behave, and that do not."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,9 @@ class RaisingDetector(MeanDetector):
 
 def write_torchscript(path: Path, module: nn.Module, document: Manifest | None = None) -> Path:
     """A scripted module with its manifest inside."""
-    script = torch.jit.script(module.eval())
-    torch.jit.save(script, path, _extra_files={"manifest.json": document.to_json()} if document else {})
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TorchScript is deprecated, and in use
+        script = torch.jit.script(module.eval())
+        torch.jit.save(script, path, _extra_files={"manifest.json": document.to_json()} if document else {})
     return path
 
 

@@ -191,7 +191,7 @@ def _onnx_tensors(path: Path) -> list[Tensor]:
             Tensor(
                 name=initializer.name,
                 shape=values.shape,
-                dtype=onnx.TensorProto.DataType.Name(initializer.data_type).lower(),
+                dtype=values.dtype.name,
                 codec="onnx",
                 bytes=initializer.ByteSize(),
                 nonzero=int(np.count_nonzero(values)),

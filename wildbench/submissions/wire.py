@@ -89,7 +89,7 @@ def receive_detections(
     count, masked, stages = header.get("detections"), header.get("masks"), header.get("stages")
     if not isinstance(count, int) or not 0 <= count <= MOST_DETECTIONS:
         raise Garbled(f"{count!r} detections")
-    if not isinstance(stages, dict) or not all(isinstance(seconds, float) for seconds in stages.values()):
+    if not isinstance(stages, dict) or not all(isinstance(value, float) and value >= 0 for value in stages.values()):
         raise Garbled("stages that are not seconds by name")
 
     def array(dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:

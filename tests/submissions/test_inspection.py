@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+from small_networks import (
+    MeanDetector,
+    beside,
+    constant_detector,
+    manifest,
+    write_export,
+    write_onnx,
+    write_torchscript,
+)
+
+from wildbench.detectors import zoo
+from wildbench.errors import SubmissionError
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.inspection import inspect_submission
+
+NAME = "ssdlite320_mobilenet_v3_large"
+
+
+@pytest.fixture(scope="module")
+def pruned() -> torch.nn.Module:
+    """A detector of which every other weight of the first convolution is zero."""
+    torch.manual_seed(1)
+    model = zoo.build(NAME, 2)
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[::2] = 0
+    return model
+
+
+@pytest.mark.parametrize(("codec", "width"), [("raw", 4), ("fp16", 2)])
+def test_an_archive_is_counted_as_torch_counts(tmp_path: Path, pruned: torch.nn.Module, codec: str, width: int) -> None:
+    save_submission(pruned, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"], codec=codec)
+    found = inspect_submission(tmp_path / "a.pt")
+    rounded = [parameter.half() if codec == "fp16" else parameter for parameter in pruned.parameters()]
+    assert found.tensors is not None
+    assert found.parameters == sum(parameter.numel() for parameter in pruned.parameters())
+    assert found.nonzero == sum(int(parameter.count_nonzero()) for parameter in rounded)
+    assert {tensor.name for tensor in found.tensors if not tensor.parameter} == {n for n, _ in pruned.named_buffers()}
+    for tensor in found.tensors:
+        original = pruned.state_dict()[tensor.name]
+        assert tensor.shape == tuple(original.shape)
+        assert tensor.codec == (codec if original.is_floating_point() else "raw")
+        assert tensor.bytes == original.numel() * (width if original.is_floating_point() else 8)
+
+
+def test_the_parts_of_every_format_sum_to_the_file(tmp_path: Path, pruned: torch.nn.Module) -> None:
+    save_submission(pruned, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"])
+    for path, parts in (
+        (tmp_path / "a.pt", {"backbone", "head", "container"}),
+        (write_torchscript(tmp_path / "b.pt", MeanDetector(), manifest()), {"data", "code", "constants", "container"}),
+        (write_export(tmp_path / "c.pt2", MeanDetector(), manifest()), {"head", "box", "container"}),
+        (constant_detector(tmp_path / "d.onnx"), {"b", "l", "s", "container"}),
+    ):
+        found = inspect_submission(path)
+        assert sum(found.bytes_by_part.values()) == found.file_bytes == path.stat().st_size
+        assert set(found.bytes_by_part) <= parts
+        assert all(size > 0 for size in found.bytes_by_part.values())
+        assert found.manifest.categories == ["zebra", "lion"]
+
+
+def test_a_storage_that_is_shared_is_counted_once(tmp_path: Path, pruned: torch.nn.Module) -> None:
+    state = dict(pruned.state_dict())
+    twins = [name for name, values in state.items() if values.shape == (16,)][:2]
+    state[twins[1]] = state[twins[0]]
+    save_submission(state, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"])
+    found = inspect_submission(tmp_path / "a.pt")
+    assert found.tensors is not None
+    sizes = {tensor.name: tensor.bytes for tensor in found.tensors}
+    assert [sizes[name] for name in twins] == [64, 0]
+    assert sum(found.bytes_by_part.values()) == found.file_bytes
+
+
+def test_an_exported_program_lists_its_weights(tmp_path: Path) -> None:
+    found = inspect_submission(write_export(tmp_path / "a.pt2", MeanDetector(), manifest()))
+    assert found.tensors is not None
+    listed = {tensor.name: (tensor.shape, tensor.dtype, tensor.nonzero, tensor.parameter) for tensor in found.tensors}
+    assert listed == {
+        "head.weight": ((1, 1), "float32", 1, True),
+        "head.bias": ((1,), "float32", 0, True),
+        "box": ((1, 4), "float32", 4, False),
+    }
+    assert (found.parameters, found.nonzero) == (2, 1)
+
+
+def test_a_graph_lists_its_weights(tmp_path: Path) -> None:
+    weights = {
+        "body.w": np.array([0, 1, 2], np.float32),
+        "body.q": np.array([0, 0, 3, 4], np.int8),
+        "axes": np.array([0, 1]),
+    }
+    nodes = [helper.make_node("Identity", ["image"], ["scores"])]
+    found = inspect_submission(beside(write_onnx(tmp_path / "a.onnx", nodes, {"scores": TensorProto.FLOAT}, weights)))
+    assert found.tensors is not None
+    assert [tensor.parameter for tensor in found.tensors] == [True, True, False]
+    assert (found.parameters, found.nonzero) == (7, 4)
+    assert {tensor.name: tensor.dtype for tensor in found.tensors} == {
+        "body.w": "float",
+        "body.q": "int8",
+        "axes": "int64",
+    }
+
+
+def test_torchscript_is_not_read_and_says_so(tmp_path: Path) -> None:
+    found = inspect_submission(write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest()))
+    assert (found.tensors, found.parameters, found.nonzero) == (None, None, None)
+    assert found.reason == "TorchScript keeps the list of its tensors as a pickle, which is not read"
+
+
+def test_a_broken_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(SubmissionError, match="damaged or cut short"):
+        inspect_submission(tmp_path / "a.pt")
