@@ -98,11 +98,7 @@ def test_a_graph_lists_its_weights(tmp_path: Path) -> None:
     assert found.tensors is not None
     assert [tensor.parameter for tensor in found.tensors] == [True, True, False]
     assert (found.parameters, found.nonzero) == (7, 4)
-    assert {tensor.name: tensor.dtype for tensor in found.tensors} == {
-        "body.w": "float",
-        "body.q": "int8",
-        "axes": "int64",
-    }
+    assert [tensor.dtype for tensor in found.tensors] == ["float32", "int8", "int64"]
 
 
 def test_torchscript_is_not_read_and_says_so(tmp_path: Path) -> None:
