@@ -210,7 +210,7 @@ def shade(
                     above = y * up[1] + z * up[2]
                     sky = opened * (0.5 + 0.5 * upward)
                     bounce = (0.35 + 0.65 * opened) * (0.5 - 0.5 * upward) * (0.55 + 0.45 * smoothstep(0.0, size, above))
-                    rim = (1.0 - nz) ** 3 * opened * min(fur * 2.0, 1.0)
+                    rim = (1.0 - max(nz, 0.15)) ** 3 * opened * min(fur * 2.0, 1.0)
                     hx, hy, hz = lights[0, 0], lights[0, 1], lights[0, 2] + 1.0
                     hn = np.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
                     shine = max((nx * hx + ny * hy + nz * hz) / hn, 0.0)
@@ -218,7 +218,7 @@ def shade(
                     for c in range(3):
                         albedo = (r, g, b)[c]
                         light = direct * lights[1, c] + sky * lights[2, c] + bounce * lights[3, c]
-                        sheen = rim * (0.10 + 0.5 * albedo) * (0.6 * lights[2, c] + 0.25 * direct * lights[1, c])
+                        sheen = rim * (0.06 + 0.5 * albedo) * (0.5 * lights[2, c] + 0.25 * direct * lights[1, c])
                         glint = shine * lights[1, c] + gloss * 0.06 * sky * lights[2, c]
                         rgb[j, i, c] = albedo * light + sheen + glint
     return rgb

@@ -24,8 +24,8 @@ MONKEY = Kind(
         part("head", "white", ".275 .455 .05 .034", 0.02, rough=0.004, grain=110.0),
         part("head", "face", ".305 .48 0 .045 > .345 .455 0 .03", 0.015),
         part("head", "face", ".335 .44 0 .028", 0.02),
-        part("head", "nostril", ".374 .465 .008 .005", 0.003),
-        part("head", "eye", ".337 .497 .018 .0095", 0.002),
+        part("head", "nostril", ".369 .464 .008 .005", 0.003),
+        part("head", "eye", ".337 .497 .0185 .0092", 0.002),
         part("head", "face", ".25 .50 .072 .018", 0.008, flat=0.6),
         limb("fore~", "body", "coat", ".14 .36 .055 .058 > .11 .225 .075 .032 > .15 .08 .065 .021", 0.03, joints=2),
         limb("fore~3", "fore~2", "hand", ".15 .075 .065 .021 > .16 .02 .065 .018 > .21 .013 .067 .013", 0.01, joints=1),
@@ -42,7 +42,7 @@ MONKEY = Kind(
     ),
     materials={
         "coat": ("ffffff", 0.6, 0.02), "white": ("e8e4d8", 0.5, 0.02), "face": ("1d1a19", 0.1, 0.2),
-        "nostril": ("050404", 0.0, 0.1), "eye": ("4a2a0c", 0.0, 0.3), "hand": ("262220", 0.2, 0.1),
+        "nostril": ("050404", 0.0, 0.1), "eye": ("5a3410", 0.0, 0.3), "hand": ("262220", 0.2, 0.1),
     },
     postures={
         "sitting": Posture(
@@ -53,7 +53,7 @@ MONKEY = Kind(
         "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=10.0)),
         "walking": Posture(turn(tail1=30.0, tail2=20.0), swing=26.0, lift=40.0, look=20.0, sway=15.0),
         "foraging": Posture(
-            turn(body=46.0, foreR1=10.0, foreR2=80.0, foreL1=-40.0, foreL2=20.0, hind_1=66.0, hind_2=-112.0, tail1=-50.0,
+            turn(body=46.0, foreR1=10.0, foreR2=80.0, foreL1=-40.0, foreL2=20.0, hind_1=66.0, hind_2=-112.0, tail1=-8.0, tail2=-68.0, tail3=-16.0,
                  neck1=-30.0, head=-36.0),
             level=False, look=25.0, sway=40.0,
         ),
