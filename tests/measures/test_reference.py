@@ -1,0 +1,32 @@
+"""The reference network: numpy against torch, and what it costs."""
+
+import numpy as np
+import torch
+
+from wildbench.measures import reference
+from wildbench.measures.counting import count_macs
+
+
+def test_numpy_and_torch_run_the_same_network() -> None:
+    image, stem, blocks = reference.weights()
+    with torch.no_grad():
+        expected = reference.torch_network()(torch.from_numpy(image)[None])[0].numpy()
+    found = reference.forward(image, stem, blocks)
+    assert found.shape == (128, 20, 20)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.std() > 0.01
+
+
+def test_it_is_the_same_network_every_time() -> None:
+    first, second = reference.weights(), reference.weights()
+    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first[2][5][1], second[2][5][1])
+
+
+def test_its_macs_are_those_that_the_protocol_states() -> None:
+    network = reference.torch_network()
+    count = count_macs(lambda: network(torch.zeros(1, 3, 320, 320)))
+    stem = 160 * 160 * 16 * 27
+    depthwise = 9 * (80**2 * (16 + 32) + 40**2 * (32 + 64) + 20**2 * (64 + 128))
+    pointwise = 80**2 * (16 * 32 + 32 * 32) + 40**2 * (32 * 64 + 64 * 64) + 20**2 * (64 * 128 + 128 * 128)
+    assert count.macs == stem + depthwise + pointwise == 45_388_800

@@ -1,0 +1,52 @@
+"""Sizes of submissions: they sum to the file, and count what the tensors hold."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from wildbench.detectors import zoo
+from wildbench.measures.size import measure_size, size_of
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.inspection import Inspection, inspect_submission
+
+NAME = "ssdlite320_mobilenet_v3_large"
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = zoo.build(NAME, 2)
+    with torch.no_grad():
+        model.backbone.features[0][0][0].weight[:4] = 0
+    return model
+
+
+@pytest.mark.parametrize("codec", ["raw", "fp16"])
+def test_the_parts_sum_to_the_file(tmp_path: Path, network: torch.nn.Module, codec: str) -> None:
+    path = tmp_path / "a.pt"
+    save_submission(network, path, detector=NAME, categories=["zebra", "lion"], codec=codec)
+    size = measure_size(path)
+    assert size.file_bytes.value == path.stat().st_size
+    assert sum(part.value or 0 for part in size.by_part.values()) == path.stat().st_size
+    assert {"backbone", "head"} <= set(size.by_part)
+
+
+def test_parameters_are_counted_as_torch_counts_them(tmp_path: Path, network: torch.nn.Module) -> None:
+    path = tmp_path / "a.pt"
+    save_submission(network, path, detector=NAME, categories=["zebra", "lion"])
+    size, parameters = measure_size(path), list(network.parameters())
+    assert size.parameters.value == sum(parameter.numel() for parameter in parameters)
+    assert size.parameters.n == len(parameters)
+    assert size.nonzero.value == sum(int(parameter.count_nonzero()) for parameter in parameters)
+    assert size.nonzero.value <= size.parameters.value - 4 * 27
+    assert size.dense_fp32_bytes.value == 4 * size.parameters.value
+
+
+def test_what_cannot_be_read_is_null_with_the_reason(tmp_path: Path, network: torch.nn.Module) -> None:
+    path = tmp_path / "a.pt"
+    save_submission(network, path, detector=NAME, categories=["zebra", "lion"])
+    known = inspect_submission(path)
+    size = size_of(Inspection(path, "torchscript", known.manifest, 10, {"container": 10}, None, "it is a pickle"))
+    assert size.file_bytes.value == 10
+    assert size.parameters.reason == size.nonzero.reason == size.dense_fp32_bytes.reason == "it is a pickle"
