@@ -296,7 +296,7 @@ def _shade(
     if light.infrared:
         # Dark fur and cloth reflect near infrared better than light.
         for colours in (parameters[6:15], paints[:, 7:10], materials[:, :3]):
-            colours[:] = 0.07 + 0.8 * colours
+            colours[:] = 0.05 + 0.7 * colours
     rgb: Array = shade(
         capsules, rest, material_of, materials, parameters, flows, paints, depth, window,
         sun.depth, sun.frame, sun.origin, _lights(light), up, character,

@@ -60,11 +60,13 @@ class Body:
         capsules: [n, 16], see `wildbench.datasets.parksim.sdf`.
         materials: name of each capsule's material.
         rest: [n, 3, 4] affine map from the world into the drawing.
+        bones: name of each capsule's bone.
     """
 
     capsules: Array
     materials: tuple[str, ...]
     rest: Array
+    bones: tuple[str, ...]
 
 
 @dataclass
@@ -140,25 +142,28 @@ def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[
     parts = [p for p in drawing.parts if set(p.only.split()) <= traits]
     body = _assemble(drawing, parts, pose, scale)
     turned = dict(pose)
-    for _ in range(3 if level else 0):
-        fore, hind = (_lowest(body, lambda x, s=s: s * x > 0.0) for s in (1.0, -1.0))
+    for _ in range(4 if level else 0):
+        reach = 0.06 * float(np.ptp(body.capsules[:, 0]))
+        fore, hind = (_lowest(body, side * reach, side) for side in (1, -1))
         pitch = math.degrees(math.atan2(hind[1] - fore[1], fore[0] - hind[0]))
+        pitch = min(max(pitch, -8.0), 8.0)
         own = turned.get("body", (0.0, 0.0, 0.0))
         turned["body"] = (round(own[0] + pitch, 3), own[1], own[2])
         body = _assemble(drawing, parts, turned, scale)
-    drop = _lowest(body, lambda x: True)[1]
+    drop = _lowest(body, -1e9, 1)[1]
     body.capsules[:, 1] -= drop
     body.rest[:, :, 3] += body.rest[:, :, 1] * drop
     return body
 
 
-def _lowest(body: Body, wanted) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def _lowest(body: Body, start: float, side: int) -> tuple[float, float]:
+    """Return x and y of the lowest point beyond ``start`` on that side; tails and trunks bear no weight."""
     best = (0.0, 1e9)
-    for c in body.capsules.tolist():
+    for c in (row for row, bone in zip(body.capsules.tolist(), body.bones, strict=True) if bone[:4] not in ("tail", "trun")):
         # A flattened capsule reaches less far across its axis.
         for x, y, r in ((c[0], c[1], c[7]), (c[0] + c[3], c[1] + c[4], c[7] + c[8])):
             reach = r * math.sqrt(1.0 - c[10] * c[10] * (1.0 - 1.0 / (1.0 + c[12]) ** 2))
-            if wanted(x) and y - reach < best[1]:
+            if side * x > side * start and y - reach < best[1]:
                 best = (x, y - reach)
     return best
 
@@ -168,6 +173,7 @@ def _assemble(drawing: Figure, parts: list[Part], pose: Pose, scale: Mapping[str
     capsules: list[list[float]] = []
     materials: list[str] = []
     rest: list[list[list[float]]] = []
+    bones: list[str] = []
     frames = {side: _frames(drawing, pose, scale, whole, side) for side in (1, -1)}
     for piece in parts:
         paired = "~" in piece.bone or any(p[2] != 0.0 for p in piece.points)
@@ -177,8 +183,9 @@ def _assemble(drawing: Figure, parts: list[Part], pose: Pose, scale: Mapping[str
                 capsules.append(row)
                 materials.append(piece.material)
                 rest.append(_inverse(frame))
+                bones.append(piece.bone)
     assert all(len(row) == COLUMNS for row in capsules)
-    return Body(np.array(capsules), tuple(materials), np.array(rest))
+    return Body(np.array(capsules), tuple(materials), np.array(rest), tuple(bones))
 
 
 def _frames(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], whole: Vector, side: int) -> dict[str, _Frame]:

@@ -61,7 +61,7 @@ GIRAFFE = Kind(
         "drinking": Posture(
             turn(neck1=-94.0, neck2=-34.0, head=12.0, fore_1=(0.0, 0.0, -24.0), fore_2=(0.0, 0.0, -6.0)), look=10.0
         ),
-        "running": Posture(turn(neck1=-18.0, head=8.0), swing=30.0, lift=50.0, gait=UNGULATE["running"].gait, look=5.0),
+        "running": Posture(turn(neck1=-18.0, head=8.0), swing=30.0, lift=50.0, gait=UNGULATE["running"].gait, level=False, look=5.0),
         "lying": Posture(
             turn(fore_1=-20.0, fore_2=106.0, fore_3=-172.0, hind_1=69.0, hind_2=-115.0, hind_3=131.0, neck1=8.0,
                  tail1=-44.0, tail2=-44.0),

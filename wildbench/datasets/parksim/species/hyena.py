@@ -53,7 +53,7 @@ HYENA = Kind(
         "standing": Posture(turn(neck1=-4.0), look=50.0),
         "walking": Posture(turn(neck1=-18.0, head=8.0), swing=22.0, lift=34.0, look=15.0),
         "sniffing": Posture(turn(neck1=-58.0, neck2=-18.0, head=14.0), swing=10.0, look=15.0),
-        "running": Posture(turn(neck1=-16.0, head=8.0), swing=34.0, lift=55.0, gait=CAT["running"].gait, look=5.0),
+        "running": Posture(turn(neck1=-16.0, head=8.0), swing=34.0, lift=55.0, gait=CAT["running"].gait, level=False, look=5.0),
         "lying": CAT["lying"],
         "sitting": CAT["sitting"],
     },

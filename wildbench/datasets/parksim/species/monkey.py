@@ -57,7 +57,7 @@ MONKEY = Kind(
                  neck1=-30.0, head=-36.0),
             level=False, look=25.0, sway=40.0,
         ),
-        "running": Posture(turn(tail1=24.0), swing=42.0, lift=55.0, gait=GALLOP, look=10.0),
+        "running": Posture(turn(tail1=24.0), swing=42.0, lift=55.0, gait=GALLOP, level=False, look=10.0),
         "upright": Posture(
             turn(body=66.0, fore_1=-50.0, fore_2=30.0, hind_1=-46.0, hind_2=-14.0, tail1=-70.0, neck1=-26.0, head=-34.0),
             level=False, look=50.0, sway=30.0,
