@@ -9,7 +9,7 @@ from coco_reference import Coco, Results, pycocotools_run, random_set
 
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.predictions import read_predictions, write_predictions
-from wildbench.datasets.registry import SPLITS, bundled, load_dataset
+from wildbench.datasets.registry import SPLITS, load_dataset
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
@@ -95,8 +95,6 @@ def test_the_random_sets_hold_what_they_are_meant_to() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_parksim_equals_pycocotools(split: str) -> None:
-    if not bundled(f"annotations/parksim/{split}.json").is_file():
-        pytest.skip("parksim's annotations are not there yet")
     coco = load_dataset("parksim", split=split, with_images=False).coco
     results = jittered(coco)
     own = measure(coco, results)
