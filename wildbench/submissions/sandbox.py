@@ -144,11 +144,12 @@ class Sandbox:
 
         Raises:
             DetectorError: It crashed, hung, ran out of memory or answered with nonsense; the child is ended.
+            ValueError: The image is none.
         """
-        height, width = image.shape[:2]
-        request = {"shape": self._write(image)}
-        deadline = time.monotonic() + self.timeout_s
+        height, width = _checked(image).shape[:2]
         with self._failures():
+            request = {"shape": self._hand_over(image)}
+            deadline = time.monotonic() + self.timeout_s
             start = time.perf_counter()
             send(self._channel, request)
             header = self._receive(deadline)
@@ -169,14 +170,15 @@ class Sandbox:
             What it returned: a JSON value, made in a process that is not trusted.
 
         Raises:
-            ValueError: The function is not one of wildbench's.
+            ValueError: The function is not one of wildbench's, or the image is none.
             DetectorError: As for `predict`.
         """
         if not function.startswith("wildbench."):
             raise ValueError(f"{function}: only functions of wildbench run in the sandbox")
-        request = {"call": function, "arguments": arguments, "shape": None if image is None else self._write(image)}
+        pixels = None if image is None else _checked(image)
         with self._failures():
-            send(self._channel, request)
+            shape = None if pixels is None else self._hand_over(pixels)
+            send(self._channel, {"call": function, "arguments": arguments, "shape": shape})
             header = self._receive(time.monotonic() + self.timeout_s)
             if "value" not in header:
                 raise Garbled("no value")
@@ -213,10 +215,8 @@ class Sandbox:
             send(self._channel, request)
             self.device = str(self._receive(time.monotonic() + self.timeout_s).get("device"))
 
-    def _write(self, image: npt.NDArray[np.uint8]) -> list[int]:
-        """Hand an image's pixels over; not part of the measured time."""
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"an image is uint8, H x W x 3, not {image.dtype} {list(image.shape)}")
+    def _hand_over(self, image: npt.NDArray[np.uint8]) -> list[int]:
+        """Write an image's pixels to the shared file; not part of the measured time."""
         view = np.ascontiguousarray(image).data.cast("B")
         written = 0
         while written < len(view):
@@ -290,6 +290,12 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"an image is uint8, H x W x 3, not {image.dtype} {list(image.shape)}")
+    return image
 
 
 def _default_threads() -> int:

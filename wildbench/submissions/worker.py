@@ -32,6 +32,10 @@ ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "bad_alloc"
 """How torch and onnxruntime say that memory ran out, in errors of their general kinds."""
 
 
+LONGEST_MESSAGE = 500
+"""Characters of a foreign error that are shown: its beginning, and more of its end, where a traceback has its point."""
+
+
 class Pixels:
     """The image that the parent wrote last, in a file both have open; the child's descriptor is read-only."""
 
@@ -91,12 +95,11 @@ def _as_failure(error: Exception) -> WildbenchError:
     """The one line that the parent raises."""
     if isinstance(error, WildbenchError):
         return error
-    said = str(error).strip() or "no message"
+    said = " ".join(str(error).split()) or "no message"
     if isinstance(error, MemoryError) or any(sign in said for sign in ALLOCATION_FAILURES):
         return DetectorOutOfMemory("ran out of memory", remedy="try a machine with more memory or a smaller detector")
-    lines = said.splitlines()
-    shown = lines[0] if len(lines) == 1 else f"{lines[0]} ... {lines[-1]}"
-    return DetectorCrashed(f"raised {type(error).__name__}: {shown[:500]}")
+    shown = said if len(said) <= LONGEST_MESSAGE else f"{said[:200]} ... {said[200 - LONGEST_MESSAGE :]}"
+    return DetectorCrashed(f"raised {type(error).__name__}: {shown}")
 
 
 def main() -> None:

@@ -1,0 +1,237 @@
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper
+from small_networks import (
+    BOXES,
+    LABELS,
+    SCORES,
+    MeanDetector,
+    NoisyDetector,
+    RaisingDetector,
+    constant_detector,
+    endless_detector,
+    greedy_detector,
+    manifest,
+    write_torchscript,
+)
+
+from wildbench.errors import (
+    DetectorCrashed,
+    DetectorError,
+    DetectorOutOfMemory,
+    DetectorTimedOut,
+    SubmissionError,
+    UntrustedSubmission,
+    WrongOutput,
+)
+from wildbench.submissions.opening import open_submission
+from wildbench.submissions.sandbox import Sandbox
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+
+IMAGE = np.random.default_rng(2).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def constant(tmp_path: Path) -> Path:
+    return constant_detector(tmp_path / "constant.onnx")
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    path = write_torchscript(tmp_path_factory.mktemp("noisy") / "noisy.pt", NoisyDetector(), manifest())
+    with Sandbox(path, trust=True, threads=1) as box:
+        yield box
+
+
+def test_detections_come_back_bit_for_bit(constant: Path) -> None:
+    with Sandbox(constant, threads=1) as box:
+        answer = box.predict(IMAGE)
+        assert (box.kind, box.device, box.manifest) == ("onnx", "cpu", manifest())
+    found = answer.detections
+    np.testing.assert_array_equal(found.boxes, BOXES)
+    np.testing.assert_array_equal(found.labels, LABELS)
+    np.testing.assert_array_equal(found.scores, SCORES)
+    assert 0 < sum(answer.stages.values()) < answer.seconds
+
+
+def test_the_child_sees_the_pixels_of_each_image(noisy: Sandbox, tmp_path: Path) -> None:
+    """Small, large and small again: the shared file grows, and nothing of an earlier image stays."""
+    here = open_submission(noisy.path, trust=True, threads=1)
+    random = np.random.default_rng(8)
+    for height, width in ((24, 40), (1200, 1600), (24, 40), (30, 31)):
+        image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        there = noisy.predict(image[:, ::-1][:, ::-1]).detections
+        assert there.scores.tolist() == here.predict(image).scores.tolist()
+
+
+def test_what_a_detector_prints_is_not_in_the_way(noisy: Sandbox, capfd: pytest.CaptureFixture[str]) -> None:
+    assert len(noisy.predict(IMAGE).detections) == 1
+    assert "please wait" not in "".join(capfd.readouterr())
+
+
+def test_the_child_is_told_little(noisy: Sandbox) -> None:
+    child = psutil.Process(noisy.pid)
+    environment = child.environ()
+    assert set(environment) - {"LC_CTYPE"} <= {
+        "PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
+        "PYTHONPATH", "HOME", "TMPDIR", "OMP_NUM_THREADS",
+    }  # fmt: skip
+    folder = Path(child.cwd())
+    assert list(folder.iterdir()) == []
+    assert folder != Path.cwd()
+    assert not [file.path for file in child.open_files() if "tests" in file.path]
+    noisy.predict(IMAGE)
+
+
+def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
+    with Sandbox(constant, threads=1) as box:
+        with pytest.raises(ValueError, match="only functions of wildbench"):
+            box.call("os:getpid")
+        with pytest.raises(DetectorCrashed, match="constant.onnx: raised AttributeError"):
+            box.call("wildbench.submissions.opening:no_such_function")
+
+
+def test_the_child_ends_with_the_block(constant: Path) -> None:
+    with Sandbox(constant, threads=1) as box:
+        child = psutil.Process(box.pid)
+        folder = Path(child.cwd())
+        assert child.is_running()
+    assert not child.is_running()
+    assert not folder.exists()
+    with pytest.raises(DetectorCrashed, match="its process has ended"):
+        box.predict(IMAGE)
+
+
+def test_threads_are_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = constant_detector(tmp_path / "a.onnx")
+    assert Sandbox(path, threads=3).threads == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert Sandbox(path).threads == 7
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert Sandbox(path).threads == len(os.sched_getaffinity(0))
+
+
+def ends_with(error: type[DetectorError], problem: str, path: Path, **options: object) -> None:
+    """The detector fails in one line, and its process is gone."""
+    with Sandbox(path, threads=1, **options) as box:  # type: ignore[arg-type]
+        child = psutil.Process(box.pid)
+        with pytest.raises(error, match=problem) as caught:
+            box.predict(IMAGE)
+        assert str(caught.value).startswith(path.name)
+        assert "\n" not in str(caught.value)
+        assert not child.is_running()
+        with pytest.raises(DetectorCrashed, match="its process has ended; open it in a new sandbox"):
+            box.predict(IMAGE)
+
+
+def test_a_hang_is_cut_off(tmp_path: Path) -> None:
+    with Sandbox(endless_detector(tmp_path / "a.onnx"), threads=1) as box:
+        box.timeout_s = 0.5
+        child = psutil.Process(box.pid)
+        with pytest.raises(DetectorTimedOut, match=r"a\.onnx: no answer within 0\.5 s"):
+            box.predict(IMAGE)
+        assert not child.is_running()
+
+
+def test_a_terabyte_is_too_much(tmp_path: Path) -> None:
+    ends_with(DetectorOutOfMemory, "ran out of memory", greedy_detector(tmp_path / "a.onnx", 2**42))
+
+
+def test_a_limit_of_memory_is_kept(tmp_path: Path) -> None:
+    path = greedy_detector(tmp_path / "a.onnx", 2**26)
+    ends_with(DetectorOutOfMemory, "ran out of memory", path, memory_bytes=200 * 2**20)
+    small = greedy_detector(tmp_path / "b.onnx", 2**10)
+    ends_with(WrongOutput, "1 outputs", small, memory_bytes=200 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"boxes": np.full((2, 4), np.nan, np.float32)}, "boxes has NaN values"),
+        ({"scores": np.array([0.5, np.nan], np.float32)}, "scores has NaN values"),
+        ({"boxes": np.zeros((3, 4), np.float32)}, r"boxes is \[3, 4\], not \[2, 4\]"),
+        ({"boxes": np.zeros((2, 5), np.float32)}, r"boxes is \[2, 5\], not \[2, 4\]"),
+        ({"boxes": np.array([[9, 0, 3, 5], [0, 0, 1, 1]], np.float32)}, r"boxes\[0\] = .* has x2 < x1 or y2 < y1"),
+        ({"labels": np.array([0, 1])}, r"labels\[0\] = 0 is none of 1\.\.2"),
+        ({"labels": np.array([1, 3])}, r"labels\[1\] = 3 is none of 1\.\.2"),
+        ({"labels": np.array([1, 2], np.float32)}, "labels are float32, not integers"),
+        ({"scores": np.array([3, -7], np.float32)}, r"scores\[0\] = 3\.0 is outside 0\.\.1"),
+    ],
+)
+def test_each_wrong_output_ends_the_detector(tmp_path: Path, change: dict[str, np.ndarray], problem: str) -> None:
+    ends_with(WrongOutput, problem, constant_detector(tmp_path / "a.onnx", **change))
+
+
+def test_an_exception_is_told_in_one_line(tmp_path: Path) -> None:
+    path = write_torchscript(tmp_path / "a.pt", RaisingDetector(), manifest())
+    ends_with(DetectorCrashed, "raised .*Error: .*the anchors do not fit", path, trust=True)
+
+
+def test_an_input_of_another_size_is_told_in_one_line(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 416, 416]))
+    onnx.save(model, path)
+    ends_with(DetectorCrashed, "invalid dimensions.*Expected: 416", path)
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "problem"),
+    [
+        (signal.SIGKILL, DetectorOutOfMemory, "its process was killed, most likely by the system for want of memory"),
+        (signal.SIGSEGV, DetectorCrashed, "its process ended by SIGSEGV"),
+        (signal.SIGABRT, DetectorCrashed, "its process ended by SIGABRT"),
+    ],
+)
+def test_a_process_that_dies_while_it_detects(
+    constant: Path, number: int, error: type[DetectorError], problem: str
+) -> None:
+    with Sandbox(constant, threads=1) as box, ThreadPoolExecutor(1) as pool:
+        child = psutil.Process(box.pid)
+        child.suspend()
+        answer = pool.submit(box.predict, IMAGE)
+        child.send_signal(number)
+        child.resume()
+        with pytest.raises(error, match=rf"constant\.onnx: {problem}"):
+            answer.result(timeout=20)
+        assert not child.is_running()
+
+
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
+    with pytest.raises(UntrustedSubmission, match="say --trust"):
+        Sandbox(path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"torch", b"t0rch"))
+    with pytest.raises(SubmissionError, match="torch cannot open it|is damaged|cut short"), Sandbox(path, trust=True):
+        pass
+
+
+def test_a_device_that_is_not_there_is_refused(constant: Path) -> None:
+    with pytest.raises(SubmissionError, match="use --device cpu"), Sandbox(constant, device="cuda:99"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+    ],
+)
+def test_what_is_no_image_is_a_bug_of_the_caller(constant: Path, image: np.ndarray) -> None:
+    with Sandbox(constant, threads=1) as box:
+        with pytest.raises(ValueError, match="an image is uint8, H x W x 3"):
+            box.predict(image)
+        assert len(box.predict(IMAGE).detections) == 2
