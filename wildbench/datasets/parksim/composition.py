@@ -22,7 +22,8 @@ from wildbench.datasets.parksim.weather import photograph
 
 MIN_PIXELS = 60
 MIN_VISIBLE = 0.25
-TRIES = 8
+TRIES = 5
+CROWDING = 4000  # silhouette in pixels
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _sprite(guest: Guest, scene: Scene, light: Daylight) -> Sprite:
     """Render one guest in the light that falls where it stands."""
     distance = scene.location.camera.focal / guest.scale
     elevation = round(float(np.arctan2(scene.location.camera.height, distance)), 6)
-    share = 0.6 * flash(distance) if light.infrared else 0.6 if scene.location.habitat == "forest" else 1.0
+    share = 0.75 * flash(distance) if light.infrared else 0.6 if scene.location.habitat == "forest" else 1.0
     sun = (light.sun[0] * share, light.sun[1] * share, light.sun[2] * share)
     lamp = Light(light.direction, sun, light.sky, light.ground, light.infrared)
     return render_animal(guest.individual, View(guest.azimuth, elevation, guest.scale), lamp)
@@ -146,7 +147,7 @@ def _put(scene: Scene, guest: Guest, sprite: Sprite, column: float) -> Placed:
         high = height_m(guest.individual)
         sunk = 0.4 * high if guest.individual.species == "crocodile" else min(0.45, 0.25 * high)
         waterline = int(np.floor(row - sunk * guest.scale + 0.5))
-    return Placed(guest, sprite, left, top, distance, waterline)
+    return Placed(guest, sprite, left, top, round(distance * guest.gap, 6), waterline)
 
 
 def _arranged(scene: Scene, sprites: list[tuple[Guest, Sprite]], seed: int, attempt: int) -> list[Placed]:
@@ -155,16 +156,17 @@ def _arranged(scene: Scene, sprites: list[tuple[Guest, Sprite]], seed: int, atte
     taken = np.zeros((HEIGHT, WIDTH), np.int16)
     front = scene.canvas.front
     placed: list[Placed] = []
-    spread = 150.0 + 60.0 * len(sprites) + 90.0 * attempt
+    spread = min(1.2 * WIDTH, 150.0 + 60.0 * len(sprites) + 90.0 * attempt)
     for guest, sprite in sorted(sprites, key=lambda pair: -pair[0].scale):
         hidden, cut = float(rng.random()), float(rng.random())
-        wanted = 0.4 + 1.2 * hidden if hidden < 0.45 else 0.97
-        edge = 0.5 + 2.5 * cut if cut < 0.16 else 0.97
+        wanted = 0.4 + 1.2 * hidden if hidden < 0.45 and not attempt else 0.97
+        edge = 0.5 + 2.5 * cut if cut < 0.16 and not attempt else 0.97
         reach = spread if edge > 0.9 else 2.2 * WIDTH
         whole = int(sprite.mask[::2, ::2].sum())
         best: tuple[float, Placed] | None = None
         for _ in range(16):
-            column = guest.column + (float(rng.random()) - 0.5) * reach
+            middle = guest.column if attempt < TRIES else 0.5 * WIDTH
+            column = middle + (float(rng.random()) - 0.5) * reach
             there = _put(scene, guest, sprite, column)
             where = (there.left, there.top, there.distance, there.waterline)
             inside, visible = _claim(taken, front, sprite.mask, *where, -1, 2)
@@ -205,20 +207,31 @@ def _enough(seen: Seen, placed: Placed) -> bool:
     return visible >= MIN_PIXELS and visible >= MIN_VISIBLE * int(placed.sprite.mask.sum())
 
 
+def _moved(guest: Guest, sprite: Sprite, short: bool, scene: Scene) -> Guest:
+    """Move one of a group that found no room: back if it fills the frame, else nearer, into a gap of the growth."""
+    if int(sprite.mask.sum()) > CROWDING:
+        return replace(guest, scale=round(guest.scale * 0.8, 6))
+    if not short:
+        return guest
+    camera = scene.location.camera
+    nearest = (FRAME_BOTTOM - 6 - camera.horizon) / camera.height
+    return replace(guest, scale=round(min(nearest, guest.scale * 1.2), 6), gap=round(guest.gap * 0.8, 6))
+
+
 def settle(plan: ImagePlan, scene: Scene, light: Daylight) -> tuple[list[Placed], list[Seen]]:
     """Find places where every animal of the plan is visible; one that finds none steps nearer until it is."""
     sprites = [(guest, _sprite(guest, scene, light)) for guest in plan.guests]
-    for attempt in range(5 * TRIES):
+    for attempt in range(10 * TRIES):
         placed = _arranged(scene, sprites, plan.seed, attempt)
         seen = _seen(scene, placed)
         short = [one.guest for one, sight in zip(placed, seen, strict=True) if not _enough(sight, one)]
         if not short:
             return placed, seen
         if attempt % TRIES == TRIES - 1:
-            nearer = {id(guest): replace(guest, scale=round(guest.scale * 1.35, 6)) for guest in short}
+            moved = [_moved(guest, sprite, guest in short, scene) for guest, sprite in sprites]
             sprites = [
-                (nearer[id(guest)], _sprite(nearer[id(guest)], scene, light)) if id(guest) in nearer else (guest, sprite)
-                for guest, sprite in sprites
+                (new, sprite if new.scale == old.scale else _sprite(new, scene, light))
+                for new, (old, sprite) in zip(moved, sprites, strict=True)
             ]
     raise AssertionError(f"image {plan.number} has no place for {short}")
 

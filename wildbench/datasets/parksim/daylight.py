@@ -181,7 +181,7 @@ def _shade(albedo, normal, ao, depth, open_sun, clouds, camera, colours, directi
             if infrared > 0.5:
                 r = albedo[row, column, 0]
                 g = albedo[row, column, 1]
-                leafy = 0.75 + 1.6 * max(0.0, g - 0.85 * r) / (g + 0.02)
+                leafy = 0.5 + 1.3 * max(0.0, g - 0.85 * r) / (g + 0.02)
                 tone = (0.55 * r + 0.45 * g) * leafy * (0.35 + 0.65 * nz) * occluded
                 tone *= colours[0, 0] / (1.0 + (d / reach) * (d / reach))
                 for channel in range(3):

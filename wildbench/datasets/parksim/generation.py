@@ -178,7 +178,7 @@ def _annotation(number: int, image: int, sight: Seen) -> Record:
         "category_id": CATEGORIES.index(sight.category) + 1,
         "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
         "area": int(sight.mask.sum()),
-        "segmentation": {"size": list(sight.mask.shape), "counts": encoded["counts"]},
+        "segmentation": {"size": list(sight.mask.shape), "counts": encoded["counts"].decode("ascii")},
         "iscrowd": 0,
         "occlusion": sight.occlusion,
         "truncation": sight.truncation,

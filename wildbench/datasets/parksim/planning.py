@@ -22,19 +22,29 @@ SHARES = (0.6, 0.75)  # where val and test begin, as shares of the instances
 EMPTY_SHARE = 0.08
 FRAME_BOTTOM = 372
 FLASH_LIMIT = 15.0  # metres
-SIZES = ((190.0, 980.0), (1250.0, 9000.0), (10500.0, 42000.0))  # silhouette in pixels: small, medium, large
+SMALLEST = 210.0  # silhouette in pixels, of the smallest animal in a herd
+SIZES = ((300.0, 1000.0), (1300.0, 9000.0), (11000.0, 42000.0))  # silhouette in pixels: small, medium, large
 
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Guest:
-    """One animal of one image: who, turned how (radians), at what scale (pixels per metre), around which column."""
+    """One animal of one image.
+
+    Attributes:
+        individual: Who.
+        azimuth: Turned how, in radians; see `animal.View`.
+        scale: Pixels per metre.
+        column: The image column that its herd keeps around.
+        gap: What stands nearer than this share of its distance can hide it; below 1 it stands in a gap of the growth.
+    """
 
     individual: Individual
     azimuth: float
     scale: float
     column: float
+    gap: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,13 @@ def _size(individual: Individual) -> tuple[float, float]:
     return height_m(typical), length_m(typical)
 
 
+def _silhouette(individual: Individual, azimuth_step: int) -> float:
+    """About how many square metres of it the camera sees."""
+    habit, (high, long) = HABITS[individual.species], _size(individual)
+    side, front = abs(float(COSINES[azimuth_step])), abs(float(SINES[azimuth_step]))
+    return habit.fill * high * long * (side * side + habit.front * front * front)
+
+
 def _fitted(place: Location, individual: Individual, scale: float, *, cut: bool) -> float:
     """The scale brought to what this camera can show: feet above the strip, head mostly below the upper edge."""
     eye, high = place.camera, _size(individual)[0]
@@ -175,7 +192,7 @@ def _guests(rng: Rng, species: list[str], place: Location) -> list[Guest]:
         if leader is None or leader.species != name:
             leader = None
             herd = species.count(name)
-            chances = (0.13, 0.52) if herd <= 2 and len(species) <= 3 else (0.27, 0.88)
+            chances = (0.15, 0.38) if herd <= 2 and len(species) <= 3 else (0.2, 0.52)
             mark = float(rng.random())
             size = 0 if mark < chances[0] else 1 if mark < chances[1] else 2
             side = int(rng.integers(0, 2)) * 2048
@@ -184,15 +201,14 @@ def _guests(rng: Rng, species: list[str], place: Location) -> list[Guest]:
             cut = bool(rng.random() < 0.2)
         individual = _individual(rng, name, leader)
         azimuth_step = int(heading + (float(rng.random()) - 0.5) * 500) % 4096
+        square_metre = _silhouette(individual, azimuth_step)
         if leader is None:
             least, most = SIZES[size]
+            most = max(least * 1.3, most / len(species)) if size == 2 else most
             mark = float(rng.random())
-            area = least + (most - least) * mark * mark
-            across = abs(float(COSINES[azimuth_step])) + 0.42 * abs(float(SINES[azimuth_step]))
-            high, long = _size(individual)
-            body = HABITS[name].fill * high * long * across
-            base = float(np.sqrt(area / body))
+            base = float(np.sqrt((least + (most - least) * mark * mark) / square_metre))
         scale = base * (0.82 + 0.4 * float(rng.random())) if leader is not None else base
+        scale = max(scale, float(np.sqrt(SMALLEST / square_metre)))
         scale = _fitted(place, individual, scale, cut=cut)
         azimuth = round(azimuth_step * 2.0 * np.pi / 4096, 6)
         guests.append(Guest(individual, azimuth, scale, column))
