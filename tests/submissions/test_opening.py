@@ -141,7 +141,7 @@ def test_a_graph_with_two_inputs_is_refused(tmp_path: Path) -> None:
 def test_a_graph_that_onnxruntime_refuses_is_one_line(tmp_path: Path) -> None:
     nodes = [helper.make_node("NoSuchOperator", ["image"], ["scores"])]
     path = beside(write_onnx(tmp_path / "a.onnx", nodes, {"scores": TensorProto.FLOAT}, {}))
-    with pytest.raises(SubmissionError, match="onnxruntime refuses it .*NoSuchOperator") as caught:
+    with pytest.raises(SubmissionError, match=r"onnxruntime refuses it .*NoSuchOperator") as caught:
         open_submission(path)
     assert "\n" not in str(caught.value)
 
