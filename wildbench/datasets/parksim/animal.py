@@ -9,41 +9,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from wildbench.datasets.parksim.antialiasing import extend, reduce, sampled
 from wildbench.datasets.parksim.coat import coat_tables, linear
-from wildbench.datasets.parksim.lighting import ground_shadow, shade
-from wildbench.datasets.parksim.postures import stride
+from wildbench.datasets.parksim.individual import Individual, body_of, height_m, length_m, postures
+from wildbench.datasets.parksim.lighting import Skin, shade
+from wildbench.datasets.parksim.projection import bounds, camera, seen
 from wildbench.datasets.parksim.sdf import Array, coverage, trace
-from wildbench.datasets.parksim.skeleton import Body, Pose, Vector, posed
-from wildbench.datasets.parksim.species.kind import Kind
+from wildbench.datasets.parksim.shadows import draw_shadow, see_from_sun
+from wildbench.datasets.parksim.skeleton import Body, Vector
 from wildbench.datasets.parksim.species.register import kind_of
 
+__all__ = ["Individual", "Light", "Sprite", "View", "body_of", "height_m", "length_m", "postures", "render_animal"]
+
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Individual:
-    """One animal.
-
-    Attributes:
-        species: One of the thirteen categories.
-        age: "adult" or "juvenile".
-        sex: "female" or "male"; decides about manes, horns and tusks.
-        posture: One of `postures(species)`.
-        seed: Varies size, coat, stride and where the head looks. Where a category holds several kinds (bird), seeds
-            that leave the same remainder modulo 16 are of one kind.
-    """
-
-    species: str
-    age: str
-    sex: str
-    posture: str
-    seed: int
+# The flash sits a hand's breadth above the lens.
+FLASH: Vector = (0.12, 0.1, 0.98)
 
 
 @dataclass(frozen=True)
@@ -103,40 +87,6 @@ class Sprite:
     shadow_offset: tuple[int, int]
 
 
-def postures(species: str) -> tuple[str, ...]:
-    """Return what a species can be seen doing."""
-    return tuple(kind_of(species, 0).postures)
-
-
-def height_m(individual: Individual) -> float:
-    """Return the standing height in metres."""
-    return _size(individual)[1]
-
-
-def length_m(individual: Individual) -> float:
-    """Return the length from snout to tail while standing, in metres."""
-    return _size(individual)[0]
-
-
-def body_of(individual: Individual) -> Body:
-    """Pose an individual in the world (x forward, y up, z to its right, metres, ground at 0)."""
-    kind = kind_of(individual.species, individual.seed)
-    posture = kind.postures[individual.posture]
-    random = np.random.Generator(np.random.PCG64(individual.seed))
-    size, look, nod, phase, sway = (round(float(number), 6) for number in random.random(5))
-    pose: dict[str, Vector] = dict(posture.turns)
-    for bone, angles in stride(posture, phase).items():
-        pose[bone] = angles
-    yaw = posture.look * (2.0 * look - 1.0)
-    for bone, share in (("neck1", 0.35), ("neck2", 0.3), ("head", 0.35)):
-        own = pose.get(bone, (0.0, 0.0, 0.0))
-        pose[bone] = (round(own[0] + 6.0 * (nod - 0.5), 4), round(own[1] + share * yaw, 4), own[2])
-    for bone in ("tail1", "tail2", "tail3"):
-        own = pose.get(bone, (0.0, 0.0, 0.0))
-        pose[bone] = (own[0], round(own[1] + posture.sway * (2.0 * sway - 1.0), 4), own[2])
-    return _pose(kind, individual, pose, 0.94 + 0.12 * size, posture.level)
-
-
 def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     """Render one animal.
 
@@ -148,31 +98,35 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     Returns:
         The sprite, cropped to the animal with a pixel around it.
     """
-    kind = kind_of(individual.species, individual.seed)
     body = body_of(individual)
-    turn = _camera(view)
-    capsules = _seen(body.capsules, turn)
-    extent = _bounds(capsules, 0.35)
-    size = _size(individual)
+    turn = camera(view.azimuth, view.elevation)
+    capsules = seen(body.capsules, turn)
+    extent = bounds(capsules, 0.35)
+    size = (length_m(individual), height_m(individual))
     tall = size[1] * view.pixels_per_metre
     finer = 3 if tall < 50.0 else 2 if tall < 120.0 else 1
     pixel = round(1.0 / view.pixels_per_metre, 9)
     left, top = math.floor(extent[0] / pixel) - 1, math.ceil(extent[3] / pixel) + 1
     width, height = math.ceil(extent[1] / pixel) + 1 - left, top - math.floor(extent[2] / pixel) + 1
-    window = np.array([left * pixel, top * pixel, pixel / finer])
-    depth = trace(capsules, *window.tolist(), width * finer, height * finer)
+    window = (left * pixel, top * pixel, pixel / finer)
+    depth = trace(capsules, window[0], window[1], window[2], width * finer, height * finer)
 
     up = turn[:, 1].copy()
     scale = max(size) * 0.75
-    sun = _sun_view(capsules, light, scale, pixel)
-    sampled = _sampled(depth, finer)
-    rgb = _shade(kind, individual, body, capsules, turn, sampled, window, sun, light, up, scale)
+    sun = see_from_sun(capsules, FLASH if light.infrared else light.direction, scale, pixel)
+    coloured = sampled(depth, finer)
+    skin = _skin(individual, body, turn, scale, pixel / finer, light.infrared)
+    rgb = shade(capsules, skin, coloured, window[0], window[1], window[2], sun, _lights(light), up)
+    if light.infrared:
+        rgb[:] = 0.55 * rgb[..., :1] + 0.35 * rgb[..., 1:2] + 0.1 * rgb[..., 2:]
+        _eye_shine(rgb, coloured, capsules, body.materials, window, sum(light.sun) / 3.0)
     if finer > 1:
-        rgb, alpha, depth = _reduce(rgb, sampled, depth, finer)
+        rgb, alpha, depth = reduce(rgb, coloured, depth, finer)
     else:
-        alpha = coverage(capsules, depth, *window.tolist())
-        rgb, depth = _extend(rgb, depth)
-    shadow, offset = _shadow(capsules, sun, light, up, pixel, scale, (left, top))
+        alpha = coverage(capsules, depth, *window)
+        rgb, depth = extend(rgb, depth)
+    powers = (0.0 if light.infrared else sum(light.sun), sum(light.sky))
+    shadow, offset = draw_shadow(capsules, sun, powers, up, pixel, scale, (left, top))
     depth[alpha <= 0.0] = np.nan
     return Sprite(
         rgb.astype(np.float32),
@@ -185,77 +139,6 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     )
 
 
-def _pose(kind: Kind, individual: Individual, pose: Pose, size: float, level: bool) -> Body:
-    scale: dict[str, Vector] = dict(kind.juvenile) if individual.age == "juvenile" else {}
-    if individual.sex == "female":
-        for bone, own in kind.female.items():
-            was = scale.get(bone, (1.0, 1.0, 1.0))
-            scale[bone] = (own[0] * was[0], own[1] * was[1], own[2] * was[2])
-    whole = scale.get("", (1.0, 1.0, 1.0))
-    scale[""] = (round(whole[0] * size, 6), round(whole[1] * size, 6), round(whole[2] * size, 6))
-    return posed(kind.figure, pose, scale, {individual.age, individual.sex}, level)
-
-
-@lru_cache(maxsize=4096)
-def _size(individual: Individual) -> tuple[float, float]:
-    kind = kind_of(individual.species, individual.seed)
-    size = round(float(np.random.Generator(np.random.PCG64(individual.seed)).random()), 6)
-    level = next(iter(kind.postures.values())).level
-    box = _bounds(_pose(kind, individual, {}, 0.94 + 0.12 * size, level).capsules)
-    return round(box[1] - box[0], 4), round(box[3] - box[2], 4)
-
-
-def _camera(view: View) -> Array:
-    ca, sa = round(math.cos(view.azimuth), 6), round(math.sin(view.azimuth), 6)
-    ce, se = round(math.cos(view.elevation), 6), round(math.sin(view.elevation), 6)
-    return np.array([[ca, 0.0, -sa], [-sa * se, ce, -ca * se], [sa * ce, se, ca * ce]])
-
-
-def _seen(capsules: Array, turn: Array) -> Array:
-    seen = capsules.copy()
-    for first in (0, 3, 9):
-        x, y, z = (capsules[:, first + n] for n in range(3))
-        for row in range(3):
-            # Written out, because a matrix product may fuse its multiply and add on some machines.
-            seen[:, first + row] = (x * turn[row, 0] + y * turn[row, 1]) + z * turn[row, 2]
-    return seen
-
-
-def _bounds(capsules: Array, bulge: float = 0.0) -> tuple[float, float, float, float]:
-    """Return left, right, bottom, top of the capsules' outlines, metres; blending bulges by a share of its radius."""
-    limits: list[float] = []
-    for axis in (0, 1):
-        a, b = capsules[:, axis], capsules[:, axis] + capsules[:, 3 + axis]
-        ra, rb = capsules[:, 7], capsules[:, 7] + capsules[:, 8]
-        n = capsules[:, 9 + axis]
-        squeeze = np.sqrt(np.maximum(1.0 - n * n * (1.0 - 1.0 / (1.0 + capsules[:, 12]) ** 2), 0.0))
-        rough = capsules[:, 14] + bulge * capsules[:, 13]
-        limits.append(float(np.minimum(a - ra * squeeze - rough, b - rb * squeeze - rough).min()))
-        limits.append(float(np.maximum(a + ra * squeeze + rough, b + rb * squeeze + rough).max()))
-    return limits[0], limits[1], limits[2], limits[3]
-
-
-@dataclass(frozen=True)
-class _Sun:
-    depth: Array
-    frame: Array
-    origin: Array
-
-
-def _sun_view(capsules: Array, light: Light, scale: float, pixel: float) -> _Sun:
-    towards = np.array((0.12, 0.1, 0.98) if light.infrared else light.direction)
-    towards /= np.linalg.norm(towards)
-    right = np.cross((0.0, 1.0, 0.0) if abs(towards[1]) < 0.95 else (0.0, 0.0, -1.0), towards)
-    right /= np.linalg.norm(right)
-    frame = np.array([right, np.cross(towards, right), towards])
-    side = max(1.5 * pixel, scale / 90.0)
-    seen = _seen(capsules, frame)
-    left, right_edge, bottom, top = _bounds(seen, 0.35)
-    width, height = math.ceil((right_edge - left) / side) + 2, math.ceil((top - bottom) / side) + 2
-    origin = np.array([left - side, top + side, side])
-    return _Sun(trace(seen, *origin.tolist(), width, height), frame, origin)
-
-
 def _lights(light: Light) -> Array:
     if light.infrared:
         flash = sum(light.sun) / 3.0
@@ -264,19 +147,8 @@ def _lights(light: Light) -> Array:
     return np.array([light.direction, light.sun, light.sky, light.ground])
 
 
-def _shade(
-    kind: Kind,
-    individual: Individual,
-    body: Body,
-    capsules: Array,
-    turn: Array,
-    depth: Array,
-    window: Array,
-    sun: _Sun,
-    light: Light,
-    up: Array,
-    scale: float,
-) -> Array:
+def _skin(individual: Individual, body: Body, turn: Array, scale: float, pixel: float, infrared: bool) -> Skin:
+    kind = kind_of(individual.species, individual.seed)
     random = np.random.Generator(np.random.PCG64(individual.seed + 1_000_003))
     names = ["coat", *(name for name in kind.materials if name != "coat")]
     table = []
@@ -286,31 +158,24 @@ def _shade(
             colour = kind.variants[name][int(random.random() * len(kind.variants[name]))]
         table.append([*linear(colour), fur, gloss])
     materials = np.array(table)
-    material_of = np.array([names.index(name) for name in body.materials])
     rest = body.rest.copy()
     rest[:, :, :3] = body.rest[:, :, :3] @ turn.T
-    character = np.array([scale, kind.tuft, 3.0 * random.random(), 0.88 + 0.24 * random.random()])
-    parameters, flows, paints = coat_tables(kind.coat, float(window[2]))
+    parameters, flows, paints = coat_tables(kind.coat, pixel)
     if "coat" in kind.variants:
         parameters[6:15] = np.concatenate([materials[0, :3], materials[0, :3], 0.8 * materials[0, :3]])
-    if light.infrared:
+    if infrared:
         # Dark fur and cloth reflect near infrared better than light.
         for colours in (parameters[6:15], paints[:, 7:10], materials[:, :3]):
             colours[:] = 0.05 + 0.7 * colours
-    rgb: Array = shade(
-        capsules, rest, material_of, materials, parameters, flows, paints, depth, window,
-        sun.depth, sun.frame, sun.origin, _lights(light), up, character,
-    )  # fmt: skip
-    if light.infrared:
-        rgb[:] = (0.55 * rgb[..., :1] + 0.35 * rgb[..., 1:2] + 0.1 * rgb[..., 2:]) * 1.0
-        _eye_shine(rgb, depth, capsules, body.materials, window, sum(light.sun) / 3.0)
-    return rgb
+    material_of = np.array([names.index(name) for name in body.materials])
+    shift, brightness = 3.0 * random.random(), 0.88 + 0.24 * random.random()
+    return Skin(rest, material_of, materials, parameters, flows, paints, scale, kind.tuft, shift, brightness)
 
 
 def _eye_shine(
-    rgb: Array, depth: Array, capsules: Array, materials: tuple[str, ...], window: Array, flash: float
+    rgb: Array, depth: Array, capsules: Array, materials: tuple[str, ...], window: Vector, flash: float
 ) -> None:
-    left, top, pixel = window.tolist()
+    left, top, pixel = window
     height, width = depth.shape
     for n, name in enumerate(materials):
         if name != "eye":
@@ -324,70 +189,3 @@ def _eye_shine(
         vs, us = np.mgrid[:height, :width]
         glow = np.exp(-((us - u) ** 2 + (vs - v) ** 2) / (2.0 * spread**2))
         rgb += (2.2 * flash * glow)[..., None]
-
-
-def _sampled(depth: Array, finer: int) -> Array:
-    """Keep every other ray for colouring, and all rays of pixels that would otherwise keep none."""
-    if finer == 1:
-        return depth
-    rows, columns = np.indices(depth.shape)
-    kept = (rows + columns) % 2 == 0
-    height, width = depth.shape[0] // finer, depth.shape[1] // finer
-    chosen = (kept & ~np.isnan(depth)).reshape(height, finer, width, finer).any((1, 3))
-    kept |= ~chosen.repeat(finer, 0).repeat(finer, 1)
-    return np.where(kept, depth, np.nan)
-
-
-def _reduce(rgb: Array, sampled: Array, depth: Array, finer: int) -> tuple[Array, Array, Array]:
-    height, width = depth.shape[0] // finer, depth.shape[1] // finer
-    coloured = ~np.isnan(sampled)
-    count = coloured.reshape(height, finer, width, finer).sum((1, 3))
-    total = (rgb * coloured[..., None]).reshape(height, finer, width, finer, 3).sum((1, 3))
-    hit = ~np.isnan(depth)
-    nearest = np.where(hit, depth, -np.inf).reshape(height, finer, width, finer).max((1, 3))
-    alpha = hit.reshape(height, finer, width, finer).mean((1, 3))
-    return total / np.maximum(count, 1)[..., None], alpha, nearest
-
-
-def _extend(rgb: Array, depth: Array) -> tuple[Array, Array]:
-    """Give the pixels just outside the outline the mean colour and the depth of their neighbours."""
-    hit = ~np.isnan(depth)
-    padded = np.pad(np.where(hit[..., None], rgb, 0.0), ((1, 1), (1, 1), (0, 0)))
-    known = np.pad(hit.astype(np.float64), 1)
-    deep = np.pad(np.where(hit, depth, -np.inf), 1, constant_values=-np.inf)
-    height, width = hit.shape
-    around = [(v, u) for v in range(3) for u in range(3)]
-    total = sum(padded[v : v + height, u : u + width] for v, u in around)
-    count = sum(known[v : v + height, u : u + width] for v, u in around)
-    nearest = np.max([deep[v : v + height, u : u + width] for v, u in around], axis=0)
-    filled = np.where(hit[..., None], rgb, total / np.maximum(count, 1.0)[..., None])
-    return filled, np.where(hit, depth, nearest)
-
-
-def _shadow(
-    capsules: Array, sun: _Sun, light: Light, up: Array, pixel: float, scale: float, corner: tuple[int, int]
-) -> tuple[Floats, tuple[int, int]]:
-    """Draw the shadow on the ground at half the sprite's resolution or less, and enlarge it to the sprite's pixels."""
-    direction = np.array((0.12, 0.1, 0.98)) if light.infrared else np.array(light.direction)
-    steep = max(float(direction @ up), 0.12)
-    ends = np.concatenate([capsules[:, :3], capsules[:, :3] + capsules[:, 3:6]])
-    feet = ends - np.outer(np.minimum(ends @ up / steep, 3.0 * scale), direction)
-    reach = float((capsules[:, 7] + np.abs(capsules[:, 8])).max())
-    flat = max(float(up[2]), 0.02)
-    below = ends - np.outer(ends @ up, up)
-    both = np.concatenate([feet, below])
-    margin = reach + 0.25 * scale
-    left, right = both[:, 0].min() - margin, both[:, 0].max() + margin
-    bottom, top = both[:, 1].min() - 1.5 * margin * flat, both[:, 1].max() + 1.5 * margin * flat
-    u, v = math.floor(left / pixel), math.ceil(top / pixel)
-    step = max(1, math.ceil(scale / pixel / 90.0))
-    width, height = math.ceil((right / pixel - u) / step) + 1, math.ceil((v - bottom / pixel) / step) + 1
-    sun_power = 0.0 if light.infrared else sum(light.sun) * max(float(direction @ up), 0.0)
-    share = sun_power / (sun_power + sum(light.sky) + 1e-9)
-    dark = ground_shadow(
-        capsules, sun.depth, sun.frame, sun.origin, u * pixel, v * pixel, step * pixel, width, height, up, share, scale
-    )
-    dark = cv2.GaussianBlur(dark, (0, 0), 0.8 + 0.006 * scale / pixel / step)
-    if step > 1:
-        dark = cv2.resize(dark, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
-    return dark.astype(np.float32), (u - corner[0], corner[1] - v)

@@ -7,10 +7,11 @@ Cells follow Worley, "A Cellular Texture Basis Function" (SIGGRAPH 1996). Colour
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import pi, sin, sqrt
 
 import numpy as np
-from numba import njit
 
+from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.sdf import Array, hash3, value_noise
 
 PLAIN, PATCHES, STRIPES, SPOTS, ROSETTES, WRINKLES, SCALES, FEATHERS = range(8)
@@ -65,14 +66,14 @@ def coat_tables(coat: Coat, pixel: float) -> tuple[Array, Array, Array]:
     return parameters, flows, paints
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def smoothstep(low: float, high: float, x: float) -> float:
     """Rise smoothly from 0 at ``low`` to 1 at ``high``."""
     t = min(max((x - low) / (high - low), 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def cells(x: float, y: float, z: float, jitter: float) -> tuple[float, float, float]:
     """Return the distances to the nearest and second-nearest cell centre, and the nearest cell's own number."""
     i0, j0, k0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -89,10 +90,10 @@ def cells(x: float, y: float, z: float, jitter: float) -> tuple[float, float, fl
                     own = hash3(i, j, k + 211)
                 elif d < second:
                     second = d
-    return np.sqrt(first), np.sqrt(second), own
+    return sqrt(first), sqrt(second), own
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def stripe(x: float, y: float, z: float, flows: Array, shift: float) -> float:
     """Return how dark a stripe field is at a point, -1..1, its phase blended between the flows."""
     total, phase = 0.0, 0.0
@@ -102,10 +103,10 @@ def stripe(x: float, y: float, z: float, flows: Array, shift: float) -> float:
         w = 1.0 / (1e-3 + (dx * dx + dy * dy + 0.3 * dz * dz) / (flows[n, 3] * flows[n, 3])) ** 3
         total += w
         phase += w * (dx * flows[n, 4] + dy * flows[n, 5] + dz * flows[n, 6] + flows[n, 7])
-    return np.sin(2.0 * np.pi * (phase / total + 0.55 * wobble + shift))
+    return sin(2.0 * pi * (phase / total + 0.55 * wobble + shift))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def mark_amount(p: Array, flows: Array, x: float, y: float, z: float, shift: float) -> tuple[float, float]:
     """Return how much of the mark colour and of the core colour a point carries, each 0..1."""
     pattern = int(p[0])
@@ -152,7 +153,7 @@ def mark_amount(p: Array, flows: Array, x: float, y: float, z: float, shift: flo
     return mark, core
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def coat_colour(
     p: Array, flows: Array, paints: Array, x: float, y: float, z: float, shift: float
 ) -> tuple[float, float, float]:
@@ -168,7 +169,7 @@ def coat_colour(
     for n in range(paints.shape[0]):
         q = paints[n]
         dx, dy, dz = (x - q[0]) / q[3], (y - q[1]) / q[4], (abs(z) - q[2]) / q[5]
-        d = np.sqrt(dx * dx + dy * dy + dz * dz) + fray * q[6]
+        d = sqrt(dx * dx + dy * dy + dz * dz) + fray * q[6]
         w = q[10] * smoothstep(1.0 + q[6], 1.0 - q[6], d)
         r += w * (q[7] - r)
         g += w * (q[8] - g)

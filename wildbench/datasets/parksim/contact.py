@@ -1,4 +1,4 @@
-"""A contact sheet: the thirteen species on neutral ground, one panel each."""
+"""Contact sheet: the thirteen species on neutral ground, one panel each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from wildbench.datasets.parksim.animal import Individual, Light, View, render_animal
-from wildbench.scorecard import write_atomically
+from wildbench.files import write_atomically
 
 Picture = NDArray[np.float64]
 WIDTH, PANEL_HEIGHT, ELEVATION = 1920, 400, 0.13
@@ -20,7 +20,8 @@ ROWS = (("elephant", "giraffe", "buffalo", "zebra"), ("lion", "leopard", "hyena"
 EVENING = Light((-0.5183, 0.5615, 0.6447), (2.7, 2.3, 1.75), (0.5, 0.58, 0.72), (0.36, 0.27, 0.16))
 # age, sex, posture, seed, azimuth, metres right of the middle, metres behind
 CAST: dict[str, tuple[tuple[str, str, str, int, float, float, float], ...]] = {
-    "elephant": (("adult", "male", "standing", 2, 0.55, 0.35, 0.0), ("juvenile", "female", "walking", 9, 0.25, -2.2, -1.2)),
+    "elephant": (("adult", "male", "standing", 2, 0.55, 0.35, 0.0),
+                 ("juvenile", "female", "walking", 9, 0.25, -2.2, -1.2)),
     "giraffe": (("adult", "male", "standing", 4, 0.45, 0.9, 0.0), ("adult", "female", "browsing", 5, 2.5, -1.6, 1.0)),
     "buffalo": (("adult", "male", "standing", 11, 0.75, 0.0, 0.0),),
     "zebra": (("adult", "female", "standing", 6, 0.6, 0.25, 0.0), ("adult", "male", "grazing", 8, 2.2, -0.75, 1.6)),
@@ -30,7 +31,8 @@ CAST: dict[str, tuple[tuple[str, str, str, int, float, float, float], ...]] = {
     "crocodile": (("adult", "male", "gaping", 6, 0.9, 0.2, 0.0),),
     "person": (("adult", "female", "walking", 12, 0.9, 0.35, 0.0), ("adult", "male", "standing", 5, 0.9, -0.45, 0.4)),
     "gorilla": (("adult", "male", "walking", 3, 0.6, 0.1, 0.0),),
-    "monkey": (("adult", "male", "sitting", 8, 0.8, 0.12, 0.0), ("juvenile", "female", "standing", 3, 1.9, -0.22, -0.2)),
+    "monkey": (("adult", "male", "sitting", 8, 0.8, 0.12, 0.0),
+               ("juvenile", "female", "standing", 3, 1.9, -0.22, -0.2)),
     "impala": (("adult", "male", "standing", 7, 0.6, 0.2, 0.0), ("adult", "female", "grazing", 4, 2.0, -0.45, 0.9)),
     "bird": (("adult", "male", "standing", 32, 0.6, 0.35, 0.0), ("adult", "male", "walking", 33, 0.5, -0.8, 0.2),
              ("adult", "female", "pecking", 34, 0.3, -0.35, -0.9)),
@@ -71,7 +73,13 @@ def _panel(name: str, width: int) -> NDArray[np.uint8]:
         sprite = render_animal(Individual(name, age, sex, posture, seed), View(azimuth, ELEVATION, scale), EVENING)
         x = round(width / 2 + right * scale - sprite.anchor[0])
         y = round(0.87 * PANEL_HEIGHT - behind * math.sin(ELEVATION) * scale - sprite.anchor[1])
-        _blend(picture, np.zeros((*sprite.shadow.shape, 3)), sprite.shadow, x + sprite.shadow_offset[0], y + sprite.shadow_offset[1])
+        _blend(
+            picture,
+            np.zeros((*sprite.shadow.shape, 3)),
+            sprite.shadow,
+            x + sprite.shadow_offset[0],
+            y + sprite.shadow_offset[1],
+        )
         _blend(picture, sprite.rgb.astype(np.float64), sprite.alpha, x, y)
     return _developed(picture)
 
@@ -82,7 +90,8 @@ def _backdrop(width: int) -> Picture:
     wall = np.array([1.55, 1.40, 1.15]) * (0.75 + 0.35 * v[..., None])
     floor = np.array([1.02, 0.84, 0.58]) * (0.85 + 0.25 * v[..., None])
     vignette = 1.0 - 0.35 * ((u - 0.5) ** 2 + (v - 0.55) ** 2)[..., None]
-    return (wall * (1.0 - horizon) + floor * horizon) * vignette
+    backdrop: Picture = (wall * (1.0 - horizon) + floor * horizon) * vignette
+    return backdrop
 
 
 def _blend(picture: Picture, colour: Picture, alpha: NDArray[np.float32], x: int, y: int) -> None:

@@ -68,7 +68,9 @@ UNGULATE: Mapping[str, Posture] = {
     "standing": Posture(look=50.0),
     "walking": Posture(turn(neck1=-6.0), swing=20.0, lift=38.0, look=12.0),
     "grazing": Posture(turn(neck1=-62.0, neck2=-14.0, head=22.0), swing=9.0, lift=4.0, look=10.0),
-    "running": Posture(turn(neck1=-14.0, head=10.0, body=2.0), swing=36.0, lift=65.0, gait=GALLOP, level=False, look=5.0),
+    "running": Posture(
+        turn(neck1=-14.0, head=10.0, body=2.0), swing=36.0, lift=65.0, gait=GALLOP, level=False, look=5.0
+    ),
     "lying": Posture(
         turn(
             fore_1=-16.0, fore_2=100.0, fore_3=-170.0, hind_1=56.0, hind_2=-69.0, hind_3=96.0, tail1=-44.0, tail2=-44.0
@@ -81,15 +83,30 @@ CAT: Mapping[str, Posture] = {
     "walking": Posture(turn(neck1=-14.0, head=10.0), swing=24.0, lift=34.0, look=15.0),
     "lying": Posture(
         turn(
-            fore_1=-29.0, fore_2=106.0, fore_3=10.0, hind_1=27.0, hind_2=-46.0, hind_3=94.0,
-            tail1=(-26.0, 14.0, 0.0), tail2=(-40.0, 14.0, 0.0), neck1=6.0,
+            fore_1=-29.0,
+            fore_2=106.0,
+            fore_3=10.0,
+            hind_1=27.0,
+            hind_2=-46.0,
+            hind_3=94.0,
+            tail1=(-26.0, 14.0, 0.0),
+            tail2=(-40.0, 14.0, 0.0),
+            neck1=6.0,
         ),
         look=50.0,
     ),
     "sitting": Posture(
         turn(
-            body=32.0, fore_1=-42.0, fore_2=10.0, hind_1=30.0, hind_2=-69.0, hind_3=82.0,
-            tail1=-52.0, tail2=-46.0, neck1=-14.0, head=-16.0,
+            body=32.0,
+            fore_1=-42.0,
+            fore_2=10.0,
+            hind_1=30.0,
+            hind_2=-69.0,
+            hind_3=82.0,
+            tail1=-52.0,
+            tail2=-46.0,
+            neck1=-14.0,
+            head=-16.0,
         ),
         look=40.0,
         sway=30.0,

@@ -1,6 +1,6 @@
 """Signed-distance field of tapered, flattened capsules, and the march through it.
 
-Everything here decides masks, so it is float64 with only ``+ - * / sqrt min max``: bit for bit the same on every machine.
+Everything here decides masks, so it is float64 with only ``+ - * / sqrt min max``: bit for bit the same everywhere.
 
 The round cone and the polynomial smooth minimum follow Inigo Quilez, "Distance functions" (iquilezles.org).
 A flattened capsule is his first-order ellipsoid bound, applied to the vector from the nearest axis point.
@@ -8,9 +8,12 @@ A flattened capsule is his first-order ellipsoid bound, applied to the vector fr
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from wildbench.datasets.parksim.kernels import kernel
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -22,7 +25,7 @@ TILE = 8
 STEPS = 72
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def hash3(i: int, j: int, k: int) -> float:
     """Return a repeatable number in [0, 1) for an integer lattice point."""
     h = (i * 374761393 + j * 668265263 + k * 2147483647 + 974634777) & 0xFFFFFFFF
@@ -31,7 +34,7 @@ def hash3(i: int, j: int, k: int) -> float:
     return float((h ^ (h >> 15)) & 0xFFFFFF) / 16777216.0
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def value_noise(x: float, y: float, z: float) -> float:
     """Return smooth lattice noise in [0, 1] at one point."""
     i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
@@ -44,7 +47,7 @@ def value_noise(x: float, y: float, z: float) -> float:
     return (a * (1.0 - v) + b * v) * (1.0 - w) + (c * (1.0 - v) + d * v) * w
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def capsule_distance(c: Array, n: int, x: float, y: float, z: float) -> float:
     """Return the signed distance (metres) of a point to capsule ``n``."""
     vx, vy, vz = x - c[n, 0], y - c[n, 1], z - c[n, 2]
@@ -57,17 +60,19 @@ def capsule_distance(c: Array, n: int, x: float, y: float, z: float) -> float:
     squared = vx * vx + vy * vy + vz * vz
     squeeze = c[n, 12]
     if squeeze == 0.0:
-        return np.sqrt(squared) - radius
+        distance: float = sqrt(squared) - radius
+        return distance
     nx, ny, nz = c[n, 9], c[n, 10], c[n, 11]
     # With s the part of v along the flattening axis and f = 1 + squeeze, the axis is stretched by f once, then twice.
     s = vx * nx + vy * ny + vz * nz
     f = (1.0 + squeeze) * (1.0 + squeeze)
-    once = np.sqrt(squared + s * s * (f - 1.0))
-    twice = np.sqrt(squared + s * s * (f * f - 1.0))
-    return (once - radius) * (once + 1e-9) / (twice + 1e-9)
+    once = sqrt(squared + s * s * (f - 1.0))
+    twice = sqrt(squared + s * s * (f * f - 1.0))
+    distance = (once - radius) * (once + 1e-9) / (twice + 1e-9)
+    return distance
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def scene_distance(c: Array, count: int, x: float, y: float, z: float) -> float:
     """Return the signed distance to the smooth union of the first ``count`` capsules, rough where they are rough."""
     best = 1e9
@@ -86,7 +91,7 @@ def scene_distance(c: Array, count: int, x: float, y: float, z: float) -> float:
     return best
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def gather(capsules: Array, x: float, y: float, reach: float, tile: Array, near: Indices) -> int:
     """Copy the capsules whose outline comes within ``reach`` of (x, y) into ``tile``; return how many.
 
@@ -108,7 +113,7 @@ def gather(capsules: Array, x: float, y: float, reach: float, tile: Array, near:
     return count
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def depth_range(c: Array, count: int) -> tuple[float, float]:
     """Return the nearest and the farthest depth that the first ``count`` capsules can reach."""
     front, back = -1e9, 1e9
@@ -119,7 +124,7 @@ def depth_range(c: Array, count: int) -> tuple[float, float]:
     return front, back
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def march(c: Array, count: int, x: float, y: float, front: float, back: float, pixel: float) -> float:
     """Return the depth where the ray at (x, y) first meets the surface, or nan."""
     z = front
@@ -133,7 +138,7 @@ def march(c: Array, count: int, x: float, y: float, front: float, back: float, p
     return np.nan
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def trace(capsules: Array, left: float, top: float, pixel: float, width: int, height: int) -> Array:
     """March one ray through the centre of every pixel.
 
@@ -165,7 +170,7 @@ def trace(capsules: Array, left: float, top: float, pixel: float, width: int, he
     return depth
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def coverage(capsules: Array, depth: Array, left: float, top: float, pixel: float) -> Array:
     """Return how much of each pixel the animal covers, from four rays in the pixels along an outline."""
     height, width = depth.shape

@@ -1,7 +1,7 @@
 """Bones and parts of a species, and their posing into capsules of the world.
 
-A species is drawn once, standing, in metres: x forward, y up, z to the animal's right. Bones have a pivot in that drawing;
-a pose turns bones about their pivots. Parts with a point off the middle plane exist on both sides.
+A species is drawn once, standing, in metres: x forward, y up, z to the animal's right. Bones have a pivot in that
+drawing; a pose turns bones about their pivots. Parts with a point off the middle plane exist twice.
 Trigonometry is rounded to six decimals before use so that masks do not depend on a machine's libm.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,8 @@ class _Frame:
     bone: Bone = field(default_factory=lambda: Bone("", (0.0, 0.0, 0.0)))
 
     def place(self, q: Vector) -> Vector:
-        local = tuple(s * (c - p) for s, c, p in zip(self.scale, q, self.bone.at, strict=True))
+        at, size = self.bone.at, self.scale
+        local = (size[0] * (q[0] - at[0]), size[1] * (q[1] - at[1]), size[2] * (q[2] - at[2]))
         return _add(self.origin, _times(self.turn, local))
 
 
@@ -159,7 +161,9 @@ def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[
 def _lowest(body: Body, start: float, side: int) -> tuple[float, float]:
     """Return x and y of the lowest point beyond ``start`` on that side; tails and trunks bear no weight."""
     best = (0.0, 1e9)
-    for c in (row for row, bone in zip(body.capsules.tolist(), body.bones, strict=True) if bone[:4] not in ("tail", "trun")):
+    for c in (
+        row for row, bone in zip(body.capsules.tolist(), body.bones, strict=True) if bone[:4] not in ("tail", "trun")
+    ):
         # A flattened capsule reaches less far across its axis.
         for x, y, r in ((c[0], c[1], c[7]), (c[0] + c[3], c[1] + c[4], c[7] + c[8])):
             reach = r * math.sqrt(1.0 - c[10] * c[10] * (1.0 - 1.0 / (1.0 + c[12]) ** 2))
@@ -210,7 +214,7 @@ def _cones(piece: Part, frame: _Frame, side: int) -> Iterator[list[float]]:
         ends = ends * 2
     normal = _times(frame.turn, (piece.normal[0], piece.normal[1], side * piece.normal[2]))
     size = sum(frame.scale) / 3.0
-    for (a, ra), (b, rb) in zip(ends[:-1], ends[1:], strict=True):
+    for (a, ra), (b, rb) in pairwise(ends):
         axis = (b[0] - a[0], b[1] - a[1], b[2] - a[2])
         span = _dot(axis, axis)
         across = normal

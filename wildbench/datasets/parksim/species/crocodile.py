@@ -10,7 +10,9 @@ from wildbench.datasets.parksim.species.kind import Kind
 UP = (0.0, 1.0, 0.0)
 
 
-def _ridge(bone: str, start: float, end: float, count: int, heights: tuple[float, float], side: float, tall: float) -> list[Part]:
+def _ridge(
+    bone: str, start: float, end: float, count: int, heights: tuple[float, float], side: float, tall: float
+) -> list[Part]:
     """Set a row of pointed scutes along the back."""
     scutes = []
     for n in range(count):
@@ -23,7 +25,12 @@ def _ridge(bone: str, start: float, end: float, count: int, heights: tuple[float
 
 def _teeth(bone: str, y: float, down: float) -> list[Part]:
     return [
-        part(bone, "tooth", f"{x:.3f} {y} {0.098 - 0.055 * n / 6:.3f} .012 > {x:.3f} {y + down:.3f} {0.1 - 0.055 * n / 6:.3f} .003", 0.004)
+        part(
+            bone,
+            "tooth",
+            f"{x:.3f} {y} {0.098 - 0.055 * n / 6:.3f} .012 > {x:.3f} {y + down:.3f} {0.1 - 0.055 * n / 6:.3f} .003",
+            0.004,
+        )
         for n, x in enumerate(1.12 + 0.075 * n for n in range(7))
     ]
 
@@ -39,7 +46,9 @@ CROCODILE = Kind(
             "tail2": ("tail1", (-1.15, 0.20, 0.0)),
             "tail3": ("tail2", (-1.60, 0.15, 0.0)),
         },
-        part("body", "coat", "-.70 .22 0 .21 > -.1 .24 0 .30 > .35 .24 0 .27 > .62 .25 0 .2", 0.12, flat=0.68, normal=UP),
+        part(
+            "body", "coat", "-.70 .22 0 .21 > -.1 .24 0 .30 > .35 .24 0 .27 > .62 .25 0 .2", 0.12, flat=0.68, normal=UP
+        ),
         part("neck1", "coat", ".60 .25 0 .2 > .84 .26 0 .16", 0.08, flat=0.75, normal=UP),
         part("head", "coat", ".84 .275 0 .15 > 1.02 .275 0 .125", 0.05, flat=0.62, normal=UP),
         part("head", "coat", "1.02 .265 0 .115 > 1.32 .24 0 .075 > 1.60 .23 0 .062", 0.04, flat=0.55, normal=UP),
@@ -67,25 +76,51 @@ CROCODILE = Kind(
         part("hind~2", "claw", "-.50 .032 .54 .024 > -.43 .018 .58 .01", 0.015),
     ),
     coat=Coat(
-        SCALES, (0.06, 0.045, 0.05), base="6e6b4c", mark="4c4a33", core="4f4c35", strength=0.2, fade=0.0,
+        SCALES,
+        (0.06, 0.045, 0.05),
+        base="6e6b4c",
+        mark="4c4a33",
+        core="4f4c35",
+        strength=0.2,
+        fade=0.0,
         paints=((0.0, 0.09, 0.0, 2.6, 0.08, 0.7, 0.5, "b8ab7c", 0.85),),
     ),
     materials={
-        "coat": ("ffffff", 0.2, 0.14), "nostril": ("14120c", 0.0, 0.3), "eye": ("b99a2a", 0.0, 0.3),
-        "lip": ("b5a878", 0.15, 0.12), "tooth": ("efe8d2", 0.0, 0.3), "scute": ("4c4a30", 0.15, 0.12),
+        "coat": ("ffffff", 0.2, 0.14),
+        "nostril": ("14120c", 0.0, 0.3),
+        "eye": ("b99a2a", 0.0, 0.3),
+        "lip": ("b5a878", 0.15, 0.12),
+        "tooth": ("efe8d2", 0.0, 0.3),
+        "scute": ("4c4a30", 0.15, 0.12),
         "claw": ("2c2a1e", 0.05, 0.2),
     },
     postures={
         "basking": Posture(turn(neck1=3.0), level=False, look=30.0, sway=26.0),
         "gaping": Posture(turn(neck1=6.0, head=12.0, jaw=-26.0), level=False, look=24.0, sway=26.0),
         "crawling": Posture(
-            turn(foreR1=(0.0, 28.0, 0.0), foreL1=(0.0, -24.0, 0.0), hindR1=(0.0, -24.0, 0.0), hindL1=(0.0, 26.0, 0.0), neck1=5.0),
-            level=False, look=16.0, sway=34.0,
+            turn(
+                foreR1=(0.0, 28.0, 0.0),
+                foreL1=(0.0, -24.0, 0.0),
+                hindR1=(0.0, -24.0, 0.0),
+                hindL1=(0.0, 26.0, 0.0),
+                neck1=5.0,
+            ),
+            level=False,
+            look=16.0,
+            sway=34.0,
         ),
         "high walk": Posture(
-            turn(fore_1=(0.0, 10.0, 40.0), fore_2=(0.0, 0.0, -22.0), hind_1=(0.0, -8.0, 40.0), hind_2=(0.0, 0.0, -22.0),
-                 neck1=4.0, tail1=-3.0),
-            level=False, look=16.0, sway=20.0,
+            turn(
+                fore_1=(0.0, 10.0, 40.0),
+                fore_2=(0.0, 0.0, -22.0),
+                hind_1=(0.0, -8.0, 40.0),
+                hind_2=(0.0, 0.0, -22.0),
+                neck1=4.0,
+                tail1=-3.0,
+            ),
+            level=False,
+            look=16.0,
+            sway=20.0,
         ),
     },
     juvenile={"": (0.4, 0.4, 0.4), "head": (1.2, 1.25, 1.25)},
