@@ -129,7 +129,7 @@ def _sprite(guest: Guest, scene: Scene, light: Daylight) -> Sprite:
     """Render one guest in the light that falls where it stands."""
     distance = scene.location.camera.focal / guest.scale
     elevation = round(float(np.arctan2(scene.location.camera.height, distance)), 6)
-    share = 0.75 * flash(distance) if light.infrared else 0.6 if scene.location.habitat == "forest" else 1.0
+    share = 0.5 * flash(distance) if light.infrared else 0.6 if scene.location.habitat == "forest" else 1.0
     sun = (light.sun[0] * share, light.sun[1] * share, light.sun[2] * share)
     lamp = Light(light.direction, sun, light.sky, light.ground, light.infrared)
     return render_animal(guest.individual, View(guest.azimuth, elevation, guest.scale), lamp)

@@ -224,7 +224,7 @@ def _ground_cover(rng: Rng, canvas: Canvas, place: Location) -> None:
         )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def paint_location(number: int, seed: int = 0) -> Scene:
     """Paint location `number` (1..20); the same number and seed give the same scene on every machine."""
     place = LOCATIONS[number - 1]

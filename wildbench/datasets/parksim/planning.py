@@ -192,7 +192,7 @@ def _guests(rng: Rng, species: list[str], place: Location) -> list[Guest]:
         if leader is None or leader.species != name:
             leader = None
             herd = species.count(name)
-            chances = (0.15, 0.38) if herd <= 2 and len(species) <= 3 else (0.2, 0.52)
+            chances = (0.12, 0.27) if herd <= 2 and len(species) <= 3 else (0.18, 0.36)
             mark = float(rng.random())
             size = 0 if mark < chances[0] else 1 if mark < chances[1] else 2
             side = int(rng.integers(0, 2)) * 2048
