@@ -166,7 +166,7 @@ def _skin(individual: Individual, body: Body, turn: Array, scale: float, pixel: 
     if infrared:
         # Dark fur and cloth reflect near infrared better than light.
         for colours in (parameters[6:15], paints[:, 7:10], materials[:, :3]):
-            colours[:] = 0.05 + 0.7 * colours
+            colours[:] = 0.04 + 0.45 * colours
     material_of = np.array([names.index(name) for name in body.materials])
     shift, brightness = 3.0 * random.random(), 0.88 + 0.24 * random.random()
     return Skin(rest, material_of, materials, parameters, flows, paints, scale, kind.tuft, shift, brightness)
