@@ -16,21 +16,19 @@ NEVER = -100.0
 """A logit whose probability is zero in float32, and whose focal loss as a negative is zero too."""
 
 
-def known_categories(annotated: set[int] | None, num_categories: int) -> Tensor:
+def known_categories(annotated: set[int], num_categories: int) -> Tensor:
     """Mask over the logits `[num_categories + 1]` of the categories that are exhaustively boxed in an image.
 
     Args:
-        annotated: Their labels (1..num_categories), or None where the image is boxed for all.
+        annotated: Their labels, 1..num_categories.
         num_categories: Number of categories, background excluded.
 
     Example:
         >>> known_categories({2}, 3).tolist()
         [False, False, True, False]
     """
-    known = torch.ones(num_categories + 1, dtype=torch.bool)
-    if annotated is not None:
-        known[:] = False
-        known[sorted(annotated)] = True
+    known = torch.zeros(num_categories + 1, dtype=torch.bool)
+    known[sorted(annotated)] = True
     return known
 
 

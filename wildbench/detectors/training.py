@@ -25,10 +25,6 @@ from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
 
-CHECKPOINT_EVERY = 50
-"""Steps between two checkpoints."""
-
-
 @dataclass
 class Run:
     """All that changes while training; a checkpoint is this and nothing else."""
@@ -44,6 +40,7 @@ def train(
     dataset: Dataset,
     *,
     checkpoint: Path | None = None,
+    checkpoint_every: int = 50,
     progress: Progress = silent,
     device: str = "cpu",
     workers: int = 0,
@@ -54,8 +51,8 @@ def train(
         recipe: What to train and how.
         dataset: What to learn from; where its labels are partial, categories that nobody boxed in an image are left out
             of that image's loss.
-        checkpoint: Written every `CHECKPOINT_EVERY` steps; where it exists, training goes on from it, to the same
-            weights as if it had never stopped.
+        checkpoint: Where it exists, training goes on from it, to the same weights as if it had never stopped.
+        checkpoint_every: Steps between two checkpoints; the last step writes one too.
         progress: Told the steps done.
         device: "cpu" or "cuda".
         workers: Processes that augment; the result does not depend on it.
@@ -88,7 +85,7 @@ def train(
         loss = _step(run, recipe, steps, images, targets, device)
         if not math.isfinite(loss):
             raise RecipeError(f"the loss became {loss} at step {run.step}", remedy="lower optimizer.learning_rate")
-        if checkpoint is not None and (run.step % CHECKPOINT_EVERY == 0 or run.step == steps):
+        if checkpoint is not None and (run.step % checkpoint_every == 0 or run.step == steps):
             _save(run, checkpoint, identity)
         progress(task, run.step, steps)
     averaged: nn.Module = run.averaged.cpu().eval()
