@@ -196,7 +196,7 @@ def _load(path: Path) -> dict[str, Any]:
             remedy="save them with a codec instead",
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError) as error:
         raise SubmissionError(f"{path}: not readable as plain data ({error})", remedy=SAVE) from None
     return _checked(content, path)

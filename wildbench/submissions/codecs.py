@@ -117,8 +117,8 @@ def decode(record: Record, where: str) -> torch.Tensor:
         tensor = CODECS[name].decode(record)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SubmissionError(f"{where}: damaged {name} record ({error})", remedy="save the submission again") from None
-    if not isinstance(tensor, torch.Tensor):
-        raise SubmissionError(f"{where}: the {name} record holds no tensor", remedy="save the submission again")
+    if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
+        raise SubmissionError(f"{where}: the {name} record holds no dense tensor", remedy="save the submission again")
     return tensor
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipInfo
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from wildbench.submissions.manifest import Manifest
 CONTAINER = "container"
 """The part of a file that is no tensor: the format's own bookkeeping, the manifest, a graph, padding."""
 
-NOT_READ = "TorchScript keeps the list of its tensors as a pickle, which is not read"
+NOT_READ = "the file lists its tensors in a pickle, which is not read"
 
 EXPORT_DTYPES = {
     1: "uint8",
@@ -117,34 +118,32 @@ def inspect_submission(path: Path | str) -> Inspection:
     kind = sniff(path)
     manifest = find_manifest(path, kind)
     size = path.stat().st_size
-    if kind == "torchscript":
-        parts = Counter({_record_part(name): 0 for name in records(path)})
-        for name, entry in records(path).items():
-            parts[_record_part(name)] += entry.compress_size
-        return Inspection(path, kind, manifest, size, _with_container(parts, size), None, NOT_READ)
-    tensors = {"wildbench": _archive_tensors, "onnx": _onnx_tensors, "pt2": _export_tensors}[kind](path)
-    return Inspection(path, kind, manifest, size, _with_container(_by_part(tensors), size), tensors)
+    tensors = READERS[kind](path)
+    parts = Counter(_record_parts(path) if tensors is None else _tensor_parts(tensors))
+    container = size - parts.total()
+    if container < 0:
+        raise SubmissionError(f"{path}: its tensors claim more bytes than the file has", remedy="save it again")
+    bytes_by_part = {**dict(sorted(parts.items())), CONTAINER: container}
+    return Inspection(path, kind, manifest, size, bytes_by_part, tensors, NOT_READ if tensors is None else None)
 
 
-def _by_part(tensors: Iterable[Tensor]) -> Counter[str]:
+def _tensor_parts(tensors: Iterable[Tensor]) -> Counter[str]:
+    """Bytes by the first part of a dotted name; an ONNX exporter that gives its weights numbers has one part."""
     parts: Counter[str] = Counter()
     for tensor in tensors:
-        parts[tensor.name.partition(".")[0]] += tensor.bytes
+        part, dot, _ = tensor.name.partition(".")
+        parts[part if dot or tensor.codec != "onnx" else "initializers"] += tensor.bytes
     return parts
 
 
-def _with_container(parts: Counter[str], file_bytes: int) -> dict[str, int]:
-    """The parts, and under "container" all the bytes of the file that are none of theirs."""
-    own = parts.pop(CONTAINER, 0)
-    rest = file_bytes - sum(parts.values())
-    assert rest >= own, "parts of a file are larger than the file"
-    return {**dict(sorted(parts.items())), CONTAINER: rest}
-
-
-def _record_part(name: str) -> str:
-    """TorchScript's records by kind: "data" (tensors), "code", "constants"; the rest is container."""
-    first = name.partition("/")[0]
-    return first if first in ("data", "code", "constants") and "/" in name else CONTAINER
+def _record_parts(path: Path) -> Counter[str]:
+    """Bytes of a torch zip's records by kind: "data" are the tensors."""
+    parts: Counter[str] = Counter()
+    for name, entry in records(path).items():
+        folder, slash, _ = name.partition("/")
+        if slash and folder in ("data", "code", "constants"):
+            parts[folder] += entry.compress_size
+    return parts
 
 
 def _archive_tensors(path: Path) -> list[Tensor]:
@@ -172,58 +171,70 @@ def _archive_tensors(path: Path) -> list[Tensor]:
 
 
 def _onnx_tensors(path: Path) -> list[Tensor]:
-    """A graph's initializers; wide integers and booleans (shapes, axes, flags) count as buffers."""
+    """A graph's weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
     import onnx
-    from onnx import numpy_helper
 
-    from wildbench.submissions.onnx_graph import load_graph
+    from wildbench.submissions.onnx_graph import load_graph, named_tensors
 
+    whole = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
     found = []
-    for initializer in load_graph(path).graph.initializer:
+    for name, tensor in named_tensors(load_graph(path)):
         try:
-            values = numpy_helper.to_array(initializer)
+            values = onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
-            raise SubmissionError(
-                f"{path}: {initializer.name} is damaged ({error})", remedy="export it again"
-            ) from None
-        whole = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
+            raise SubmissionError(f"{path}: {name} is damaged ({error})", remedy="export it again") from None
         found.append(
             Tensor(
-                name=initializer.name,
+                name=name,
                 shape=values.shape,
                 dtype=values.dtype.name,
                 codec="onnx",
-                bytes=initializer.ByteSize(),
+                bytes=tensor.ByteSize(),
                 nonzero=int(np.count_nonzero(values)),
-                parameter=initializer.data_type not in whole,
+                parameter=tensor.data_type not in whole,
             )
         )
     return found
 
 
-def _export_tensors(path: Path) -> list[Tensor]:
-    """The weights of a torch.export archive, which a JSON document in it lists."""
+def _export_tensors(path: Path) -> list[Tensor] | None:
+    """The weights and constants of a torch.export archive, which JSON documents in it list; older ones pickle them."""
     stored = records(path)
+    lists = sorted(name for name in stored if name.startswith("data/") and name.endswith("_config.json"))
+    if not any(name.endswith("weights_config.json") for name in lists):
+        return None
     found = []
-    for name in sorted(record for record in stored if record.endswith("weights_config.json")):
-        folder = name.rpartition("/")[0]
-        for key, weight in json.loads(read_record(path, name))["config"].items():
-            found.append(_export_tensor(path, key, weight, f"{folder}/{weight['path_name']}"))
+    try:
+        for name in lists:
+            folder = name.rpartition("/")[0]
+            for key, entry in json.loads(read_record(path, name))["config"].items():
+                if entry["tensor_meta"] is not None:  # a constant may be an object
+                    found.append(_export_tensor(path, key, entry, stored[f"{folder}/{entry['path_name']}"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SubmissionError(f"{path}: its list of weights is damaged ({error!r})", remedy="export it again") from None
     return found
 
 
-def _export_tensor(path: Path, name: str, weight: dict[str, Any], record: str) -> Tensor:
-    meta = weight["tensor_meta"]
-    shape = tuple(side["as_int"] for side in meta["sizes"])
-    dtype = EXPORT_DTYPES.get(meta["dtype"], f"ScalarType {meta['dtype']}")
-    data = read_record(path, record)
-    readable = not weight["use_pickle"] and dtype not in ("bfloat16",) and not dtype.startswith("ScalarType")
+def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo) -> Tensor:
+    meta = entry["tensor_meta"]
+    dtype = EXPORT_DTYPES.get(meta["dtype"])
+    data = read_record(path, record.filename.partition("/")[2])
+    readable = dtype not in (None, "bfloat16") and not entry["use_pickle"]  # numpy knows no bfloat16
     return Tensor(
         name=name,
-        shape=shape,
-        dtype=dtype,
+        shape=tuple(side["as_int"] for side in meta["sizes"]),
+        dtype=dtype or f"torch.export's number {meta['dtype']}",
         codec="torch.export",
-        bytes=records(path)[record].compress_size,
+        bytes=record.compress_size,
         nonzero=int(np.count_nonzero(np.frombuffer(data, dtype))) if readable else None,
-        parameter=bool(weight["is_param"]),
+        parameter=bool(entry["is_param"]),
     )
+
+
+READERS: dict[Kind, Callable[[Path], list[Tensor] | None]] = {
+    "wildbench": _archive_tensors,
+    "torchscript": lambda path: None,
+    "onnx": _onnx_tensors,
+    "pt2": _export_tensors,
+}
+"""How each format's tensors are listed; None where they cannot be without unpickling."""

@@ -46,10 +46,10 @@ def check_self_contained(model: onnx.ModelProto, path: Path) -> None:
                 f"{path}: {node.domain}::{node.op_type} is a custom operator, which would need a library of its own",
                 remedy="export with standard ONNX operators",
             )
-    for tensor in _tensors(model):
+    for name, tensor in named_tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise SubmissionError(
-                f"{path}: weight {tensor.name} is in another file, so that this one's size is not the model's",
+                f"{path}: weight {name} is in another file, so that this one's size is not the model's",
                 remedy="save it with onnx.save_model(model, path, save_as_external_data=False)",
             )
 
@@ -57,6 +57,20 @@ def check_self_contained(model: onnx.ModelProto, path: Path) -> None:
 def read_metadata(model: onnx.ModelProto) -> str | None:
     """The manifest's JSON in a model's metadata, or None."""
     return next((str(entry.value) for entry in model.metadata_props if entry.key == METADATA_KEY), None)
+
+
+def named_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """Every tensor that a model stores, by its name in the graph: initializers, and constants within nodes."""
+    for graph in _graphs(model):
+        if isinstance(graph, onnx.GraphProto):
+            yield from ((tensor.name, tensor) for tensor in graph.initializer)
+            for sparse in graph.sparse_initializer:
+                yield from ((sparse.values.name, part) for part in (sparse.values, sparse.indices))
+        for node in graph.node:
+            name = next(iter(node.output), node.name)
+            for attribute in node.attribute:
+                stored = [attribute.t] if attribute.HasField("t") else []
+                yield from ((name, tensor) for tensor in [*stored, *attribute.tensors])
 
 
 def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
@@ -73,15 +87,3 @@ def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
 
 def _nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
     return (node for graph in _graphs(model) for node in graph.node)
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    for graph in _graphs(model):
-        if isinstance(graph, onnx.GraphProto):
-            yield from graph.initializer
-            for sparse in graph.sparse_initializer:
-                yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            for attribute in node.attribute:
-                yield from ([attribute.t] if attribute.HasField("t") else [])
-                yield from attribute.tensors

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from torch.export.passes import move_to_device_pass
 
 from wildbench.errors import SubmissionError, WrongOutput
 from wildbench.submissions.admission import Admitted
@@ -115,10 +116,11 @@ def _open_torchscript(admitted: Admitted, device: str) -> nn.Module:
 
 def _open_export(admitted: Admitted, device: str) -> nn.Module:
     try:
-        module: nn.Module = torch.export.load(admitted.path).module()
+        program = torch.export.load(admitted.path)
+        module: nn.Module = (program if device == "cpu" else move_to_device_pass(program, device)).module()
     except Exception as error:  # torch.export raises errors of many kinds for a foreign or damaged file
         raise SubmissionError(f"{admitted.path}: torch cannot open it ({error})", remedy="export it again") from None
-    return module.to(device)
+    return module
 
 
 OPENERS = {"wildbench": _open_archive, "torchscript": _open_torchscript, "pt2": _open_export}
