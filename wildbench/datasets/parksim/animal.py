@@ -119,7 +119,8 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     rgb = shade(capsules, skin, coloured, window[0], window[1], window[2], sun, _lights(light), up)
     if light.infrared:
         rgb[:] = 0.55 * rgb[..., :1] + 0.35 * rgb[..., 1:2] + 0.1 * rgb[..., 2:]
-        _eye_shine(rgb, coloured, capsules, body.materials, window, sum(light.sun) / 3.0)
+        shine = kind_of(individual.species, individual.seed).eye_shine * sum(light.sun) / 3.0
+        _eye_shine(rgb, coloured, capsules, body.materials, window, shine)
     if finer > 1:
         rgb, alpha, depth = reduce(rgb, coloured, depth, finer)
     else:
@@ -173,7 +174,7 @@ def _skin(individual: Individual, body: Body, turn: Array, scale: float, pixel: 
 
 
 def _eye_shine(
-    rgb: Array, depth: Array, capsules: Array, materials: tuple[str, ...], window: Vector, flash: float
+    rgb: Array, depth: Array, capsules: Array, materials: tuple[str, ...], window: Vector, shine: float
 ) -> None:
     left, top, pixel = window
     height, width = depth.shape
@@ -188,4 +189,4 @@ def _eye_shine(
         spread = max(0.8 * radius / pixel, 0.9)
         vs, us = np.mgrid[:height, :width]
         glow = np.exp(-((us - u) ** 2 + (vs - v) ** 2) / (2.0 * spread**2))
-        rgb += (2.2 * flash * glow)[..., None]
+        rgb += (2.2 * shine * glow)[..., None]

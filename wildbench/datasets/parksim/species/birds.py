@@ -62,6 +62,7 @@ OSTRICH = Kind(
     juvenile={"": (0.5, 0.5, 0.5), "head": (1.4, 1.4, 1.4)},
     female={"": (0.92, 0.92, 0.92)},
     tuft=0.03,
+    eye_shine=0.3,
 )
 
 MARABOU = Kind(
@@ -113,6 +114,7 @@ MARABOU = Kind(
     },
     juvenile={"": (0.7, 0.7, 0.7), "head": (1.1, 1.1, 1.1)},
     tuft=0.016,
+    eye_shine=0.3,
 )
 
 GUINEAFOWL = Kind(
@@ -156,6 +158,7 @@ GUINEAFOWL = Kind(
     },
     juvenile={"": (0.55, 0.55, 0.55), "head": (1.3, 1.3, 1.3)},
     tuft=0.008,
+    eye_shine=0.3,
 )
 
 HORNBILL = Kind(
@@ -199,5 +202,6 @@ HORNBILL = Kind(
     },
     juvenile={"": (0.65, 0.65, 0.65), "head": (1.15, 1.15, 1.15)},
     tuft=0.012,
+    eye_shine=0.3,
 )
 BIRDS = (OSTRICH, MARABOU, GUINEAFOWL, HORNBILL)

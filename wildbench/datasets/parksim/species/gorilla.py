@@ -112,4 +112,5 @@ GORILLA = Kind(
     juvenile={"": (0.5, 0.5, 0.5), "head": (1.3, 1.3, 1.3)},
     female={"": (0.82, 0.82, 0.82)},
     tuft=0.013,
+    eye_shine=0.1,
 )

@@ -24,6 +24,7 @@ class Kind:
         juvenile: Stretch of bones for the young; ``""`` is the whole animal.
         female: Stretch of bones for females.
         tuft: Size of a tuft of hair, metres.
+        eye_shine: How brightly the eyes return a flash; animals of the day lack the mirror behind the retina.
         variants: sRGB hex colours to choose from, by material (clothes, skin).
     """
 
@@ -34,4 +35,5 @@ class Kind:
     juvenile: Mapping[str, Vector] = field(default_factory=lambda: NEWBORN)
     female: Mapping[str, Vector] = field(default_factory=dict)
     tuft: float = 0.012
+    eye_shine: float = 1.0
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

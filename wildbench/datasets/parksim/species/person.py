@@ -99,4 +99,5 @@ PERSON = Kind(
         "pack": ("4a4030", "3d4a3a", "6a3a2a", "2f3a4a"),
     },
     tuft=0.012,
+    eye_shine=0.0,
 )
