@@ -1,0 +1,60 @@
+"""The guide's own examples, run as they are printed."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wildbench.submissions.manifest import (
+    Contract,
+    DetrOutput,
+    InputContract,
+    Manifest,
+    TorchvisionOutput,
+    Yolov8Output,
+    YoloxOutput,
+    parse_manifest,
+)
+from wildbench.submissions.opening import open_submission
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = (DOCS / "submitting.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE, flags=re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+def test_the_python_examples_make_submissions_that_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, code in enumerate(blocks("python")):
+        source = tmp_path / f"example_{number}.py"  # torch.jit.script reads the source of what it compiles
+        source.write_text(code)
+        exec(compile(code, source, "exec"), {"__name__": f"example_{number}"})
+    image = np.full((48, 64, 3), 51, np.uint8)
+    for name in ("submission.pt", "mine.pt", "mine.pt2"):
+        opened = open_submission(name, trust=True)
+        assert opened.manifest.categories == ["zebra", "lion"]
+        found = opened.predict(image)
+        if name != "submission.pt":
+            np.testing.assert_allclose(found.boxes, [[8 / 5, 8 * 0.15, 64 / 5, 48 * 0.15]], rtol=1e-6)
+            np.testing.assert_allclose(found.scores, [0.2], rtol=1e-5)
+
+
+def test_the_manifest_shown_is_the_whole_one_with_fewer_categories() -> None:
+    (shown,) = blocks("json")
+    short = parse_manifest(shown, "submitting.md")
+    whole = parse_manifest((DOCS / "yolox_nano.manifest.json").read_bytes(), "yolox_nano.manifest.json")
+    assert (short.input, short.output, short.name) == (whole.input, whole.output, whole.name)
+    assert short.categories == whole.categories[:3]
+    assert len(whole.categories) == 80
+    assert set(json.loads(shown)) <= set(Manifest.model_fields)
+
+
+@pytest.mark.parametrize("part", [Manifest, InputContract, TorchvisionOutput, YoloxOutput, Yolov8Output, DetrOutput])
+def test_every_key_is_in_the_guide(part: type[Contract]) -> None:
+    for key in part.model_fields:
+        assert f"`{key}`" in GUIDE, key
