@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -20,7 +19,7 @@ from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.composition import Seen, compose
 from wildbench.datasets.parksim.planning import SPLITS, ImagePlan, plan
-from wildbench.scorecard import write_atomically
+from wildbench.files import write_atomically
 
 SEED = 0
 JPEG_QUALITY = 90
@@ -93,24 +92,12 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     return encoded.tobytes()
 
 
-def coco_bytes(coco: Record) -> bytes:
-    """COCO data as JSON with sorted keys, one image or annotation a line, so that a change shows as a small diff."""
-    parts = []
-    for key in sorted(coco):
-        value = coco[key]
-        if isinstance(value, list):
-            lines = ",\n".join(json.dumps(item, sort_keys=True, separators=(",", ":")) for item in value)
-            parts.append(f'"{key}":[\n{lines}\n]')
-        else:
-            parts.append(f'"{key}":{json.dumps(value, sort_keys=True, separators=(",", ":"))}')
-    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
-
-
 def _composed(
     images: Iterable[ImagePlan], *, pixels: bool, workers: int
 ) -> Iterator[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]]:
     """Compose images on threads, a location at a time on each; yields them as they are done, in no fixed order."""
-    places = [list(group) for _, group in groupby(images, key=lambda one: one.location)]
+    by_place = sorted(images, key=lambda one: one.location)
+    places = [list(group) for _, group in groupby(by_place, key=lambda one: one.location)]
     done: SimpleQueue[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None] | None] = SimpleQueue()
 
     def work(place: list[ImagePlan]) -> None:

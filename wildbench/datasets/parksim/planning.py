@@ -23,7 +23,7 @@ EMPTY_SHARE = 0.08
 FRAME_BOTTOM = 372
 FLASH_LIMIT = 15.0  # metres
 SMALLEST = 210.0  # silhouette in pixels, of the smallest animal in a herd
-SIZES = ((300.0, 1000.0), (1300.0, 9000.0), (11000.0, 42000.0))  # silhouette in pixels: small, medium, large
+SIZES = ((300.0, 1000.0), (1300.0, 9000.0), (12500.0, 44000.0))  # silhouette in pixels: small, medium, large
 
 Rng = np.random.Generator
 
@@ -192,7 +192,7 @@ def _guests(rng: Rng, species: list[str], place: Location) -> list[Guest]:
         if leader is None or leader.species != name:
             leader = None
             herd = species.count(name)
-            chances = (0.12, 0.27) if herd <= 2 and len(species) <= 3 else (0.18, 0.36)
+            chances = (0.15, 0.29) if herd <= 2 and len(species) <= 3 else (0.21, 0.37)
             mark = float(rng.random())
             size = 0 if mark < chances[0] else 1 if mark < chances[1] else 2
             side = int(rng.integers(0, 2)) * 2048
@@ -239,14 +239,12 @@ def _image(rng: Rng, species: list[str], split: str, uses: dict[int, int]) -> Im
 
 
 def plan(seed: int = 0) -> list[ImagePlan]:
-    """Plan the whole data set, ordered by split and location, numbered from 1."""
+    """Plan the whole data set: split by split, the images of each in random order, numbered from 1."""
     rng = np.random.Generator(np.random.PCG64([seed, 1]))
     uses = dict.fromkeys((place.number for place in LOCATIONS), 0)
     images: list[ImagePlan] = []
     for split, counts in split_counts().items():
         groups = _groups(rng, counts)
         groups += [[] for _ in range(round(len(groups) * EMPTY_SHARE / (1.0 - EMPTY_SHARE)))]
-        images += [_image(rng, species, split, uses) for species in groups]
-    images.sort(key=lambda image: image.location)
-    images.sort(key=lambda image: SPLITS.index(image.split))
+        images += [_image(rng, species, split, uses) for species in _shuffled(rng, groups)]
     return [replace(image, number=index + 1) for index, image in enumerate(images)]
