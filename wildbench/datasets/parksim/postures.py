@@ -113,7 +113,17 @@ CAT: Mapping[str, Posture] = {
     ),
     "running": Posture(turn(neck1=-14.0, head=8.0), swing=40.0, lift=55.0, gait=GALLOP, level=False, look=5.0),
     "stalking": Posture(
-        turn(neck1=-26.0, head=20.0, fore_1=-22.0, fore_2=44.0, fore_3=-22.0, hind_1=26.0, hind_2=-46.0, hind_3=24.0),
+        turn(
+            tail1=-20.0,
+            neck1=-26.0,
+            head=20.0,
+            fore_1=-22.0,
+            fore_2=44.0,
+            fore_3=-22.0,
+            hind_1=26.0,
+            hind_2=-46.0,
+            hind_3=24.0,
+        ),
         swing=9.0,
         look=15.0,
     ),

@@ -86,8 +86,8 @@ MONKEY = Kind(
             look=60.0,
             sway=40.0,
         ),
-        "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=10.0)),
-        "walking": Posture(turn(tail1=30.0, tail2=20.0), swing=26.0, lift=40.0, look=20.0, sway=15.0),
+        "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=-6.0)),
+        "walking": Posture(turn(tail1=-26.0, tail2=8.0), swing=26.0, lift=40.0, look=20.0, sway=15.0),
         "foraging": Posture(
             turn(
                 body=46.0,
@@ -107,7 +107,7 @@ MONKEY = Kind(
             look=25.0,
             sway=40.0,
         ),
-        "running": Posture(turn(tail1=24.0), swing=42.0, lift=55.0, gait=GALLOP, level=False, look=10.0),
+        "running": Posture(turn(tail1=-16.0, tail2=-6.0), swing=42.0, lift=55.0, gait=GALLOP, level=False, look=10.0),
         "upright": Posture(
             turn(
                 body=66.0, fore_1=-50.0, fore_2=30.0, hind_1=-46.0, hind_2=-14.0, tail1=-70.0, neck1=-26.0, head=-34.0
