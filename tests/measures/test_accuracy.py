@@ -102,6 +102,20 @@ def test_parksim_equals_pycocotools(split: str) -> None:
     assert 0.2 < as_coco(own.ap50) < 0.95
 
 
+def test_parksim_masks_equal_pycocotools() -> None:
+    coco = load_dataset("parksim", split="val", with_images=False).coco
+    rng = np.random.default_rng(0)
+    results = []
+    for annotation in coco["annotations"]:
+        drawn = rng.choice(coco["annotations"]) if rng.random() < 0.3 else annotation
+        found = {key: annotation[key] for key in ("image_id", "category_id", "bbox")}
+        results.append(found | {"segmentation": drawn["segmentation"], "score": float(rng.random())})
+    own = measure(coco, results)
+    assert own.masks is not None
+    assert_equal(own.masks, coco, results, "segm")
+    assert 0.3 < as_coco(own.masks.ap) < 0.9
+
+
 def test_real_photographs_equal_pycocotools_category_by_category(wildlife_real: Path) -> None:
     data = read_coco(wildlife_real / "annotations" / "val.json")
     results = jittered(data.coco)
