@@ -170,7 +170,9 @@ def radiance(
     wrap = 0.18 * hairy
     direct = max(towards + wrap, 0.0) / (1.0 + wrap)
     if direct > 0.0:
-        direct *= sunlit(sun, point[0], point[1], point[2], 0.012 * size + 1.5 * sun.origin[2])
+        # Where the sun grazes, neighbouring texels of its picture differ much in depth.
+        bias = 0.01 * size + 1.2 * sun.origin[2] * (1.0 + 1.0 / max(towards, 0.2))
+        direct *= sunlit(sun, point[0], point[1], point[2], bias)
     upward = ny * up[1] + nz * up[2]
     height = point[1] * up[1] + point[2] * up[2]
     sky = opened * (0.5 + 0.5 * upward)
