@@ -154,12 +154,13 @@ def data_validate(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     images: ImagesOption = None,
 ) -> None:
-    """Check a COCO file: every finding has a code, a place and a remedy; exit 2 if it cannot be trusted."""
+    """Check a COCO file and its images: every finding has a code, a place and a remedy; exit 2 if it cannot be trusted."""
     from wildbench.datasets.coco import read_json
+    from wildbench.datasets.registry import images_near
     from wildbench.datasets.validation import validate
     from wildbench.tables import findings_table, print_tables
 
-    findings = validate(read_json(coco), images)
+    findings = validate(read_json(coco), images or images_near(coco))
     if not findings:
         typer.echo(f"{coco}: no findings")
         return

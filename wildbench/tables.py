@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -83,6 +83,41 @@ def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
             info.name, ", ".join(info.splits), str(info.categories), str(info.images), str(info.boxes), info.description
         )
     return table
+
+
+def summary_tables(summary: dict[str, Any]) -> list[Table]:
+    """Two tables of a data set's counts, a column a split: boxes by category and size, images by what they show."""
+    splits: dict[str, dict[str, Any]] = summary["splits"]
+    boxes = _counts_table(f"{summary['name']}: boxes", splits)
+    for group in ("categories", "sizes"):
+        _add_counts(boxes, [split[group] for split in splits.values()])
+    boxes.add_row("all boxes", *_with_total([split["boxes"] for split in splits.values()]))
+    images = _counts_table(f"{summary['name']}: images", splits)
+    for group in ("time_of_day", "weather"):
+        _add_counts(images, [split[group] for split in splits.values()])
+    images.add_row("without boxes", *_with_total([split["empty_images"] for split in splits.values()]))
+    images.add_row("all images", *_with_total([split["images"] for split in splits.values()]))
+    images.add_row("locations", *_with_total([len(split["locations"]) for split in splits.values()]))
+    return [boxes, images]
+
+
+def _counts_table(title: str, splits: dict[str, dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in (*splits, "all") if len(splits) > 1 else splits:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _add_counts(table: Table, counts: Sequence[dict[str, int]]) -> None:
+    """A row a name, and a line below them."""
+    names = dict.fromkeys(name for split in counts for name in split)
+    for name in names:
+        table.add_row(name, *_with_total([split.get(name, 0) for split in counts]), end_section=name == list(names)[-1])
+
+
+def _with_total(counts: Sequence[int]) -> list[str]:
+    return [str(count) for count in (*counts, sum(counts))] if len(counts) > 1 else [str(counts[0])]
 
 
 def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
