@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.noise import fractal, value_noise
 
+Floats = NDArray[np.float32]
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Colour = tuple[float, float, float]
+Box = tuple[float, float, float, float]
+Limb = tuple[float, float, float, float, float, float]
 WIDTH, HEIGHT = 512, 384
 SCALE = 2
 STROKE_COLUMNS = 17  # x0 y0 xc yc x1 y1 | width0 width1 | depth | leaf | r g b | nx ny | shade0 shade1
@@ -42,9 +48,7 @@ class Camera:
         """
         return self.horizon + self.height * self.focal / distance
 
-    def project(
-        self, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def project(self, x: Array, y: Array, z: Array) -> tuple[Array, Array]:
         """Canvas columns and rows of points `x` metres right, `y` metres up, `z` metres away."""
         scale = SCALE * self.focal / z
         return SCALE * WIDTH / 2 + scale * x, SCALE * self.horizon + scale * (self.height - y)
@@ -54,12 +58,12 @@ class Camera:
 class Canvas:
     """The buffers of one location, [768, 1024] each: `depth` in metres (inf: sky), `front` (inf: hides nothing)."""
 
-    albedo: NDArray[np.float32]
-    normal: NDArray[np.float32]
-    shade: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    front: NDArray[np.float32]
-    water: NDArray[np.bool_]
+    albedo: Floats
+    normal: Floats
+    shade: Floats
+    depth: Floats
+    front: Floats
+    water: Mask
 
     @classmethod
     def empty(cls) -> Canvas:
@@ -75,8 +79,16 @@ class Canvas:
         )
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint_strokes(albedo, normal, shade, depth, front, strokes, solid):  # type: ignore[no-untyped-def]
+@kernel
+def _paint_strokes(
+    albedo: Floats,
+    normal: Floats,
+    shade: Floats,
+    depth: Floats,
+    front: Floats,
+    strokes: Array,
+    solid: bool,
+) -> None:
     rows, columns = front.shape
     for index in range(strokes.shape[0]):
         s = strokes[index]
@@ -119,13 +131,13 @@ def _paint_strokes(albedo, normal, shade, depth, front, strokes, solid):  # type
                 shade[row, column] = light
 
 
-def paint_strokes(canvas: Canvas, strokes: NDArray[np.float64], *, solid: bool = True) -> None:
+def paint_strokes(canvas: Canvas, strokes: Array, *, solid: bool = True) -> None:
     """Paint curved strokes (grass blades, leaves, twigs) nearer than what is in front of them already.
 
     Args:
         canvas: Painted in place.
-        strokes: [n, 17]: three points of a quadratic curve (canvas pixels), two widths, distance in metres, 1 for a leaf
-            outline or 0 for a taper, colour, the normal's x and y, the light at the base and at the tip.
+        strokes: [n, 17]: three points of a quadratic curve (canvas pixels), two widths, distance in metres, 1 for a
+            leaf outline or 0 for a taper, colour, the normal's x and y, the light at the base and at the tip.
         solid: Whether they can hide an animal.
     """
     if len(strokes):
@@ -134,8 +146,19 @@ def paint_strokes(canvas: Canvas, strokes: NDArray[np.float64], *, solid: bool =
         )
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint_limb(albedo, normal, shade, depth, front, ends, away, colour, seed, grain):  # type: ignore[no-untyped-def]
+@kernel
+def _paint_limb(
+    albedo: Floats,
+    normal: Floats,
+    shade: Floats,
+    depth: Floats,
+    front: Floats,
+    ends: Limb,
+    away: float,
+    colour: Colour,
+    seed: int,
+    grain: float,
+) -> None:
     rows, columns = front.shape
     x0, y0, r0, x1, y1, r1 = ends
     reach = max(r0, r1) + 1.0
@@ -177,20 +200,31 @@ def _paint_limb(albedo, normal, shade, depth, front, ends, away, colour, seed, g
 
 def paint_limb(
     canvas: Canvas,
-    ends: tuple[float, float, float, float, float, float],
+    ends: Limb,
     distance: float,
-    colour: tuple[float, float, float],
+    colour: Colour,
     *,
     seed: int,
     grain: float = 5.0,
 ) -> None:
     """Paint a trunk, branch or log: a tapered capsule with bark, `ends` = x0 y0 r0 x1 y1 r1 in canvas pixels."""
     buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
-    _paint_limb(*buffers, tuple(float(v) for v in ends), distance, colour, seed, grain)
+    _paint_limb(*buffers, ends, distance, colour, seed, grain)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint_rock(albedo, normal, shade, depth, front, box, away, colour, seed, tall):  # type: ignore[no-untyped-def]
+@kernel
+def _paint_rock(
+    albedo: Floats,
+    normal: Floats,
+    shade: Floats,
+    depth: Floats,
+    front: Floats,
+    box: Box,
+    away: float,
+    colour: Colour,
+    seed: int,
+    tall: float,
+) -> None:
     rows, columns = front.shape
     centre_x, base_y, half_w, high = box
     left = max(0, int(centre_x - half_w * 1.3))
@@ -222,13 +256,13 @@ def _paint_rock(albedo, normal, shade, depth, front, box, away, colour, seed, ta
 
 def paint_rock(
     canvas: Canvas,
-    box: tuple[float, float, float, float],
+    box: Box,
     distance: float,
-    colour: tuple[float, float, float],
+    colour: Colour,
     *,
     seed: int,
     tall: float = 0.0,
 ) -> None:
-    """Paint a boulder, or a termite mound with `tall` near 1; `box` = centre x, base y, half width, height in pixels."""
+    """Paint a boulder, or with `tall` 1 a termite mound; `box` = centre x, base y, half width, height in pixels."""
     buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
-    _paint_rock(*buffers, tuple(float(v) for v in box), distance, colour, seed, tall)
+    _paint_rock(*buffers, box, distance, colour, seed, tall)

@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import cv2
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from wildbench.datasets.parksim.animal import Light, Sprite, View, height_m, render_animal
-from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH
+from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH, Floats, Mask
 from wildbench.datasets.parksim.daylight import Daylight, daylight, flash, reflect, shade, sunlit
 from wildbench.datasets.parksim.habits import HABITS
+from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.locations import Scene, paint_location
 from wildbench.datasets.parksim.planning import FRAME_BOTTOM, Guest, ImagePlan
 from wildbench.datasets.parksim.weather import photograph
@@ -28,7 +28,7 @@ CROWDING = 4000  # silhouette in pixels
 
 @dataclass(frozen=True)
 class Placed:
-    """A guest with its sprite and its place: the sprite's top left pixel, distance, and row of the waterline if wading."""
+    """A guest with its sprite and its place: top left pixel, distance, and the row of the waterline if it wades."""
 
     guest: Guest
     sprite: Sprite
@@ -43,14 +43,35 @@ class Seen:
     """What is visible of one animal: mask [384, 512], share hidden, share outside the frame, rank from the camera."""
 
     category: str
-    mask: NDArray[np.bool_]
+    mask: Mask
     occlusion: float
     truncation: float
     depth_order: int
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _claim(owner, front, mask, left, top, distance, waterline, name, step):  # type: ignore[no-untyped-def]
+@kernel
+def _nearer(front: Floats, x: int, y: int, away: np.float32) -> int:
+    """How many of a pixel's four canvas pixels show something nearer."""
+    count = 0
+    for dy in range(2):
+        for dx in range(2):
+            if front[2 * y + dy, 2 * x + dx] < away:
+                count += 1
+    return count
+
+
+@kernel
+def _claim(
+    owner: NDArray[np.int16],
+    front: Floats,
+    mask: Mask,
+    left: int,
+    top: int,
+    distance: float,
+    waterline: int,
+    name: int,
+    step: int,
+) -> tuple[int, int]:
     """Give an animal the pixels nothing nearer hides; count those inside the frame and those it owns afterwards."""
     rows, columns = mask.shape
     away = np.float32(distance)
@@ -67,12 +88,7 @@ def _claim(owner, front, mask, left, top, distance, waterline, name, step):  # t
             inside += 1
             if y >= waterline:
                 continue
-            hidden = 0
-            for dy in range(2):
-                for dx in range(2):
-                    if front[2 * y + dy, 2 * x + dx] < away:
-                        hidden += 1
-            if hidden > 2 or (name < 0 and owner[y, x] != 0):
+            if _nearer(front, x, y, away) > 2 or (name < 0 and owner[y, x] != 0):
                 continue
             visible += 1
             if name > 0:
@@ -80,8 +96,20 @@ def _claim(owner, front, mask, left, top, distance, waterline, name, step):  # t
     return inside, visible
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _blend(picture, covered, front, rgb, alpha, left, top, distance, waterline, haze, fade):  # type: ignore[no-untyped-def]
+@kernel
+def _blend(
+    picture: Floats,
+    covered: Mask,
+    front: Floats,
+    rgb: Floats,
+    alpha: Floats,
+    left: int,
+    top: int,
+    distance: float,
+    waterline: int,
+    haze: Floats,
+    fade: float,
+) -> None:
     rows, columns = alpha.shape
     away = np.float32(distance)
     for row in range(rows):
@@ -105,8 +133,16 @@ def _blend(picture, covered, front, rgb, alpha, left, top, distance, waterline, 
                         picture[2 * y + dy, 2 * x + dx, channel] = was * (1.0 - share) + own * share
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _darken(picture, front, shadow, left, top, distance, strength):  # type: ignore[no-untyped-def]
+@kernel
+def _darken(
+    picture: Floats,
+    front: Floats,
+    shadow: Floats,
+    left: int,
+    top: int,
+    distance: float,
+    strength: float,
+) -> None:
     rows, columns = shadow.shape
     near = np.float32(distance * 0.85 - 0.5)
     for row in range(rows):
@@ -258,7 +294,7 @@ def paint(plan: ImagePlan, scene: Scene, light: Daylight, placed: list[Placed]) 
         place = (one.left, one.top, one.distance, one.waterline)
         _blend(picture, covered, front, one.sprite.rgb, one.sprite.alpha, *place, haze, fade)
     reflect(scene, light, picture, covered)
-    small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.float32)
     return photograph(small, light, plan.weather, seed=plan.seed, caption=_caption(plan))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Camera
+from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Floats, Mask
+from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.locations import Scene
 from wildbench.datasets.parksim.noise import fractal_noise
 
@@ -84,7 +83,11 @@ def daylight(time_of_day: str, weather: str, *, seed: int, forest: bool) -> Dayl
     if forest:
         fog = (fog[0] * 0.3, fog[1] * 0.36, fog[2] * 0.28)
         sky = (sky[0] * 0.55, sky[1] * 0.66, sky[2] * 0.5)
-    bounce = (0.22 * sun[0] * direction[1] + 0.05, 0.17 * sun[1] * direction[1] + 0.05, 0.1 * sun[2] * direction[1] + 0.04)
+    bounce = (
+        0.22 * sun[0] * direction[1] + 0.05,
+        0.17 * sun[1] * direction[1] + 0.05,
+        0.1 * sun[2] * direction[1] + 0.04,
+    )
     return Daylight(direction, sun, sky, bounce, zenith, glow, fog, density, clouds, False, seed)
 
 
@@ -93,7 +96,7 @@ def flash(distance: float) -> float:
     return 1.0 / (1.0 + (distance / FLASH_REACH) ** 2)
 
 
-def _clouds(light: Daylight, horizon: float) -> NDArray[np.float32]:
+def _clouds(light: Daylight, horizon: float) -> Floats:
     """Cloud cover [h, w] of the sky, 0..1, thinner towards the horizon."""
     rows, columns = np.mgrid[0:HEIGHT:2, 0:WIDTH:2].astype(np.float64)
     lift = np.maximum(horizon - rows, 3.0)
@@ -102,19 +105,19 @@ def _clouds(light: Daylight, horizon: float) -> NDArray[np.float32]:
     return _enlarged(cover * np.clip(lift / 25.0, 0.0, 1.0))
 
 
-def _enlarged(half: NDArray[np.float64]) -> NDArray[np.float32]:
+def _enlarged(half: Array) -> Floats:
     """A field computed at half size, brought to the size of the image."""
     return np.asarray(cv2.resize(half.astype(np.float32), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
 
 
-def _ground(camera: Camera) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ground(camera: Camera) -> tuple[Array, Array]:
     """Metres right and away of the ground at every second pixel."""
     rows, columns = np.mgrid[0:HEIGHT:2, 0:WIDTH:2].astype(np.float64)
     z = camera.height * camera.focal / np.maximum(rows + 0.5 - camera.horizon, 0.4)
     return (columns - WIDTH / 2) * z / camera.focal, z
 
 
-def sunlit(scene: Scene, light: Daylight) -> NDArray[np.float32]:
+def sunlit(scene: Scene, light: Daylight) -> Floats:
     """Share of the sun that reaches the ground at each image pixel [h, w]: shadows of crowns and trunks, dapples."""
     camera = scene.location.camera
     shadow = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -130,7 +133,7 @@ def sunlit(scene: Scene, light: Daylight) -> NDArray[np.float32]:
         if scene.location.habitat != "forest" and radius[0] < 16 * 4000:
             cv2.ellipse(shadow, ends[1], radius, 0, 0, 360, 0.8, -1, cv2.LINE_AA, 4)
         cv2.line(shadow, ends[0], ends[1], 0.8, max(1, int(0.035 * tall * camera.focal / z)), cv2.LINE_AA, 4)
-    shadow = cv2.GaussianBlur(shadow, (0, 0), 2.2)
+    shadow = np.asarray(cv2.GaussianBlur(shadow, (0, 0), 2.2), np.float32)
     x, z = _ground(camera)
     drift = light.seed % 977
     gaps = fractal_noise(x * 1.6 + drift, z * 1.6, seed=scene.location.number + 400, octaves=4)
@@ -147,8 +150,19 @@ def _on_ground(camera: Camera, x: float, z: float) -> tuple[int, int]:
     return int(np.clip(column, -2000, 2500) * 16), int(np.clip(camera.row(z), -2000, 2500) * 16)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _shade(albedo, normal, ao, depth, open_sun, clouds, camera, colours, direction, settings):  # type: ignore[no-untyped-def]
+@kernel
+def _shade(
+    albedo: Floats,
+    normal: Floats,
+    ao: Floats,
+    depth: Floats,
+    open_sun: Floats,
+    clouds: Floats,
+    camera: Triple,
+    colours: Array,
+    direction: Triple,
+    settings: tuple[float, float, float, float],
+) -> Floats:
     rows, columns = depth.shape
     out = np.empty((rows, columns, 3), np.float32)
     density, infrared, reach, shade_above = settings
@@ -195,21 +209,38 @@ def _shade(albedo, normal, ao, depth, open_sun, clouds, camera, colours, directi
     return out
 
 
-def shade(scene: Scene, light: Daylight, open_sun: NDArray[np.float32]) -> NDArray[np.float32]:
+def shade(scene: Scene, light: Daylight, open_sun: Floats) -> Floats:
     """Light the whole location: linear RGB [768, 1024, 3], water still without its reflection."""
     canvas, camera = scene.canvas, scene.location.camera
     colours = np.array([light.sun, light.sky, light.ground, light.zenith, light.glow, light.fog])
     clouds = _clouds(light, camera.horizon)
     eye = (camera.height, camera.focal, camera.horizon)
     settings = (light.density, float(light.infrared), FLASH_REACH, 0.6 if scene.location.habitat == "forest" else 0.0)
-    lit: NDArray[np.float32] = _shade(
-        canvas.albedo, canvas.normal, canvas.shade, canvas.depth, open_sun, clouds, eye, colours, light.direction, settings
+    lit: Floats = _shade(
+        canvas.albedo,
+        canvas.normal,
+        canvas.shade,
+        canvas.depth,
+        open_sun,
+        clouds,
+        eye,
+        colours,
+        light.direction,
+        settings,
     )
     return lit
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _reflect(picture, water, covered, wave, body, horizon, infrared):  # type: ignore[no-untyped-def]
+@kernel
+def _reflect(
+    picture: Floats,
+    water: Mask,
+    covered: Mask,
+    wave: Floats,
+    body: Array,
+    horizon: float,
+    infrared: bool,
+) -> None:
     rows, columns = water.shape
     for column in range(columns):
         shore = -1
@@ -229,10 +260,12 @@ def _reflect(picture, water, covered, wave, body, horizon, infrared):  # type: i
             glint = max(0.0, ripple - 0.12) * 0.9
             for channel in range(3):
                 deep = body[channel] * (0.75 + 0.9 * ripple)
-                picture[row, column, channel] = picture[mirror, other, channel] * share * (1.0 + glint) + deep * (1.0 - share)
+                picture[row, column, channel] = picture[mirror, other, channel] * share * (1.0 + glint) + deep * (
+                    1.0 - share
+                )
 
 
-def reflect(scene: Scene, light: Daylight, picture: NDArray[np.float32], covered: NDArray[np.bool_]) -> None:
+def reflect(scene: Scene, light: Daylight, picture: Floats, covered: Mask) -> None:
     """Fill the water of a lit picture, in place, with the mirrored far bank and ripples; `covered` marks animals."""
     if not scene.canvas.water.any():
         return

@@ -37,15 +37,15 @@ def generate(seed: int = SEED, *, workers: int = 2) -> dict[str, Record]:
         Split name ("train", "val", "test") to COCO detection data. Boxes are xywh in pixels, from the visible pixels.
     """
     images = plan(seed)
-    seen = {one.number: sights for one, sights, _ in _composed(images, pixels=False, workers=workers)}
+    seen = {one.number: sights for one, sights, _ in composed(images, pixels=False, workers=workers)}
     splits = {split: _coco(split, seed) for split in SPLITS}
     number = 0
     for one in images:
         coco = splits[one.split]
         coco["images"].append(_image_record(one))
-        for sight in seen[one.number]:
+        for annotation in annotations_of(one.number, seen[one.number]):
             number += 1
-            coco["annotations"].append(_annotation(number, one.number, sight))
+            coco["annotations"].append({"id": number, **annotation})
     return splits
 
 
@@ -71,7 +71,7 @@ def render(
     target.mkdir(parents=True, exist_ok=True)
     missing = [one for one in images if not (target / file_name(one)).exists()]
     done = len(images) - len(missing)
-    for one, _, picture in _composed(missing, pixels=True, workers=workers):
+    for one, _, picture in composed(missing, pixels=True, workers=workers):
         assert picture is not None
         write_atomically(target / file_name(one), encode_jpeg(picture))
         done += 1
@@ -92,7 +92,7 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     return encoded.tobytes()
 
 
-def _composed(
+def composed(
     images: Iterable[ImagePlan], *, pixels: bool, workers: int
 ) -> Iterator[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]]:
     """Compose images on threads, a location at a time on each; yields them as they are done, in no fixed order."""
@@ -155,12 +155,16 @@ def _image_record(image: ImagePlan) -> Record:
     }
 
 
-def _annotation(number: int, image: int, sight: Seen) -> Record:
+def annotations_of(image: int, seen: list[Seen]) -> list[Record]:
+    """COCO annotations, still without ids, of what is visible in an image, far to near."""
+    return [_annotation(image, sight) for sight in seen]
+
+
+def _annotation(image: int, sight: Seen) -> Record:
     rows, columns = np.flatnonzero(sight.mask.any(axis=1)), np.flatnonzero(sight.mask.any(axis=0))
     left, top = int(columns[0]), int(rows[0])
     encoded = rle.encode(np.asfortranarray(sight.mask, dtype=np.uint8))
     return {
-        "id": number,
         "image_id": image,
         "category_id": CATEGORIES.index(sight.category) + 1,
         "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Camera, Canvas
+from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
+from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.noise import fractal, fractal_noise, value_noise
-
-Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class River:
-    """Water between `near` and `far` metres, its banks winding by `wind` metres, in direction `slant` (metres per metre)."""
+    """Water between `near` and `far` metres, its banks winding by `wind` metres, in direction `slant`."""
 
     near: float
     far: float
@@ -24,17 +21,17 @@ class River:
     slant: float
     seed: int
 
-    def banks(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def banks(self, x: Array) -> tuple[Array, Array]:
         """Distances of the near and the far bank at `x` metres to the right."""
         bend = (fractal_noise(x * 0.06, x * 0.0, seed=self.seed, octaves=3) - 0.5) * 2.0 * self.wind
         edge = (fractal_noise(x * 0.9, x * 0.0, seed=self.seed + 1, octaves=3) - 0.5) * 0.12 * self.near
         shift = bend + x * self.slant
         return np.maximum(2.0, self.near + shift + edge), np.maximum(3.0, self.far + shift * 1.3)
 
-    def holds(self, x: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def holds(self, x: Array, z: Array) -> Mask:
         """Whether the points are under water."""
         near, far = self.banks(x)
-        result: NDArray[np.bool_] = (z > near) & (z < far)
+        result: Mask = (z > near) & (z < far)
         return result
 
 
@@ -49,8 +46,18 @@ class Soil:
     litter: float = 0.0
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint_ground(albedo, normal, shade, depth, camera, palette, cover, litter, seed):  # type: ignore[no-untyped-def]
+@kernel
+def _paint_ground(
+    albedo: Floats,
+    normal: Floats,
+    shade: Floats,
+    depth: Floats,
+    camera: Colour,
+    palette: Array,
+    cover: float,
+    litter: float,
+    seed: int,
+) -> None:
     rows, columns = depth.shape
     height, focal, horizon = camera
     scale = focal * 2.0
@@ -91,9 +98,7 @@ def paint_ground(canvas: Canvas, camera: Camera, soil: Soil, *, seed: int) -> No
     leaf = tuple(0.5 * (a + b) for a, b in zip(soil.bare, soil.growth, strict=True))
     palette = np.array([soil.bare, soil.dark, soil.growth, leaf])
     eye = (camera.height, camera.focal, camera.horizon)
-    _paint_ground(
-        canvas.albedo, canvas.normal, canvas.shade, canvas.depth, eye, palette, soil.cover, soil.litter, seed
-    )
+    _paint_ground(canvas.albedo, canvas.normal, canvas.shade, canvas.depth, eye, palette, soil.cover, soil.litter, seed)
 
 
 def flood(canvas: Canvas, camera: Camera, river: River) -> None:

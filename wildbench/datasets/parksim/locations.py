@@ -1,4 +1,4 @@
-"""The twenty camera locations: eight in savanna, seven at a river, five in forest, each with a background of its own."""
+"""The twenty camera locations: eight in savanna, seven at a river, five in forest, each with its own background."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildbench.datasets.parksim import vegetation as plants
-from wildbench.datasets.parksim.canvas import SCALE, WIDTH, Camera, Canvas, paint_limb, paint_rock
-from wildbench.datasets.parksim.ground import Colour, River, Soil, flood, paint_ground, paint_ridge
+from wildbench.datasets.parksim.canvas import SCALE, WIDTH, Camera, Canvas, Colour, paint_limb, paint_rock
+from wildbench.datasets.parksim.ground import River, Soil, flood, paint_ground, paint_ridge
 from wildbench.datasets.parksim.vegetation import Foliage, Rng, Spot
 
 STRAW: tuple[Colour, ...] = ((0.42, 0.31, 0.13), (0.33, 0.25, 0.11), (0.5, 0.39, 0.19))
@@ -142,7 +142,9 @@ def _trees(rng: Rng, canvas: Canvas, place: Location) -> list[tuple[float, float
     crowns = []
     for index in range(count):
         near, aside = (3.2, 0.5) if place.habitat == "forest" else (15.0, 0.25)
-        spot = _spot(rng, camera, near if index else near * 1.2, 22.0 if place.habitat == "forest" else 95.0, aside=aside)
+        spot = _spot(
+            rng, camera, near if index else near * 1.2, 22.0 if place.habitat == "forest" else 95.0, aside=aside
+        )
         while not place.dry(spot.x, spot.z):
             spot = Spot(spot.x * 1.05, spot.z * 1.07 + 0.5)
         chance = float(rng.random())
@@ -248,4 +250,3 @@ def paint_location(number: int, seed: int = 0) -> Scene:
     _ground_cover(rng, canvas, place)
     canvas.water &= np.isinf(canvas.front)
     return Scene(place, canvas, np.array(crowns).reshape(-1, 4))
-

@@ -5,9 +5,10 @@ Only integer hashing and the four basic operations in double precision, so that 
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from wildbench.datasets.parksim.kernels import kernel
 
 _TURNS = 4096
 _ANGLES = np.arange(_TURNS) * (2.0 * np.pi / _TURNS)
@@ -21,15 +22,16 @@ def turn(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float64], NDA
     return COSINES[index], SINES[index]
 
 
-@numba.njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@kernel
 def _lattice(ix: int, iy: int, seed: int) -> float:
     value = (ix * 374761393 + iy * 668265263 + seed * 1274126177) & 0xFFFFFFFF
     value = ((value ^ (value >> 13)) * 1274126177) & 0xFFFFFFFF
     value = value ^ (value >> 16)
-    return value / 4294967296.0
+    scaled: float = value / 4294967296.0
+    return scaled
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def value_noise(x: float, y: float, seed: int) -> float:
     """Smooth noise in 0..1 at one point; lattice of step 1."""
     fx = np.floor(x)
@@ -45,7 +47,7 @@ def value_noise(x: float, y: float, seed: int) -> float:
     return top * (1.0 - v) + bottom * v
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@kernel
 def fractal(x: float, y: float, seed: int, octaves: int) -> float:
     """Sum of `octaves` noises, each twice as fine and half as strong, scaled to 0..1."""
     total = 0.0
@@ -60,7 +62,7 @@ def fractal(x: float, y: float, seed: int, octaves: int) -> float:
     return total / whole
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@kernel
 def _fractal_of(x: NDArray[np.float64], y: NDArray[np.float64], seed: int, octaves: int) -> NDArray[np.float64]:
     result = np.empty(x.shape[0])
     for index in range(x.shape[0]):

@@ -1,7 +1,7 @@
 """Plants as curved strokes: grass, reeds, bushes, acacias, broad-leaved trees, palms, ferns, lianas.
 
-Every builder paints into a canvas at a place given in metres. Random numbers come from `Generator.random` and `integers`
-alone and all geometry is basic double-precision arithmetic, because plants decide what of an animal is visible.
+Every builder paints into a canvas at a place given in metres. Random numbers come from `Generator.random` and
+`integers` alone and all geometry is basic double-precision arithmetic, because plants decide what of an animal shows.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wildbench.datasets.parksim.canvas import (
     HEIGHT,
     SCALE,
     STROKE_COLUMNS,
     WIDTH,
+    Array,
     Camera,
     Canvas,
+    Colour,
     paint_limb,
     paint_strokes,
 )
-from wildbench.datasets.parksim.ground import Colour, River
+from wildbench.datasets.parksim.ground import River
 from wildbench.datasets.parksim.noise import fractal_noise, turn
 
 Rng = np.random.Generator
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ def leaves(
     strokes[:, 10:13] = _mixed(rng, foliage.colours, n)
     strokes[:, 13] = direction[:, 0] * 0.75 + (rng.random(n) - 0.5) * 0.5
     strokes[:, 14] = direction[:, 1] * 0.7 + 0.3
-    deep = np.minimum(1.0, np.maximum(0.0, 0.55 + 0.45 * local[:, 1])) * (0.5 + 0.5 * np.maximum(0.0, direction[:, 1] + 0.6))
+    deep = np.minimum(1.0, np.maximum(0.0, 0.55 + 0.45 * local[:, 1])) * (
+        0.5 + 0.5 * np.maximum(0.0, direction[:, 1] + 0.6)
+    )
     strokes[:, 15] = 0.25 + 0.75 * deep
     strokes[:, 16] = np.minimum(1.0, strokes[:, 15] * 1.25)
     paint_strokes(canvas, strokes[np.argsort(-z, kind="stable")], solid=solid)
@@ -162,9 +164,9 @@ def _branch(
         (ax, bx), (ay, by) = camera.project(
             np.array([a[0], b[0]]), np.array([a[1], b[1]]), np.array([max(0.8, a[2]), max(0.8, b[2])])
         )
-        metre = SCALE * camera.focal / max(0.8, a[2])
-        thick = max(0.55, ra * metre), max(0.5, rb * metre)
-        paint_limb(canvas, (ax, ay, thick[0], bx, by, thick[1]), max(0.8, start[2]), bark, seed=seed)
+        metre = SCALE * camera.focal / max(0.8, float(a[2]))
+        ends = (float(ax), float(ay), max(0.55, ra * metre), float(bx), float(by), max(0.5, rb * metre))
+        paint_limb(canvas, ends, max(0.8, float(start[2])), bark, seed=seed)
 
 
 def acacia(rng: Rng, canvas: Canvas, camera: Camera, spot: Spot, tall: float, foliage: Foliage, bark: Colour) -> None:
@@ -187,7 +189,7 @@ def acacia(rng: Rng, canvas: Canvas, camera: Camera, spot: Spot, tall: float, fo
 def broadleaf(
     rng: Rng, canvas: Canvas, camera: Camera, spot: Spot, tall: float, foliage: Foliage, bark: Colour, *, girth: float
 ) -> None:
-    """Paint a round-crowned tree with trunk radius `girth` metres; of a near one only trunk and low leaves are in view."""
+    """Paint a round-crowned tree, trunk radius `girth` metres; of a near one only the trunk is in view."""
     root = np.array([spot.x, -0.05, spot.z])
     fork = root + np.array([(float(rng.random()) - 0.5) * 0.1 * tall, tall * 0.5, 0.0])
     _branch(rng, canvas, camera, root, fork, (girth, girth * 0.7), bark)

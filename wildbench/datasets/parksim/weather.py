@@ -21,7 +21,11 @@ def _vignette() -> NDArray[np.float32]:
     """Squared distance from the middle, [h, w, 1], 1 in the corners."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     square = ((x - WIDTH / 2) / WIDTH * 2) ** 2 + ((y - HEIGHT / 2) / HEIGHT * 2) ** 2
-    return (square[..., None] / 2.0).astype(np.float32)
+    return np.asarray(square[..., None] / 2.0, np.float32)
+
+
+def _blurred(picture: Picture, sigma: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
 def _rain(picture: Picture, rng: np.random.Generator, infrared: bool) -> Picture:
@@ -34,8 +38,7 @@ def _rain(picture: Picture, rng: np.random.Generator, infrared: bool) -> Picture
             start = (int(x * WIDTH * 16), int((y * 1.1 - 0.1) * HEIGHT * 16))
             end = (int(start[0] + tilt * long * 16), int(start[1] + long * 16))
             cv2.line(layer, start, end, 0.25 + 0.5 * bright, size, cv2.LINE_AA, 4)
-    layer = cv2.GaussianBlur(layer, (0, 0), 0.8)
-    return picture + layer[..., None] * np.float32(0.4 if infrared else 0.22)
+    return picture + _blurred(layer, 0.8)[..., None] * np.float32(0.4 if infrared else 0.22)
 
 
 def _dust(picture: Picture, light: Daylight, rng: np.random.Generator) -> Picture:
@@ -43,13 +46,13 @@ def _dust(picture: Picture, light: Daylight, rng: np.random.Generator) -> Pictur
     y, x = np.mgrid[0 : HEIGHT // 8, 0 : WIDTH // 8].astype(np.float64)
     drift = fractal_noise(x * 0.07 + rng.random() * 50.0, y * 0.16, seed=light.seed % 5003, octaves=3)
     veil = np.clip((drift - 0.42) * 1.5, 0.0, 0.42).astype(np.float32)
-    veil = cv2.resize(veil, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)[..., None]
+    veil = np.asarray(cv2.resize(veil, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), np.float32)[..., None]
     picture = picture * (1.0 - veil) + np.array(light.fog, np.float32) * veil * np.float32(0.8)
     if light.infrared:
         flecks = np.zeros((HEIGHT, WIDTH), np.float32)
         for fx, fy, size in rng.random((40, 3)):
             cv2.circle(flecks, (int(fx * WIDTH), int(fy * HEIGHT)), 1 + int(size * 4), 0.25 * (1.2 - size), -1)
-        picture = picture + cv2.GaussianBlur(flecks, (0, 0), 1.6)[..., None]
+        picture = picture + _blurred(flecks, 1.6)[..., None]
     return picture
 
 
@@ -77,14 +80,14 @@ def photograph(picture: Picture, light: Daylight, weather: str, *, seed: int, ca
         picture = np.repeat(mono[..., None], 3, axis=2)
     tone = _exposed(picture * fall, light)
     blur = 0.75 if light.infrared else 0.45 + 0.25 * rng.random()
-    tone = cv2.GaussianBlur(tone, (0, 0), blur)
+    tone = _blurred(tone, blur)
     grain = rng.standard_normal((HEIGHT, WIDTH), dtype=np.float32)[..., None]
     strength = 0.024 if light.infrared else 0.008 + 0.008 * rng.random()
     tone = tone + grain * np.float32(strength) * (1.15 - 0.6 * tone)
     if not light.infrared:
         tint = 1.0 + (rng.random(3, dtype=np.float32) - np.float32(0.5)) * np.float32(0.05)
         tone = tone * tint
-    stored = np.clip(tone * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    stored: NDArray[np.uint8] = np.clip(tone * 255.0 + 0.5, 0, 255).astype(np.uint8)
     stored[HEIGHT - STRIP :] = 12
     cv2.putText(stored, caption, (6, HEIGHT - 3), cv2.FONT_HERSHEY_SIMPLEX, 0.3, (200, 200, 200), 1, cv2.LINE_AA)
     return stored
