@@ -44,7 +44,8 @@ def value_noise(x: float, y: float, seed: int) -> float:
     v = v * v * (3.0 - 2.0 * v)
     top = _lattice(ix, iy, seed) * (1.0 - u) + _lattice(ix + 1, iy, seed) * u
     bottom = _lattice(ix, iy + 1, seed) * (1.0 - u) + _lattice(ix + 1, iy + 1, seed) * u
-    return top * (1.0 - v) + bottom * v
+    value: float = top * (1.0 - v) + bottom * v
+    return value
 
 
 @kernel
