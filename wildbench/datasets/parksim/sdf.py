@@ -75,7 +75,7 @@ def capsule_distance(c: Array, n: int, x: float, y: float, z: float) -> float:
 @kernel
 def scene_distance(c: Array, count: int, x: float, y: float, z: float) -> float:
     """Return the signed distance to the smooth union of the first ``count`` capsules, rough where they are rough."""
-    best = 1e9
+    best, softness = 1e9, 1e9
     for n in range(count):
         d = capsule_distance(c, n, x, y, z)
         amplitude = c[n, 14]
@@ -83,9 +83,11 @@ def scene_distance(c: Array, count: int, x: float, y: float, z: float) -> float:
             # Locks hang down, so they are longer than wide.
             f = c[n, 15]
             d += amplitude * (1.0 - 2.0 * value_noise(x * f + 31.7, 0.4 * y * f + 11.3, z * f + 57.1))
-        k = c[n, 13]
+        # The harder of two parts decides how they blend, so no part reaches beyond its own blend radius.
+        k = min(c[n, 13], softness)
         h = k - abs(best - d)
-        best = min(best, d)
+        if d < best:
+            best, softness = d, c[n, 13]
         if h > 0.0:
             best -= h * h / (4.0 * k)
     return best
