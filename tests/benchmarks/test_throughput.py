@@ -1,0 +1,104 @@
+"""What the harness costs over the detector itself: ratios of times taken in turn, in one run.
+
+The best of many rounds is compared with the best, as `timeit` does: whatever else the machine does only ever adds time.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from wildbench.datasets.images import decode, read_ahead
+from wildbench.detectors import zoo
+from wildbench.evaluation import as_results
+from wildbench.measures.latency import Stopwatch
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.opening import Opened, open_submission
+from wildbench.submissions.sandbox import Sandbox
+
+NAME = "ssdlite320_mobilenet_v3_large"
+ROUNDS = 20
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("throughput") / "small.pt"
+    save_submission(zoo.build(NAME, 2), path, detector=NAME, categories=["zebra", "lion"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """JPEG files of 640 x 480 that are about as hard to decode as photographs."""
+    folder, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for index in range(6):
+        coarse = random.integers(0, 256, (60, 80, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.jpg"), cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC))
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def opened(submission: Path) -> Opened:
+    return open_submission(submission)
+
+
+@pytest.fixture(scope="module")
+def box(submission: Path) -> Iterator[Sandbox]:
+    with Sandbox(submission) as running:
+        yield running
+
+
+def seconds(work: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def test_evaluating_takes_at_most_a_tenth_more_than_a_bare_loop(
+    benchmark: BenchmarkFixture, photographs: list[Path], opened: Opened, box: Sandbox
+) -> None:
+    watch, alone, evaluated = Stopwatch(), [], []
+    watch.warm_up(box, [decode(photographs[0])])
+
+    def bare() -> None:
+        for path in photographs:
+            opened.forward(opened.prepare(decode(path)))
+
+    def evaluating() -> None:
+        for number, image in enumerate(read_ahead(photographs)):
+            answer = box.predict(image)
+            watch.add(answer)
+            watch.interleave_reference(box)
+            as_results(number, answer.detections, {1: 3, 2: 7})
+
+    def both() -> None:
+        alone.append(seconds(bare))
+        evaluated.append(seconds(evaluating))
+
+    benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=1)
+    ratio = min(evaluated) / min(alone)
+    benchmark.extra_info["ratio"] = ratio
+    assert ratio <= 1.10
+
+
+def test_the_way_to_the_detectors_process_and_back_takes_at_most_a_twentieth(
+    benchmark: BenchmarkFixture, photographs: list[Path], box: Sandbox
+) -> None:
+    image, whole, inside = decode(photographs[0]), [], []
+
+    def there_and_back() -> None:
+        begin = time.perf_counter()
+        answer = box.predict(image)
+        whole.append(time.perf_counter() - begin)
+        inside.append(sum(answer.stages.values()))
+
+    benchmark.pedantic(there_and_back, rounds=5 * ROUNDS, warmup_rounds=3)
+    ratio = min(whole) / min(inside)
+    benchmark.extra_info["ratio"] = ratio
+    assert ratio <= 1.05
