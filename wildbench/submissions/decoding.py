@@ -5,6 +5,7 @@ Each follows the reference implementation of its head, and is part of the measur
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -129,8 +130,9 @@ DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Found]] = {
 }
 
 
+@functools.lru_cache(maxsize=8)
 def _grid(strides: tuple[int, ...], canvas: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Column and row of every cell, and its stride, level by level."""
+    """Column and row of every cell, and its stride, level by level; most images have the canvas of the last."""
     cells, widths = [], []
     for stride in strides:
         rows, columns = np.mgrid[: canvas[0] // stride, : canvas[1] // stride]
