@@ -91,9 +91,7 @@ def test_what_is_no_submission_is_refused_in_one_line(tmp_path: Path, data: byte
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_nothing_is_unpickled(tmp_path: Path, protocol: int) -> None:
     torch.save({"model": Exploit(tmp_path / "trace")}, tmp_path / "model.pt", pickle_protocol=protocol)
-    with pytest.raises(
-        SubmissionError, match=r"a pickled (builtins\.getattr|__builtin__\.getattr|pathlib\.Path\.touch)"
-    ):
+    with pytest.raises(SubmissionError, match=r"a pickled (\w+\.getattr|pathlib\.Path\.touch)"):
         sniff(tmp_path / "model.pt")
     assert not (tmp_path / "trace").exists()
     torch.load(tmp_path / "model.pt", weights_only=False)
