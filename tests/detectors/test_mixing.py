@@ -58,6 +58,15 @@ def test_paste_boxes_what_is_seen() -> None:
     assert np.array_equal(scene.image, scene_of((255, 0, 0), (30, 20, 60, 50), 1).image)
 
 
+def test_paste_keeps_night_and_day_apart() -> None:
+    day = scene_of((255, 0, 0), (30, 20, 60, 50), 1)
+    night = scene_of((120, 120, 120), (10, 20, 35, 50), 2)
+    assert paste(day, night, np.random.default_rng(0)) is day
+    dark = paste(night, day, np.random.default_rng(1))
+    assert len(dark.labels) == 2
+    assert np.ptp(dark.image, axis=2).max() == 0
+
+
 def test_paste_from_an_empty_image_changes_nothing() -> None:
     scene = scene_of((255, 0, 0), (30, 20, 60, 50), 1)
     empty = Scene(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from wildbench.datasets.images import Pixels
 from wildbench.detectors.augmentation import GREY, MINIMUM_SIDE, MINIMUM_VISIBLE, Scene
 
 
@@ -45,7 +45,7 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
     """Cut up to `most` animals out of the donor by their masks and put them into the scene (Ghiasi et al., 2021).
 
     An animal keeps the height in the frame at which it stood, roughly, and with it its size. Boxes of what it hides
-    shrink to what is still seen, or vanish.
+    shrink to what is still seen, or vanish. In an infrared scene it turns grey; infrared animals stay out of colour.
 
     Args:
         scene: With masks.
@@ -55,11 +55,16 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
     """
     assert scene.masks is not None
     assert donor.masks is not None
+    night = _is_grey(scene.image)
+    if _is_grey(donor.image) and not night:
+        return scene
     image, masks, labels = scene.image.copy(), list(scene.masks), list(scene.labels)
     whole = [int(mask.sum()) for mask in masks]
     chosen = random.permutation(len(donor.boxes))[: int(random.integers(1, most + 1))]
     for animal in chosen:
         pixels, mask = _cut_out(donor, int(animal), random)
+        if night:
+            pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.uint8)
         in_frame = _put_in_front(image, pixels, mask, donor.boxes[animal][3] / donor.image.shape[0], random)
         masks = [other & (1 - in_frame) for other in masks] + [in_frame]
         labels.append(donor.labels[animal])
@@ -70,7 +75,9 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
     return Scene(image, boxes, np.array([labels[i] for i in kept], np.int64), left)
 
 
-Pixels = npt.NDArray[np.uint8]
+def _is_grey(image: Pixels) -> bool:
+    """Whether an image has no colour, but for what JPEG makes of grey."""
+    return bool(np.ptp(image[::4, ::4], axis=2).mean() < 2)
 
 
 def _cut_out(donor: Scene, animal: int, random: np.random.Generator) -> tuple[Pixels, Pixels]:

@@ -25,6 +25,7 @@ from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
 
+
 @dataclass
 class Run:
     """All that changes while training; a checkpoint is this and nothing else."""
