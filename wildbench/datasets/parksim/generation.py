@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,10 +126,10 @@ def composed(
 
 
 def _edition() -> str:
-    """Short hash of the renderer's own source: pictures of another edition are not reused."""
+    """Short hash of the renderer's own code, comments and layout aside: pictures of another edition are not reused."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
+        digest.update(ast.dump(ast.parse(source.read_bytes())).encode())
     return digest.hexdigest()[:10]
 
 
