@@ -154,7 +154,7 @@ def data_validate(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     images: ImagesOption = None,
 ) -> None:
-    """Check a COCO file and its images: every finding has a code, a place and a remedy; exit 2 if it cannot be trusted."""
+    """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_json
     from wildbench.datasets.registry import images_near
     from wildbench.datasets.validation import validate

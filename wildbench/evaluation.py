@@ -30,7 +30,7 @@ from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from wildbench.submissions.opening import Detections
+    from wildbench.submissions.detections import Detections
 
 MAX_COUNTED = 16
 """Images over which MACs are counted, at most; evenly spaced through the split."""

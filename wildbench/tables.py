@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -88,11 +89,12 @@ def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
 def summary_tables(summary: dict[str, Any]) -> list[Table]:
     """Two tables of a data set's counts, a column a split: boxes by category and size, images by what they show."""
     splits: dict[str, dict[str, Any]] = summary["splits"]
-    boxes = _counts_table(f"{summary['name']}: boxes", splits)
+    name = Path(summary["name"]).name
+    boxes = _counts_table(f"{name}: boxes", splits)
     for group in ("categories", "sizes"):
         _add_counts(boxes, [split[group] for split in splits.values()])
     boxes.add_row("all boxes", *_with_total([split["boxes"] for split in splits.values()]))
-    images = _counts_table(f"{summary['name']}: images", splits)
+    images = _counts_table(f"{name}: images", splits)
     for group in ("time_of_day", "weather"):
         _add_counts(images, [split[group] for split in splits.values()])
     images.add_row("without boxes", *_with_total([split["empty_images"] for split in splits.values()]))
