@@ -26,6 +26,7 @@ from wildbench.measures.latency import Stopwatch
 from wildbench.measures.size import measure_size
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Protocol, Scorecard, Submission
+from wildbench.submissions.formats import Kind
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
 
@@ -223,7 +224,7 @@ def _score(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[
     )
 
 
-def _describe(path: Path, manifest: Manifest, kind: str) -> Submission:
+def _describe(path: Path, manifest: Manifest, kind: Kind) -> Submission:
     """The submission's part of the record."""
     return Submission(
         name=manifest.name,

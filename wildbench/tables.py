@@ -52,10 +52,10 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
         table.add_row(
             card.submission.name,
             *(_scaled(figure, 100) for figure in shown),
-            _scaled(size and size.file_bytes, 1e-6, 2),
-            _scaled(compute and compute.macs, 1e-9, 3),
-            _scaled(latency and latency.p50),
-            _scaled(latency and latency.p99),
+            _scaled(size.file_bytes if size else None, 1e-6, 2),
+            _scaled(compute.macs if compute else None, 1e-9, 3),
+            _scaled(latency.p50 if latency else None),
+            _scaled(latency.p99 if latency else None),
         )
     return table
 
