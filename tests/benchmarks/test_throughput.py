@@ -44,13 +44,16 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def opened(submission: Path) -> Opened:
-    return open_submission(submission)
+def opened(submission: Path) -> Iterator[Opened]:
+    """In this process, with one thread, as the sandbox: with more, a busy core turns their barriers into noise."""
+    before = torch.get_num_threads()
+    yield open_submission(submission, threads=1)
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def box(submission: Path) -> Iterator[Sandbox]:
-    with Sandbox(submission) as running:
+    with Sandbox(submission, threads=1) as running:
         yield running
 
 
