@@ -78,7 +78,7 @@ def fractal_noise(
 
     Example:
         >>> fractal_noise(np.array([0.5, 7.25]), np.array([1.0, 2.0]), seed=3).round(6).tolist()
-        [0.0, 0.0]
+        [0.337693, 0.486235]
     """
     flat_x = np.ascontiguousarray(x, dtype=np.float64).ravel()
     flat_y = np.ascontiguousarray(y, dtype=np.float64).ravel()
