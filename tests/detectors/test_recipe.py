@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from wildbench.detectors import zoo
 from wildbench.detectors.recipe import load_recipe
@@ -28,8 +29,11 @@ def test_committed_recipes_can_be_run(path: Path) -> None:
     zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
 
 
-def test_there_are_recipes() -> None:
-    assert {"wildlife_real"} <= {path.stem for path in RECIPES}
+def test_the_reference_fits_ten_megabytes() -> None:
+    (recipe,) = (load_recipe(path) for path in RECIPES if path.stem == "reference")
+    with torch.device("meta"):
+        detector = zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
+    assert sum(tensor.numel() * tensor.element_size() for tensor in detector.state_dict().values()) < 9_900_000
 
 
 @pytest.mark.parametrize(

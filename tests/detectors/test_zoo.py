@@ -127,11 +127,6 @@ def test_parts_of_faster_rcnn() -> None:
     assert counts["roi_heads"] - boxes_of_background == 13_963_330
 
 
-def test_small_detector_fits_ten_megabytes() -> None:
-    detector = on_meta("fcos_efficientnet_lite0_fpn", 13, blocks=14)
-    assert 4 * sum(tensor.numel() for tensor in detector.state_dict().values()) < 9e6
-
-
 @pytest.mark.parametrize("name", ["fcos_efficientnet_lite0_fpn", "fasterrcnn_mobilenet_v3_large_320_fpn"])
 def test_state_dict_round_trip(name: str) -> None:
     torch.manual_seed(1)
