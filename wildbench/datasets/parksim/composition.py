@@ -257,7 +257,7 @@ def _moved(guest: Guest, sprite: Sprite, short: bool, scene: Scene) -> Guest:
 def settle(plan: ImagePlan, scene: Scene, light: Daylight) -> tuple[list[Placed], list[Seen]]:
     """Find places where every animal of the plan is visible; one that finds none steps nearer until it is."""
     sprites = [(guest, _sprite(guest, scene, light)) for guest in plan.guests]
-    for attempt in range(10 * TRIES):
+    for attempt in range(30 * TRIES):
         placed = _arranged(scene, sprites, plan.seed, attempt)
         seen = _seen(scene, placed)
         short = [one.guest for one, sight in zip(placed, seen, strict=True) if not _enough(sight, one)]
