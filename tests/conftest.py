@@ -5,20 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.scorecard import (
-    Accuracy,
-    Compute,
-    Dataset,
-    Environment,
-    Figure,
-    Latency,
-    PerCategory,
-    Protocol,
-    Scorecard,
-    Size,
-    Submission,
-)
-
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -29,52 +15,3 @@ def wildlife_real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real photographs are not at {folder}: set WILDBENCH_WILDLIFE_REAL")
     return folder
-
-
-def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000, dataset: str = "2") -> Scorecard:
-    """A whole scorecard with made-up figures."""
-    figure = Figure.undefined("AP", "no box") if ap is None else Figure(value=ap, unit="AP", n=3)
-    statistics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    statistics += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
-    lion = PerCategory(ap=figure, ap50=figure, ap75=figure, ar_100=Figure.undefined("AR", "no lion"))
-    none = Figure.undefined("1", "one stage")
-    milliseconds = Figure(value=20.0, unit="ms", n=100, interval=(19.0, 21.0))
-    return Scorecard(
-        submission=Submission(name=name, file=f"{name}.pt", sha256=name * 64, format="wildbench"),
-        protocol=Protocol(engine="hotcoco 1.3.0"),
-        dataset=Dataset(name="d", sha256=dataset * 64, images=2, boxes=3, categories=["lion"], partial_labels=False),
-        accuracy=Accuracy(
-            **dict.fromkeys(statistics, figure),
-            per_category={"lion": lion},
-            predictions_file=f"{name}.predictions.json",
-            predictions_sha256="0" * 64,
-            detections=4,
-        ),
-        size=Size(
-            file_bytes=Figure(value=file_bytes, unit="B", n=1),
-            parameters=Figure(value=250, unit="parameter", n=3),
-            nonzero=Figure(value=250, unit="parameter", n=3),
-            dense_fp32_bytes=Figure(value=1000, unit="B", n=3),
-            by_part={"backbone": Figure(value=file_bytes, unit="B", n=3)},
-        ),
-        compute=Compute(
-            macs=Figure(value=1e9, unit="MAC", n=2),
-            flops=Figure(value=2e9, unit="FLOP", n=2),
-            proposals=none,
-            macs_per_proposal=none,
-            by_module={"backbone": Figure(value=1e9, unit="MAC", n=2)},
-            uncounted={},
-        ),
-        latency=Latency(
-            device="cpu",
-            p50=milliseconds,
-            p90=milliseconds,
-            p99=Figure.undefined("ms", "too few runs", 100),
-            mean=milliseconds,
-            stages={},
-            reference_ratio=Figure(value=1.5, unit="1", n=10),
-            reference="a small network",
-            peak_memory=Figure(value=1e8, unit="B", n=1),
-        ),
-        environment=Environment(wildbench="0", python="3", platform="p", cpu="c", cpu_count=2, packages={}),
-    )

@@ -16,7 +16,8 @@ LAYERS = [
     {"datasets"},
     {"environment"},
     {"scorecard"},
-    {"errors", "files", "progress"},
+    {"files", "progress"},
+    {"errors"},
 ]
 """From left to right; a module imports from its own room and from the layers to its right."""
 
@@ -43,6 +44,8 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found.add(node.module or "")
+            if node.module == "wildbench":
+                found |= {f"wildbench.{alias.name}" for alias in node.names}
     return {name for name in found if name.startswith("wildbench.")}
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import make_card
+from made_up_cards import make_card
 from pydantic import ValidationError
 
 from wildbench.errors import ScorecardError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from wildbench.errors import WildbenchError
+from wildbench.errors import DatasetError, WildbenchError
 
 if TYPE_CHECKING:
     from wildbench.scorecard import Scorecard
@@ -57,10 +57,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
+    from wildbench.evaluation import default_card
     from wildbench.evaluation import evaluate as run
     from wildbench.progress import shown
 
-    out = out or Path("scorecards") / f"{submission.stem}.json"
+    out = out or default_card(submission)
     with shown() as progress:
         card = run(
             submission,
@@ -83,12 +84,13 @@ def score(
     images: ImagesOption = None,
     split: SplitOption = "test",
     limit: LimitOption = None,
-    out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.json].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score a COCO results file: accuracy alone."""
+    from wildbench.evaluation import default_card
     from wildbench.evaluation import score as run
 
-    out = out or Path("scorecards") / f"{predictions.stem}.json"
+    out = out or default_card(predictions)
     _print_card(run(predictions, dataset=dataset, images=images, split=split, limit=limit, out=out), out)
 
 
@@ -107,6 +109,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Submission to write.")],
     dataset: Annotated[str | None, typer.Option(help="Instead of the recipe's data set.", metavar="NAME|JSON")] = None,
     images: ImagesOption = None,
+    init: Annotated[str | None, typer.Option(help="Instead of the recipe's: random, imagenet or coco.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
@@ -114,7 +117,7 @@ def train(
     from wildbench.training_run import run_training
 
     with shown() as progress:
-        run_training(recipe, out, dataset=dataset, images=images, device=device, progress=progress)
+        run_training(recipe, out, dataset=dataset, images=images, init=init, device=device, progress=progress)
     typer.echo(f"submission: {out}")
 
 
@@ -160,7 +163,12 @@ def data_validate(
     from wildbench.datasets.validation import validate
     from wildbench.tables import findings_table, print_tables
 
-    findings = validate(read_json(coco), images or images_near(coco))
+    document = read_json(coco)
+    try:
+        findings = validate(document, images or images_near(coco))
+    except DatasetError as error:  # the labels are worth checking where the images are not at hand
+        typer.echo(f"wildbench: images not checked: {error}", err=True)
+        findings = validate(document, None)
     if not findings:
         typer.echo(f"{coco}: no findings")
         return

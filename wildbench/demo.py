@@ -14,7 +14,7 @@ from wildbench.leaderboard.board import build_board, write_board
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
 from wildbench.scorecard import Scorecard
-from wildbench.tables import category_table, print_tables, scorecards_table
+from wildbench.tables import print_tables, scorecards_table
 
 SUBMISSIONS = ("reference", "reference-fp16")
 PICTURES = 6
@@ -39,7 +39,7 @@ def run_demo(out: Path) -> list[Scorecard]:
         ]
     write_board(build_board(cards), out / "leaderboard.json")
     draw_pictures(data, cards, out)
-    print_tables(scorecards_table(cards), category_table(cards))
+    print_tables(scorecards_table(cards))
     print(f"scorecards, leaderboard.json and pictures: {out}")  # noqa: T201
     return cards
 

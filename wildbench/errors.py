@@ -15,10 +15,16 @@ keeps its traceback.
     │       └── WrongOutput        it answered with something that is no detection
     ├── ScorecardError             a record that cannot be read (a newer format, say)
     ├── RecipeError                a recipe that cannot be run
-    └── DownloadError              something has to be fetched, and there is no network
+    ├── DownloadError              something has to be fetched, and there is no network
+    └── OutputError                a file cannot be written where it was asked for
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class WildbenchError(Exception):
@@ -85,3 +91,24 @@ class RecipeError(WildbenchError):
 
 class DownloadError(WildbenchError):
     """Something has to be fetched, and the network does not give it."""
+
+
+class OutputError(WildbenchError):
+    """A file cannot be written where it was asked for."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic found, as `key.path: message`.
+
+    Example:
+        >>> from pydantic import BaseModel, ValidationError
+        >>> try:
+        ...     _ = type("Card", (BaseModel,), {"__annotations__": {"n": int}}).model_validate({"n": "many"})
+        ... except ValidationError as error:
+        ...     first_problem(error)
+        'n: Input should be a valid integer, unable to parse string as an integer'
+    """
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

@@ -18,8 +18,8 @@ from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
-from wildbench.errors import SubmissionError
-from wildbench.files import sha256_of
+from wildbench.errors import DatasetError, OutputError, SubmissionError
+from wildbench.files import check_writable, sha256_of
 from wildbench.measures.accuracy import ENGINE, measure_accuracy
 from wildbench.measures.compute import measure_compute
 from wildbench.measures.latency import Stopwatch
@@ -32,6 +32,9 @@ from wildbench.submissions.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from wildbench.submissions.detections import Detections
+
+WARM_UP = 3
+"""Images the detector is warmed up on."""
 
 MAX_COUNTED = 16
 """Images over which MACs are counted, at most; evenly spaced through the split."""
@@ -66,7 +69,7 @@ def evaluate(
         The scorecard that was written.
 
     Raises:
-        WildbenchError: What the user can mend, in one line; nothing is written then.
+        WildbenchError: What the user can mend, in one line; no scorecard is written then.
 
     Example:
         >>> card = evaluate("submission.pt", dataset="parksim")  # doctest: +SKIP
@@ -74,13 +77,15 @@ def evaluate(
         0.63
     """
     submission = Path(submission)
-    out = Path(out) if out else Path("scorecards") / f"{submission.stem}.json"
+    out = default_card(submission) if out is None else Path(out)
+    sandbox = Sandbox(submission, device=device, trust=trust)  # refuses what must not be opened, before long work
     size = measure_size(submission)
+    check_writable(out)
     data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
+    category_ids = known_categories(sandbox.manifest, data)
     watch = Stopwatch()
-    with Sandbox(submission, device=device, trust=trust) as box:
+    with sandbox as box:
         manifest, kind = box.manifest, box.kind
-        category_ids = known_categories(manifest, data)
         results = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         compute = measure_compute(box, [decode(path) for path in _sample(data)])
@@ -116,13 +121,16 @@ def score(
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set.
         limit: Use only the first `limit` images; detections on others are then left out.
-        out: Scorecard to write, by default `scorecards/PREDICTIONS.json`; the detections go beside it.
+        out: Scorecard to write, by default `scorecards/PREDICTIONS.score.json`; the detections go beside it.
 
     Raises:
         WildbenchError: What the user can mend, in one line; nothing is written then.
     """
     predictions = Path(predictions)
-    out = Path(out) if out else Path("scorecards") / f"{predictions.stem}.json"
+    out = default_card(predictions) if out is None else Path(out)
+    check_writable(out)
+    if predictions.resolve() in (out.resolve(), kept_predictions(out).resolve()):
+        raise OutputError(f"{out}: would replace the predictions that are scored", remedy="choose another --out")
     whole = load_dataset(dataset, split=split, images=images, with_images=False)
     data = whole.take(limit)
     kept = {image["id"] for image in data.images}
@@ -143,6 +151,23 @@ def score(
     return card
 
 
+def default_card(scored: Path) -> Path:
+    """Where the scorecard of a file goes when nobody says: `scorecards/NAME.json`; of detections, `NAME.score.json`.
+
+    Example:
+        >>> default_card(Path("models/tiny.onnx")).as_posix(), default_card(Path("tiny.predictions.json")).as_posix()
+        ('scorecards/tiny.json', 'scorecards/tiny.score.json')
+    """
+    if scored.suffix == ".json":
+        return Path("scorecards") / f"{scored.stem.removesuffix('.predictions')}.score.json"
+    return Path("scorecards") / f"{scored.stem}.json"
+
+
+def kept_predictions(card: Path) -> Path:
+    """Where the detections of a scorecard are kept: beside it."""
+    return card.with_name(f"{card.stem}.predictions.json")
+
+
 def known_categories(manifest: Manifest, data: Dataset) -> dict[int, int]:
     """Match a detector's labels with a data set's category ids, by name, alias or the manifest's `category_map`.
 
@@ -155,8 +180,14 @@ def known_categories(manifest: Manifest, data: Dataset) -> dict[int, int]:
 
     Raises:
         SubmissionError: They have no category in common.
+        DatasetError: Two categories of the data set are one by their name.
     """
-    ids = {canonical(category["name"]): category["id"] for category in data.categories}
+    ids: dict[str, int] = {}
+    for category in data.categories:
+        if ids.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
+            raise DatasetError(
+                f"{data.name}: its category {category['name']!r} has the name of another", remedy="rename one of them"
+            )
     names = {label: canonical(name) for label, name in manifest.label_names.items()}
     matched = {label: ids[name] for label, name in names.items() if name in ids}
     if not matched:
@@ -175,7 +206,7 @@ def _detect(
     task = f"evaluate {box.manifest.name}"
     paths = [data.image_path(image) for image in data.images]
     results: list[dict[str, Any]] = []
-    watch.warm_up(box, [decode(path) for path in _sample(data)])
+    watch.warm_up(box, [decode(path) for path in _sample(data)[:WARM_UP]])
     progress(task, 0, len(paths))
     for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
         answer = box.predict(pixels)
@@ -214,7 +245,7 @@ def _sample(data: Dataset) -> list[Path]:
 
 def _score(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[int] | None) -> Accuracy:
     """Keep the detections beside the scorecard, and score them."""
-    predictions = out.with_name(f"{out.stem}.predictions.json")
+    predictions = kept_predictions(out)
     return measure_accuracy(
         data,
         results,

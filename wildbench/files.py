@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from wildbench.errors import OutputError
+
 
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file beside `path` that takes its name when the block ends well, and vanishes when it does not.
 
     A reader never sees half a file, and a full disk or a Ctrl-C leaves the old one as it was.
+
+    Raises:
+        OutputError: The folder cannot be written, the disk is full, or `path` is a folder.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -29,9 +34,31 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
         os.umask(umask)
         Path(temporary).chmod(0o666 & ~umask)  # mkstemp's 0600 would hide the file from others
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
         raise
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before long work, that a file can be written here; creates its folder.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", remedy="name a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: its folder cannot be written", remedy="choose another place")
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -26,7 +26,12 @@ def shown() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<32}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Bars(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -35,6 +40,6 @@ def shown() -> Iterator[Progress]:
                 tasks[task] = bars.add_task(task, total=total)
             bars.update(tasks[task], completed=done, total=total)
             if done == total and not console.is_terminal:
-                console.print(f"{task}: {done}/{total}", highlight=False)
+                console.print(f"{task}: {done}/{total}", highlight=False, markup=False)
 
         yield progress

@@ -1,8 +1,8 @@
-"""The record of one evaluation: its schema, its file, its table.
+"""The record of one evaluation: its schema and its file.
 
-A scorecard is one JSON document with sorted keys. Every number in it is a `Figure`, so a reader never has to guess a
-unit, a sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own (COCO's AP
-names, MicroNet's byte counts, MLPerf's percentiles).
+A scorecard is one JSON document with sorted keys. Every measured number in it is a `Figure`, so a reader never has to
+guess a unit, a sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own
+(COCO's AP names, MicroNet's byte counts, MLPerf's percentiles).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wildbench.errors import ScorecardError
+from wildbench.errors import ScorecardError, first_problem
 from wildbench.files import write_atomically
 
 FORMAT_VERSION = 1
@@ -233,7 +233,7 @@ def read_scorecard(path: Path) -> Scorecard:
     except ValueError:
         raise ScorecardError(f"{path}: not JSON, or cut short", remedy="evaluate the submission again") from None
     version = raw.get("format_version") if isinstance(raw, dict) else None
-    if not isinstance(version, int):
+    if type(version) is not int or version < 1:
         raise ScorecardError(f"{path}: not a scorecard (no format_version)", remedy="give a file that evaluate wrote")
     if version > FORMAT_VERSION:
         raise ScorecardError(
@@ -243,9 +243,7 @@ def read_scorecard(path: Path) -> Scorecard:
     try:
         return Scorecard.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ScorecardError(f"{path}: {place}: {first['msg']}", remedy="evaluate the submission again") from None
+        raise ScorecardError(f"{path}: {first_problem(error)}", remedy="evaluate the submission again") from None
 
 
 def json_schema() -> dict[str, object]:

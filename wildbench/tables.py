@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from wildbench.scorecard import Figure, Scorecard
 
@@ -26,6 +27,11 @@ def print_tables(*tables: Table) -> None:
         console.print(table)
 
 
+def _add_row(table: Table, *cells: str, end_section: bool = False) -> None:
+    """Add a row of plain text: brackets in a name or a message are no markup."""
+    table.add_row(*map(Text, cells), end_section=end_section)
+
+
 def _scaled(figure: Figure | None, scale: float = 1.0, digits: int = 1) -> str:
     if figure is None or figure.value is None:
         return "-"
@@ -41,7 +47,7 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     split = f" {first.split}" if first.split else ""
     title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
     table = Table(
-        title=title, title_justify="left", caption="AP in %; latency end to end, batch 1", caption_justify="left"
+        title=Text(title), title_justify="left", caption="AP in %; latency end to end, batch 1", caption_justify="left"
     )
     table.add_column("submission")
     for name in ("AP", "AP50", "AP75", "small", "medium", "large", "MB", "GMAC", "p50 ms", "p99 ms"):
@@ -49,7 +55,8 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     for card in cards:
         accuracy, size, compute, latency = card.accuracy, card.size, card.compute, card.latency
         shown = (accuracy.ap, accuracy.ap50, accuracy.ap75, accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large)
-        table.add_row(
+        _add_row(
+            table,
             card.submission.name,
             *(_scaled(figure, 100) for figure in shown),
             _scaled(size.file_bytes if size else None, 1e-6, 2),
@@ -66,11 +73,11 @@ def category_table(cards: Sequence[Scorecard]) -> Table:
     table.add_column("category")
     table.add_column("boxes", justify="right")
     for card in cards:
-        table.add_column(card.submission.name, justify="right")
+        table.add_column(Text(card.submission.name), justify="right")
     for name in cards[0].accuracy.per_category:
         figures = [card.accuracy.per_category[name].ap50 for card in cards]
         boxes = next((str(figure.n) for figure in figures if figure.n is not None), "-")
-        table.add_row(name, boxes, *(_scaled(figure, 100) for figure in figures))
+        _add_row(table, name, boxes, *(_scaled(figure, 100) for figure in figures))
     return table
 
 
@@ -80,8 +87,14 @@ def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
     for name in ("name", "splits", "categories", "images", "boxes", "what it is"):
         table.add_column(name, justify="right" if name in ("categories", "images", "boxes") else "left")
     for info in infos:
-        table.add_row(
-            info.name, ", ".join(info.splits), str(info.categories), str(info.images), str(info.boxes), info.description
+        _add_row(
+            table,
+            info.name,
+            ", ".join(info.splits),
+            str(info.categories),
+            str(info.images),
+            str(info.boxes),
+            info.description,
         )
     return table
 
@@ -93,21 +106,21 @@ def summary_tables(summary: dict[str, Any]) -> list[Table]:
     boxes = _counts_table(f"{name}: boxes", splits)
     for group in ("categories", "sizes"):
         _add_counts(boxes, [split[group] for split in splits.values()])
-    boxes.add_row("all boxes", *_with_total([split["boxes"] for split in splits.values()]))
+    _add_row(boxes, "all boxes", *_with_total([split["boxes"] for split in splits.values()]))
     images = _counts_table(f"{name}: images", splits)
     for group in ("time_of_day", "weather"):
         _add_counts(images, [split[group] for split in splits.values()])
-    images.add_row("without boxes", *_with_total([split["empty_images"] for split in splits.values()]))
-    images.add_row("all images", *_with_total([split["images"] for split in splits.values()]))
-    images.add_row("locations", *_with_total([len(split["locations"]) for split in splits.values()]))
+    _add_row(images, "without boxes", *_with_total([split["empty_images"] for split in splits.values()]))
+    _add_row(images, "all images", *_with_total([split["images"] for split in splits.values()]))
+    _add_row(images, "locations", *_with_total([len(split["locations"]) for split in splits.values()]))
     return [boxes, images]
 
 
 def _counts_table(title: str, splits: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column("")
     for name in (*splits, "all") if len(splits) > 1 else splits:
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")
     return table
 
 
@@ -115,7 +128,9 @@ def _add_counts(table: Table, counts: Sequence[dict[str, int]]) -> None:
     """A row a name, and a line below them."""
     names = dict.fromkeys(name for split in counts for name in split)
     for name in names:
-        table.add_row(name, *_with_total([split.get(name, 0) for split in counts]), end_section=name == list(names)[-1])
+        _add_row(
+            table, name, *_with_total([split.get(name, 0) for split in counts]), end_section=name == list(names)[-1]
+        )
 
 
 def _with_total(counts: Sequence[int]) -> list[str]:
@@ -124,7 +139,7 @@ def _with_total(counts: Sequence[int]) -> list[str]:
 
 def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
     """One row a code: how often it was found, the first places, and the remedy."""
-    table = Table(title=f"{len(findings)} findings", title_justify="left")
+    table = Table(title=Text(f"{len(findings)} findings"), title_justify="left")
     table.add_column("code", no_wrap=True)
     table.add_column("severity")
     table.add_column("count", justify="right")
@@ -135,23 +150,23 @@ def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
         places = [f"{finding.place}: {finding.message}" for finding in same[:examples]]
         if len(same) > examples:
             places.append(f"and {len(same) - examples} more")
-        table.add_row(code, same[0].severity, str(len(same)), "\n".join(places), same[0].remedy)
+        _add_row(table, code, same[0].severity, str(len(same)), "\n".join(places), same[0].remedy)
     return table
 
 
 def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
     """Three tables: the manifest, bytes by part, and the largest tensors."""
-    manifest = Table(title=f"{inspection.path.name} ({inspection.kind})", title_justify="left", show_header=False)
+    manifest = Table(title=Text(f"{inspection.path.name} ({inspection.kind})"), title_justify="left", show_header=False)
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
-        manifest.add_row(key, ", ".join(value) if key in ("categories", "authors") else str(value))
+        _add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
     parts = Table(title="bytes by part", title_justify="left", show_footer=True)
     parts.add_column("part", "the file")
     parts.add_column("bytes", f"{inspection.file_bytes:,}", justify="right")
     parts.add_column("share", "100.0 %", justify="right")
     for name, size in inspection.bytes_by_part.items():
-        parts.add_row(name, f"{size:,}", f"{100 * size / inspection.file_bytes:.1f} %")
+        _add_row(parts, name, f"{size:,}", f"{100 * size / inspection.file_bytes:.1f} %")
     if inspection.tensors is None:
-        parts.caption = f"tensors not listed: {inspection.reason}"
+        parts.caption = Text(f"tensors not listed: {inspection.reason}")
         return [manifest, parts]
     return [manifest, parts, _tensor_table(inspection, most)]
 
@@ -160,7 +175,7 @@ def _tensor_table(inspection: Inspection, most: int) -> Table:
     """The tensors that take most bytes, and in the footer all of them."""
     tensors = sorted(inspection.tensors or [], key=lambda tensor: (-tensor.bytes, tensor.name))
     nonzero = [tensor.nonzero for tensor in tensors if tensor.nonzero is not None]
-    table = Table(title=f"the largest of {len(tensors)} tensors", title_justify="left", show_footer=True)
+    table = Table(title=Text(f"the largest of {len(tensors)} tensors"), title_justify="left", show_footer=True)
     table.add_column("tensor", "all tensors")
     table.add_column("shape")
     table.add_column("type")
@@ -171,7 +186,7 @@ def _tensor_table(inspection: Inspection, most: int) -> Table:
     for tensor in tensors[:most]:
         shape = " x ".join(map(str, tensor.shape)) or "scalar"
         count = "-" if tensor.nonzero is None else f"{tensor.nonzero:,}"
-        table.add_row(
-            tensor.name, shape, tensor.dtype, tensor.codec, f"{tensor.elements:,}", count, f"{tensor.bytes:,}"
+        _add_row(
+            table, tensor.name, shape, tensor.dtype, tensor.codec, f"{tensor.elements:,}", count, f"{tensor.bytes:,}"
         )
     return table

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import make_card
+from made_up_cards import make_card
 
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard.board import build_board, write_board

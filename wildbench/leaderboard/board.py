@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,13 @@ def _row(card: Scorecard) -> dict[str, Any]:
     }
 
 
+def _rank(card: Scorecard) -> tuple[float, float, str]:
+    """Sort key: falling AP with the undefined last, then bytes with a file of unknown size last, then the hash."""
+    ap = card.accuracy.ap.value
+    size = card.size.file_bytes.value if card.size else None
+    return (math.inf if ap is None else -ap, math.inf if size is None else size, card.submission.sha256)
+
+
 def build_board(cards: Iterable[Scorecard]) -> dict[str, Any]:
     """Rank the scorecards of one data set and split by AP, then by bytes, then by hash.
 
@@ -55,14 +63,7 @@ def build_board(cards: Iterable[Scorecard]) -> dict[str, Any]:
                 f"{card.submission.name} and {first.submission.name} were not scored on the same images",
                 remedy="evaluate both on the same data set and split",
             )
-    ranked = sorted(
-        cards,
-        key=lambda card: (
-            -(card.accuracy.ap.value or 0.0),
-            card.size.file_bytes.value or 0.0 if card.size else float("inf"),
-            card.submission.sha256,
-        ),
-    )
+    ranked = sorted(cards, key=_rank)
     return {
         "format_version": FORMAT_VERSION,
         "dataset": first.dataset.model_dump(mode="json"),

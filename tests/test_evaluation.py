@@ -1,0 +1,107 @@
+"""What the pipeline decides itself: which categories are scored, where files go."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wildbench
+from wildbench.datasets.coco import Dataset
+from wildbench.errors import DatasetError, OutputError, SubmissionError
+from wildbench.evaluation import as_results, default_card, known_categories
+from wildbench.submissions.detections import Detections
+from wildbench.submissions.manifest import Manifest
+
+
+def dataset(*names: str) -> Dataset:
+    categories = [{"id": 10 * place, "name": name} for place, name in enumerate(names, start=1)]
+    return Dataset("park", None, {"images": [], "annotations": [], "categories": categories}, Path())
+
+
+def manifest(*names: str, **keys: object) -> Manifest:
+    return Manifest.model_validate({"name": "m", "detector": {"name": "d"}, "categories": list(names), **keys})
+
+
+def test_categories_are_matched_by_name_whatever_their_case_or_alias() -> None:
+    found = known_categories(manifest("car", "Zebra", "hyna"), dataset("hyena", "zebra", "lion"))
+    assert found == {2: 20, 3: 10}
+
+
+def test_a_category_map_names_the_pairs_and_drops_the_rest() -> None:
+    mapped = manifest("cat", "zebra", category_map={"cat": "lion"})
+    assert known_categories(mapped, dataset("zebra", "lion")) == {1: 20}
+
+
+def test_no_category_in_common_is_refused() -> None:
+    with pytest.raises(SubmissionError, match="category_map"):
+        known_categories(manifest("car"), dataset("lion"))
+
+
+def test_two_categories_of_one_name_are_refused() -> None:
+    with pytest.raises(DatasetError, match="'hyna' has the name of another"):
+        known_categories(manifest("hyena"), dataset("hyena", "hyna"))
+
+
+def test_detections_become_results_in_cocos_form_without_unknown_labels() -> None:
+    found = Detections(
+        np.array([[1, 2, 11, 22], [0, 0, 5, 5]], np.float32), np.array([2, 1]), np.array([0.5, 0.9], np.float32)
+    )
+    assert as_results(7, found, {2: 30}) == [
+        {"image_id": 7, "category_id": 30, "bbox": [1.0, 2.0, 10.0, 20.0], "score": 0.5}
+    ]
+
+
+def test_masks_travel_with_their_detections() -> None:
+    mask = np.zeros((1, 4, 6), np.uint8)
+    mask[0, 1:3, 2:5] = 1
+    found = Detections(np.array([[2, 1, 5, 3]], np.float32), np.array([1]), np.array([1], np.float32), mask)
+    [result] = as_results(1, found, {1: 1})
+    assert result["segmentation"]["size"] == [4, 6]
+
+
+def results_file(folder: Path) -> tuple[Path, Path]:
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
+        "categories": [{"id": 1, "name": "lion"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}],
+    }
+    (folder / "herd.json").write_text(json.dumps(coco))
+    results = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "score": 0.5}]
+    predictions = folder / "a.predictions.json"
+    predictions.write_text(json.dumps(results))
+    return predictions, folder / "herd.json"
+
+
+@pytest.mark.parametrize("out", ["a.json", "a.predictions.json"])
+def test_scoring_never_replaces_the_predictions_it_scores(out: str, tmp_path: Path) -> None:
+    predictions, coco = results_file(tmp_path)
+    before = predictions.read_bytes()
+    with pytest.raises(OutputError, match="would replace the predictions"):
+        wildbench.score(predictions, dataset=coco, out=tmp_path / out)
+    assert predictions.read_bytes() == before
+
+
+def test_the_default_card_of_kept_detections_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, coco = results_file(tmp_path)
+    (tmp_path / "scorecards").mkdir()
+    predictions.rename(tmp_path / "scorecards" / predictions.name)
+    monkeypatch.chdir(tmp_path)
+    wildbench.score(Path("scorecards") / predictions.name, dataset=coco)
+    assert sorted(path.name for path in (tmp_path / "scorecards").iterdir()) == [
+        "a.predictions.json",
+        "a.score.json",
+        "a.score.predictions.json",
+    ]
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:
+    predictions, coco = results_file(tmp_path)
+    with pytest.raises(OutputError, match="is a folder"):
+        wildbench.score(predictions, dataset=coco, out=tmp_path)
+    with pytest.raises(OutputError, match="cannot be written"):
+        wildbench.score(predictions, dataset=coco, out=coco / "card.json")
+
+
+def test_a_submission_s_card_has_its_name() -> None:
+    assert default_card(Path("models/a.b.pt")) == Path("scorecards/a.b.json")
