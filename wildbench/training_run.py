@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.recipe import load_recipe
+from wildbench.detectors.recipe import load_recipe, parse_recipe
 from wildbench.detectors.training import train
 from wildbench.errors import RecipeError
+from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
+from wildbench.submissions.devices import resolve
 from wildbench.submissions.manifest import Manifest
 
 
@@ -19,6 +23,7 @@ def run_training(
     *,
     dataset: str | None = None,
     images: Path | None = None,
+    init: str | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Manifest:
@@ -32,6 +37,8 @@ def run_training(
         out: Submission to write; its suffix must be ".pt".
         dataset: Instead of the recipe's: a registered name, or the path of a COCO detection JSON.
         images: Folder of the images, where it is not near the JSON.
+        init: Instead of the recipe's: "random", "imagenet" or "coco" (torchvision's published weights, which takes a
+            network).
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         progress: Called as `progress(task, done, total)`.
 
@@ -42,11 +49,20 @@ def run_training(
         WildbenchError: What the user can mend, in one line.
     """
     recipe = load_recipe(recipe_path)
+    if init is not None:
+        changed = recipe.model_dump(mode="json")
+        changed["detector"]["init"] = init
+        recipe = parse_recipe(changed, "--init")
     if out.suffix != ".pt":
         raise RecipeError(f"{out}: a submission's suffix is .pt", remedy=f"name it {out.stem}.pt")
-    data = load_dataset(dataset or recipe.data.dataset, split=recipe.data.split, images=images, progress=progress)
+    name = dataset or recipe.data.dataset
+    if name is None:
+        raise RecipeError(f"{recipe_path}: the recipe names no data set", remedy="name the data by --dataset")
+    check_writable(out)
+    where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+    data = load_dataset(name, split=recipe.data.split, images=images, progress=progress)
     checkpoint = out.with_suffix(".checkpoint")
-    model = train(recipe, data, checkpoint=checkpoint, progress=progress, device=_device(device))
+    model = train(recipe, data, checkpoint=checkpoint, progress=progress, device=where)
     manifest = save_submission(
         model,
         out,
@@ -55,14 +71,8 @@ def run_training(
         categories=data.category_names,
         method="none: the dense network",
         training_data=f"{data.name} {data.split}" if data.split else data.name,
+        authors=recipe.submission.authors,
+        licence=recipe.submission.licence,
     )
     checkpoint.unlink(missing_ok=True)
     return manifest
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

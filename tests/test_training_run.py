@@ -1,0 +1,109 @@
+"""From a recipe to a submission that opens."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from wildbench.errors import DatasetError, OutputError, RecipeError
+from wildbench.submissions.archive import read_submission
+from wildbench.training_run import run_training
+
+RECIPE = """
+[detector]
+name = "fcos_efficientnet_lite0_fpn"
+init = "random"
+arguments = { blocks = 12, channels = 16, depth = 1, min_size = 64, max_size = 64 }
+[submission]
+authors = ["A. Ranger"]
+licence = "CC0-1.0"
+[schedule]
+epochs = 2
+batch_size = 2
+[augmentation]
+height = 64
+width = 64
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def herd(tmp_path: Path) -> Path:
+    images, annotations = [], []
+    for number in range(1, 5):
+        picture = np.full((64, 64, 3), 90, np.uint8)
+        picture[16:48, 10:50] = (0, 160, 220)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
+        annotations.append({"id": number, "image_id": number, "category_id": 5, "bbox": [10, 16, 40, 32]})
+    path = tmp_path / "herd.json"
+    categories = [{"id": 5, "name": "lion"}, {"id": 9, "name": "zebra"}]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return path
+
+
+def test_a_recipe_becomes_a_submission_and_the_checkpoint_goes(recipe: Path, herd: Path, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+
+    def progress(task: str, done: int, total: int) -> None:
+        if task.startswith("train"):
+            steps.append((done, total))
+
+    run_training(recipe, tmp_path / "out.pt", dataset=str(herd), device="cpu", progress=progress)
+    archive = read_submission(tmp_path / "out.pt")
+    assert archive.manifest.categories == ["lion", "zebra"]
+    assert archive.manifest.authors == ["A. Ranger"]
+    assert archive.manifest.licence == "CC0-1.0"
+    assert archive.manifest.training_data == "herd"
+    assert steps[-1] == (4, 4)
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bytes(recipe: Path, herd: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 26"))  # 52 steps: one checkpoint on the way, at 50
+
+    def interrupt(task: str, done: int, total: int) -> None:
+        if task.startswith("train") and done == 51:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu", progress=interrupt)
+    assert (tmp_path / "a.checkpoint").exists()
+    assert not (tmp_path / "a.pt").exists()
+    run_training(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu")
+    (tmp_path / "whole").mkdir()
+    run_training(recipe, tmp_path / "whole" / "a.pt", dataset=str(herd), device="cpu")
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "whole" / "a.pt").read_bytes()
+
+
+def test_a_recipe_without_data_asks_for_it(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="--dataset"):
+        run_training(recipe, tmp_path / "out.pt")
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:99"])
+def test_a_device_that_is_not_here_is_named(device: str, recipe: Path, herd: Path, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match=device) as error:
+        run_training(recipe, tmp_path / "out.pt", dataset=str(herd), device=device)
+    assert "\n" not in str(error.value)
+    assert type(error.value).__module__ == "wildbench.errors"
+
+
+def test_what_cannot_be_is_refused_before_training(recipe: Path, herd: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"suffix is \.pt"):
+        run_training(recipe, tmp_path / "out.onnx", dataset=str(herd))
+    with pytest.raises(RecipeError, match="init"):
+        run_training(recipe, tmp_path / "out.pt", dataset=str(herd), init="luck")
+    with pytest.raises(DatasetError, match="serengeti"):
+        run_training(recipe, tmp_path / "out.pt", dataset="serengeti")
+    (tmp_path / "taken.pt").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        run_training(recipe, tmp_path / "taken.pt", dataset=str(herd))
