@@ -43,6 +43,13 @@ def test_a_file_is_read_in_its_own_order(path: Path) -> None:
     assert (data.name, data.split) == ("serengeti/val", None)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_cannot_be_written_again_is_refused(path: Path, number: str) -> None:
+    path.write_text(path.read_text().replace('"2.jpg"', f'"2.jpg", "lens": {{"f": {number}}}'))
+    with pytest.raises(DatasetError, match=r"images\[1\] \(id 2\): 'lens' holds (nan|-?inf), which JSON does not have"):
+        read_coco(path)
+
+
 def test_area_and_crowd_are_filled_in_and_nothing_else_changes(path: Path) -> None:
     data = read_coco(path)
     assert data.annotations[0] == COCO["annotations"][0] | {"area": 200, "iscrowd": 0}

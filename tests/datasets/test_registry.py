@@ -6,7 +6,16 @@ import pytest
 from PIL import Image
 
 from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.registry import SPLITS, bundled, cache_dir, generate, images_near, load_dataset, registered
+from wildbench.datasets.registry import (
+    SPLITS,
+    bundled,
+    cache_dir,
+    generate,
+    images_near,
+    load_dataset,
+    names,
+    registered,
+)
 from wildbench.errors import DatasetError
 
 COCO = {
@@ -50,6 +59,21 @@ def test_a_folder_that_is_named_wins(path: Path, tmp_path: Path) -> None:
     save_images(path.parent)
     elsewhere = save_images(tmp_path / "elsewhere")
     assert load_dataset(path, images=elsewhere).images_dir == elsewhere
+
+
+def test_how_the_file_is_named_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = save_images(path.parent.parent / "images")
+    for folder, named in ((path.parent, "val.json"), (images, "../annotations/val.json")):
+        monkeypatch.chdir(folder)
+        data = load_dataset(named)
+        assert data.name == load_dataset(path).name == "set/val"
+        assert data.images_dir.samefile(images)
+
+
+def test_the_folder_may_be_named_as_text(path: Path, tmp_path: Path) -> None:
+    elsewhere = save_images(tmp_path / "elsewhere")
+    data = load_dataset(path, images=str(elsewhere))
+    assert data.image_path(data.images[0]) == elsewhere / "1.png"
 
 
 def test_images_that_are_nowhere_are_one_line(path: Path) -> None:
@@ -110,6 +134,7 @@ def test_parksim_has_three_splits() -> None:
 
 def test_what_is_registered_is_counted() -> None:
     (info,) = registered()
+    assert names() == (info.name,)
     parts = [load_dataset(info.name, split=split, with_images=False) for split in info.splits]
     assert (info.categories, info.boxes) == (13, sum(len(part.annotations) for part in parts))
     assert info.images == sum(len(part.images) for part in parts)

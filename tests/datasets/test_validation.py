@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def list_categories(coco: Coco, *names: str) -> None:
 
 
 BOX = "annotations[5] (id 6)"
+RUNS = {"size": [80, 100], "counts": [7900, 100]}
 VIOLATIONS: list[tuple[str, str, str, Callable[[Coco], object]]] = [
     ("image-id-duplicate", "images[4] (id 1)", "error", lambda c: repeat(c["images"], file_name="b")),
     ("category-id-duplicate", "categories[2] (id 1)", "error", lambda c: repeat(c["categories"], name="c")),
@@ -116,6 +118,11 @@ VIOLATIONS: list[tuple[str, str, str, Callable[[Coco], object]]] = [
     ("mask-invalid", BOX, "error", lambda c: c["annotations"][5].update(segmentation=[[1, 2, 3]])),
     ("key-type", "images[2] (id 3)", "error", lambda c: c["images"][2].update(annotated_categories="lion")),
     ("annotated-category-unknown", "images[0] (id 1)", "error", lambda c: list_categories(c, "lion", "zebra", "Loin")),
+    ("value-not-json", BOX, "error", lambda c: c["annotations"][5].update(score=float("nan"))),
+    ("value-not-json", BOX, "error", lambda c: c["annotations"][5].update(segmentation=RUNS | {"by": [float("inf")]})),
+    ("value-not-json", "images[2] (id 3)", "error", lambda c: c["images"][2].update(exif={"gps": [1, float("nan")]})),
+    ("value-not-json", "licenses[0]", "error", lambda c: c.update(licenses=[{"name": "\ud83d"}])),
+    ("value-not-json", "info", "error", lambda c: c.update(info={"version": float("nan")})),
     ("section-empty", "images", "error", lambda c: c["images"].clear()),
     ("section-empty", "categories", "error", lambda c: c["categories"].clear()),
     ("section-missing", "annotations", "error", lambda c: c.pop("annotations")),
@@ -135,6 +142,14 @@ def test_each_violation_is_found_once_and_alone(
     assert (finding.code, finding.place, finding.severity) == (code, place, severity)
     assert finding.message
     assert finding.remedy
+
+
+def test_the_datasheet_lists_every_code() -> None:
+    others = ["not-coco", "box-not-scored", "boxes-xyxy", "boxes-normalised"]
+    others += ["image-missing", "image-unreadable", "image-size"]
+    sheet = (Path(__file__).parents[2] / "docs" / "dataset.md").read_text()
+    listed = re.findall(r"^\| `([a-z-]+)`", sheet, re.M)
+    assert sorted(listed) == sorted({code for code, *_ in VIOLATIONS}.union(others))
 
 
 def test_boxes_of_a_category_that_is_not_listed_are_a_warning() -> None:
@@ -213,9 +228,11 @@ def test_images_that_are_there_are_no_findings(folder: Path) -> None:
     assert validate(sound(), folder) == []
 
 
-def test_a_missing_image_is_found(folder: Path) -> None:
-    (folder / "3.png").unlink()
-    assert found(sound(), folder) == [("image-missing", "images[2] (id 3)")]
+@pytest.mark.parametrize("name", ["5.png", "3.png\0"])
+def test_a_missing_image_is_found(folder: Path, name: str) -> None:
+    coco = sound()
+    coco["images"][2]["file_name"] = name
+    assert found(coco, folder) == [("image-missing", "images[2] (id 3)")]
 
 
 def test_a_file_that_is_no_image_is_found(folder: Path) -> None:

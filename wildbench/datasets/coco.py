@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,8 +193,14 @@ def canonical_json(coco: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(f"{compact(key)}: {section(coco[key])}" for key in sorted(coco)) + "\n}\n"
 
 
+def normalised(path: Path) -> Path:
+    """The same place whatever folder it is named from; links stay, because caches keep files behind links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", Path.resolve follows links
+
+
 def _name_of(path: Path) -> str:
     """`serengeti/annotations/val.json` → "serengeti/val"; any other `x.json` → "x"."""
+    path = normalised(path)
     return f"{path.parent.parent.name}/{path.stem}" if path.parent.name == "annotations" else path.stem
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from wildbench.datasets.coco import Dataset, read_coco, read_json
+from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
 
@@ -28,6 +28,11 @@ class DatasetInfo:
     categories: int
     images: int
     boxes: int
+
+
+def names() -> tuple[str, ...]:
+    """Names of the registered data sets."""
+    return tuple(_DESCRIPTIONS)
 
 
 def registered() -> list[DatasetInfo]:
@@ -52,7 +57,7 @@ def load_dataset(
     name_or_path: str | Path,
     *,
     split: str = "test",
-    images: Path | None = None,
+    images: Path | str | None = None,
     limit: int | None = None,
     with_images: bool = True,
     progress: Progress = silent,
@@ -77,21 +82,22 @@ def load_dataset(
     """
     if limit is not None and limit < 1:
         raise DatasetError(f"limit {limit}", remedy="keep at least one image")
-    if images is not None and not Path(images).is_dir():
-        raise DatasetError(f"{images}: no such folder", remedy="name the folder of the images")
+    folder = None if images is None else Path(images)
+    if folder is not None and not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder", remedy="name the folder of the images")
     name = str(name_or_path)
     if name in _DESCRIPTIONS:
         path = _annotations(name, split)
-        if images is None and with_images:
-            images = generate(name, progress)
-        return read_coco(path, images, name, split).take(limit)
+        if folder is None and with_images:
+            folder = generate(name, progress)
+        return read_coco(path, folder, name, split).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
-        named = ", ".join(_DESCRIPTIONS)
-        raise DatasetError(f"{name}: no such file or data set", remedy=f"name a COCO JSON, or a data set: {named}")
-    if images is None and with_images:
-        images = images_near(path)
-    return read_coco(path, images).take(limit)
+        known = ", ".join(names())
+        raise DatasetError(f"{name}: no such file or data set", remedy=f"name a COCO JSON, or a data set: {known}")
+    if folder is None and with_images:
+        folder = images_near(path)
+    return read_coco(path, folder).take(limit)
 
 
 def images_near(path: Path) -> Path:
@@ -105,7 +111,8 @@ def images_near(path: Path) -> Path:
     first = listed[0].get("file_name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else None
     if not isinstance(first, str):
         return path.parent  # validation says what is wrong with the list
-    folders = [path.parent, path.parent / "images", path.parent.parent / "images"]
+    own = normalised(path).parent
+    folders = [own, own / "images", own.parent / "images"]
     for folder in folders:
         if (folder / first).is_file():
             return folder
@@ -121,7 +128,7 @@ def generate(name: str, progress: Progress = silent) -> Path:
         DatasetError: No such data set.
     """
     if name not in _DESCRIPTIONS:
-        raise DatasetError(f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(_DESCRIPTIONS)}")
+        raise DatasetError(f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(names())}")
     from wildbench.datasets.parksim import render  # numba loads slowly, and labels alone do not need it
 
     return render(cache_dir(), partial(progress, f"render {name}"))

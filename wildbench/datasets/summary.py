@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import SPLITS, load_dataset, registered
+from wildbench.datasets.registry import SPLITS, load_dataset, names
 
-SMALL, LARGE = 32**2, 96**2
+SMALL, LARGE = 32.0**2, 96.0**2
 """COCO's bounds, in pixels of `area`: below the first a box is small, from the second on it is large."""
 
 
@@ -30,7 +30,7 @@ def summary(name_or_path: str | Path) -> dict[str, Any]:
         >>> sum(split["boxes"] for split in summary("parksim")["splits"].values())
         1309
     """
-    if str(name_or_path) in {info.name for info in registered()}:
+    if str(name_or_path) in names():
         splits = {split: load_dataset(name_or_path, split=split, with_images=False) for split in SPLITS}
     else:
         splits = {"all": load_dataset(name_or_path, with_images=False)}

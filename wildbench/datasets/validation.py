@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ Rule = tuple[str, Callable[[Any], bool]]
 
 _LARGEST = 2**53
 _EXIF_ORIENTATION = 0x0112
+_HALF_A_CHARACTER = re.compile(r"[\ud800-\udfff]")  # JSON can escape one, UTF-8 cannot hold it
 
 
 def _is_integer(value: object) -> bool:
@@ -88,7 +91,8 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
     findings += _check_partial_labels(images, placed, {category["id"]: category["name"] for _, category in categories})
     if images_dir is not None:
         findings += _check_files(images, images_dir)
-    return findings
+    wrong = {finding.place for finding in findings if finding.severity == "error"}
+    return findings + list(_check_values(coco, wrong))
 
 
 def _check_sections(coco: object) -> Iterator[Finding]:
@@ -178,6 +182,35 @@ def _check_partial_labels(
             yield Finding("box-not-scored", place, message, "list the category, if all of it is boxed there", "warning")
 
 
+def _check_values(coco: Entry, wrong: set[str]) -> Iterator[Finding]:
+    """Report what no JSON file can hold, under any key, at each place that nothing else is wrong with."""
+    for section, content in coco.items():
+        entries = content if isinstance(content, list) else [content]
+        for index, entry in enumerate(entries):
+            place = place_of(section, index, entry) if entries is content else section
+            if place in wrong:
+                continue
+            for key, value in entry.items() if isinstance(entry, dict) else [(section, entry)]:
+                problem = _not_json([key, value])
+                if problem:
+                    yield Finding("value-not-json", place, f"{key!r} holds {problem}", "write it anew, or leave it out")
+
+
+def _not_json(value: object) -> str | None:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            return f"{value}, which JSON does not have"
+        elif isinstance(value, str) and _HALF_A_CHARACTER.search(value):
+            return f"half a character, in {value!r:.60}"
+    return None
+
+
 def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
     for place, image in images:
         path = folder / image["file_name"]
@@ -186,7 +219,7 @@ def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
                 size, turned = file.size, file.getexif().get(_EXIF_ORIENTATION, 1) >= 5
         except (UnidentifiedImageError, Image.DecompressionBombError):
             yield Finding("image-unreadable", place, f"{path} is no image", "replace the file")
-        except OSError:
+        except (OSError, ValueError):  # a ValueError where the name has a NUL in it
             yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
         else:
             yield from _check_size(place, image, size, turned)

@@ -14,8 +14,8 @@ from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.parksim import generate
 from wildbench.datasets.parksim.composition import compose
 from wildbench.datasets.parksim.generation import annotations_of, encode_jpeg, file_name, render
-from wildbench.datasets.parksim.planning import SPLITS, plan
-from wildbench.datasets.registry import bundled
+from wildbench.datasets.parksim.planning import plan
+from wildbench.datasets.registry import SPLITS, bundled
 from wildbench.datasets.validation import validate
 
 FEW = [one for one in plan() if one.location in (7, 15)][::5]
@@ -114,16 +114,19 @@ def test_render_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeyp
     folder = render(tmp_path, lambda done, total: calls.append((done, total)))
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.jpg")}
     assert sorted(pictures) == sorted(file_name(one) for one in FEW[:3])
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
     assert render(tmp_path, lambda done, total: calls.append((done, total))) == folder
-    assert len(calls) == 3  # complete: nothing is rendered again
+    assert len(calls) == 4  # complete: nothing is rendered again
 
-    (folder / "complete").unlink()
-    (folder / file_name(FEW[1])).unlink()
-    render(tmp_path, lambda done, total: calls.append((done, total)))
-    assert calls[3:] == [(3, 3)]  # only the missing one
-    assert {path.name: path.read_bytes() for path in folder.glob("*.jpg")} == pictures
+    for interrupted in (False, True):
+        if interrupted:
+            (folder / "complete").unlink()
+        (folder / file_name(FEW[1])).unlink()
+        del calls[:]
+        render(tmp_path, lambda done, total: calls.append((done, total)))
+        assert calls == [(2, 3), (3, 3)]  # only the missing one
+        assert {path.name: path.read_bytes() for path in folder.glob("*.jpg")} == pictures
 
 
 def test_pictures_are_photographs_with_a_caption_strip() -> None:

@@ -5,7 +5,8 @@ import pytest
 from wildbench.datasets.categories import CATEGORIES, PAPER_COUNTS
 from wildbench.datasets.parksim.canvas import Camera
 from wildbench.datasets.parksim.locations import LOCATIONS
-from wildbench.datasets.parksim.planning import SPLITS, ImagePlan, largest_remainder, plan, split_counts
+from wildbench.datasets.parksim.planning import ImagePlan, largest_remainder, plan, split_counts
+from wildbench.datasets.registry import SPLITS
 
 
 @pytest.fixture(scope="module")

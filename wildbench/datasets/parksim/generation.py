@@ -13,13 +13,14 @@ from typing import Any
 
 import cv2
 import numpy as np
-from hotcoco import mask as rle
 from numpy.typing import NDArray
 
 from wildbench.datasets.categories import CATEGORIES
+from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.composition import Seen, compose
-from wildbench.datasets.parksim.planning import SPLITS, ImagePlan, plan
+from wildbench.datasets.parksim.planning import ImagePlan, plan
+from wildbench.datasets.registry import SPLITS
 from wildbench.files import write_atomically
 
 SEED = 0
@@ -57,7 +58,7 @@ def render(
 
     Args:
         folder: The cache. Pictures made by another version of the renderer are never mixed with those of this one.
-        progress: Called with the pictures done and the total after each picture.
+        progress: Called with the pictures done and the total, before the first picture and after each.
         seed: See `generate`.
         workers: Threads; two render all of it in about a minute and a half on two cores.
 
@@ -65,20 +66,21 @@ def render(
         The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
     """
     target = Path(folder) / f"parksim-{seed}-{_edition()}"
-    images = plan(seed)
     complete = target / "complete"
-    if complete.exists():
+    if complete.exists() and all((target / name).is_file() for name in complete.read_text().split()):
         return target
-    target.mkdir(parents=True, exist_ok=True)
-    missing = [one for one in images if not (target / file_name(one)).exists()]
+    images = plan(seed)
+    missing = [one for one in images if not (target / file_name(one)).is_file()]
     done = len(images) - len(missing)
+    if progress is not None:
+        progress(done, len(images))
     for one, _, picture in composed(missing, pixels=True, workers=workers):
         assert picture is not None
         write_atomically(target / file_name(one), encode_jpeg(picture))
         done += 1
         if progress is not None:
             progress(done, len(images))
-    write_atomically(complete, b"")
+    write_atomically(complete, "\n".join(map(file_name, images)).encode())
     return target
 
 
@@ -164,13 +166,12 @@ def annotations_of(image: int, seen: list[Seen]) -> list[Record]:
 def _annotation(image: int, sight: Seen) -> Record:
     rows, columns = np.flatnonzero(sight.mask.any(axis=1)), np.flatnonzero(sight.mask.any(axis=0))
     left, top = int(columns[0]), int(rows[0])
-    encoded = rle.encode(np.asfortranarray(sight.mask, dtype=np.uint8))
     return {
         "image_id": image,
         "category_id": CATEGORIES.index(sight.category) + 1,
         "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
         "area": int(sight.mask.sum()),
-        "segmentation": {"size": list(sight.mask.shape), "counts": encoded["counts"].decode("ascii")},
+        "segmentation": encode_mask(sight.mask.astype(np.uint8)),
         "iscrowd": 0,
         "occlusion": sight.occlusion,
         "truncation": sight.truncation,

@@ -15,9 +15,9 @@ from wildbench.datasets.parksim.animal import Individual, height_m, length_m, po
 from wildbench.datasets.parksim.habits import HABITS
 from wildbench.datasets.parksim.locations import LOCATIONS, Location
 from wildbench.datasets.parksim.noise import COSINES, SINES
+from wildbench.datasets.registry import SPLITS
 
 TOTAL = 1309
-SPLITS = ("train", "val", "test")
 SHARES = (0.6, 0.75)  # where val and test begin, as shares of the instances
 EMPTY_SHARE = 0.08
 FRAME_BOTTOM = 372

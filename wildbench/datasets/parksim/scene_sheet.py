@@ -14,8 +14,8 @@ from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.composition import compose
-from wildbench.datasets.parksim.planning import SPLITS, ImagePlan, plan
-from wildbench.datasets.registry import bundled
+from wildbench.datasets.parksim.planning import ImagePlan, plan
+from wildbench.datasets.registry import SPLITS, bundled
 from wildbench.files import write_atomically
 
 COLUMNS = 4
