@@ -7,12 +7,13 @@ published one.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
-from torchvision.models import detection, get_model_builder
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum, detection, get_model_builder, get_model_weights
 from torchvision.models.detection import FCOS, MaskRCNN, RetinaNet
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -33,19 +34,24 @@ FROZEN_NORMS = (
 )
 """Published with batch norms whose statistics and weights are constants."""
 
-BACKBONE_WEIGHTS = {"ssd300_vgg16": "IMAGENET1K_FEATURES"}
-"""torchvision's names of the ImageNet weights, where it is not IMAGENET1K_V1."""
+EXACT_VARIANCES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
+"""Their COCO weights were trained without an epsilon in the batch norms."""
+
+COCO, IMAGENET = "COCO_V1", "IMAGENET1K_V1"
+"""What torchvision calls the weights, of detectors and of classifiers."""
 
 
-def maskrcnn_mobilenet_v3_large_fpn(num_classes: int = 91, **arguments: Any) -> MaskRCNN:  # noqa: ANN401
+def maskrcnn_mobilenet_v3_large_fpn(
+    num_classes: int = 91,
+    weights: None = None,
+    weights_backbone: None = None,
+    **arguments: Any,  # noqa: ANN401
+) -> MaskRCNN:
     """Mask R-CNN over the parts of torchvision's fasterrcnn_mobilenet_v3_large_fpn; nobody published weights for it."""
-    of_backbone = ("weights", "weights_backbone")
     boxes = detection.fasterrcnn_mobilenet_v3_large_fpn(
-        num_classes=num_classes, **{key: value for key, value in arguments.items() if key in of_backbone}
+        num_classes=num_classes, weights=weights, weights_backbone=weights_backbone
     )
-    rest = {key: value for key, value in arguments.items() if key not in of_backbone}
-    anchors = boxes.rpn.anchor_generator
-    return MaskRCNN(boxes.backbone, num_classes, rpn_anchor_generator=anchors, **rest)
+    return MaskRCNN(boxes.backbone, num_classes, rpn_anchor_generator=boxes.rpn.anchor_generator, **arguments)
 
 
 def build_torchvision(name: str, num_categories: int, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
@@ -59,50 +65,104 @@ def build_torchvision(name: str, num_categories: int, init: str, **arguments: An
         **arguments: Of torchvision's builder.
 
     Raises:
-        DownloadError: The weights are not in torch's cache and cannot be fetched.
+        DownloadError: The weights are not in torch's cache and cannot be fetched, or they are damaged.
         RecipeError: Nobody published weights for it.
     """
-    model = _built(name, num_classes=num_categories + 1, weights=None, weights_backbone=None, **arguments)
+    model = _built(name, num_classes=num_categories + 1, **arguments)
     if init == "coco":
         if name == "maskrcnn_mobilenet_v3_large_fpn":
-            raise RecipeError(f"{name}: no COCO weights are published", remedy="use --init imagenet")
-        _copy_matching(_downloaded(name, weights="COCO_V1"), model)
+            raise RecipeError(f"{name}: no COCO weights are published", remedy="start from imagenet")
+        source = _built(name)
+        source.load_state_dict(_fetched(name, get_model_weights(name)[COCO]))
+        _copy_matching(source.state_dict(), model)
     elif init == "imagenet":
-        weights = BACKBONE_WEIGHTS.get(name, "IMAGENET1K_V1")
-        _copy_matching(_downloaded(name, num_classes=num_categories + 1, weights=None, weights_backbone=weights), model)
-    return model
+        classifier = _classifier(name)
+        weights = get_model_weights(classifier)["IMAGENET1K_FEATURES" if classifier == "vgg16" else IMAGENET]
+        _copy_matching({_key_in(name, key): tensor for key, tensor in _fetched(name, weights).items()}, model)
+    if init != "random":
+        _freeze_first_layers(name, model)
+    return _finished(name, model, arguments, exact_variances=init == "coco" and name in EXACT_VARIANCES)
 
 
-def _built(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
+def _built(name: str, **arguments: Any) -> Any:  # noqa: ANN401 - a module whose parts have torchvision's names
     builder: Callable[..., nn.Module] = (
         maskrcnn_mobilenet_v3_large_fpn if name == "maskrcnn_mobilenet_v3_large_fpn" else get_model_builder(name)
     )
-    model = builder(**arguments)
+    # Weights named here would be unpickled by torchvision with weights_only=False.
+    return builder(weights=None, weights_backbone=None, **arguments)
+
+
+def _finished(name: str, model: Any, arguments: dict[str, Any], *, exact_variances: bool) -> nn.Module:  # noqa: ANN401
     if name in FROZEN_NORMS:
-        freeze_batch_norms(model)
+        freeze_batch_norms(model, exact_variances=exact_variances)
     if isinstance(model, FCOS | RetinaNet):
         parts = {"anchor_generator": model.anchor_generator, "head": model.head}
-        kept = {
-            key: value for key, value in arguments.items() if not key.startswith("weights") and key != "num_classes"
-        }
         kind = ForegroundFCOS if isinstance(model, FCOS) else ForegroundRetinaNet
-        return kind(model.backbone, model.head.classification_head.num_classes, **parts, **kept)
-    return model
+        return kind(model.backbone, model.head.classification_head.num_classes, **parts, **arguments)
+    network: nn.Module = model
+    return network
 
 
-def _downloaded(name: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
+def _fetched(name: str, weights: WeightsEnum) -> dict[str, Tensor]:
+    """Tensors of published weights, from torch's cache or the network."""
     try:
-        return _built(name, **arguments)
-    except (OSError, RuntimeError) as error:  # no network, or half a file (whose hash is wrong)
-        weights = arguments["weights"] or arguments["weights_backbone"]
+        tensors: dict[str, Tensor] = weights.get_state_dict(check_hash=True, weights_only=True)
+    except OSError as error:
         raise DownloadError(
-            f"{name}: torchvision's weights {weights} cannot be fetched ({error})",
+            f"{name}: torchvision's weights {weights.name} cannot be fetched ({error})",
             remedy="connect to the network once, or start from random weights",
         ) from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rpartition('/')[2]}"
+        raise DownloadError(
+            f"{name}: torchvision's weights {weights.name} are damaged, or no weights",
+            remedy=f"delete {file} and try again",
+        ) from error
+    return tensors
 
 
-def freeze_batch_norms(module: nn.Module) -> None:
+def _classifier(name: str) -> str:
+    """The classifier of torchvision whose layers the detector's backbone has."""
+    if name == "ssd300_vgg16":
+        return "vgg16"
+    return "mobilenet_v3_large" if "mobilenet" in name else "resnet50"
+
+
+def _key_in(name: str, key: str) -> str:
+    """Name in the detector of what its classifier calls `key`.
+
+    Example:
+        >>> _key_in("fcos_resnet50_fpn", "layer1.0.bn1.weight")
+        'backbone.body.layer1.0.bn1.weight'
+        >>> _key_in("ssdlite320_mobilenet_v3_large", "features.13.block.1.0.weight")
+        'backbone.features.1.0.1.0.weight'
+    """
+    if not name.startswith("ssd") or not key.startswith("features."):
+        return f"backbone.body.{key.removeprefix('features.')}"
+    number, rest = key.removeprefix("features.").split(".", 1)
+    layer = int(number)
+    if name == "ssd300_vgg16":  # up to conv4_3, then up to conv5_3
+        return f"backbone.features.{layer}.{rest}" if layer < 23 else f"backbone.extra.0.{layer - 23}.{rest}"
+    if layer == 13:  # the expansion of this block ends the first feature map
+        rest = rest.removeprefix("block.")
+        return f"backbone.features.0.13.{rest[2:]}" if rest.startswith("0.") else f"backbone.features.1.0.{rest}"
+    return f"backbone.features.0.{layer}.{rest}" if layer < 13 else f"backbone.features.1.{layer - 13}.{rest}"
+
+
+def _freeze_first_layers(name: str, model: Any) -> None:  # noqa: ANN401
+    """Stop training of the layers that torchvision keeps as published: 2 of 5 stages, SSD 1 of 5, SSDLite none."""
+    layers = model.backbone.features if name.startswith("ssd") else model.backbone.body
+    frozen = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 0}.get(name, 7 if "mobilenet" in name else 5)
+    for layer in list(layers.children())[:frozen]:
+        layer.requires_grad_(False)
+
+
+def freeze_batch_norms(module: nn.Module, *, exact_variances: bool = False) -> None:
     """Replace every batch norm by the constant it is in eval mode, epsilon folded into the variance.
+
+    Args:
+        module: What to change, in place.
+        exact_variances: Whether the variances are to be used without epsilon.
 
     Example:
         >>> net = nn.Sequential(nn.BatchNorm2d(2))
@@ -111,23 +171,19 @@ def freeze_batch_norms(module: nn.Module) -> None:
         (0, 1.00001)
     """
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm2d | FrozenBatchNorm2d):
+        if isinstance(child, nn.BatchNorm2d):
             frozen = FrozenBatchNorm2d(len(child.weight), eps=0.0)
             values = child.state_dict()
             frozen.load_state_dict({key: values[key] for key in frozen.state_dict()})
-            frozen.running_var += child.eps
+            frozen.running_var += 0.0 if exact_variances else child.eps
             setattr(module, name, frozen)
         else:
-            freeze_batch_norms(child)
+            freeze_batch_norms(child, exact_variances=exact_variances)
 
 
 @torch.no_grad()
-def _copy_matching(source: nn.Module, target: nn.Module) -> None:
-    """Copy what has the same name and shape, and which of the layers torchvision would train."""
-    found = source.state_dict()
+def _copy_matching(tensors: dict[str, Tensor], target: nn.Module) -> None:
+    """Copy what has the same name and shape."""
     for name, tensor in target.state_dict().items():
-        if name in found and found[name].shape == tensor.shape:
-            tensor.copy_(found[name])
-    trained = dict(source.named_parameters())
-    for name, parameter in target.named_parameters():
-        parameter.requires_grad_(name not in trained or trained[name].requires_grad)
+        if name in tensors and tensors[name].shape == tensor.shape:
+            tensor.copy_(tensors[name])

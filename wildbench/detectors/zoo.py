@@ -7,6 +7,7 @@ with `boxes` (float32 `[n, 4]`, corners x1, y1, x2, y2 in pixels of that image),
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from torch import nn
@@ -83,7 +84,7 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
 
     Raises:
         RecipeError: Unknown name, argument or init, a value of the wrong kind, or no such published weights.
-        DownloadError: Published weights are needed and there is no network.
+        DownloadError: Published weights are needed and cannot be fetched, or what was fetched is damaged.
 
     Example:
         >>> import torch
@@ -95,7 +96,7 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
     if name != SMALL:
         return build_torchvision(name, num_categories, init, **arguments)
     if init == "coco":
-        raise RecipeError(f"{name}: no COCO weights are published", remedy="use --init imagenet")
+        raise RecipeError(f"{name}: no COCO weights are published", remedy="start from imagenet")
     return fcos_efficientnet_lite0_fpn(num_classes=num_categories + 1, imagenet=init == "imagenet", **arguments)
 
 
@@ -111,5 +112,5 @@ def _check(name: str, num_categories: int, init: str, arguments: dict[str, Any])
         if key not in allowed:
             raise RecipeError(f"{name} takes no argument {key!r}", remedy=f"it takes {', '.join(sorted(allowed))}")
         numeric = int if allowed[key] is int else (int, float)
-        if isinstance(value, bool) or not isinstance(value, numeric) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, numeric) or not 0 <= value < math.inf:
             raise RecipeError(f"{name}: {key} = {value!r}", remedy=f"give a non-negative {allowed[key].__name__}")
