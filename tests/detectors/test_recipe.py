@@ -1,12 +1,14 @@
 """A recipe says everything, and a mistake in it is one line that names the key."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from wildbench.detectors import zoo
-from wildbench.detectors.recipe import load_recipe
+from wildbench.detectors.recipe import Recipe, Submission, load_recipe
 from wildbench.errors import RecipeError
 
 RECIPES = sorted((Path(__file__).parents[2] / "baselines").glob("*.toml"))
@@ -45,6 +47,10 @@ def test_the_reference_fits_ten_megabytes() -> None:
         (MINIMAL.replace("width = 300", "widht = 300"), "augmentation.width: Field required"),
         (MINIMAL + "widht = 300", "augmentation.widht: Extra inputs are not permitted"),
         (MINIMAL + "scale = [0.5]", "augmentation.scale"),
+        (MINIMAL + "scale = [2, -1]", "augmentation.scale: give the least and the most zoom"),
+        (MINIMAL + "scale = [0, 1]", "augmentation.scale: give the least and the most zoom"),
+        (MINIMAL + "scale = [1.5, 0.5]", "augmentation.scale: give the least and the most zoom"),
+        (MINIMAL + "[submission]\nauthor = ['Ada']", "submission.author: Extra inputs are not permitted"),
         (MINIMAL + "[optimizer]\nname = 'adam'", "optimizer.name"),
         (MINIMAL + "[optimizer", "not TOML"),
     ],
@@ -57,6 +63,34 @@ def test_mistakes_name_the_key(tmp_path: Path, text: str, message: str) -> None:
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_no_data_set_is_named_by_default(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(MINIMAL)
+    assert load_recipe(path).data.dataset is None
+    assert load_recipe(path).submission == Submission(authors=[], licence=None)
+    committed = {path.stem: load_recipe(path) for path in RECIPES}
+    assert committed["wildlife_real"].data.dataset is None
+    assert committed["reference"].data.dataset == "parksim"
+    assert committed["reference"].submission.licence == "Apache-2.0"
+
+
+def test_the_guide_lists_every_key_with_its_default() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    described = {
+        (table, key): default
+        for table, rows in re.findall(r"^### `\[(\w+)\]`\n(.*?)(?=^##|\Z)", guide, re.M | re.S)
+        for key, default in re.findall(r"^\| `(\w+)` \| (.*?) \|", rows, re.M)
+    }
+    written = {}
+    for table, section in Recipe.model_fields.items():
+        for key, field in section.annotation.model_fields.items():  # type: ignore[union-attr]
+            value = field.get_default(call_default_factory=True)
+            missing = "required" if field.is_required() else "none"
+            empty = field.is_required() or value is None or value in ([], {})
+            written[table, key] = missing if empty else f"`{json.dumps(value)}`"
+    assert described == written
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.recipe import Recipe, parse_recipe
-from wildbench.detectors.samples import Samples
+from wildbench.detectors.recipe import Recipe, Schedule, parse_recipe
+from wildbench.detectors.samples import Samples, balanced_shares
 from wildbench.errors import RecipeError
 
 
@@ -53,6 +53,28 @@ def test_targets_are_torchvisions(rectangles: Dataset) -> None:
             assert int(inside.argmax()) == {1: 0, 2: 2}[label]  # category ids 10 and 20 became labels 1 and 2
 
 
+def test_an_outline_thinner_than_a_pixel_is_not_cut_out(rectangles: Dataset) -> None:
+    for annotation in rectangles.annotations:
+        x, y, width, _ = annotation["bbox"]
+        annotation["segmentation"] = [[x, y, x + width, y, x, y]]
+    samples = Samples(recipe(paste=1.0), rectangles, masks=False, plain_from=99)
+    assert [len(samples[position][1]["boxes"]) for position in range(8)] == [0] * 8
+
+
+def test_balance_draws_rare_categories_as_often(rectangles: Dataset) -> None:
+    for annotation in rectangles.annotations:
+        annotation["category_id"] = 20 if annotation["image_id"] == 3 else 10
+    even = balanced_shares(rectangles, 1.0)
+    assert even.sum() == pytest.approx(1)
+    assert even[2] == pytest.approx(even[[0, 1, 3, 4, 5, 6]].sum())  # one blue picture, six red ones
+    assert even[7] == pytest.approx(even[0])  # the empty one counts as the median
+    assert balanced_shares(rectangles, 0.5)[2] == pytest.approx(balanced_shares(rectangles, 0.5)[0] * 6**0.5)
+    settings = recipe(**CALM).model_copy(update={"schedule": Schedule(epochs=1, balance=1.0)})
+    samples = Samples(settings, rectangles, masks=False, plain_from=0)
+    labels = [int(label) for position in range(400) for label in samples[position][1]["labels"]]
+    assert labels.count(2) / len(labels) == pytest.approx(0.5, abs=0.1)
+
+
 def test_mixing_ends(rectangles: Dataset) -> None:
     settings = recipe(**CALM, mosaic=1.0)
     samples = Samples(settings, rectangles, masks=False, plain_from=8)
@@ -76,8 +98,12 @@ def test_partial_labels(rectangles: Dataset) -> None:
     assert seen == {1, 2}
 
 
-def test_missing_masks_are_named(rectangles: Dataset) -> None:
-    del rectangles.annotations[3]["segmentation"]
+@pytest.mark.parametrize("segmentation", [None, []])
+def test_missing_masks_are_named(rectangles: Dataset, segmentation: object) -> None:
+    if segmentation is None:
+        del rectangles.annotations[3]["segmentation"]
+    else:
+        rectangles.annotations[3]["segmentation"] = segmentation  # as COCO writes "no mask"
     with pytest.raises(RecipeError, match=r"augmentation\.paste"):
         Samples(recipe(paste=0.1), rectangles, masks=False, plain_from=0)
     with pytest.raises(RecipeError, match="learns masks"):

@@ -62,6 +62,8 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
     whole = [int(mask.sum()) for mask in masks]
     chosen = random.permutation(len(donor.boxes))[: int(random.integers(1, most + 1))]
     for animal in chosen:
+        if not donor.masks[animal].any():
+            continue  # an outline thinner than a pixel
         pixels, mask = _cut_out(donor, int(animal), random)
         if night:
             pixels = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB).astype(np.uint8)

@@ -6,9 +6,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from wildbench.errors import RecipeError
+from wildbench.errors import RecipeError, first_problem
 
 
 class Section(BaseModel):
@@ -21,7 +21,7 @@ class Detector(Section):
     """Which network, and what it starts from."""
 
     name: str = Field(description="Its name in the zoo.")
-    init: Literal["random", "imagenet", "coco"] = "imagenet"
+    init: Literal["random", "imagenet", "coco"] = Field(default="imagenet", description="See `zoo.build`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the zoo's builder.")
     frozen_blocks: int = Field(
         default=0, ge=0, le=12, description="Leading blocks of the small backbone that stay as they are."
@@ -31,8 +31,10 @@ class Detector(Section):
 class Data(Section):
     """What it learns from."""
 
-    dataset: str = "parksim"
-    split: str = "train"
+    dataset: str | None = Field(
+        default=None, description="A registered name, or a COCO JSON; may be named on the command line instead."
+    )
+    split: str = Field(default="train", description="Split of a registered data set.")
 
 
 class Schedule(Section):
@@ -44,6 +46,9 @@ class Schedule(Section):
     final_factor: float = Field(default=0.02, ge=0, le=1)
     plain_fraction: float = Field(
         default=0.0, ge=0, le=1, description="Last part of the run without mosaic and pasting."
+    )
+    balance: float = Field(
+        default=0.0, ge=0, le=1, description="0: every image once an epoch. 1: rare categories as often as common ones."
     )
     ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the averaged weights that are the result.")
     seed: int = Field(default=0, ge=0)
@@ -80,6 +85,20 @@ class Augmentation(Section):
     mosaic: float = Field(default=0.0, ge=0, le=1, description="Four images in one frame.")
     paste: float = Field(default=0.0, ge=0, le=1, description="Animals cut out by their masks, onto another image.")
 
+    @field_validator("scale")
+    @classmethod
+    def _from_least_to_most(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("give the least and the most zoom, both above 0")
+        return scale
+
+
+class Submission(Section):
+    """What the manifest of the result says of whoever made it; the training does not depend on it."""
+
+    authors: list[str] = Field(default_factory=list)
+    licence: str | None = Field(default=None, description="SPDX identifier of the weights' licence.")
+
 
 class Recipe(Section):
     """A training run.
@@ -95,10 +114,11 @@ class Recipe(Section):
     schedule: Schedule
     optimizer: Optimizer = Optimizer()
     augmentation: Augmentation
+    submission: Submission = Submission()
 
 
 def load_recipe(path: Path | str) -> Recipe:
-    """Read and validates a recipe.
+    """Read and validate a recipe.
 
     Raises:
         RecipeError: No such file, no TOML, an unknown key, or a value out of its range; the key is named.
@@ -119,6 +139,4 @@ def parse_recipe(values: dict[str, Any], place: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise RecipeError(f"{place}: {key}: {first['msg']}", remedy="see baselines/reference.toml") from error
+        raise RecipeError(f"{place}: {first_problem(error)}", remedy="see baselines/reference.toml") from error

@@ -1,10 +1,12 @@
-"""Training samples: image number i of a run is always the same, augmented the same way, on any number of workers."""
+"""Training samples: image number i of a run is always the same, augmented the same way, wherever the run resumed."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
@@ -22,13 +24,13 @@ Target = dict[str, Tensor]
 """What torchvision's detectors learn from: `boxes`, `labels`, perhaps `masks`; and `known`, see `known_categories`."""
 
 CACHE_BYTES = 2**30
-"""Decoded images kept in memory, per process."""
+"""Decoded images kept in memory."""
 
 
 class Samples(TorchDataset[tuple[Tensor, Target]]):
     """The endless, seeded stream of augmented images of a run, by position.
 
-    Position `i` holds image `order(epoch)[i % n]`; everything random about it follows from the seed and `i`.
+    Position `i` is image `i % n` of its epoch's order; everything random about it follows from the seed and `i`.
 
     Args:
         recipe: Its augmentation and seed are used.
@@ -47,7 +49,7 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         self.plain_from = plain_from
         self.masks = masks
         self.needs_masks = masks or self.chances.paste > 0
-        if self.needs_masks and not all("segmentation" in annotation for annotation in data.annotations):
+        if self.needs_masks and not all(annotation.get("segmentation") for annotation in data.annotations):
             cause = "the detector learns masks" if masks else "augmentation.paste cuts animals out by their masks"
             raise RecipeError(f"{cause}, and {data.name} has annotations without", remedy="leave it out, or add masks")
         self.augment = Augmenter(self.chances)
@@ -56,6 +58,7 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         self.members: dict[tuple[int, ...], list[int]] = {}
         for index, group in enumerate(self.groups):
             self.members.setdefault(group, []).append(index)
+        self.shares = balanced_shares(data, recipe.schedule.balance) if recipe.schedule.balance else None
         self._decoded: dict[int, Pixels] = {}
         self._room = CACHE_BYTES
 
@@ -64,7 +67,7 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, Target]:
         epoch, offset = divmod(position, len(self))
-        index = int(np.random.default_rng((self.seed, epoch)).permutation(len(self))[offset])
+        index = int(self._order(np.random.default_rng((self.seed, epoch)))[offset])
         random = np.random.default_rng((self.seed, epoch, offset))
         scene = self._scene(index)
         if position < self.plain_from:
@@ -78,6 +81,11 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         if self.masks and scene.masks is not None:
             target["masks"] = torch.from_numpy(scene.masks)
         return torch.from_numpy(scene.image).permute(2, 0, 1).float() / 255, target
+
+    def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
+        if self.shares is None:
+            return random.permutation(len(self))
+        return random.choice(len(self), len(self), p=self.shares)
 
     def _mixed(self, scene: Scene, index: int, random: np.random.Generator) -> Scene:
         # Only images boxed for the same categories mix, so that one set of known categories holds for the whole frame.
@@ -109,3 +117,23 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
             self._room -= pixels.nbytes
             self._decoded[index] = pixels
         return pixels
+
+
+def balanced_shares(data: Dataset, balance: float) -> npt.NDArray[np.float64]:
+    """How often each image is drawn, so that rare categories are seen more often (as LVIS's repeat factor sampling).
+
+    An image counts as its rarest category does, `boxes ** -balance`; an empty image as the median of the others.
+
+    Returns:
+        float64 `[images]` that sum to 1.
+    """
+    boxes = Counter(annotation["category_id"] for annotation in data.annotations)
+    weights = np.array(
+        [
+            max((boxes[box["category_id"]] ** -balance for box in data.boxes(image["id"])), default=np.nan)
+            for image in data.images
+        ]
+    )
+    weights[np.isnan(weights)] = np.nanmedian(weights)
+    shares: npt.NDArray[np.float64] = weights / weights.sum()
+    return shares

@@ -25,6 +25,9 @@ from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
 
+CHECKPOINT_EVERY = 50
+"""Steps between two checkpoints; the last step writes one too."""
+
 
 @dataclass
 class Run:
@@ -41,10 +44,8 @@ def train(
     dataset: Dataset,
     *,
     checkpoint: Path | None = None,
-    checkpoint_every: int = 50,
     progress: Progress = silent,
     device: str = "cpu",
-    workers: int = 0,
 ) -> nn.Module:
     """Train the recipe's detector.
 
@@ -53,10 +54,8 @@ def train(
         dataset: What to learn from; where its labels are partial, categories that nobody boxed in an image are left out
             of that image's loss.
         checkpoint: Where it exists, training goes on from it, to the same weights as if it had never stopped.
-        checkpoint_every: Steps between two checkpoints; the last step writes one too.
         progress: Told the steps done.
         device: "cpu" or "cuda".
-        workers: Processes that augment; the result does not depend on it.
 
     Returns:
         The detector with averaged weights, on the CPU, in eval mode.
@@ -73,20 +72,19 @@ def train(
     batch = recipe.schedule.batch_size
     steps = max(1, round(recipe.schedule.epochs * len(dataset.images) / batch))
     run = _start(recipe, len(dataset.categories), device)
-    identity = hashlib.sha256(f"{recipe.model_dump_json()} {dataset.sha256}".encode()).hexdigest()
+    settings = recipe.model_dump_json(exclude={"submission"})  # authors may change while it trains
+    identity = hashlib.sha256(f"{settings} {dataset.sha256}".encode()).hexdigest()
     if checkpoint is not None and checkpoint.exists():
         _restore(run, checkpoint, identity)
     plain_from = round((1 - recipe.schedule.plain_fraction) * steps) * batch
     samples = Samples(recipe, dataset, masks=zoo.predicts_masks(recipe.detector.name), plain_from=plain_from)
-    loader = DataLoader(
-        samples, batch, sampler=range(run.step * batch, steps * batch), collate_fn=_unstacked, num_workers=workers
-    )
+    loader = DataLoader(samples, batch, sampler=range(run.step * batch, steps * batch), collate_fn=_unstacked)
     task = f"train {recipe.detector.name}"
     for images, targets in loader:
         loss = _step(run, recipe, steps, images, targets, device)
         if not math.isfinite(loss):
             raise RecipeError(f"the loss became {loss} at step {run.step}", remedy="lower optimizer.learning_rate")
-        if checkpoint is not None and (run.step % checkpoint_every == 0 or run.step == steps):
+        if checkpoint is not None and (run.step % CHECKPOINT_EVERY == 0 or run.step == steps):
             _save(run, checkpoint, identity)
         progress(task, run.step, steps)
     averaged: nn.Module = run.averaged.cpu().eval()
