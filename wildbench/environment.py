@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 from wildbench.scorecard import Environment
 
-PACKAGES = ("hotcoco", "numpy", "onnxruntime", "opencv-python-headless", "torch", "torchvision")
+PACKAGES = (
+    "hotcoco",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+    "opencv-python",
+    "opencv-python-headless",
+    "torch",
+    "torchvision",
+)
+"""Distributions that figures depend on; some are variants of one package, of which one is installed."""
 
 
 def cpu_model() -> str:
@@ -22,6 +36,25 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def usable_cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Their installed versions; those that are not installed are left out.
+
+    Example:
+        >>> list(versions(["numpy", "no such package"]))
+        ['numpy']
+    """
+    found = {}
+    for name in distributions:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
 def describe_environment() -> Environment:
     """Describe this process's machine and packages.
 
@@ -31,13 +64,12 @@ def describe_environment() -> Environment:
     """
     import torch
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Environment(
         wildbench=metadata.version("wildbench"),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=cpu_model(),
-        cpu_count=usable,
+        cpu_count=usable_cpus(),
         gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
-        packages={name: metadata.version(name) for name in PACKAGES},
+        packages=versions(PACKAGES),
     )
