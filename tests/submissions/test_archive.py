@@ -110,6 +110,12 @@ def test_a_detector_that_the_zoo_lacks_is_named(tmp_path: Path, model: nn.Module
         save_submission(model, tmp_path / "a.pt", **KEYS | {"detector": "yolo99"})
 
 
+def test_a_wrong_key_is_named_when_it_is_saved(tmp_path: Path, model: nn.Module) -> None:
+    for key, value in (("detector", ""), ("arguments", {"score_thresh": torch.zeros(1)}), ("parent", "abc")):
+        with pytest.raises(SubmissionError, match=rf"a\.pt: manifest: .*{key}"):
+            save_submission(model, tmp_path / "a.pt", **KEYS | {key: value})
+
+
 def test_another_suffix_is_refused(tmp_path: Path, model: nn.Module) -> None:
     with pytest.raises(SubmissionError, match=r"name it a\.pt"):
         save_submission(model, tmp_path / "a.pth", **KEYS)
@@ -130,7 +136,7 @@ WHOLE = {"format": "wildbench-submission", "version": 1, "manifest": MANIFEST, "
         (WHOLE | {"version": "x"}, "format version x"),
         (WHOLE | {"manifest": None}, "`manifest` or `state_dict` is missing"),
         (without(WHOLE, "state_dict"), "`manifest` or `state_dict` is missing"),
-        (WHOLE | {"manifest": without(MANIFEST, "name")}, "manifest key `name`: Field required"),
+        (WHOLE | {"manifest": without(MANIFEST, "name")}, "manifest: name: Field required"),
         (WHOLE | {"state_dict": {"w": {"codec": "int3"}}}, "w: codec 'int3' is unknown"),
     ],
 )

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import pickle
 import zipfile
@@ -96,6 +97,33 @@ def test_nothing_is_unpickled(tmp_path: Path, protocol: int) -> None:
     assert not (tmp_path / "trace").exists()
     torch.load(tmp_path / "model.pt", weights_only=False)
     assert (tmp_path / "trace").exists(), "the exploit must be one"
+
+
+def flipped(data: bytes, place: int, bits: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ bits]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_STORED])
+def test_a_record_that_cannot_be_unzipped_is_refused_wherever_the_damage_is(tmp_path: Path, method: int) -> None:
+    path, buffer = tmp_path / "model.pt", io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(list(range(300)), 2))
+    whole = buffer.getvalue()
+    path.write_bytes(whole)
+    assert sniff(path) == "wildbench"
+    for place in range(30, len(whole) - 22):  # beyond the local header's fixed part, short of the end record
+        path.write_bytes(flipped(whole, place, 0xFF))
+        with contextlib.suppress(SubmissionError):
+            sniff(path)
+
+
+def test_an_encrypted_record_is_refused(tmp_path: Path) -> None:
+    whole = saved(STATE)
+    central = whole.index(b"PK\x01\x02")
+    (tmp_path / "model.pt").write_bytes(flipped(flipped(whole, 6, 1), central + 8, 1))
+    with pytest.raises(SubmissionError, match=r"data\.pkl is damaged \(.*encrypted") as caught:
+        sniff(tmp_path / "model.pt")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_suffix_names_the_right_one(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import copy
+import json
 import zipfile
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from small_networks import (
     write_onnx,
     write_torchscript,
 )
+from torch import nn
 
 from wildbench.detectors import zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import save_submission
+from wildbench.submissions.formats import read_record
 from wildbench.submissions.inspection import inspect_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"
@@ -86,6 +90,65 @@ def test_an_exported_program_lists_its_weights(tmp_path: Path) -> None:
         "box": ((1, 4), "float32", 4, False),
     }
     assert (found.parameters, found.nonzero) == (2, 1)
+
+
+class SharingDetector(MeanDetector):
+    """Two names of one weight, and a buffer with views of its first half and of every third number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(1, 1)
+        self.body.weight = self.head.weight
+        table = torch.tensor([0.0, 1, 0, 0, 2, 3])
+        self.register_buffer("table", table)
+        self.register_buffer("start", table[:3])
+        self.register_buffer("third", table[1::3])
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        score = self.body(self.head(image.mean().reshape(1, 1))).reshape(1)
+        return self.box + self.start.sum() + self.third.sum(), torch.ones(1), score + self.table.sum()
+
+
+def test_weights_that_an_exported_program_shares_are_counted_once(tmp_path: Path) -> None:
+    module = SharingDetector()
+    found = inspect_submission(write_export(tmp_path / "a.pt2", module, manifest()))
+    assert found.tensors is not None
+    tensors = {tensor.name: tensor for tensor in found.tensors}
+    assert {name: tensors[name].nonzero for name in ("table", "start", "third")} == {"table": 3, "start": 1, "third": 2}
+    assert sorted(tensors[name].bytes for name in ("table", "start", "third")) == [0, 0, 24]
+    weights = [tensor for name, tensor in tensors.items() if name.endswith("weight")]
+    assert sum(tensor.bytes for tensor in weights) == 4
+    assert found.parameters == sum(parameter.numel() for parameter in module.parameters()) == 3
+    assert sum(found.bytes_by_part.values()) == found.file_bytes == (tmp_path / "a.pt2").stat().st_size
+
+
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    module = MeanDetector()
+    module.register_buffer("box", torch.tensor([[0, 2, 3, 4]], dtype=torch.bfloat16))
+    found = inspect_submission(write_export(tmp_path / "a.pt2", module, manifest()))
+    assert found.tensors is not None
+    (box,) = (tensor for tensor in found.tensors if tensor.name == "box")
+    assert (box.dtype, box.bytes, box.nonzero) == ("bfloat16", 8, 3)
+
+
+def test_a_view_of_more_than_is_stored_is_not_read(tmp_path: Path) -> None:
+    path = write_export(tmp_path / "a.pt2", MeanDetector(), manifest())
+    listed = "data/weights/model_weights_config.json"
+    original = json.loads(read_record(path, listed))
+
+    def claims(sizes: list[int], strides: list[int], offset: int) -> Path:
+        changed = copy.deepcopy(original)
+        meta = changed["config"]["box"]["tensor_meta"]
+        meta["sizes"], meta["strides"] = ([{"as_int": side} for side in sides] for sides in (sizes, strides))
+        meta["storage_offset"] = {"as_int": offset}
+        return rewritten(path, tmp_path / "b.pt2", {listed: json.dumps(changed).encode()})
+
+    found = inspect_submission(claims([2**40], [0], 0))
+    assert found.tensors is not None
+    assert {tensor.name: tensor.nonzero for tensor in found.tensors}["box"] is None
+    for sizes, strides, offset in (([2], [9], 0), ([4], [1], 1), ([4], [-1], 3), ([-4], [1], 0)):
+        with pytest.raises(SubmissionError, match="its list of weights is damaged"):
+            inspect_submission(claims(sizes, strides, offset))
 
 
 def test_a_graph_lists_its_weights(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from small_networks import (
 from wildbench.detectors import zoo
 from wildbench.errors import SubmissionError, UntrustedSubmission, WrongOutput
 from wildbench.submissions.archive import save_submission
+from wildbench.submissions.onnx_backend import open_session
 from wildbench.submissions.opening import Opened, open_submission
 from wildbench.submissions.torch_backend import named_tensors
 
@@ -64,6 +66,17 @@ def test_the_forward_pass_stands_alone(tmp_path: Path) -> None:
     answer = opened.forward(inputs)
     assert not answer[0].requires_grad
     assert opened.decode(answer, 24, 40).boxes.tolist() == opened.predict(IMAGE).boxes.tolist()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_pass_on_cuda_is_timed_between_two_events(tmp_path: Path) -> None:
+    path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
+    opened = open_submission(path, device="cuda", trust=True)
+    assert opened.device == "cuda:0"
+    begin = time.perf_counter()
+    answer, seconds = opened.backend.run(opened.prepare(IMAGE))
+    assert 0 < seconds < time.perf_counter() - begin
+    assert answer[0].device.type == "cuda"
 
 
 def zoo_submission(folder: Path, name: str, **arguments: float) -> tuple[torch.nn.Module, Opened]:
@@ -148,14 +161,22 @@ def test_a_graph_that_onnxruntime_refuses_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        SubmissionError, match="this onnxruntime has no CUDA; install onnxruntime-gpu or use --device cpu"
-    ):
-        open_submission(constant_detector(tmp_path / "a.onnx"), device="cuda")
+    graph = constant_detector(tmp_path / "a.onnx")
     script = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
-    for device in ("cuda:99", "tpu", "mps"):
-        with pytest.raises(SubmissionError, match=f"there is no device '{device}' here; use --device cpu"):
-            open_submission(script, device=device, trust=True)
+    for device in ("cuda:99", "cuda:x", "tpu", "mps"):
+        for path, library in ((graph, "onnxruntime"), (script, "torch")):
+            with pytest.raises(SubmissionError, match=f"{library} has no device '{device}' here; use --device cpu"):
+                open_submission(path, device=device, trust=True)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is a GPU")
+def test_a_session_that_would_run_elsewhere_is_refused(tmp_path: Path) -> None:
+    """onnxruntime itself goes on without CUDA, by its next provider."""
+    graph = constant_detector(tmp_path / "a.onnx")
+    assert open_session(graph, "cpu", 1).get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(SubmissionError, match="cannot use cuda:0 and would take CPUExecutionProvider"):
+        open_session(graph, "cuda:0", 1)
 
 
 def test_trust_is_asked_for(tmp_path: Path) -> None:
@@ -165,5 +186,5 @@ def test_trust_is_asked_for(tmp_path: Path) -> None:
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(tmp_path: Path) -> None:
     opened = open_submission(constant_detector(tmp_path / "a.onnx"), device="auto")
-    assert opened.device == ("cuda" if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu")
+    assert opened.device == ("cuda:0" if "CUDAExecutionProvider" in onnxruntime.get_available_providers() else "cpu")
     assert opened.predict(IMAGE).boxes.tolist() == BOXES.tolist()

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -101,6 +103,26 @@ def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
             box.call("os:getpid")
         with pytest.raises(DetectorCrashed, match=r"constant\.onnx: raised AttributeError"):
             box.call("wildbench.submissions.opening:no_such_function")
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux alone has it")
+def test_where_memory_runs_out_the_child_goes_first(constant: Path) -> None:
+    with Sandbox(constant, threads=1) as box:
+        assert Path(f"/proc/{box.pid}/oom_score_adj").read_text().strip() == "1000"
+
+
+def test_a_child_that_has_ended_is_not_ended_again(constant: Path) -> None:
+    """Its number may be another process's by then; here one takes its place."""
+    command = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as other:
+        with Sandbox(constant, threads=1) as box:
+            psutil.Process(box.pid).kill()
+            with pytest.raises(DetectorOutOfMemory):
+                box.predict(IMAGE)
+            box._process = other  # type: ignore[assignment]
+        assert other.poll() is None
+        other.communicate(b"\n")
+    assert other.returncode == 0
 
 
 def test_the_child_ends_with_the_block(constant: Path) -> None:

@@ -54,6 +54,7 @@ def test_headers_keep_their_order(pair: Pair) -> None:
         (struct.pack("!I", 2**31), "a header of 2147483648 bytes"),
         (b"\x00\x00\x00\x03{]}", "a header that is not JSON"),
         (b"\x00\x00\x00\x02\xff\xfe", "a header that is not JSON"),
+        (struct.pack("!I", 100_000) + b"[" * 100_000, "a header that is not JSON"),
         (b"\x00\x00\x00\x02[]", "a header that is no object"),
     ],
 )

@@ -58,7 +58,7 @@ def admit(path: Path, *, trust: bool) -> Admitted:
     manifest = find_manifest(path, kind)
     if kind == "onnx" and manifest.input.layout == "list":
         raise SubmissionError(
-            f"{path}: manifest key `input.layout`: an ONNX graph takes no list", remedy='say "nchw" or "chw"'
+            f"{path}: manifest: input.layout: an ONNX graph takes no list", remedy='say "nchw" or "chw"'
         )
     return Admitted(path.resolve(), kind, manifest)
 

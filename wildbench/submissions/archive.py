@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import write_atomically
 from wildbench.submissions import codecs
 from wildbench.submissions.formats import SAVE, records, sniff
-from wildbench.submissions.manifest import FORMAT, VERSION, Detector, Manifest, parse_manifest
+from wildbench.submissions.manifest import FORMAT, VERSION, Manifest, parse_manifest
 
 SHOWN = 3
 """So many tensors are named in a message."""
@@ -78,7 +77,7 @@ def save_submission(
     path = Path(path)
     if path.suffix != ".pt":
         raise SubmissionError(f"{path}: a submission's suffix is .pt", remedy=f"name it {path.stem}.pt")
-    architecture = Detector(name=detector, arguments=arguments or {})
+    architecture = {"name": detector, "arguments": arguments or {}}
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
     checked = parse_manifest(document, str(path))
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
@@ -175,7 +174,7 @@ def parameter_names(manifest: Manifest, where: str) -> set[str]:
 
 
 def _build(manifest: Manifest, where: str) -> nn.Module:
-    arguments = {**manifest.detector.arguments, "init": "random"}
+    arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
     try:
         return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
     except RecipeError as error:
@@ -197,7 +196,7 @@ def _load(path: Path) -> dict[str, Any]:
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError) as error:
+    except Exception as error:  # the unpickler raises errors of many kinds for a damaged stream
         raise SubmissionError(f"{path}: not readable as plain data ({error})", remedy=SAVE) from None
     return _checked(content, path)
 

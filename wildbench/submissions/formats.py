@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import pickletools
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +29,18 @@ PLAIN_DATA = {
     "_codecs",
 }
 """Modules that a pickle of tensors and containers names; a global of any other module is an object with code."""
+
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,  # encrypted, or zipped in a way that Python does not know
+)
+"""What `zipfile` raises for an archive that it cannot read."""
 
 
 def sniff(path: Path) -> Kind:
@@ -73,14 +88,13 @@ def records(path: Path) -> dict[str, zipfile.ZipInfo]:
     """The records of a torch zip, by name without the archive's root folder.
 
     Raises:
-        SubmissionError: The zip is damaged, or has no single root.
+        SubmissionError: The zip is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            return _entries(archive)
+    except DAMAGE as error:
         raise SubmissionError(f"{path}: damaged or cut short ({error})", remedy="save or download it again") from None
-    return {entry.filename.partition("/")[2]: entry for entry in entries}
 
 
 def read_record(path: Path, name: str) -> bytes:
@@ -91,9 +105,13 @@ def read_record(path: Path, name: str) -> bytes:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.read(records(path)[name])
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+            return archive.read(_entries(archive)[name])
+    except DAMAGE as error:
         raise SubmissionError(f"{path}: {name} is damaged ({error})", remedy="save or download it again") from None
+
+
+def _entries(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {entry.filename.partition("/")[2]: entry for entry in archive.infolist() if not entry.is_dir()}
 
 
 def _sniff_zip(path: Path) -> Kind:

@@ -49,7 +49,7 @@ class Tensor:
         codec: How it is stored.
         bytes: What it takes in the file; a storage that several tensors share is counted for the first.
         nonzero: Elements that are not zero; None where the values cannot be read.
-        parameter: Whether it is a parameter; False for a buffer such as a running mean.
+        parameter: Whether it is a parameter; False for a buffer such as a running mean, and for a second name of one.
     """
 
     name: str
@@ -203,32 +203,58 @@ def _export_tensors(path: Path) -> list[Tensor] | None:
     lists = sorted(name for name in stored if name.startswith("data/") and name.endswith("_config.json"))
     if not any(name.endswith("weights_config.json") for name in lists):
         return None
-    found = []
+    found: list[Tensor] = []
+    seen: set[object] = set()
     try:
         for name in lists:
             folder = name.rpartition("/")[0]
             for key, entry in json.loads(read_record(path, name))["config"].items():
                 if entry["tensor_meta"] is not None:  # a constant may be an object
-                    found.append(_export_tensor(path, key, entry, stored[f"{folder}/{entry['path_name']}"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+                    found.append(_export_tensor(path, key, entry, stored[f"{folder}/{entry['path_name']}"], seen))
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SubmissionError(f"{path}: its list of weights is damaged ({error!r})", remedy="export it again") from None
     return found
 
 
-def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo) -> Tensor:
+def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo, seen: set[object]) -> Tensor:
+    """One entry of a list of weights: a view of a record, which several may share.
+
+    Args:
+        path: The archive.
+        name: Of the tensor.
+        entry: As torch.export writes it.
+        record: That holds the values.
+        seen: Records and views of the entries before; gets this one's.
+    """
     meta = entry["tensor_meta"]
     dtype = EXPORT_DTYPES.get(meta["dtype"])
+    shape, strides = (tuple(int(side["as_int"]) for side in meta[key]) for key in ("sizes", "strides"))
+    offset = int(meta["storage_offset"]["as_int"])
+    view = (record.filename, shape, strides, offset)
     data = read_record(path, record.filename.partition("/")[2])
-    readable = dtype not in (None, "bfloat16") and not entry["use_pickle"]  # numpy knows no bfloat16
-    return Tensor(
+    tensor = Tensor(
         name=name,
-        shape=tuple(side["as_int"] for side in meta["sizes"]),
+        shape=shape,
         dtype=dtype or f"torch.export's number {meta['dtype']}",
         codec="torch.export",
-        bytes=record.compress_size,
-        nonzero=int(np.count_nonzero(np.frombuffer(data, dtype))) if readable else None,
-        parameter=bool(entry["is_param"]),
+        bytes=0 if record.filename in seen else record.compress_size,
+        nonzero=None if dtype is None or entry["use_pickle"] else _nonzero(data, dtype, shape, strides, offset),
+        parameter=bool(entry["is_param"]) and view not in seen,
     )
+    seen |= {record.filename, view}
+    return tensor
+
+
+def _nonzero(data: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> int | None:
+    """Elements of a view that are not zero; None where it has more of them than are stored."""
+    import torch
+
+    if not data or 0 in shape:
+        return 0
+    stored = torch.frombuffer(bytearray(data), dtype=getattr(torch, dtype))
+    if math.prod(shape) > stored.numel():
+        return None
+    return int(stored.as_strided(shape, strides, offset).count_nonzero())
 
 
 READERS: dict[Kind, Callable[[Path], list[Tensor] | None]] = {

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from wildbench.errors import SubmissionError
+from wildbench.errors import SubmissionError, first_problem
 
 FORMAT = "wildbench-submission"
 """Tag by which a manifest, and our own archive, is recognised."""
@@ -153,7 +153,7 @@ class Detector(Contract):
     """The architecture: a name of the zoo and its arguments for our own archive, else the authors' words."""
 
     name: Annotated[str, Field(min_length=1)]
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Manifest(Contract):
@@ -221,12 +221,12 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
         >>> parse_manifest({"name": "tiny"}, "tiny.onnx")
         Traceback (most recent call last):
         ...
-        wildbench.errors.SubmissionError: tiny.onnx: manifest key `detector`: Field required; see docs/submitting.md
+        wildbench.errors.SubmissionError: tiny.onnx: manifest: detector: Field required; see docs/submitting.md
     """
     if isinstance(document, (str, bytes)):
         try:
             document = json.loads(document)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SubmissionError(f"{where}: the manifest is not JSON ({error})", remedy="write it anew") from None
     if not isinstance(document, Mapping):
         raise SubmissionError(f"{where}: the manifest is not a JSON object", remedy="see docs/submitting.md")
@@ -239,11 +239,7 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        problem = first["msg"].removeprefix("Value error, ")
-        found = f"manifest key `{key}`: {problem}" if key else f"manifest: {problem}"
-        raise SubmissionError(f"{where}: {found}", remedy="see docs/submitting.md") from None
+        raise SubmissionError(f"{where}: manifest: {first_problem(error)}", remedy="see docs/submitting.md") from None
 
 
 def manifest_path(submission: Path) -> Path:

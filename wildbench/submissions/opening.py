@@ -41,8 +41,8 @@ class Backend(Protocol):
     def inputs(self, planes: npt.NDArray[np.generic]) -> tuple[Any, ...]:
         """The network's arguments from one prepared image, 3 x H x W, on its device."""
 
-    def run(self, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401 - whatever the network answers
-        """One forward pass, finished when it returns."""
+    def run(self, inputs: tuple[Any, ...]) -> tuple[Any, float]:
+        """One forward pass, finished when it returns: whatever the network answers, and the seconds it took."""
 
     def arrays(self, answer: Any) -> Outputs:  # noqa: ANN401
         """The answer's arrays on the host, by name."""
@@ -83,7 +83,7 @@ class Opened:
 
     def forward(self, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401
         """Exactly one forward pass, finished when it returns; without gradients."""
-        return self.backend.run(inputs)
+        return self.backend.run(inputs)[0]
 
     def decode(self, answer: Any, height: int, width: int) -> Detections:  # noqa: ANN401
         """Detections in an image of that size from what `forward` answered.
@@ -109,11 +109,11 @@ class Opened:
         start = time.perf_counter()
         inputs = self.prepare(image)
         prepared = time.perf_counter()
-        answer = self.forward(inputs)
+        answer, forward = self.backend.run(inputs)
         answered = time.perf_counter()
         found = self.decode(answer, image.shape[0], image.shape[1])
         end = time.perf_counter()
-        found.stages.update(preprocess=prepared - start, forward=answered - prepared, postprocess=end - answered)
+        found.stages.update(preprocess=prepared - start, forward=forward, postprocess=end - answered)
         return found
 
 

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 import wildbench
 from wildbench import errors
+from wildbench.environment import usable_cpus
 from wildbench.errors import (
     DetectorCrashed,
     DetectorError,
@@ -285,7 +286,9 @@ class Sandbox:
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
     def _end(self) -> None:
-        """End the child and whatever it started."""
+        """End the child and whatever it started; only once, for its number may be another process's later."""
+        if self._ended:
+            return
         self._ended = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -302,7 +305,7 @@ def _default_threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cpus()
 
 
 def _environment(home: str, threads: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from wildbench.errors import SubmissionError, WrongOutput
 from wildbench.submissions.admission import Admitted
 from wildbench.submissions.archive import read_submission, rebuild
 from wildbench.submissions.decoding import Outputs
+from wildbench.submissions.devices import resolve
 
 
 class TorchBackend:
@@ -30,13 +32,20 @@ class TorchBackend:
         image = torch.from_numpy(planes).to(self.device)
         return ([image] if self._layout == "list" else image[None] if self._layout == "nchw" else image,)
 
-    def run(self, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401 - whatever the module answers
-        """One forward pass without gradients; waits for the device."""
+    def run(self, inputs: tuple[Any, ...]) -> tuple[Any, float]:
+        """One forward pass without gradients, and its seconds; on CUDA between two events, waiting for the second."""
         with torch.inference_mode():
+            if self.device == "cpu":
+                begin = time.perf_counter()
+                answer = self.module(*inputs)
+                return answer, time.perf_counter() - begin
+            stream = torch.cuda.current_stream(self.device)
+            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            first.record(stream)
             answer = self.module(*inputs)
-        if self.device != "cpu":
+            last.record(stream)
             torch.cuda.synchronize(self.device)
-        return answer
+            return answer, first.elapsed_time(last) / 1000
 
     def arrays(self, answer: Any) -> Outputs:  # noqa: ANN401
         """The answer's tensors on the host."""
@@ -82,24 +91,9 @@ def open_backend(admitted: Admitted, device: str, threads: int | None) -> TorchB
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    device = _resolve(device)
+    device = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
     module = OPENERS[admitted.kind](admitted, device)
     return TorchBackend(module, device, admitted.manifest.input.layout)
-
-
-def _resolve(device: str) -> str:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
-    try:
-        wanted = torch.device(device)
-        index = wanted.index or 0
-    except RuntimeError:
-        wanted, index = torch.device("cpu"), 0
-    if wanted.type != "cuda" or index >= torch.cuda.device_count():
-        raise SubmissionError(f"there is no device {device!r} here", remedy="use --device cpu")
-    return f"cuda:{index}"
 
 
 def _open_archive(admitted: Admitted, device: str) -> nn.Module:

@@ -55,7 +55,7 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
         raise Garbled(f"a header of {length} bytes")
     try:
         header = json.loads(_exactly(channel, length, deadline))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Garbled(f"a header that is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise Garbled("a header that is no object")

@@ -31,7 +31,6 @@ from wildbench.submissions.wire import receive, send, send_detections
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate", "out of memory")
 """How torch and onnxruntime say that memory ran out, in errors of their general kinds."""
 
-
 LONGEST_MESSAGE = 500
 """Characters of a foreign error that are shown: its beginning, and more of its end, where a traceback has its point."""
 

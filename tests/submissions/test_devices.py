@@ -1,0 +1,25 @@
+import pytest
+
+from wildbench.errors import SubmissionError
+from wildbench.submissions.devices import resolve
+
+
+@pytest.mark.parametrize(
+    ("wanted", "count", "found"),
+    [
+        ("cpu", 0, "cpu"),
+        ("cpu", 2, "cpu"),
+        ("auto", 0, "cpu"),
+        ("auto", 2, "cuda:0"),
+        ("cuda", 2, "cuda:0"),
+        ("cuda:1", 2, "cuda:1"),
+    ],
+)
+def test_a_name_stands_for_one_device(wanted: str, count: int, found: str) -> None:
+    assert resolve(wanted, "torch", lambda number: number < count) == found
+
+
+@pytest.mark.parametrize("wanted", ["tpu", "tpu:0", "mps", "cuda:2", "cuda:x", "cuda:", "cuda:-1", "auto:0", ""])
+def test_any_other_name_is_refused_even_where_there_is_cuda(wanted: str) -> None:
+    with pytest.raises(SubmissionError, match=f"torch has no device '{wanted}' here; use --device cpu"):
+        resolve(wanted, "torch", lambda number: number < 2)
