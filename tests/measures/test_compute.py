@@ -40,10 +40,11 @@ def test_a_submission_spends_what_its_module_spends(tmp_path: Path) -> None:
     assert found.uncounted["torchvision::nms"] > 0
 
 
-def test_an_onnx_submission_is_counted_from_its_graph(tmp_path: Path) -> None:
+def write_convolution(path: Path, plane: str) -> Path:
+    """A graph of one convolution, whose result has this name, with its manifest beside it."""
     nodes = [
-        helper.make_node("Conv", ["image", "weight"], ["plane"]),
-        helper.make_node("GlobalAveragePool", ["plane"], ["mean"]),
+        helper.make_node("Conv", ["image", "weight"], [plane]),
+        helper.make_node("GlobalAveragePool", [plane], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["boxes"]),
         helper.make_node("Identity", ["one"], ["scores"]),
         helper.make_node("Identity", ["first"], ["labels"]),
@@ -62,16 +63,28 @@ def test_an_onnx_submission_is_counted_from_its_graph(tmp_path: Path) -> None:
         [helper.make_tensor_value_info(name, kind, None) for name, kind in kinds.items()],
         [numpy_helper.from_array(values, name) for name, values in weights.items()],
     )
-    onnx.save_model(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "a.onnx"
-    )
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     manifest = {"name": "a", "detector": {"name": "tiny"}, "categories": ["zebra"], "input": {"layout": "nchw"}}
-    (tmp_path / "a.manifest.json").write_text(Manifest.model_validate(manifest).to_json())
-    with Sandbox(tmp_path / "a.onnx") as box:
+    path.with_suffix(".manifest.json").write_text(Manifest.model_validate(manifest).to_json())
+    return path
+
+
+def test_an_onnx_submission_is_counted_from_its_graph(tmp_path: Path) -> None:
+    with Sandbox(write_convolution(tmp_path / "a.onnx", "plane")) as box:
         found = measure_compute(box, IMAGES)
     macs = [4 * 27 * (height - 2) * 94 for height in (64, 128)]
     assert found.macs.value == np.mean(macs)
     assert found.uncounted == {"GlobalAveragePool": 1.0}
+
+
+def test_a_count_that_fails_leaves_its_figures_undefined(tmp_path: Path) -> None:
+    """The counter's own name for the shape of `weight` is taken by this graph."""
+    with Sandbox(write_convolution(tmp_path / "a.onnx", "weight:shape")) as box:
+        assert len(box.predict(IMAGES[0]).detections) == 1
+        found = measure_compute(box, IMAGES)
+    assert found.macs.value is found.flops.value is found.proposals.value is found.macs_per_proposal.value is None
+    assert (found.macs.reason or "").startswith("counting failed: a.onnx: raised ")
+    assert found.by_module == found.uncounted == {}
 
 
 def test_figures_of_a_two_stage_detector_add_up() -> None:

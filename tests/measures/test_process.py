@@ -2,10 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 
-from wildbench.measures.process import peak_resident
+from wildbench.detectors import zoo
+from wildbench.measures.asking import ask
+from wildbench.measures.process import Process, peak_resident
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.sandbox import Sandbox
 
 TELL = "from wildbench.measures.process import peak_resident; {before}print(peak_resident())"
 
@@ -23,3 +30,11 @@ def test_what_the_parent_took_does_not_count() -> None:
     block = np.ones(2**29, np.uint8)
     assert peak_of_a_process() < 2**29 < peak_resident()
     assert block.all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_cuda_device_has_its_name(tmp_path: Path) -> None:
+    name = "fcos_efficientnet_lite0_fpn"
+    save_submission(zoo.build(name, 1), tmp_path / "a.pt", detector=name, categories=["zebra"])
+    with Sandbox(tmp_path / "a.pt", device="cuda") as box:
+        assert ask(box, "process:describe", Process).device == torch.cuda.get_device_name(0)

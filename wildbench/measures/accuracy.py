@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.summary import LARGE, SMALL
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
 
 ENGINE = f"hotcoco {hotcoco.__version__}"
 """The library that computed AP, with its version."""
 
-AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
+AREAS = {"all": (0.0, 1e10), "small": (0.0, SMALL), "medium": (SMALL, LARGE), "large": (LARGE, 1e10)}
 """COCO's area ranges in square pixels, both ends included; the order is that of the engine's arrays."""
 
 _MAX_DETECTIONS = (1, 10, 100)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
-from wildbench.errors import WrongOutput
+from wildbench.errors import WrongOutput, first_problem
 
 if TYPE_CHECKING:
     from wildbench.submissions.sandbox import Sandbox
@@ -32,6 +32,5 @@ def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.u
     try:
         return reply.model_validate(answer)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise WrongOutput(f"{box.path.name}: its process told no {reply.__name__} ({where}: {first['msg']})") from None
+        said = f"its process told no {reply.__name__} ({first_problem(error)})"
+        raise WrongOutput(f"{box.path.name}: {said}") from None

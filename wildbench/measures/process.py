@@ -26,14 +26,12 @@ class Process(BaseModel):
 
 def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
     """Describe this process; runs in the child."""
-    device, peak = opened.device, None
-    if device == "cpu":
-        peak = peak_resident()
-    elif opened.module is not None:
-        import torch
+    if opened.device == "cpu":
+        return Process(device="cpu", peak_memory=peak_resident()).model_dump()
+    import torch
 
-        device, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device)
-    return Process(device=device, peak_memory=peak).model_dump()
+    peak = None if opened.module is None else torch.cuda.max_memory_allocated(opened.device)
+    return Process(device=torch.cuda.get_device_name(opened.device), peak_memory=peak).model_dump()
 
 
 def peak_resident() -> int:
