@@ -56,7 +56,7 @@ def test_coco_weights(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     torch.save(made_up(name, weights_backbone=None), cached(tmp_path, monkeypatch, get_model_weights(name)["COCO_V1"]))
     theirs = get_model_builder(name)(weights="COCO_V1").eval()
     same = zoo.build(name, 90, init="coco").eval()
-    images = torch.rand(1, 3, 96, 128)
+    images = torch.rand(1, 3, 300, 300) if name == "ssd300_vgg16" else torch.rand(1, 3, 96, 128)
     with torch.no_grad():  # batch norms were folded: the same function, not the same numbers
         torch.testing.assert_close(dict(same.backbone(images)), dict(theirs.backbone(images)), rtol=1e-4, atol=1e-5)
     whole, expected = same.state_dict(), theirs.state_dict()
@@ -101,7 +101,7 @@ def test_imagenet_weights(
     assert bool(narrower) == (name == SSDLITE)
 
     if not narrower:
-        image = torch.rand(1, 3, 64, 64)
+        image = torch.rand(1, 3, 300, 300) if name == "ssd300_vgg16" else torch.rand(1, 3, 64, 64)
         with torch.no_grad():
             maps, expected = (getattr(one.backbone, "body", one.backbone)(image) for one in (ours, theirs))
         published_maps = list(maps)[:1] if name == "ssd300_vgg16" else list(maps)  # SSD's further layers are random
