@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_networks import constant_detector
 
+from wildbench.errors import WrongOutput
 from wildbench.submissions.manifest import (
     Contract,
     DetrOutput,
@@ -18,6 +20,7 @@ from wildbench.submissions.manifest import (
     parse_manifest,
 )
 from wildbench.submissions.opening import open_submission
+from wildbench.submissions.sandbox import Sandbox
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "submitting.md").read_text(encoding="utf-8")
@@ -42,6 +45,13 @@ def test_the_python_examples_make_submissions_that_open(tmp_path: Path, monkeypa
         if name != "submission.pt":
             np.testing.assert_allclose(found.boxes, [[8 / 5, 8 * 0.15, 64 / 5, 48 * 0.15]], rtol=1e-6)
             np.testing.assert_allclose(found.scores, [0.2], rtol=1e-5)
+
+
+def test_a_failure_reads_as_it_is_printed(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / "mine.onnx", labels=np.array([0, 1]))
+    with Sandbox(path, threads=1) as box, pytest.raises(WrongOutput) as caught:
+        box.predict(np.zeros((24, 40, 3), np.uint8))
+    assert f"`wildbench: {caught.value}`".replace(path.name, "mine.pt") in GUIDE
 
 
 def test_the_manifest_shown_is_the_whole_one_with_fewer_categories() -> None:
