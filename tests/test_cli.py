@@ -132,8 +132,8 @@ def test_limit_scores_the_first_images_and_says_so(coco: Path, tmp_path: Path) -
 def test_the_default_card_stands_in_scorecards(coco: Path, tmp_path: Path) -> None:
     result = run("score", perfect(coco, tmp_path / "p.json"), "--dataset", coco, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "scorecards" / "p.json").exists()
-    assert (tmp_path / "scorecards" / "p.predictions.json").exists()
+    assert (tmp_path / "scorecards" / "p.score.json").exists()
+    assert (tmp_path / "scorecards" / "p.score.predictions.json").exists()
 
 
 def test_a_detector_that_shares_no_category_is_refused_and_nothing_written(coco: Path, tmp_path: Path) -> None:

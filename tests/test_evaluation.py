@@ -99,7 +99,7 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: 
     predictions, coco = results_file(tmp_path)
     with pytest.raises(OutputError, match="is a folder"):
         wildbench.score(predictions, dataset=coco, out=tmp_path)
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="no folder that can be written"):
         wildbench.score(predictions, dataset=coco, out=coco / "card.json")
 
 

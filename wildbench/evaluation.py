@@ -218,17 +218,21 @@ def _detect(
 
 
 def as_results(image_id: int, detections: Detections, category_ids: dict[int, int]) -> list[dict[str, Any]]:
-    """Turn one image's detections into COCO results; labels without a category in the data set are dropped."""
+    """Turn one image's detections into COCO results, in thousandths of a pixel.
+
+    Labels without a category in the data set are dropped. The results are kept and scored as they are here.
+    """
+    corners = detections.boxes.astype(np.float64)
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(3).tolist()
     results = []
     for index, label in enumerate(detections.labels.tolist()):
         if label not in category_ids:
             continue
-        left, top, right, bottom = detections.boxes[index].tolist()
         result: dict[str, Any] = {
             "image_id": image_id,
             "category_id": category_ids[label],
-            "bbox": [left, top, right - left, bottom - top],
-            "score": float(detections.scores[index]),
+            "bbox": boxes[index],
+            "score": float(str(detections.scores[index])),  # the shortest number that is this float32: order is kept
         }
         if detections.masks is not None:
             result["segmentation"] = encode_mask(detections.masks[index])

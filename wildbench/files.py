@@ -24,6 +24,7 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     check_writable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -37,28 +38,21 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
+            raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place") from error
         raise
 
 
 def check_writable(path: Path) -> None:
-    """Make sure, before long work, that a file can be written here; creates its folder.
+    """Make sure, before long work, that a file can be written here or in folders to be made for it.
 
     Raises:
         OutputError: It cannot.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
     if path.is_dir():
         raise OutputError(f"{path} is a folder", remedy="name a file in it")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: its folder cannot be written", remedy="choose another place")
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: {there} is no folder that can be written", remedy="choose another place")
 
 
 def write_atomically(path: Path, data: bytes) -> None:
