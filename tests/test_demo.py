@@ -1,0 +1,70 @@
+"""The README's first command, as a newcomer runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from wildbench.scorecard import read_scorecard
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-c", "from wildbench.cli import main; main()", "demo", "--out", str(folder / "out")]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return folder / "out", result.stdout
+
+
+def test_it_writes_two_scorecards_with_their_detections(demo: tuple[Path, str]) -> None:
+    folder, _ = demo
+    for name in ("reference", "reference-fp16"):
+        card = read_scorecard(folder / "scorecards" / f"{name}.json")
+        assert (folder / "scorecards" / card.accuracy.predictions_file).exists()
+        assert card.dataset.boxes == 327
+        for part in (card.size, card.compute, card.latency):
+            assert part is not None
+
+
+def test_the_reference_is_a_useful_detector_of_every_category(demo: tuple[Path, str]) -> None:
+    card = read_scorecard(demo[0] / "scorecards" / "reference.json")
+    assert card.accuracy.ap50.value is not None
+    assert card.accuracy.ap50.value >= 0.60
+    for name, category in card.accuracy.per_category.items():
+        assert category.ap50.value, name
+    assert card.size is not None
+    assert card.size.file_bytes.value is not None
+    assert card.size.file_bytes.value <= 10e6
+
+
+def test_the_leaderboard_ranks_both(demo: tuple[Path, str]) -> None:
+    board = json.loads((demo[0] / "leaderboard.json").read_text())
+    assert {row["name"] for row in board["rows"]} == {"reference", "reference-fp16"}
+
+
+def test_the_pictures_show_labels_and_both_submissions_side_by_side(demo: tuple[Path, str]) -> None:
+    pictures = sorted((demo[0] / "pictures").glob("*.jpg"))
+    assert len(pictures) == 6
+    for picture in pictures:
+        assert Image.open(picture).size == (3 * 512 + 2 * 6, 384 + 22)
+
+
+def test_it_prints_one_table_with_a_row_for_each(demo: tuple[Path, str]) -> None:
+    lines = demo[1].splitlines()
+    assert lines[0].strip() == "parksim test: 327 boxes in 168 images"
+    assert [line.split()[1] for line in lines if line.startswith("│")] == ["reference", "reference-fp16"]
+    assert sum(line.startswith("┏") for line in lines) == 1
+
+
+def test_the_committed_scorecards_measure_the_same_files_on_the_same_images(demo: tuple[Path, str]) -> None:
+    """Accuracy is left out: it follows the machine's arithmetic in its last digits."""
+    for name in ("reference", "reference-fp16"):
+        ours = read_scorecard(demo[0] / "scorecards" / f"{name}.json")
+        committed = read_scorecard(Path(__file__).parents[1] / "baselines" / "scorecards" / f"{name}.json")
+        for part in ("submission", "dataset", "protocol", "size", "compute"):
+            assert getattr(ours, part) == getattr(committed, part), part
+        assert ours.accuracy.ap50.value == pytest.approx(committed.accuracy.ap50.value, abs=0.02)

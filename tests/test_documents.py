@@ -1,0 +1,85 @@
+"""What the documents say is what the code and the committed records say."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from typer.main import get_command
+
+from wildbench.cli import app
+from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.files import sha256_of
+from wildbench.measures.accuracy import measure_accuracy
+from wildbench.scorecard import Scorecard, read_scorecard
+from wildbench.submissions.archive import read_submission
+from wildbench.tables import scorecards_table
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+NAMES = ("reference", "reference-fp16")
+
+
+@pytest.fixture(scope="module")
+def cards() -> list[Scorecard]:
+    return [read_scorecard(bundled(f"baselines/scorecards/{name}.json")) for name in NAMES]
+
+
+def test_the_readme_shows_the_table_of_the_committed_scorecards(cards: list[Scorecard]) -> None:
+    console = Console(width=100, file=io.StringIO(), legacy_windows=False)
+    console.print(scorecards_table(cards))
+    assert isinstance(console.file, io.StringIO)
+    printed = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    assert f"<!-- demo table -->\n```\n{printed}\n```\n<!-- end -->" in README
+
+
+def test_the_committed_scorecards_are_of_the_bundled_files(cards: list[Scorecard]) -> None:
+    for name, card in zip(NAMES, cards, strict=True):
+        assert card.submission.sha256 == sha256_of(bundled(f"baselines/{name}.pt"))
+
+
+def test_the_committed_accuracy_follows_from_the_committed_detections(cards: list[Scorecard]) -> None:
+    data = load_dataset("parksim", split="test", with_images=False)
+    for card in cards:
+        path = bundled(f"baselines/scorecards/{card.accuracy.predictions_file}")
+        results = json.loads(path.read_text())
+        again = measure_accuracy(
+            data, results, predictions_file=path.name, predictions_sha256=sha256_of(path), scored_categories=None
+        )
+        assert again == card.accuracy
+        assert card.dataset.sha256 == data.sha256
+
+
+def test_the_compressed_reference_is_the_dense_one_in_half_precision() -> None:
+    dense, half = (read_submission(bundled(f"baselines/{name}.pt")) for name in NAMES)
+    assert half.manifest.parent == sha256_of(bundled("baselines/reference.pt"))
+    for name, tensor in dense.tensors.items():
+        expected = tensor.half().float() if tensor.is_floating_point() else tensor
+        assert torch.equal(half.tensors[name], expected), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_verb_that_is_named_exists(document: Path) -> None:
+    verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert verbs >= set(re.findall(r"^(?:uv run )?wildbench (\w+)", document.read_text(encoding="utf-8"), re.M))
+
+
+def test_the_readme_s_ten_lines_make_a_scored_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = re.findall(r"```python\n(.*?)```", README, re.S)[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace('dataset="parksim"', 'dataset="parksim", limit=8'), "README.md", "exec"), {})
+    card = read_scorecard(tmp_path / "scorecards" / "submission.json")
+    assert card.submission.detector == "ssdlite320_mobilenet_v3_large"
+    assert card.dataset.images == 8
