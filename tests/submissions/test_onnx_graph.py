@@ -75,7 +75,7 @@ def test_weights_in_another_file_are_refused(tmp_path: Path, attributes: bool) -
 
 def test_a_list_is_no_input_of_a_graph(tmp_path: Path) -> None:
     path = beside(constant_detector(tmp_path / "a.onnx"), input={})
-    with pytest.raises(SubmissionError, match=r"`input\.layout`: an ONNX graph takes no list"):
+    with pytest.raises(SubmissionError, match=r"manifest: input\.layout: an ONNX graph takes no list"):
         admit(path, trust=False)
 
 
