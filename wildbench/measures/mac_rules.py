@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torchvision  # noqa: F401  (defines torch.ops.torchvision)
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from wildbench.measures.macs import convolution_macs, product_macs
 
@@ -40,10 +40,14 @@ def _product(args: Sequence[Any], out: torch.Tensor) -> int:
     return product_macs(args[0].shape, out.shape)
 
 
+def _attention(args: Sequence[Any], out: Any) -> int:  # noqa: ANN401 - a rule's signature
+    return int(sdpa_flop_count(args[0].shape, args[1].shape, args[2].shape)) // 2
+
+
 BY_TORCH = (
     "mm", "addmm", "bmm", "baddbmm", "_scaled_mm", "convolution", "_convolution",
     "_scaled_dot_product_efficient_attention", "_scaled_dot_product_flash_attention",
-    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_cudnn_attention",
     "_flash_attention_forward", "_efficient_attention_forward",
 )  # fmt: skip
 
@@ -51,6 +55,7 @@ RULES: dict[Any, Rule] = {
     **{getattr(aten, name): _by_torch(name) for name in BY_TORCH},
     **{op: _product for op in (aten.mv, aten.dot, aten._int_mm)},
     aten.addmv: lambda args, out: product_macs(args[1].shape, out.shape),
+    aten._scaled_dot_product_flash_attention_for_cpu: _attention,  # torch's own formula for it is newer than 2.11
     aten.cudnn_convolution: _convolution,
     aten.cudnn_convolution_relu: _convolution,
     aten.cudnn_convolution_add_relu: _convolution,
