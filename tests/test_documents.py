@@ -16,7 +16,7 @@ from wildbench.files import sha256_of
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive import read_submission
-from wildbench.tables import scorecards_table
+from wildbench.tables.cards import scorecards_table
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
     {"demo", "training_run"},
-    {"evaluation", "tables", "pictures", "leaderboard"},
+    {"evaluation", "comparison", "tables", "pictures", "leaderboard", "curation"},
+    {"compression"},
     {"measures"},
     {"submissions"},
     {"detectors"},

@@ -14,7 +14,8 @@ from wildbench.leaderboard.board import build_board, write_board
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
 from wildbench.scorecard import Scorecard
-from wildbench.tables import print_tables, scorecards_table
+from wildbench.tables.cards import scorecards_table
+from wildbench.tables.console import print_tables
 
 SUBMISSIONS = ("reference", "reference-fp16")
 PICTURES = 6

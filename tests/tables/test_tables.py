@@ -10,7 +10,8 @@ from rich.table import Table
 
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.summary import summary
-from wildbench.tables import category_table, findings_table, scorecards_table, summary_tables
+from wildbench.tables.cards import category_table, scorecards_table
+from wildbench.tables.datasets import findings_table, summary_tables
 
 
 def printed(*tables: Table) -> str:

@@ -1,0 +1,36 @@
+"""The command line: verbs only, a module a group of them.
+
+Each handler imports what it needs when it runs, so that `wildbench --help` answers at once and imports no torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from wildbench.cli import data, evaluating, training
+from wildbench.errors import WildbenchError
+
+app = typer.Typer(
+    name="wildbench",
+    help="Score compressed wildlife detectors: AP, bytes, MACs and latency, from one file, under one protocol.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for group in (evaluating, training):
+    app.add_typer(group.app)
+app.add_typer(data.app, name="data")
+
+
+def main() -> NoReturn:
+    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    try:
+        app()
+    except WildbenchError as error:
+        typer.echo(f"wildbench: {error}", err=True)
+        sys.exit(2)
+    sys.exit(0)

@@ -1,0 +1,15 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DatasetOption = Annotated[str, typer.Option(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")]
+ImagesOption = Annotated[Path | None, typer.Option(help="Folder of the images; found near the JSON if left out.")]
+SplitOption = Annotated[str, typer.Option(help="Split of a registered data set; a JSON file is one split.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format that may run code in the file.")]

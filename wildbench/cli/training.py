@@ -1,0 +1,30 @@
+"""Verbs that make a submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wildbench.cli.options import DeviceOption, ImagesOption
+
+app = typer.Typer()
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A training recipe, such as baselines/reference.toml.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Submission to write.")],
+    dataset: Annotated[str | None, typer.Option(help="Instead of the recipe's data set.", metavar="NAME|JSON")] = None,
+    images: ImagesOption = None,
+    init: Annotated[str | None, typer.Option(help="Instead of the recipe's: random, imagenet or coco.")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
+    from wildbench.progress import shown
+    from wildbench.training_run import run_training
+
+    with shown() as progress:
+        run_training(recipe, out, dataset=dataset, images=images, init=init, device=device, progress=progress)
+    typer.echo(f"submission: {out}")

@@ -1,0 +1,1 @@
+"""Tables for a terminal: each function turns plain data into `rich` tables."""

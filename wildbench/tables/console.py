@@ -1,0 +1,30 @@
+"""Printing, and the cells of every table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from wildbench.scorecard import Figure
+
+
+def print_tables(*tables: Table) -> None:
+    """Print tables to stdout, one below the other; never narrower than 100 columns, so that a pipe loses nothing."""
+    console = Console()
+    if console.width < 100:
+        console = Console(width=100)
+    for table in tables:
+        console.print(table)
+
+
+def add_row(table: Table, *cells: str, end_section: bool = False) -> None:
+    """Add a row of plain text: brackets in a name or a message are no markup."""
+    table.add_row(*map(Text, cells), end_section=end_section)
+
+
+def scaled(figure: Figure | None, scale: float = 1.0, digits: int = 1) -> str:
+    """A figure as it is printed; a dash where it has no value."""
+    if figure is None or figure.value is None:
+        return "-"
+    return f"{figure.value * scale:,.{digits}f}"
