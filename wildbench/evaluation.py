@@ -20,8 +20,9 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of
-from wildbench.measures.accuracy import ENGINE, measure_accuracy
+from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.compute import measure_compute
+from wildbench.measures.engine import ENGINE
 from wildbench.measures.latency import Stopwatch
 from wildbench.measures.size import measure_size
 from wildbench.progress import Progress, silent

@@ -10,21 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import hotcoco
 import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.summary import LARGE, SMALL
+from wildbench.measures.engine import AREAS, MAX_DETECTIONS, known_categories, prepare, what_counts
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
 
-ENGINE = f"hotcoco {hotcoco.__version__}"
-"""The library that computed AP, with its version."""
-
-AREAS = {"all": (0.0, 1e10), "small": (0.0, SMALL), "medium": (SMALL, LARGE), "large": (LARGE, 1e10)}
-"""COCO's area ranges in square pixels, both ends included; the order is that of the engine's arrays."""
-
-_MAX_DETECTIONS = (1, 10, 100)
 _THRESHOLD = {0.5: 0, 0.75: 5}
 
 
@@ -67,7 +59,7 @@ def measure_accuracy(
         >>> round(accuracy.ap.value, 9), accuracy.per_category["bird"].ap.reason
         (0.6, 'no box of bird in the split')
     """
-    truth, kept = _scored(dataset, results)
+    truth, kept = what_counts(dataset, results)
     boxes = _box_accuracy(dataset, truth, kept, "bbox", scored_categories)
     with_masks = bool(results) and all(entry.get("segmentation") for entry in (*results, *dataset.annotations))
     return Accuracy(
@@ -79,22 +71,10 @@ def measure_accuracy(
     )
 
 
-def _scored(dataset: Dataset, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The boxes and the detections whose category is exhaustively boxed in their image."""
-    if not dataset.partial_labels:
-        return dataset.annotations, results
-    listed = {image["id"]: dataset.scored_categories(image) for image in dataset.images}
-
-    def counts(entry: dict[str, Any]) -> bool:
-        return entry["category_id"] in listed[entry["image_id"]]
-
-    return list(filter(counts, dataset.annotations)), list(filter(counts, results))
-
-
 def _box_accuracy(
     dataset: Dataset, truth: list[dict[str, Any]], results: list[dict[str, Any]], kind: str, known: set[int] | None
 ) -> BoxAccuracy:
-    categories = [entry for entry in dataset.categories if known is None or entry["id"] in known]
+    categories = known_categories(dataset, known)
     curves = _curves(dataset, truth, results, kind, categories)
     per_category = {
         name: _unknown(name) if name not in curves.names else _category(curves, curves.names.index(name))
@@ -147,7 +127,7 @@ class _Curves:
         """
         thresholds = slice(None) if iou is None else slice(_THRESHOLD[iou], _THRESHOLD[iou] + 1)
         categories = slice(None) if only is None else slice(only, only + 1)
-        size, limit = list(AREAS).index(area), _MAX_DETECTIONS.index(most)
+        size, limit = list(AREAS).index(area), MAX_DETECTIONS.index(most)
         if unit == "AP":
             values = self.precision[thresholds, :, categories, size, limit]
         else:
@@ -181,35 +161,8 @@ def _curves(
     kind: str,
     categories: list[dict[str, Any]],
 ) -> _Curves:
-    """Run the engine.
-
-    It gets ids from 1 in the order of the data set's own: pycocotools orders images and categories by id, and takes a
-    match with annotation 0 for none.
-    """
-    images = sorted(dataset.images, key=lambda image: image["id"])
-    image_number = {image["id"]: number for number, image in enumerate(images, start=1)}
-    category_number = {category["id"]: number for number, category in enumerate(dataset.categories, start=1)}
-
-    shape = ("bbox", "segmentation") if kind == "segm" else ("bbox",)
-
-    def renumbered(entry: dict[str, Any], *keys: str) -> dict[str, Any]:
-        ids = {"image_id": image_number[entry["image_id"]], "category_id": category_number[entry["category_id"]]}
-        return ids | {key: entry[key] for key in (*keys, *shape)}
-
-    gt = hotcoco.COCO(
-        {
-            "images": [
-                {"id": number, "width": image["width"], "height": image["height"]}
-                for number, image in enumerate(images, start=1)
-            ],
-            "categories": [{"id": category_number[entry["id"]], "name": entry["name"]} for entry in dataset.categories],
-            "annotations": [
-                renumbered(entry, "area", "iscrowd") | {"id": place} for place, entry in enumerate(truth, start=1)
-            ],
-        }
-    )
-    engine = hotcoco.COCOeval(gt, gt.load_res([renumbered(entry, "score") for entry in results]), kind)
-    engine.params.cat_ids = [category_number[entry["id"]] for entry in categories]
+    """Run the engine."""
+    engine = prepare(dataset, truth, results, categories, kind)
     engine.evaluate()
     engine.accumulate()
     arrays: dict[str, Any] = engine.eval or {}
