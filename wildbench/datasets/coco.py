@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +66,7 @@ class Dataset:
     @cached_property
     def sha256(self) -> str:
         """Hash of the canonical JSON: that of the file `write_coco` would write."""
-        return hashlib.sha256(canonical_json(self.coco).encode()).hexdigest()
+        return coco_sha256(self.coco)
 
     @property
     def partial_labels(self) -> bool:
@@ -169,7 +170,12 @@ def write_coco(coco: dict[str, Any], path: Path) -> None:
     write_atomically(path, canonical_json(coco).encode())
 
 
-def canonical_json(coco: dict[str, Any]) -> str:
+def coco_sha256(coco: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON, in hexadecimal."""
+    return hashlib.sha256(canonical_json(coco).encode()).hexdigest()
+
+
+def canonical_json(coco: Mapping[str, Any]) -> str:
     """The one text of a COCO dict: keys sorted, an entry a line; entries keep their order, which decides ties in AP.
 
     Example:
