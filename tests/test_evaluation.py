@@ -90,6 +90,7 @@ def test_the_default_card_of_kept_detections_is_another_file(tmp_path: Path, mon
     wildbench.score(Path("scorecards") / predictions.name, dataset=coco)
     assert sorted(path.name for path in (tmp_path / "scorecards").iterdir()) == [
         "a.predictions.json",
+        "a.score.images.csv",
         "a.score.json",
         "a.score.predictions.json",
     ]

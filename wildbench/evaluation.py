@@ -22,11 +22,12 @@ from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.compute import measure_compute
+from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.engine import ENGINE
 from wildbench.measures.latency import Stopwatch
 from wildbench.measures.size import measure_size
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Accuracy, Protocol, Scorecard, Submission
+from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
 from wildbench.submissions.formats import Kind
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
@@ -63,7 +64,7 @@ def evaluate(
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         trust: Open TorchScript and `.pt2`, which can run code in the file.
-        out: Scorecard to write, by default `scorecards/SUBMISSION.json`; the detections go beside it.
+        out: Scorecard to write, by default `scorecards/SUBMISSION.json`; detections and images go beside it.
         progress: Called as `progress(task, done, total)`.
 
     Returns:
@@ -99,6 +100,7 @@ def evaluate(
         size=size,
         compute=compute,
         latency=latency,
+        errors=_explain(data, results, out, scored=set(category_ids.values())),
         environment=describe_environment(),
     )
     card.write(out)
@@ -122,7 +124,7 @@ def score(
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set.
         limit: Use only the first `limit` images; detections on others are then left out.
-        out: Scorecard to write, by default `scorecards/PREDICTIONS.score.json`; the detections go beside it.
+        out: Scorecard to write, by default `scorecards/PREDICTIONS.score.json`; detections and images go beside it.
 
     Raises:
         WildbenchError: What the user can mend, in one line; nothing is written then.
@@ -146,6 +148,7 @@ def score(
         size=None,
         compute=None,
         latency=None,
+        errors=_explain(data, results, out, scored=None),
         environment=describe_environment(),
     )
     card.write(out)
@@ -258,6 +261,11 @@ def _score(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[
         predictions_sha256=write_predictions(results, predictions),
         scored_categories=scored,
     )
+
+
+def _explain(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[int] | None) -> Errors:
+    """Keep the scores of each image beside the scorecard, and explain the errors."""
+    return measure_errors(data, results, images_file=out.with_name(f"{out.stem}.images.csv"), scored_categories=scored)
 
 
 def _describe(path: Path, manifest: Manifest, kind: Kind) -> Submission:

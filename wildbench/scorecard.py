@@ -146,6 +146,74 @@ class Accuracy(BoxAccuracy):
     detections: int = Field(description="Number of detections in that file.")
 
 
+class ErrorType(Record):
+    """One kind of error by TIDE."""
+
+    gain: Figure = Field(description="By how much AP50 would rise if these errors alone were mended.")
+    count: int = Field(description="Detections that are such errors; for miss, boxes.")
+
+
+class CalibrationBin(Record):
+    """Detections of similar score."""
+
+    low: float
+    high: float = Field(description="Scores up to here, this one itself in the last bin alone.")
+    detections: int
+    score: float | None = Field(description="Mean score; null where there is no detection.")
+    precision: float | None = Field(description="Share of them that find a box; null where there is no detection.")
+
+
+class Calibration(Record):
+    """Whether scores can be read as the chance of being right, over all detections that AP looks at."""
+
+    ece: Figure = Field(
+        description="Expected calibration error: mean of |score - precision| of the bins, by detections."
+    )
+    mce: Figure = Field(description="The largest |score - precision| of a bin.")
+    bins: list[CalibrationBin]
+
+
+class ImageScore(Record):
+    """One image at the threshold, where each box can be found once."""
+
+    image_id: int
+    found: int
+    wrong: int = Field(description="Detections that find no box.")
+    missed: int = Field(description="Boxes that no detection finds.")
+    f1: float | None = Field(description="2 found / (2 found + wrong + missed); null where there is nothing.")
+    ap50: float | None = Field(description="AP50 of this image alone, all categories in one, at any score.")
+
+
+class ImageScores(Record):
+    """Image by image; the whole list is in a file beside this record."""
+
+    file: str = Field(description="CSV, a row an image, kept beside this record.")
+    sha256: str
+    threshold: Figure = Field(description="Score from which detections count: where F1 over the split is best.")
+    mean_f1: Figure = Field(description="Mean over the images with a box or a detection.")
+    without_error: Figure = Field(description="Images with nothing wrong and nothing missed.")
+    worst: list[ImageScore] = Field(description="The images with most errors.")
+
+
+class Errors(Record):
+    """Why accuracy is what it is."""
+
+    iou: float = Field(description="IoU from which a detection finds a box.")
+    background_iou: float = Field(description="IoU below which a detection lies on background.")
+    tide: dict[str, ErrorType] = Field(
+        description="cls: wrong category; loc: badly placed; both: both; dup: a box found before; bkg: background; "
+        "miss: boxes that nothing comes near."
+    )
+    false_positives: Figure = Field(description="By how much AP50 would rise without any wrong detection.")
+    false_negatives: Figure = Field(description="By how much AP50 would rise without the boxes that are not found.")
+    unfound: list[str] = Field(
+        description="Categories without one found box: miss and false_negatives cannot tell what they cost, because "
+        "no box would be left."
+    )
+    calibration: Calibration
+    images: ImageScores
+
+
 class Size(Record):
     """How many bytes it takes, and why."""
 
@@ -208,6 +276,10 @@ class Scorecard(Record):
     size: Size | None = Field(description="null for a COCO results file, which brings no model.")
     compute: Compute | None = Field(description="null for a COCO results file.")
     latency: Latency | None = Field(description="null for a COCO results file.")
+    errors: Errors | None = Field(default=None, description="null in records made before wildbench explained errors.")
+    notes: list[str] = Field(
+        default_factory=list, description="What looks wrong in the labels or the detections, a line each."
+    )
     environment: Environment
 
     def to_json(self) -> str:

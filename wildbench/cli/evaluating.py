@@ -87,6 +87,9 @@ def inspect(submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt
 def _print_card(card: Scorecard, out: Path) -> None:
     from wildbench.tables.cards import category_table, scorecards_table
     from wildbench.tables.console import print_tables
+    from wildbench.tables.diagnosis import errors_tables
 
-    print_tables(scorecards_table([card]), category_table([card]))
+    print_tables(scorecards_table([card]), category_table([card]), *errors_tables(card))
+    for note in card.notes:
+        typer.echo(f"wildbench: {note}", err=True)
     typer.echo(f"scorecard: {out}")
