@@ -189,7 +189,9 @@ class ImageScores(Record):
 
     file: str = Field(description="CSV, a row an image, kept beside this record.")
     sha256: str
-    threshold: Figure = Field(description="Score from which detections count: where F1 over the split is best.")
+    threshold: Figure = Field(
+        description="Score from which detections count: where F1 over the split is best; all count where it is null."
+    )
     mean_f1: Figure = Field(description="Mean over the images with a box or a detection.")
     without_error: Figure = Field(description="Images with nothing wrong and nothing missed.")
     worst: list[ImageScore] = Field(description="The images with most errors.")

@@ -136,7 +136,7 @@ def _image_scores(
     numbers = image_numbers(dataset)
     tallies = {number: (0, 0) for number in numbers.values()}
     for place, hit in hits.items():
-        if threshold is not None and scores[place] >= threshold:
+        if threshold is None or scores[place] >= threshold:
             number = numbers[results[place - 1]["image_id"]]
             found, wrong = tallies[number]
             tallies[number] = (found + hit, wrong + (not hit))

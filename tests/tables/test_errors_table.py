@@ -1,0 +1,50 @@
+"""The table of errors says what the record says."""
+
+import io
+import json
+from pathlib import Path
+
+from made_up_cards import make_card
+from rich.console import Console
+
+import wildbench
+from wildbench.scorecard import Scorecard
+from wildbench.tables.diagnosis import errors_tables
+
+
+def scored(folder: Path) -> Scorecard:
+    """A lion found askew, a bird missed, a detection on background."""
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 900, "height": 900}],
+        "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "bird"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [100, 100, 90, 90], "area": 8100, "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 2, "bbox": [600, 600, 90, 90], "area": 8100, "iscrowd": 0},
+        ],
+    }
+    results = [
+        {"image_id": 1, "category_id": 1, "bbox": [100, 100, 90, 270], "score": 0.75},
+        {"image_id": 1, "category_id": 1, "bbox": [100, 800, 90, 90], "score": 0.25},
+    ]
+    (folder / "herd.json").write_text(json.dumps(coco))
+    (folder / "p.json").write_text(json.dumps(results))
+    return wildbench.score(folder / "p.json", dataset=folder / "herd.json", out=folder / "card.json")
+
+
+def test_kinds_of_error_stand_beside_what_they_cost(tmp_path: Path) -> None:
+    console = Console(width=120, file=io.StringIO())
+    for table in errors_tables(scored(tmp_path)):
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in console.file.getvalue().splitlines()]
+    assert ["badly placed", "1", "50.0"] in rows
+    assert ["on background", "1", "0.0"] in rows
+    assert ["box that nothing comes near", "1", "0.0"] in rows
+    assert ["0.7-0.8", "1", "0.750", "0.000"] in rows
+    text = console.file.getvalue()
+    assert "not counted, as no box was found at all: lion, bird" in text
+    assert "expected calibration error 0.500, largest 0.750" in text
+
+
+def test_a_record_that_does_not_tell_has_no_table() -> None:
+    assert errors_tables(make_card("a")) == []
