@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import data, evaluating, training
+from wildbench.cli import audit, data, evaluating, training
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 for group in (evaluating, training):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from torch._ops import OpOverload
 from torch.jit._fuser import optimized_execution
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wildbench.measures.mac_rules import MOVES, RULES, vision
-from wildbench.measures.macs import Count
+from wildbench.measures.mac_rules import BIASED, MOVES, RULES, WEIGHTED, vision
+from wildbench.measures.macs import NO_NAME, Count
 
 TOP = "(top)"
 """Module path of what no submodule runs."""
@@ -26,6 +27,23 @@ REGION_POOLS = (vision.roi_align, vision.roi_pool, vision.ps_roi_align, vision.p
 
 UNSEEN = ("prim::mkldnn_convolution", "prim::MKLDNNGroup", "prim::TensorExprGroup", "prim::StaticSubgraph")
 """TorchScript nodes that calculate without the dispatcher, so that no counter sees them."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of an operator that calculates.
+
+    Attributes:
+        operator: As the dispatcher names it: "aten::convolution".
+        place: Path of the innermost running module.
+        macs: What a rule gives it; None without a rule.
+        elements: Of its first argument, and of its result; 0 where that is no tensor.
+    """
+
+    operator: str
+    place: str
+    macs: int | None
+    elements: tuple[int, int]
 
 
 def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None) -> Count:
@@ -48,6 +66,16 @@ def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None
         for kind in UNSEEN:
             if _has(module, kind):
                 return Count(unseen=f"its TorchScript runs {kind}, which bypasses the operators that can be counted")
+    return record_macs(forward, module)[0]
+
+
+def record_macs(forward: Callable[[], Any], module: torch.nn.Module | None) -> tuple[Count, list[Call]]:
+    """Run `forward` once; give the count, and every operator of it that calculates, in order.
+
+    Args:
+        forward: The pass, as a call without arguments.
+        module: The model it runs.
+    """
     counter = _Counter(module)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -56,7 +84,7 @@ def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None
         stack.enter_context(counter.following(module))
         stack.enter_context(counter)
         forward()
-    return counter.count
+    return counter.count, counter.calls
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,8 +93,9 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, module: torch.nn.Module | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.count = Count()
+        self.calls: list[Call] = []
         self.path = [TOP]
-        self.owners = {} if module is None else _owners(module)
+        self.names = {} if module is None else _names(module)
 
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -78,20 +107,40 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             with self:  # under inference mode a composite operator arrives whole
                 return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
+        name = func._schema.name
         if rule is not None:
-            self.count.spend(self._place(args), rule(args, out))
-        elif not func.is_view and func._schema.name not in MOVES:
-            self.count.skip(func._schema.name)
+            self._note(name, args, out, rule(args, out), self._weight(packet, args))
+        elif not func.is_view and name not in MOVES:
+            self._note(name, args, out)
         if packet in REGION_POOLS:
             self.count.pool(args[1].shape[0])
         return out
+
+    def _note(
+        self, name: str, args: tuple[Any, ...], out: object, macs: int | None = None, weight: str | None = None
+    ) -> None:
+        place = self._place(args)
+        if macs is None:
+            self.count.skip(name)
+        else:
+            self.count.spend(place, macs, weight)
+        self.calls.append(Call(name, place, macs, (_elements(args), _elements(out))))
 
     def _place(self, args: tuple[Any, ...]) -> str:
         """The innermost running module; where a graph runs in one call, the module that owns the weight."""
         if self.path[-1] != TOP:
             return self.path[-1]
-        tensors = (a for a in args if isinstance(a, torch.Tensor))
-        return next((self.owners[key] for t in tensors if (key := _storage(t)) in self.owners), TOP)
+        return next((name.rpartition(".")[0] or TOP for name in self._known(args)), TOP)
+
+    def _weight(self, packet: object, args: tuple[Any, ...]) -> str | None:
+        """The stored tensor that an operator multiplies with, the right factor before the left one."""
+        factors = args[1:3] if packet in BIASED else args[:2]
+        known = list(self._known(factors))
+        return known[-1] if known else NO_NAME if packet in WEIGHTED else None
+
+    def _known(self, args: tuple[Any, ...]) -> Iterator[str]:
+        """Names of those arguments that are stored tensors of the module, or views of one."""
+        return (self.names[key] for t in args if isinstance(t, torch.Tensor) and (key := _storage(t)) in self.names)
 
     @contextmanager
     def following(self, module: torch.nn.Module | None) -> Iterator[None]:
@@ -118,10 +167,14 @@ def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else 0
 
 
-def _owners(module: torch.nn.Module) -> dict[int, str]:
-    """Module path by the storage of each weight."""
-    named = [*module.named_parameters(), *module.named_buffers()]
-    return {_storage(tensor): name.rpartition(".")[0] or TOP for name, tensor in named}
+def _elements(found: object) -> int:
+    first = found[0] if isinstance(found, (tuple, list)) and found else found
+    return first.numel() if isinstance(first, torch.Tensor) else 0
+
+
+def _names(module: torch.nn.Module) -> dict[int, str]:
+    """Name in the state dict by the storage of each parameter and buffer."""
+    return {_storage(tensor): name for name, tensor in [*module.named_buffers(), *module.named_parameters()]}
 
 
 @contextmanager

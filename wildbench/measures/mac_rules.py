@@ -66,6 +66,12 @@ RULES: dict[Any, Rule] = {
     **{getattr(quantized, f"linear{end}"): _product for end in ("", "_relu", "_dynamic", "_relu_dynamic")},
 }
 
+WEIGHTED = frozenset(op for op in RULES if "conv" in str(op) or str(op).startswith("quantized."))
+"""Operators that always multiply with a weight; the others may multiply two activations."""
+
+BIASED = frozenset((aten.addmm, aten.addmv, aten.baddbmm))
+"""Those whose first argument is added."""
+
 _MOVES = """
 _local_scalar_dense _reshape_copy _to_copy _to_dense _unsafe_index _unsafe_view alias arange argsort cat clone
 constant_pad_nd contiguous copy_ detach detach_ empty empty_like empty_strided equal eye fill_ full full_like gather

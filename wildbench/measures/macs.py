@@ -7,6 +7,9 @@ from math import prod
 
 from pydantic import BaseModel, NonNegativeInt
 
+NO_NAME = "(unnamed)"
+"""Stands for the weight of a convolution that is no stored tensor itself, such as one that is decoded as it runs."""
+
 
 class Stage(BaseModel):
     """What runs between one pooling of regions and the next: a box head, a mask head."""
@@ -20,15 +23,17 @@ class Count(BaseModel):
 
     Example:
         >>> count = Count()
-        >>> count.spend("backbone", 500)
+        >>> count.spend("backbone", 500, "backbone.weight")
         >>> count.pool(10)
         >>> count.spend("head", 70)
-        >>> count.macs, count.stages
-        (570, [Stage(regions=10, macs=70)])
+        >>> count.macs, count.by_weight, count.stages
+        (570, {'backbone.weight': 500}, [Stage(regions=10, macs=70)])
     """
 
     by_module: dict[str, NonNegativeInt] = {}
     """MACs by path of the innermost module that spent them."""
+    by_weight: dict[str, NonNegativeInt] = {}
+    """MACs by name of the stored tensor they multiply with; a product of two activations is under none."""
     uncounted: dict[str, NonNegativeInt] = {}
     """Operators without a rule, and how often they ran."""
     stages: list[Stage] = []
@@ -41,9 +46,11 @@ class Count(BaseModel):
         """Multiply-accumulates of the whole pass."""
         return sum(self.by_module.values())
 
-    def spend(self, place: str, macs: int) -> None:
-        """Add what one operator took."""
+    def spend(self, place: str, macs: int, weight: str | None = None) -> None:
+        """Add what one operator took, in which module and with which weight."""
         self.by_module[place] = self.by_module.get(place, 0) + macs
+        if weight is not None:
+            self.by_weight[weight] = self.by_weight.get(weight, 0) + macs
         if self.stages:
             self.stages[-1].macs += macs
 

@@ -1,0 +1,56 @@
+"""Verbs under `wildbench audit`: wildbench's own numbers against others'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wildbench.errors import RecipeError
+
+if TYPE_CHECKING:
+    from wildbench.measures.count_audit import Audit
+
+app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("macs")
+def audit_macs(
+    names: Annotated[list[str] | None, typer.Argument(help="Detectors of the zoo [all].", metavar="[NAME]...")] = None,
+) -> None:
+    """Count MACs beside torch's FlopCounterMode and fvcore, by operation; exit 1 on a difference that no rule explains."""
+    from wildbench.detectors import zoo
+    from wildbench.measures.count_audit import REASONS
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.counting import audit_tables
+
+    wanted = names or zoo.names()
+    unknown = [name for name in wanted if name not in zoo.names()]
+    if unknown:
+        raise RecipeError(f"no detector is called {unknown[0]!r}", remedy=f"choose from {', '.join(zoo.names())}")
+    audits: dict[str, Audit] = {}
+    with shown() as progress:
+        for done, name in enumerate(wanted):
+            progress("audit", done, len(wanted))
+            audits[name] = _audit(name)
+        progress("audit", len(wanted), len(wanted))
+    print_tables(*audit_tables(audits, REASONS))
+    rows = sum(len(audit.rows) + audit.modules for audit in audits.values())
+    unexplained = sum(len(audit.unexplained) for audit in audits.values())
+    typer.echo(f"{rows} rows of {len(audits)} networks and their modules, {unexplained} unexplained")
+    if unexplained:
+        raise typer.Exit(1)
+
+
+def _audit(name: str) -> Audit:
+    """The audit of one detector with random weights on a small image of noise."""
+    import torch
+
+    from wildbench.detectors import zoo
+    from wildbench.measures.count_audit import audit_counts
+
+    torch.manual_seed(0)
+    arguments = {} if name.startswith("ssd") else {"min_size": 64, "max_size": 96}  # an SSD has one size
+    detector = zoo.build(name, 13, **arguments).eval()
+    return audit_counts(detector, ([torch.rand(3, 64, 96)],))
