@@ -18,7 +18,7 @@ app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args
 def audit_macs(
     names: Annotated[list[str] | None, typer.Argument(help="Detectors of the zoo [all].", metavar="[NAME]...")] = None,
 ) -> None:
-    """Count MACs beside torch's FlopCounterMode and fvcore, by operation; exit 1 on a difference that no rule explains."""
+    """Count MACs beside torch's FlopCounterMode and fvcore, by operation; exit 1 where a difference is unexplained."""
     from wildbench.detectors import zoo
     from wildbench.measures.count_audit import REASONS
     from wildbench.progress import shown
