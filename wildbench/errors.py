@@ -15,6 +15,7 @@ keeps its traceback.
     │       └── WrongOutput        it answered with something that is no detection
     ├── ScorecardError             a record that cannot be read (a newer format, say)
     ├── RecipeError                a recipe that cannot be run
+    ├── CurationError              FiftyOne is missing, or does not run
     ├── DownloadError              something has to be fetched, and there is no network
     └── OutputError                a file cannot be written where it was asked for
 """
@@ -87,6 +88,10 @@ class ScorecardError(WildbenchError):
 
 class RecipeError(WildbenchError):
     """A training recipe cannot be run."""
+
+
+class CurationError(WildbenchError):
+    """Labels cannot be looked at: FiftyOne is missing, or does not run."""
 
 
 class DownloadError(WildbenchError):

@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from wildbench.curation.database import running
+from wildbench.errors import CurationError
+
+HOLD = """
+import sys
+from pathlib import Path
+from wildbench.curation.database import running
+with running(Path(sys.argv[1])):
+    import fiftyone
+    print(fiftyone.config.database_uri, *fiftyone.list_datasets(), flush=True)
+    sys.stdin.read()
+"""
+
+
+def servers(folder: Path) -> list[psutil.Process]:
+    """The MongoDB servers that have a folder open."""
+    data = str(folder / "mongo")
+    return [p for p in psutil.process_iter() if p.name() == "mongod" and data in p.cmdline()]
+
+
+def test_the_server_is_real_and_open_to_this_machine_alone(database: None, review_folder: Path) -> None:
+    import fiftyone
+
+    (server,) = servers(review_folder)
+    assert fiftyone.core.odm.get_db_conn().client.server_info()["version"].startswith("6.")
+    assert [c.laddr.ip for c in server.net_connections("tcp") if c.status == psutil.CONN_LISTEN] == ["127.0.0.1"]
+
+
+def test_nothing_is_sent_out_or_kept_elsewhere(database: None, review_folder: Path) -> None:
+    import fiftyone
+
+    assert fiftyone.config.do_not_track
+    for place in (fiftyone.config.default_dataset_dir, fiftyone.config.model_zoo_dir, fiftyone.config.plugins_dir):
+        assert Path(place).is_relative_to(review_folder)
+
+
+def test_another_process_joins_and_its_violent_end_leaves_the_server_of_the_first(
+    database: None, review_folder: Path
+) -> None:
+    import fiftyone
+
+    fiftyone.Dataset("seen by both", persistent=True)
+    (server,) = servers(review_folder)
+    command = [sys.executable, "-c", HOLD, str(review_folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == f"{fiftyone.config.database_uri} seen by both"
+        other.kill()
+    assert servers(review_folder) == [server]
+    fiftyone.delete_dataset("seen by both")
+
+
+def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline().startswith("mongodb://127.0.0.1:")
+        (server,) = servers(tmp_path)
+        os.kill(owner.pid, signal.SIGKILL)
+    server.wait(timeout=30)
+
+
+def test_a_folder_that_cannot_be_a_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mongo").mkdir()
+    (tmp_path / "mongo" / "storage.bson").write_text("not one")
+    with pytest.raises(CurationError, match=r"mongod\.log"), running(tmp_path):
+        pass
