@@ -121,7 +121,8 @@ def test_a_refusal_names_the_first_error_and_counts_the_rest(path: Path) -> None
         read_coco(path)
     message = str(caught.value)
     assert "\n" not in message
-    assert f"{path}: annotations[2] (id 8): category_id 6 is not in the file (the first of 2 errors)" in message
+    assert f"{path}: annotations[2] (id 8): category_id 6 is not in the file" in message
+    assert "[annotation-unknown-category, the first of 2 errors]" in message
     assert "list the category" in message
 
 
@@ -143,6 +144,23 @@ def test_what_is_not_json_is_one_line(tmp_path: Path, text: str) -> None:
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(DatasetError, match=r"a\.json: not JSON"):
         read_coco(path)
+
+
+@pytest.mark.parametrize("text", ["null", "3", '"images"', "[]"])
+def test_what_is_no_object_is_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DatasetError, match=r"a\.json: not a JSON object \[not-coco\]"):
+        read_coco(tmp_path / "a.json")
+
+
+def test_what_is_odd_stays_with_the_data_set(path: Path) -> None:
+    odd = copy.deepcopy(COCO)
+    odd["images"][0]["annotated_categories"] = ["lion"]
+    path.write_text("\ufeff" + json.dumps(odd), encoding="utf-8")
+    data = read_coco(path)
+    assert [finding.code for finding in data.warnings][0] == "json-encoding"
+    assert {finding.severity for finding in data.take(1).warnings} == {"warning"}
+    assert len(data.warnings) > 1
 
 
 def test_no_such_file(tmp_path: Path) -> None:

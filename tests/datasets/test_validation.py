@@ -39,6 +39,10 @@ def sound() -> Coco:
     }
 
 
+RUNS = {"size": [80, 100], "counts": [830, *[50, 30] * 25, 50, 64 * 80]}
+"""The third box of an image, filled."""
+
+
 def found(coco: object, images_dir: Path | None = None) -> list[tuple[str, str]]:
     return [(finding.code, finding.place) for finding in validate(coco, images_dir)]
 
@@ -53,7 +57,7 @@ def test_optional_parts_are_no_findings() -> None:
     coco["images"][0]["annotated_categories"] = ["lion", "zebra"]
     coco["annotations"][0]["segmentation"] = []
     coco["annotations"][1]["segmentation"] = [[60, 50, 100, 50, 100, 80]]
-    coco["annotations"][2] |= {"iscrowd": 1, "segmentation": {"size": [80, 100], "counts": [7900, 100]}}
+    coco["annotations"][2] |= {"iscrowd": 1, "segmentation": RUNS}
     coco["annotations"] = coco["annotations"][:9]  # an image without boxes
     assert validate(coco) == []
 
@@ -80,7 +84,6 @@ def list_categories(coco: Coco, *names: str) -> None:
 
 
 BOX = "annotations[5] (id 6)"
-RUNS = {"size": [80, 100], "counts": [7900, 100]}
 VIOLATIONS: list[tuple[str, str, str, Callable[[Coco], object]]] = [
     ("image-id-duplicate", "images[4] (id 1)", "error", lambda c: repeat(c["images"], file_name="b")),
     ("category-id-duplicate", "categories[2] (id 1)", "error", lambda c: repeat(c["categories"], name="c")),

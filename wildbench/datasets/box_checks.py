@@ -13,13 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.findings import Entry, Finding, Placed
-from wildbench.datasets.masks import mask_problem
+from wildbench.datasets.masks import mask_extent, mask_problem
 
 TOLERANCE = 1.0
 """Pixels a box may stick out of its image: rounding, not a mistake."""
 
 FEW = 3
 """So few boxes outside their image are each reported, even where the whole set seems to be in another form."""
+
+ROUNDING = 4.0
+"""Pixels that a box or an area may be off for rounding, and for masks drawn coarsely."""
+
+SET_FORMS = frozenset({"boxes-normalised", "boxes-xyxy", "boxes-transposed", "boxes-cxcywh"})
+"""Codes that say in which other form all boxes are."""
 
 _CONVERT = "convert to [x, y, width, height] in pixels"
 Boxes = npt.NDArray[np.float64]
@@ -77,11 +83,23 @@ def _form(boxes: Boxes, sizes: Boxes, areas: Boxes) -> Finding | None:
     if normalised >= 0.5:
         message = f"{normalised:.0%} of the boxes have every number in 0..1: they are normalised by the image size"
         return Finding("boxes-normalised", where, message, f"multiply by width and height, {_CONVERT}")
+    out = f"{_outside(boxes, sizes).mean():.0%} of the boxes leave their image as x, y, width, height; as"
     if _looks_xyxy(boxes, sizes, areas):
-        out = _outside(boxes, sizes).mean()
-        message = f"{out:.0%} of the boxes leave their image as x, y, width, height; as x1, y1, x2, y2 they all fit"
+        message = f"{out} x1, y1, x2, y2 they all fit"
         return Finding("boxes-xyxy", where, message, f"{_CONVERT}: [x1, y1, x2 - x1, y2 - y1]")
+    if len(boxes) > FEW and _outside(boxes, sizes).mean() >= 0.1:
+        if _fits(boxes, sizes[:, ::-1]):
+            message = f"{out} y, x, height, width they all fit: that is their order, or the images' sizes are swapped"
+            return Finding("boxes-transposed", where, message, "give x first, and width before height")
+        if _fits(np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]]), sizes):
+            message = f"{out} centre x, centre y, width, height they all fit"
+            return Finding("boxes-cxcywh", where, message, f"{_CONVERT}: [cx - width / 2, cy - height / 2, ...]")
     return None
+
+
+def _fits(boxes: Boxes, sizes: Boxes) -> bool:
+    """Whether the boxes, read in this way, are sound and stay in their images, but for a few."""
+    return bool((~_outside(boxes, sizes) & (boxes[:, 2:] > 0).all(1)).mean() >= 0.98)
 
 
 def _looks_xyxy(boxes: Boxes, sizes: Boxes, areas: Boxes) -> bool:
@@ -106,10 +124,35 @@ def _outside(boxes: Boxes, sizes: Boxes) -> Flags:
 
 
 def check_masks(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) -> Iterator[Finding]:
-    """Report each mask that cannot be filled in; a missing or empty one is no mistake."""
+    """Report each mask that cannot be filled in, or lies elsewhere than its box; an empty one is no mistake."""
     for place, entry in annotations:
         if entry.get("segmentation"):
             image = image_of[entry["image_id"]]
             problem = mask_problem(entry["segmentation"], image["height"], image["width"])
             if problem:
                 yield Finding("mask-invalid", place, f"segmentation: {problem}", "draw it again, or leave it out")
+                continue
+            extent = mask_extent(entry["segmentation"], image["height"], image["width"])
+            if _differ(entry["bbox"], extent):
+                message = f"bbox {entry['bbox']}, but the mask spans [" + ", ".join(f"{x:g}" for x in extent) + "]"
+                yield Finding("mask-unlike-box", place, message, "measure the box on the mask", "warning")
+
+
+def _differ(box: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether two boxes share less than half, by more than a few pixels' rounding."""
+    (x, y, width, height), (left, top, across, down) = box, other
+    far = max(abs(x - left), abs(y - top), abs(x + width - left - across), abs(y + height - top - down))
+    common = max(0.0, min(x + width, left + across) - max(x, left))
+    common *= max(0.0, min(y + height, top + down) - max(y, top))
+    return far > ROUNDING and common < 0.5 * (width * height + across * down - common)
+
+
+def check_areas(annotations: Sequence[Placed]) -> Iterator[Finding]:
+    """Report each `area` that no mask within the box can have."""
+    for place, entry in annotations:
+        if "area" in entry and all(map(math.isfinite, entry["bbox"])) and min(entry["bbox"][2:]) > 0:
+            area, box = entry["area"], entry["bbox"][2] * entry["bbox"][3]
+            if area > 1.5 * box + ROUNDING**2 or (area < 1 and box > 4 * ROUNDING**2):
+                message = f"area {area:g} in a box of {box:g} pixels"
+                remedy = "give the mask's pixels, or width × height; it decides what is small, medium and large"
+                yield Finding("area-unlike-box", place, message, remedy, "warning")

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wildbench import scorecard
+from wildbench.datasets.documents import read_document
+from wildbench.datasets.findings import Finding, refusal
 from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
@@ -28,6 +30,7 @@ class Dataset:
         coco: Validated COCO detection JSON. Boxes are `[x, y, width, height]` in pixels of the stored image; every
             annotation has `area` and `iscrowd`.
         images_dir: Folder that each image's `file_name` is relative to.
+        warnings: What validation found odd, though no error.
 
     Example:
         >>> data = Dataset("tiny", None, {"images": [{"id": 4, "file_name": "a.jpg", "width": 8, "height": 8}],
@@ -40,6 +43,7 @@ class Dataset:
     split: str | None
     coco: dict[str, Any]
     images_dir: Path
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -101,7 +105,7 @@ class Dataset:
         kept = {image["id"] for image in images}
         annotations = [annotation for annotation in self.annotations if annotation["image_id"] in kept]
         coco = {**self.coco, "images": images, "annotations": annotations}
-        return Dataset(self.name, self.split, coco, self.images_dir)
+        return Dataset(self.name, self.split, coco, self.images_dir, self.warnings)
 
     def record(self, limit: int | None = None) -> scorecard.Dataset:
         """What a scorecard says of it; boxes without crowds.
@@ -127,13 +131,11 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - whatever is in the fil
     Raises:
         DatasetError: No such file, or not JSON.
     """
-    path = Path(path)
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror}", remedy="name a COCO detection JSON") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not JSON ({error})", remedy="name a COCO detection JSON") from error
+    document, findings = read_document(path)
+    refused = refusal(Path(path), findings)
+    if refused:
+        raise DatasetError(refused[0], remedy=refused[1])
+    return document
 
 
 def read_coco(
@@ -154,15 +156,13 @@ def read_coco(
         DatasetError: The file cannot be read, or validation finds an error.
     """
     path = Path(path)
-    coco = read_json(path)
-    errors = [finding for finding in validate(coco, images_dir) if finding.severity == "error"]
-    if errors:
-        more = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
-        raise DatasetError(
-            f"{path}: {errors[0].place}: {errors[0].message}{more}",
-            remedy=f"{errors[0].remedy} (wildbench data validate lists every finding)",
-        )
-    return Dataset(name or _name_of(path), split, _complete(coco), Path(images_dir or path.parent))
+    coco, findings = read_document(path)
+    if refusal(path, findings) is None:
+        findings += validate(coco, images_dir)
+    refused = refusal(path, findings)
+    if refused:
+        raise DatasetError(refused[0], remedy=f"{refused[1]} (wildbench data validate lists every finding)")
+    return Dataset(name or _name_of(path), split, _complete(coco), Path(images_dir or path.parent), tuple(findings))
 
 
 def write_coco(coco: dict[str, Any], path: Path) -> None:

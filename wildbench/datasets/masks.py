@@ -43,6 +43,19 @@ def decode_mask(segmentation: Any, height: int, width: int) -> npt.NDArray[np.ui
     return mask
 
 
+def mask_extent(segmentation: Any, height: int, width: int) -> list[float]:  # noqa: ANN401 - JSON
+    """The box around a sound `segmentation`, `[x, y, width, height]`: of polygons their points, of RLE its pixels.
+
+    Example:
+        >>> mask_extent([[1, 2, 5, 2, 5, 9]], 20, 20)
+        [1.0, 2.0, 4.0, 7.0]
+    """
+    if isinstance(segmentation, dict):
+        return [float(value) for value in rle.to_bbox(rle.frPyObjects(segmentation, height, width))]
+    points = np.concatenate([np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in segmentation])
+    return [*points.min(0).tolist(), *(points.max(0) - points.min(0)).tolist()]
+
+
 def mask_problem(segmentation: Any, height: int, width: int) -> str | None:  # noqa: ANN401 - JSON
     """Say what is wrong with a `segmentation` of an image of this size; None where it can be used.
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from wildbench.datasets.box_checks import check_boxes, check_masks
-from wildbench.datasets.findings import Entry, Finding, Placed, place_of, repeated
+from wildbench.datasets.box_checks import SET_FORMS, check_areas, check_boxes, check_masks
+from wildbench.datasets.categories import canonical
+from wildbench.datasets.findings import WHOLE, Entry, Finding, Placed, off_by_one, place_of, repeated
 
 __all__ = ["Finding", "validate"]
 
@@ -77,7 +78,7 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
         [('box-negative-side', 'annotations[0] (id 1)')]
     """
     findings = list(_check_sections(coco))
-    if findings or not isinstance(coco, dict):
+    if any(finding.severity == "error" for finding in findings) or not isinstance(coco, dict):
         return findings
     images, categories, annotations = (
         list(_sound_entries(coco[section], section, findings)) for section in ("images", "categories", "annotations")
@@ -87,7 +88,12 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
     image_of = {image["id"]: image for _, image in images}
     placed = [(place, entry) for place, entry in annotations if entry["image_id"] in image_of]
     findings += check_boxes(placed, image_of)
-    findings += check_masks(placed, image_of)
+    if not any(finding.code in SET_FORMS for finding in findings):  # else every box is wrong in the same way
+        broken = {finding.place for finding in findings if finding.severity == "error"}
+        sound = [(place, entry) for place, entry in placed if place not in broken]
+        findings += check_areas(sound)
+        findings += check_masks(sound, image_of)
+        findings += _check_doubled(sound)
     findings += _check_partial_labels(images, placed, {category["id"]: category["name"] for _, category in categories})
     if images_dir is not None:
         findings += _check_files(images, images_dir)
@@ -97,7 +103,7 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
 
 def _check_sections(coco: object) -> Iterator[Finding]:
     if not isinstance(coco, dict):
-        yield Finding("not-coco", "the file", "not a JSON object", "name a COCO detection JSON, not a results list")
+        yield Finding("not-coco", WHOLE, "not a JSON object", "name a COCO detection JSON, not a results list")
         return
     for section in _REQUIRED:
         if not isinstance(coco.get(section), list):
@@ -105,6 +111,13 @@ def _check_sections(coco: object) -> Iterator[Finding]:
             yield Finding("section-missing", section, message, "give images, annotations and categories as lists")
         elif not coco[section] and section != "annotations":
             yield Finding("section-empty", section, "empty", f"list the {section}; there is nothing to score")
+    if isinstance(coco.get("annotations"), list) and not any(map(_is_scored, coco["annotations"])):
+        message = "not one box that is no crowd: no accuracy is defined"
+        yield Finding("no-boxes", "annotations", message, "check that this is the file with the labels", "warning")
+
+
+def _is_scored(entry: object) -> bool:
+    return not isinstance(entry, dict) or not entry.get("iscrowd")
 
 
 def _sound_entries(entries: Sequence[object], section: str, findings: list[Finding]) -> Iterator[Placed]:
@@ -142,6 +155,7 @@ def _check_repeated(
     for place, value, first in repeated(categories, "name"):
         message = f'name "{value}" is also that of {first}'
         yield Finding("category-name-duplicate", place, message, "merge the two, or rename one")
+    yield from _check_variants(categories)
     for place, value, first in repeated(images, "file_name"):
         message = f'file "{value}" is also that of {first}, so it is counted twice'
         yield Finding("image-file-duplicate", place, message, "list each file once", "warning")
@@ -151,18 +165,42 @@ def _check_repeated(
             yield Finding("annotation-id-zero", place, message, "number annotations from 1", "warning")
 
 
-def _ids(entries: Sequence[object]) -> set[object]:
+def _check_variants(categories: Sequence[Placed]) -> Iterator[Finding]:
+    """Report names that a detector's labels cannot tell apart."""
+    first: dict[str, tuple[str, str]] = {}
+    for place, entry in categories:
+        name, other = first.setdefault(canonical(entry["name"]), (entry["name"], place))
+        if name != entry["name"]:
+            message = f'name "{entry["name"]}" is "{name}" of {other} but for case, space or a known alias'
+            yield Finding("category-name-variant", place, message, "merge the two, or rename one", "warning")
+
+
+def _check_doubled(annotations: Sequence[Placed]) -> Iterator[Finding]:
+    """Report boxes that stand twice: only one of the two can be found."""
+    first: dict[tuple[Any, ...], str] = {}
+    for place, entry in annotations:
+        if not entry.get("iscrowd"):
+            other = first.setdefault((entry["image_id"], entry["category_id"], *entry["bbox"]), place)
+            if other != place:
+                message = f"the same box of the same category as {other}: only one of them can be found"
+                yield Finding("annotation-duplicate", place, message, "list each animal once", "warning")
+
+
+def _ids(entries: Sequence[object]) -> set[int]:
     """Every id a section names, those of unsound entries too: a reference to one of them is not a second mistake."""
     return {entry["id"] for entry in entries if isinstance(entry, dict) and _is_integer(entry.get("id"))}
 
 
-def _check_references(annotations: Sequence[Placed], images: set[object], categories: set[object]) -> Iterator[Finding]:
-    for place, entry in annotations:
-        for kind, known in (("image", images), ("category", categories)):
+def _check_references(annotations: Sequence[Placed], images: set[int], categories: set[int]) -> Iterator[Finding]:
+    for kind, known in (("image", images), ("category", categories)):
+        hint = off_by_one({entry[f"{kind}_id"] for _, entry in annotations}, known)
+        for place, entry in annotations:
             value = entry[f"{kind}_id"]
             if value not in known:
-                remedy = f"list the {kind}, or remove the annotation"
-                yield Finding(f"annotation-unknown-{kind}", place, f"{kind}_id {value} is not in the file", remedy)
+                message = f"{kind}_id {value} is not in the file{hint}"
+                yield Finding(
+                    f"annotation-unknown-{kind}", place, message, f"list the {kind}, or remove the annotation"
+                )
 
 
 def _check_partial_labels(
