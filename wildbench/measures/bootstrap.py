@@ -1,0 +1,169 @@
+"""Bootstrap replicates of average precision and recall: what the figures would be on other images like these.
+
+Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 11; Field and Welsh,
+"Bootstrapping clustered data", 2007, for drawing whole locations. Every detector is given the same drawn images, so
+that a difference of two columns is the difference on one drawn set.
+
+    matches = [match(dataset, results_a), match(dataset, results_b)]      # wildbench.measures.matching
+    kind, groups = groups_of(dataset)                                     # "locations" or "images"
+    drawn = resample(matches, groups)                                     # paired; seeded
+    difference = drawn.ap()[:, 0] - drawn.ap()[:, 1]                      # one for each replicate
+    drawn.ap(iou=0.5, category="lion"), drawn.ap(area="small"), drawn.ar(most=10)
+    estimate(matches).ap()[0], jackknife(matches, groups).ap()            # on all images; without each group in turn
+    resample(matches, groups, draws=500)                                  # as if there were 500 groups like these
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from wildbench.datasets.coco import Dataset
+from wildbench.measures.engine import AREAS, MAX_DETECTIONS
+from wildbench.measures.matching import THRESHOLDS, Floats, Ints, Matches
+from wildbench.measures.reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
+
+SEED = 2102_02896
+"""Of every draw, unless another is given."""
+
+REPLICATES = 2000
+"""Enough for the ends of a 95 % interval to move by a few hundredths of its width with the seed."""
+
+_CHUNK = 32
+"""Replicates drawn from one seed: part of the result, because chunk k is drawn from the seeds (seed, k)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Figures of several detectors on several weighted versions of one data set; NaN where one has no such box.
+
+    Attributes:
+        categories: Names of the categories.
+        precision: float64 [detector, replicate, category, area, threshold]: average precision.
+        recall: float64 [detector, replicate, category, area, 3]: average recall with at most 1, 10, 100 detections.
+    """
+
+    categories: tuple[str, ...]
+    precision: Floats
+    recall: Floats
+
+    def ap(self, *, area: str = "all", iou: float | None = None, category: str | None = None) -> Floats:
+        """Average precision, as COCO averages it.
+
+        Args:
+            area: A key of `AREAS`.
+            iou: One threshold; None for the mean over all ten.
+            category: One category; None for the mean over those with boxes.
+
+        Returns:
+            float64 [replicate, detector].
+        """
+        levels = slice(None) if iou is None else [int(np.abs(THRESHOLDS - iou).argmin())]
+        return self._mean(self.precision[:, :, :, list(AREAS).index(area), levels].mean(axis=3), category)
+
+    def ar(self, *, area: str = "all", most: int = 100, category: str | None = None) -> Floats:
+        """Average recall with at most 1, 10 or 100 detections an image and category; as `ap` otherwise."""
+        return self._mean(self.recall[:, :, :, list(AREAS).index(area), MAX_DETECTIONS.index(most)], category)
+
+    def _mean(self, values: Floats, category: str | None) -> Floats:
+        if category is not None:
+            return values[:, :, self.categories.index(category)].T
+        defined = ~np.isnan(values)
+        count = defined.sum(axis=2)
+        total = np.where(defined, values, 0.0).sum(axis=2)
+        return np.where(count, total / np.maximum(count, 1), np.nan).T
+
+
+def groups_of(dataset: Dataset) -> tuple[str, Ints]:
+    """What is drawn: locations where every image has one, because images of a location are alike; otherwise images.
+
+    Returns:
+        "locations" or "images", and int64 [image]: the number of each image's group; images in the order of their ids.
+
+    Example:
+        >>> from pathlib import Path
+        >>> images = [{"id": 2, "location": "gate"}, {"id": 1, "location": "well"}, {"id": 3, "location": "gate"}]
+        >>> groups_of(Dataset("tiny", None, {"images": images}, Path()))
+        ('locations', array([1, 0, 0]))
+    """
+    images = sorted(dataset.images, key=lambda image: image["id"])
+    if not images or any(image.get("location") is None for image in images):
+        return "images", np.arange(len(images))
+    return "locations", np.unique([str(image["location"]) for image in images], return_inverse=True)[1]
+
+
+def estimate(matches: Sequence[Matches]) -> Replicates:
+    """The figures on the data set itself, as one replicate."""
+    return _replay(matches, lambda chunk: np.ones((1, matches[0].images), dtype=np.int32), 1)
+
+
+def resample(
+    matches: Sequence[Matches],
+    groups: Ints,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+    draws: int | None = None,
+) -> Replicates:
+    """Draw groups of images with replacement, and measure every detector on what was drawn.
+
+    Args:
+        matches: One for each detector, on one data set.
+        groups: [image]: the group of each image, numbered from 0.
+        replicates: How often a set is drawn. The first ones do not depend on how many there are.
+        seed: Same seed, same bits, whatever the number of threads.
+        draws: Groups in a drawn set; None for as many as there are.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wildbench.measures.matching import match
+        >>> box = {"category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}
+        >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"id": 1, "name": "lion"}],
+        ...         "annotations": [box | {"image_id": 1}, box | {"image_id": 2}]}
+        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "score": 0.9}]
+        >>> data = Dataset("tiny", None, coco, Path())
+        >>> drawn = resample([match(data, found)], groups_of(data)[1], replicates=100)
+        >>> sorted({round(float(ap), 2) for ap in drawn.ap(iou=0.5)[:, 0]})
+        [0.0, 0.5, 1.0]
+    """
+    many = int(groups.max()) + 1 if len(groups) else 0
+    size = many if draws is None else draws
+
+    def weights(chunk: int) -> Numbers:
+        rows = min(_CHUNK, replicates - chunk * _CHUNK)
+        drawn = np.random.default_rng([seed, chunk]).integers(many, size=(rows, size))
+        counts = np.bincount((drawn + np.arange(rows)[:, None] * many).ravel(), minlength=rows * many)
+        return np.asarray(counts.reshape(rows, many)[:, groups], dtype=np.int32)
+
+    return _replay(matches, weights, replicates)
+
+
+def jackknife(matches: Sequence[Matches], groups: Ints) -> Replicates:
+    """The figures without each group in turn: replicate `g` lacks group `g`."""
+    many = int(groups.max()) + 1 if len(groups) else 0
+
+    def weights(chunk: int) -> Numbers:
+        rows = np.arange(chunk * _CHUNK, min((chunk + 1) * _CHUNK, many))
+        return np.asarray(groups != rows[:, None], dtype=np.int32)
+
+    return _replay(matches, weights, many)
+
+
+def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], replicates: int) -> Replicates:
+    """Measure every detector under each chunk of weights; threads share the chunks, and none sees another's."""
+    shape = (len(matches), replicates, len(matches[0].categories), len(AREAS))
+    precision, recall = np.empty((*shape, len(THRESHOLDS))), np.empty((*shape, len(MAX_DETECTIONS)))
+    layouts = [lay_out(one) for one in matches]
+
+    def measure(chunk: int) -> None:
+        rows, weight = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK), weights(chunk)
+        for detector, layout in enumerate(layouts):
+            reweighted(layout, weight, RECALL_POINTS, precision[detector, rows], recall[detector, rows])
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        list(threads.map(measure, range(-(-replicates // _CHUNK))))
+    return Replicates(matches[0].categories, precision, recall)
