@@ -13,10 +13,12 @@ import numpy as np
 
 from wildbench.datasets.categories import canonical
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.findings import lines
 from wildbench.datasets.images import decode, read_ahead
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.suspicions import suspect
 from wildbench.environment import describe_environment
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of
@@ -25,10 +27,12 @@ from wildbench.measures.compute import measure_compute
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.engine import ENGINE
 from wildbench.measures.latency import Stopwatch
-from wildbench.measures.size import measure_size
+from wildbench.measures.operands import operands_of
+from wildbench.measures.size import size_of
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
 from wildbench.submissions.formats import Kind
+from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
 
@@ -81,7 +85,7 @@ def evaluate(
     submission = Path(submission)
     out = default_card(submission) if out is None else Path(out)
     sandbox = Sandbox(submission, device=device, trust=trust)  # refuses what must not be opened, before long work
-    size = measure_size(submission)
+    inspection = inspect_submission(submission)
     check_writable(out)
     data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
     category_ids = known_categories(sandbox.manifest, data)
@@ -90,17 +94,18 @@ def evaluate(
         manifest, kind = box.manifest, box.kind
         results = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
-        compute = measure_compute(box, [decode(path) for path in _sample(data)])
+        compute = measure_compute(box, [decode(path) for path in _sample(data)], operands_of(inspection))
     accuracy = _score(data, results, out, scored=set(category_ids.values()))
     card = Scorecard(
         submission=_describe(submission, manifest, kind),
         protocol=Protocol(engine=ENGINE, trusted=trust),
         dataset=data.record(limit),
         accuracy=accuracy,
-        size=size,
+        size=size_of(inspection),
         compute=compute,
         latency=latency,
         errors=_explain(data, results, out, scored=set(category_ids.values())),
+        notes=_notes(data, results),
         environment=describe_environment(),
     )
     card.write(out)
@@ -149,6 +154,7 @@ def score(
         compute=None,
         latency=None,
         errors=_explain(data, results, out, scored=None),
+        notes=_notes(data, results),
         environment=describe_environment(),
     )
     card.write(out)
@@ -266,6 +272,11 @@ def _score(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[
 def _explain(data: Dataset, results: list[dict[str, Any]], out: Path, scored: set[int] | None) -> Errors:
     """Keep the scores of each image beside the scorecard, and explain the errors."""
     return measure_errors(data, results, images_file=out.with_name(f"{out.stem}.images.csv"), scored_categories=scored)
+
+
+def _notes(data: Dataset, results: list[dict[str, Any]]) -> list[str]:
+    """What looks wrong, though it can be scored."""
+    return lines([*data.warnings, *suspect(results, data)])
 
 
 def _describe(path: Path, manifest: Manifest, kind: Kind) -> Submission:

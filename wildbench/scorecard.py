@@ -38,7 +38,7 @@ class Figure(Record):
     """
 
     value: float | None = Field(description="The number; null where it is undefined or was not measured.")
-    unit: str = Field(description="AP, AR, B, parameters, MAC, FLOP, ms, 1 (a ratio).")
+    unit: str = Field(description="AP, AR, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
     n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
     reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
@@ -226,11 +226,29 @@ class Size(Record):
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
 
 
+class MicroNet(Record):
+    """The MicroNet Challenge's costs and score (NeurIPS 2019), arithmetic that of convolutions and matrix products."""
+
+    score: Figure = Field(description="storage and operations, each over the reference's, summed; less is better.")
+    storage: Figure = Field(description="Parameters of 32 bits: non-zeros by their bits, masks, scales, codebooks.")
+    operations: Figure = Field(description="Operations of 32 bits an image: multiplications by their bits, additions.")
+    freebie: bool | None = Field(description="Whether weights and multiplications count as if of 16 bits.")
+    reference: str = Field(description="The reference network: its name, file hash and data set.")
+    reference_storage: Figure
+    reference_operations: Figure
+
+
 class Compute(Record):
     """How much arithmetic one image takes."""
 
     macs: Figure = Field(description="Multiply-accumulates an image, mean over real images.")
     flops: Figure = Field(description="2 x MACs.")
+    nonzero_macs: Figure | None = Field(
+        default=None, description="MACs whose weight is not zero. Theoretical: nothing here skips a zero."
+    )
+    bops: Figure | None = Field(default=None, description="Bit operations: MACs x weight bits x activation bits.")
+    activation_bits: int | None = Field(default=None, description="Of the activations, as the manifest states.")
+    micronet: MicroNet | None = None
     proposals: Figure = Field(description="Mean number of region proposals an image, for two-stage detectors.")
     macs_per_proposal: Figure = Field(description="MACs that each proposal adds, for two-stage detectors.")
     by_module: dict[str, Figure] = Field(description="Mean MACs an image by module path.")

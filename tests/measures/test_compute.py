@@ -14,6 +14,7 @@ from wildbench.measures.asking import ask
 from wildbench.measures.compute import measure_compute, summarise
 from wildbench.measures.counting import count_macs
 from wildbench.measures.macs import Count, Stage
+from wildbench.measures.operands import Operands
 from wildbench.measures.process import Process
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.manifest import Manifest
@@ -28,8 +29,8 @@ def test_a_submission_spends_what_its_module_spends(tmp_path: Path) -> None:
     network = zoo.build(NAME, 2).eval()
     save_submission(network, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"])
     with Sandbox(tmp_path / "a.pt") as box:
-        found = measure_compute(box, IMAGES)
-        assert measure_compute(box, IMAGES) == found
+        found = measure_compute(box, IMAGES, Operands())
+        assert measure_compute(box, IMAGES, Operands()) == found
     planes = [torch.from_numpy(image).permute(2, 0, 1) / 255 for image in IMAGES]
     expected = [count_macs(lambda plane=plane: network([plane]), network).macs for plane in planes]
     assert found.macs.value == np.mean(expected)
@@ -71,7 +72,7 @@ def write_convolution(path: Path, plane: str) -> Path:
 
 def test_an_onnx_submission_is_counted_from_its_graph(tmp_path: Path) -> None:
     with Sandbox(write_convolution(tmp_path / "a.onnx", "plane")) as box:
-        found = measure_compute(box, IMAGES)
+        found = measure_compute(box, IMAGES, Operands())
     macs = [4 * 27 * (height - 2) * 94 for height in (64, 128)]
     assert found.macs.value == np.mean(macs)
     assert found.uncounted == {"GlobalAveragePool": 1.0}
@@ -81,7 +82,7 @@ def test_a_count_that_fails_leaves_its_figures_undefined(tmp_path: Path) -> None
     """The counter's own name for the shape of `weight` is taken by this graph."""
     with Sandbox(write_convolution(tmp_path / "a.onnx", "weight:shape")) as box:
         assert len(box.predict(IMAGES[0]).detections) == 1
-        found = measure_compute(box, IMAGES)
+        found = measure_compute(box, IMAGES, Operands())
     assert found.macs.value is found.flops.value is found.proposals.value is found.macs_per_proposal.value is None
     assert (found.macs.reason or "").startswith("counting failed: a.onnx: raised ")
     assert found.by_module == found.uncounted == {}
@@ -95,7 +96,7 @@ def test_figures_of_a_two_stage_detector_add_up() -> None:
         ),
         Count(by_module={"body": 140}, stages=[Stage(regions=0, macs=0)], uncounted={"aten::relu": 3}),
     ]
-    found = summarise(counts)
+    found = summarise(counts, Operands())
     assert found.macs.value == (179 + 140) / 2
     assert found.proposals.value == 5
     assert found.macs_per_proposal.value == 7
@@ -104,14 +105,14 @@ def test_figures_of_a_two_stage_detector_add_up() -> None:
 
 
 def test_no_proposal_at_all_leaves_their_macs_undefined() -> None:
-    found = summarise([Count(by_module={"body": 100}, stages=[Stage()])])
+    found = summarise([Count(by_module={"body": 100}, stages=[Stage()])], Operands())
     assert found.proposals.value == 0
     assert found.macs_per_proposal.reason == "no image had a proposal"
 
 
 @pytest.mark.parametrize("counts", [[], [Count(unseen="its TorchScript runs prim::x")]])
 def test_what_was_not_counted_is_null_with_the_reason(counts: list[Count]) -> None:
-    found = summarise(counts)
+    found = summarise(counts, Operands())
     figures = (found.macs, found.flops, found.proposals, found.macs_per_proposal)
     assert {figure.reason for figure in figures} == {counts[0].unseen if counts else "no image was counted"}
     assert found.by_module == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,6 +51,8 @@ def _audit(name: str) -> Audit:
     from wildbench.measures.count_audit import audit_counts
 
     torch.manual_seed(0)
-    arguments = {} if name.startswith("ssd") else {"min_size": 64, "max_size": 96}  # an SSD has one size
+    arguments: dict[str, Any] = (
+        {} if name.startswith("ssd") else {"min_size": 64, "max_size": 96}
+    )  # an SSD has one size
     detector = zoo.build(name, 13, **arguments).eval()
     return audit_counts(detector, ([torch.rand(3, 64, 96)],))

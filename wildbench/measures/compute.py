@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorError
 from wildbench.measures.asking import ask
+from wildbench.measures.compressed import compressed_figures
 from wildbench.measures.macs import Count
+from wildbench.measures.operands import Operands
 from wildbench.scorecard import Compute, Figure
 
 if TYPE_CHECKING:
@@ -27,26 +29,28 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 
 
-def measure_compute(box: Sandbox, images: Iterable[Image]) -> Compute:
+def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -> Compute:
     """Count the multiply-accumulates of a submission on real images.
 
     Args:
         box: The open submission. Counting is slow beside a plain pass: give it a sample, after the timing is done.
         images: uint8, H x W x 3, RGB.
+        operands: What they multiply, by `operands_of`.
 
     Returns:
         Means over these images; `n` is their number. Where counting fails, null with the reason.
 
     Example:
+        >>> operands = operands_of(inspect_submission("submission.pt"))  # doctest: +SKIP
         >>> with Sandbox("submission.pt") as box:  # doctest: +SKIP
-        ...     measure_compute(box, images).macs.value
+        ...     measure_compute(box, images, operands).macs.value
         583171904.0
     """
     try:
         counts = [ask(box, "compute:count", Count, image) for image in images]
     except DetectorError as error:  # what was measured before stands: counting takes time and memory of its own
         counts = [Count(unseen=f"counting failed: {error.what}")]
-    return summarise(counts)
+    return summarise(counts, operands)
 
 
 def count(opened: Opened, image: Image) -> dict[str, Any]:
@@ -67,11 +71,11 @@ def _onnx_counter(path: Path) -> OnnxCounter:
     return OnnxCounter(load_graph(path))
 
 
-def summarise(counts: Sequence[Count]) -> Compute:
+def summarise(counts: Sequence[Count], operands: Operands) -> Compute:
     """Make figures of the counts of some images.
 
     Example:
-        >>> summarise([Count(by_module={"head": 30}), Count(by_module={"head": 50})]).macs.value
+        >>> summarise([Count(by_module={"head": 30}), Count(by_module={"head": 50})], Operands()).macs.value
         40.0
     """
     unseen = next((one.unseen for one in counts if one.unseen), None if counts else "no image was counted")
@@ -82,9 +86,14 @@ def summarise(counts: Sequence[Count]) -> Compute:
     modules = _names(one.by_module for one in counts)
     operators = _names(one.uncounted for one in counts)
     proposals, each = _stages(counts, unseen)
+    nonzero, bops, micronet = compressed_figures(counts, operands)
     return Compute(
         macs=mean("MAC", [one.macs for one in counts]),
         flops=mean("FLOP", [2 * one.macs for one in counts]),
+        nonzero_macs=nonzero,
+        bops=bops,
+        activation_bits=operands.activation_bits,
+        micronet=micronet,
         proposals=proposals,
         macs_per_proposal=each,
         by_module={name: mean("MAC", [one.by_module.get(name, 0) for one in counts]) for name in modules},

@@ -15,6 +15,7 @@ import onnxruntime
 from onnx import inliner
 
 from wildbench.measures.macs import Count, convolution_macs, product_macs
+from wildbench.measures.onnx_weights import OnnxWeights
 
 Shapes = Sequence[Sequence[int]]
 Rule = Callable[[onnx.NodeProto, Shapes], int]
@@ -61,7 +62,7 @@ class OnnxCounter:
     def __init__(self, model: onnx.ModelProto) -> None:
         model = inliner.inline_local_functions(model)
         self.nodes = list(model.graph.node)
-        self.weights = {weight.name for weight in model.graph.initializer}
+        self.weights = OnnxWeights(model)
         self.names = sorted({name for node in self.nodes if _is_counted(node) for name in _tensors(node)})
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -85,14 +86,14 @@ class OnnxCounter:
                 count.pool(shapes[node.input[1]][0])
             if node.op_type in RULES:
                 macs = RULES[node.op_type](node, [shapes.get(name, []) for name in _tensors(node, every=True)])
-                count.spend(self._place(node), macs)
+                count.spend(self._place(node), macs, self.weights.of(node))
             for name in _uncounted(node):
                 count.skip(name)
         return count
 
     def _place(self, node: onnx.NodeProto) -> str:
         """The module a node belongs to: told by its weight's name or by the exporter's scopes, else the node itself."""
-        owners = (name.rpartition(".")[0] for name in node.input if name in self.weights)
+        owners = (name.rpartition(".")[0] for name in node.input if name in self.weights.names)
         scopes = node.name.rpartition("/")[0].strip("/").replace("/", ".")
         return next((owner for owner in owners if owner), scopes or node.name or node.output[0])
 

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from zipfile import ZipInfo
@@ -50,6 +51,10 @@ class Tensor:
         bytes: What it takes in the file; a storage that several tensors share is counted for the first.
         nonzero: Elements that are not zero; None where the values cannot be read.
         parameter: Whether it is a parameter; False for a buffer such as a running mean, and for a second name of one.
+        bits: Of one value as an arithmetic unit takes it; None where that cannot be told. With a codebook those of its
+            entries: an index is looked up, not multiplied.
+        stored_bits: Of one value as it is stored, before any mask or entropy coding; None where that cannot be told.
+        extra_bits: What is stored beside the values: scales and zero points, a codebook.
     """
 
     name: str
@@ -59,6 +64,9 @@ class Tensor:
     bytes: int
     nonzero: int | None
     parameter: bool
+    bits: int | None = None
+    stored_bits: int | None = None
+    extra_bits: int = 0
 
     @property
     def elements(self) -> int:
@@ -164,10 +172,16 @@ def _archive_tensors(path: Path) -> list[Tensor]:
                 bytes=sum(size for address, size in storages.items() if address not in seen),
                 nonzero=int(tensor.count_nonzero()),
                 parameter=name in parameters,
+                **_widths(read.records[name]),
             )
         )
         seen |= storages.keys()
     return found
+
+
+def _widths(record: dict[str, Any]) -> dict[str, int]:
+    bits = 8 * int(record["values"].element_size())
+    return {"bits": bits, "stored_bits": bits}
 
 
 def _onnx_tensors(path: Path) -> list[Tensor]:
@@ -192,6 +206,7 @@ def _onnx_tensors(path: Path) -> list[Tensor]:
                 bytes=tensor.ByteSize(),
                 nonzero=int(np.count_nonzero(values)),
                 parameter=tensor.data_type not in whole,
+                **_value_widths(values.dtype.name),
             )
         )
     return found
@@ -240,9 +255,16 @@ def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo
         bytes=0 if record.filename in seen else record.compress_size,
         nonzero=None if dtype is None or entry["use_pickle"] else _nonzero(data, dtype, shape, strides, offset),
         parameter=bool(entry["is_param"]) and view not in seen,
+        **({} if dtype is None else _value_widths(dtype)),
     )
     seen |= {record.filename, view}
     return tensor
+
+
+def _value_widths(dtype: str) -> dict[str, int]:
+    """Widths of values that are stored as they are multiplied, by their type's name: "int8" has 8 bits."""
+    digits = "".join(takewhile(str.isdigit, dtype.lstrip("abcdefghijklmnopqrstuvwxyz_")))
+    return {"bits": int(digits), "stored_bits": int(digits)} if digits else {}
 
 
 def _nonzero(data: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> int | None:

@@ -1,0 +1,37 @@
+"""Arithmetic of compressed weights: MACs that zeros would save, and bit operations."""
+
+from __future__ import annotations
+
+from wildbench.measures.macs import Count
+from wildbench.measures.operands import Operands
+
+
+def nonzero_macs(count: Count, operands: Operands) -> int:
+    """MACs whose weight is not zero: what a machine that skips every zero weight would do.
+
+    Theoretical. Each value of a weight meets each position once, so that its MACs are in proportion to its values.
+
+    Example:
+        >>> from wildbench.measures.operands import Weight
+        >>> half_empty = Operands({"conv.weight": Weight(elements=8, nonzero=4, bits=32, stored_bits=32)})
+        >>> nonzero_macs(Count(by_module={"conv": 800}, by_weight={"conv.weight": 800}), half_empty)
+        400
+    """
+    return sum(
+        macs if weight is None else macs // weight.elements * weight.nonzero for macs, weight in operands.of(count)
+    )
+
+
+def bit_operations(count: Count, operands: Operands) -> int:
+    """BOPs as in van Baalen et al., *Bayesian Bits* (NeurIPS 2020): MACs x weight bits x activation bits.
+
+    Summed over the weights; a product of two activations has their bits twice. MACs are dense, as everywhere.
+
+    Example:
+        >>> from wildbench.measures.operands import Weight
+        >>> int8 = Operands({"fc.weight": Weight(elements=8, nonzero=8, bits=8, stored_bits=8)}, activation_bits=4)
+        >>> bit_operations(Count(by_module={"fc": 100}, by_weight={"fc.weight": 80}), int8)  # 20 are attention's
+        2880
+    """
+    activation = operands.activation_bits
+    return sum(macs * activation * (weight.bits if weight else activation) for macs, weight in operands.of(count))

@@ -1,0 +1,86 @@
+"""What arithmetic multiplies: the bits and the zeros of each stored weight, and the bits of the activations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wildbench.measures.macs import Count
+from wildbench.submissions.inspection import Inspection, Tensor
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One stored tensor, as arithmetic and storage see it.
+
+    Attributes:
+        elements: Number of values.
+        nonzero: Of them, those that are not zero after decoding.
+        bits: Of one value as an arithmetic unit takes it: 32 for float32, 8 for affine int8; with a codebook those of
+            its entries, because an index is looked up and not multiplied.
+        stored_bits: Of one value as it is stored, before any entropy coding: with a codebook those of an index.
+        extra_bits: What is stored beside the values: scales, zero points, a codebook.
+        parameter: Whether it is a parameter; a buffer, such as a running mean, folds into one.
+    """
+
+    elements: int
+    nonzero: int
+    bits: int
+    stored_bits: int
+    extra_bits: int = 0
+    parameter: bool = True
+
+
+@dataclass(frozen=True)
+class Operands:
+    """Everything that a submission's MACs multiply.
+
+    Attributes:
+        weights: By name in the state dict or graph.
+        activation_bits: Of every activation, as the manifest states.
+        unknown: Why the weights cannot be told, if so.
+    """
+
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    activation_bits: int = 32
+    unknown: str | None = None
+
+    def unknown_in(self, count: Count) -> str | None:
+        """Why the operands of a count cannot be told; None where they can."""
+        missing = sorted(count.by_weight.keys() - self.weights.keys())
+        if self.unknown or count.unseen or not missing:
+            return self.unknown or count.unseen
+        return f"{len(missing)} weights that run are not stored under their name (such as {missing[0]!r})"
+
+    def of(self, count: Count) -> list[tuple[int, Weight | None]]:
+        """MACs and their weight; with None, those that multiply two activations."""
+        known: list[tuple[int, Weight | None]] = [(macs, self.weights[name]) for name, macs in count.by_weight.items()]
+        return [*known, (count.macs - sum(count.by_weight.values()), None)]
+
+
+def operands_of(inspection: Inspection) -> Operands:
+    """What a submission's MACs multiply, from what was found in its file."""
+    bits = inspection.manifest.activation_bits
+    if inspection.tensors is None:
+        return Operands(activation_bits=bits, unknown=inspection.reason)
+    unread = [tensor.name for tensor in inspection.tensors if tensor.parameter and _weight(tensor) is None]
+    if unread:
+        return Operands(
+            activation_bits=bits, unknown=f"the values of {len(unread)} tensors cannot be read: {unread[0]}"
+        )
+    weights = {tensor.name: weight for tensor in inspection.tensors if (weight := _weight(tensor))}
+    return Operands(weights, bits)
+
+
+def _weight(tensor: Tensor) -> Weight | None:
+    """The tensor as a weight; None where its values cannot be read."""
+    if tensor.nonzero is None or tensor.bits is None or tensor.stored_bits is None:
+        return None
+    return Weight(
+        elements=tensor.elements,
+        nonzero=tensor.nonzero,
+        bits=tensor.bits,
+        stored_bits=tensor.stored_bits,
+        extra_bits=tensor.extra_bits,
+        parameter=tensor.parameter,
+    )
