@@ -158,7 +158,7 @@ def test_what_is_odd_stays_with_the_data_set(path: Path) -> None:
     odd["images"][0]["annotated_categories"] = ["lion"]
     path.write_text("\ufeff" + json.dumps(odd), encoding="utf-8")
     data = read_coco(path)
-    assert [finding.code for finding in data.warnings][0] == "json-encoding"
+    assert next(finding.code for finding in data.warnings) == "json-encoding"
     assert {finding.severity for finding in data.take(1).warnings} == {"warning"}
     assert len(data.warnings) > 1
 

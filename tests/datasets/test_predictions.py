@@ -56,7 +56,7 @@ def test_no_detections_are_a_result(tmp_path: Path) -> None:
     ("change", "problem"),
     [
         ({"image_id": 4}, "image_id 4 is not in tiny"),
-        ({"image_id": "3"}, "image_id '3' is not in tiny"),
+        ({"image_id": "3"}, "image_id '3', which is no integer"),
         ({"image_id": True}, "image_id True"),
         ({"image_id": [3]}, "image_id [3]"),
         ({"category_id": 2}, "category_id 2 is not in tiny"),
@@ -70,7 +70,7 @@ def test_no_detections_are_a_result(tmp_path: Path) -> None:
         ({"score": float("nan")}, "score nan"),
         ({"score": 1.5}, "score 1.5"),
         ({"score": -0.1}, "score -0.1"),
-        ({"score": "0.9"}, "score 0.9"),
+        ({"score": "0.9"}, "score '0.9'"),
         ({"segmentation": {"size": [60, 40], "counts": [2400]}}, "segmentation: RLE of size [60, 40]"),
     ],
 )
@@ -87,7 +87,7 @@ def test_each_fault_is_named_with_its_place(tmp_path: Path, change: dict[str, An
 @pytest.mark.parametrize("key", list(GOOD))
 def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     result = {other: value for other, value in GOOD.items() if other != key}
-    with pytest.raises(PredictionsError, match=rf"\[0\]: no {key} \(the first of 2 such detections\)"):
+    with pytest.raises(PredictionsError, match=rf"\[0\]: no {key} \[key-missing, the first of 2 errors\]"):
         read_predictions(written(tmp_path, [result, result]), DATA)
 
 

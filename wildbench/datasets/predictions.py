@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.masks import mask_problem
+from wildbench.datasets.documents import read_document
+from wildbench.datasets.findings import Finding, refusal
+from wildbench.datasets.prediction_checks import check_detections
+from wildbench.datasets.suspicions import suspect
 from wildbench.errors import PredictionsError
 from wildbench.files import write_atomically
-
-_KEYS = ("image_id", "category_id", "bbox", "score")
 
 
 def read_predictions(path: Path | str, dataset: Dataset) -> list[dict[str, Any]]:
@@ -31,20 +31,36 @@ def read_predictions(path: Path | str, dataset: Dataset) -> list[dict[str, Any]]
         PredictionsError: The file cannot be read, or a detection cannot be scored; names the first and counts the rest.
     """
     path = Path(path)
-    try:
-        results = json.loads(path.read_bytes())
-    except OSError as error:
-        raise PredictionsError(f"{path}: {error.strerror}", remedy="name a COCO results JSON") from error
-    except (ValueError, RecursionError) as error:
-        raise PredictionsError(f"{path}: not JSON ({error})", remedy="name a COCO results JSON") from error
-    if not isinstance(results, list):
-        raise PredictionsError(f"{path}: not a list of detections", remedy=f"list objects with {', '.join(_KEYS)}")
-    faults = list(_faults(results, dataset))
-    if faults:
-        more = f" (the first of {len(faults)} such detections)" if len(faults) > 1 else ""
-        index, problem, remedy = faults[0]
-        raise PredictionsError(f"{path}: [{index}]: {problem}{more}", remedy=remedy)
+    results: list[dict[str, Any]]
+    results, findings = _read(path, dataset)
+    refused = refusal(path, findings)
+    if refused:
+        raise PredictionsError(refused[0], remedy=f"{refused[1]} (wildbench data validate --predictions lists all)")
     return results
+
+
+def validate_predictions(path: Path | str, dataset: Dataset) -> list[Finding]:
+    """Look for everything that is wrong or odd in a results file; what is odd only where nothing is wrong.
+
+    Args:
+        path: The file.
+        dataset: What was detected in.
+
+    Returns:
+        Findings; none for a file that can be trusted.
+    """
+    results, findings = _read(Path(path), dataset)
+    if refusal(Path(path), findings) is None:
+        findings += suspect(results, dataset)
+    return findings
+
+
+def _read(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
+    """Read a file and check each detection by itself."""
+    results, findings = read_document(path)
+    if refusal(path, findings) is None:
+        findings += check_detections(results, dataset)
+    return results, findings
 
 
 def write_predictions(results: list[dict[str, Any]], path: Path) -> str:
@@ -61,50 +77,3 @@ def write_predictions(results: list[dict[str, Any]], path: Path) -> str:
     data = ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def _faults(results: list[Any], dataset: Dataset) -> Iterator[tuple[int, str, str]]:
-    """Index, problem and remedy of each detection that cannot be scored."""
-    images = {image["id"]: image for image in dataset.images}
-    categories = {category["id"] for category in dataset.categories}
-    with_masks = any(isinstance(result, dict) and "segmentation" in result for result in results)
-    for index, result in enumerate(results):
-        fault = _shape_fault(result) or _reference_fault(result, images, categories, dataset.name)
-        if fault is None and with_masks:
-            fault = _mask_fault(result, images[result["image_id"]])
-        if fault is not None:
-            yield (index, *fault)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53
-
-
-def _shape_fault(result: object) -> tuple[str, str] | None:
-    if not isinstance(result, dict) or not result.keys() >= set(_KEYS):
-        missing = set(_KEYS) - result.keys() if isinstance(result, dict) else _KEYS
-        return f"no {', '.join(sorted(missing))}", f"give every detection {', '.join(_KEYS)}"
-    box, score = result["bbox"], result["score"]
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        return f"bbox {box}", "give [x, y, width, height] as four finite numbers"
-    if box[2] < 0 or box[3] < 0:
-        return f"bbox {box} has a negative side", "give [x, y, width, height], not two corners in the wrong order"
-    if not _is_number(score) or not 0 <= score <= 1:
-        return f"score {score}", "give a score in 0..1"
-    return None
-
-
-def _reference_fault(
-    result: dict[str, Any], images: dict[int, Any], categories: set[int], name: str
-) -> tuple[str, str] | None:
-    for key, known in (("image_id", images), ("category_id", categories)):
-        if type(result[key]) is not int or result[key] not in known:
-            return f"{key} {result[key]!r} is not in {name}", "score against the data set that was detected in"
-    return None
-
-
-def _mask_fault(result: dict[str, Any], image: dict[str, Any]) -> tuple[str, str] | None:
-    if not result.get("segmentation"):
-        return "no segmentation, which other detections have", "give every detection a mask, or none"
-    problem = mask_problem(result["segmentation"], image["height"], image["width"])
-    return (f"segmentation: {problem}", "encode it for the image's own size") if problem else None

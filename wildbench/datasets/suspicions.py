@@ -1,0 +1,137 @@
+"""What is odd in detections that can be scored: very likely mistakes as warnings, mere facts as notes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from wildbench.datasets.agreement import Boxes, Located, agreeing, located, pairs
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.findings import WHOLE, Finding
+from wildbench.datasets.readings import check_readings
+
+MOST = 100
+"""Detections of one category in one image that AP looks at."""
+
+FEW = 20
+"""So many boxes or detections are needed before a share of them says anything."""
+
+_DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.01, 0.1, 5, 1.5
+
+
+def suspect(results: list[dict[str, Any]], dataset: Dataset) -> list[Finding]:
+    """Look for mistakes in sound detections, by the labels and the sizes of the images.
+
+    Thresholds are such that a weak but honest detector raises no warning, however many boxes of low score it gives.
+
+    Args:
+        results: COCO results that `check_detections` finds no error in.
+        dataset: What was detected in.
+
+    Returns:
+        Warnings and notes, each about the whole file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> coco = {"images": [{"id": 1, "width": 9, "height": 9}], "categories": [], "annotations": []}
+        >>> [finding.code for finding in suspect([], Dataset("d", None, coco, Path()))]
+        ['no-detections']
+    """
+    if not results:
+        return [Finding("no-detections", WHOLE, "not one detection", "check that this is the right file", "note")]
+    ordered = sorted(dataset.images, key=lambda image: image["id"])
+    sizes = np.array([[image["width"], image["height"]] for image in ordered], dtype=np.float64)
+    labels = located([entry for entry in dataset.annotations if not entry["iscrowd"]], dataset)
+    detections = located(results, dataset)
+    findings = list(check_readings(labels, detections, sizes, dataset.category_names))
+    if not findings:
+        findings += _check_centres(detections, sizes)
+        findings += _check_chance(labels, detections, len(ordered))
+    findings += _check_doubled(results)
+    findings += _check_coverage(results, dataset)
+    findings += _check_counts(detections)
+    return findings
+
+
+def _check_centres(detections: Located, sizes: Boxes) -> Iterator[Finding]:
+    """Report boxes whose centre is not in their image, and boxes within its first pixel."""
+    boxes, size = detections.boxes, sizes[detections.image]
+    count = len(boxes)
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
+    outside = int(((centres < 0) | (centres > size)).any(1).sum())
+    if outside >= max(_OUTSIDE * count, 3):
+        message = f"{outside} of {count} have their centre outside their image"
+        remedy = "give [x, y, width, height] in pixels of the stored image; check that these are its detections"
+        yield Finding("detections-outside-image", f"all {count} detections", message, remedy, "warning")
+    within = np.hstack([(boxes >= 0) & (boxes <= 1), boxes[:, 2:] > 0])
+    tiny = int(within.all(1).sum())
+    if tiny > 0.9 * count:
+        message = f"{tiny} of {count} have every number in 0..1: they are shares of the image's size"
+        remedy = "multiply by width and height"
+        yield Finding("detections-normalised", f"all {count} detections", message, remedy, "warning")
+
+
+def _check_chance(labels: Located, detections: Located, images: int) -> Iterator[Finding]:
+    """Report detections that agree with their own images no better than with images far away in the list."""
+    if len(labels.boxes) < FEW or len(detections.boxes) < FEW or images < FEW:
+        return
+    own = agreeing(labels, detections.boxes, pairs(labels, detections)).mean()
+    others = []
+    for part in (1 / 4, 1 / 2, 3 / 4):
+        moved = detections.shifted(image=round(images * part))
+        moved = Located(moved.boxes, moved.image % images, moved.category, moved.score)
+        others.append(agreeing(labels, moved.boxes, pairs(labels, moved)).mean())
+    chance = float(np.mean(others))
+    if own <= _CHANCE * chance or own == 0:
+        message = f"they agree with {own:.1%} of the {len(labels.boxes)} labels, and with {chance:.1%} of other images'"
+        remedy = "check that they are of these images; a very weak detector is no better"
+        yield Finding("agreement-by-chance", f"all {len(detections.boxes)} detections", message, remedy, "note")
+
+
+def _check_doubled(results: list[dict[str, Any]]) -> Iterator[Finding]:
+    """Report detections that are equal in everything; boxes without an area, as where one was clipped away, may be."""
+    seen = Counter(
+        (entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"])
+        for entry in results
+        if min(entry["bbox"][2:]) > 0
+    )
+    doubled = sum(count - 1 for count in seen.values())
+    if doubled > _DOUBLED * len(results):
+        message = f"{doubled} of {len(results)} repeat an earlier one, score and all: each counts as a mistake"
+        remedy = "write each once; the file may have been written twice over"
+        yield Finding("detections-duplicate", f"all {len(results)} detections", message, remedy, "warning")
+
+
+def _check_coverage(results: list[dict[str, Any]], dataset: Dataset) -> Iterator[Finding]:
+    """Report images without detections: a warning where they are all at one end of a list that is full elsewhere."""
+    with_detections = {entry["image_id"] for entry in results}
+    with_boxes = {entry["image_id"] for entry in dataset.annotations if not entry["iscrowd"]}
+    empty = [image["id"] not in with_detections for image in dataset.images]
+    missing = len(with_boxes - with_detections)
+    if not missing:
+        return
+    message = f"{missing} of the {len(with_boxes)} images with boxes have none"
+    if sum(empty) >= _CUT and len(empty) - sum(empty) >= _CUT and sorted(empty) in (empty, empty[::-1]):
+        end = "last" if empty[-1] else "first"
+        message += f": exactly the {end} {sum(empty)} images of the data set, and no other image is without"
+        remedy = "run the detector on all images, or score with --limit"
+        yield Finding("detections-cut-short", f"all {len(results)} detections", message, remedy, "warning")
+    else:
+        remedy = "make sure that the detector saw them: all their boxes count as missed"
+        yield Finding("images-without-detections", f"all {len(results)} detections", message, remedy, "note")
+
+
+def _check_counts(detections: Located) -> Iterator[Finding]:
+    where = f"all {len(detections.boxes)} detections"
+    cells = Counter(zip(detections.image.tolist(), detections.category.tolist(), strict=True))
+    beyond = sum(max(count - MOST, 0) for count in cells.values())
+    if beyond:
+        message = f"{beyond} come after the {MOST} best of their image and category, and AP does not look at them"
+        yield Finding("detections-beyond-limit", where, message, f"give the best {MOST} of each", "note")
+    scores = set(detections.score.tolist())
+    if len(scores) == 1 and len(detections.score) >= FEW:
+        message = f"every score is {scores.pop():g}, so that their order, which decides AP, is that of the file"
+        yield Finding("scores-all-equal", where, message, "give the detector's own scores", "note")
