@@ -18,11 +18,12 @@ worth is measured by `wildbench audit coverage` and told in docs/uncertainty.md.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -32,6 +33,60 @@ LEVEL = 0.95
 
 FEW_BOXES, FEW_IMAGES, FEW_GROUPS = 10, 5, 12
 """Below these an interval comes with a caution."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Student's t distribution of a figure: what its intervals and probabilities are read from.
+
+    Attributes:
+        centre: The figure without its bias.
+        error: Its standard error.
+        freedom: Degrees of freedom; infinite where no group stands out.
+    """
+
+    centre: float
+    error: float
+    freedom: float
+
+    def margin(self, level: float = LEVEL) -> float:
+        """Half the length of an interval."""
+        return self.error * self.quantile((1 + level) / 2)
+
+    def quantile(self, probability: float) -> float:
+        """In standard errors."""
+        return float(stdtrit(self.freedom, probability))
+
+    def above_zero(self) -> float:
+        """Probability of more than 0; a half where nothing varies about 0."""
+        if not self.error:
+            return 0.5 + 0.5 * float(np.sign(self.centre))
+        return float(stdtr(self.freedom, self.centre / self.error))
+
+
+def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread | None:
+    """The distribution of a figure or of a difference of two; arguments as for `interval`.
+
+    Returns:
+        None where it is undefined, or everything is in one group.
+
+    Example:
+        >>> drawn, without = np.random.default_rng(0).normal(0.1, 0.02, 2000), 0.1 + np.linspace(-1, 1, 50) / 210
+        >>> round(spread_of(0.1, drawn, without).above_zero(), 4)
+        1.0
+    """
+    drawn = replicates[~np.isnan(replicates)]
+    groups = len(jackknife)
+    if groups < 2 or len(drawn) < 2 or not math.isfinite(estimate) or bool(np.isnan(jackknife).any()):
+        return None
+    centre = estimate - (float(drawn.mean()) - estimate) / (math.sqrt(2) - 1)
+    error, squares = float(drawn.std(ddof=1)), (jackknife - jackknife.mean()) ** 2
+    if not squares.any():
+        return Spread(centre, error, math.inf)
+    by_jackknife = math.sqrt((groups - 1) / groups * squares.sum())
+    kurtosis = groups * float((squares**2).sum() / squares.sum() ** 2)
+    freedom = min(2 * groups / (kurtosis - 1), groups - 1) if kurtosis > 1 else groups - 1
+    return Spread(centre, max(error, by_jackknife), max(freedom, 1.0))
 
 
 def interval(
@@ -56,12 +111,12 @@ def interval(
         >>> [round(end, 2) for end in interval(1.0, np.ones(2000), np.ones(50), 15)]
         [0.8, 1.0]
     """
-    if not _defined(estimate, replicates, jackknife):
+    spread = spread_of(estimate, replicates, jackknife)
+    if spread is None:
         return None
-    centre, margin = _centre(estimate, replicates), _margin(replicates, jackknife, level)
     variance = estimate * (1 - estimate)
-    shrink = margin**2 / variance if variance > 0 else 0.0
-    low, high = _wilson(min(max(centre, 0.0), 1.0), shrink)
+    shrink = spread.margin(level) ** 2 / variance if variance > 0 else 0.0
+    low, high = _wilson(min(max(spread.centre, 0.0), 1.0), shrink)
     unseen = _wilson(0.0, _normal(level) ** 2 / boxes)[1]
     return min(low, estimate * (1 - unseen)), max(high, estimate + (1 - estimate) * unseen)
 
@@ -87,10 +142,11 @@ def difference_interval(
         >>> [round(end, 2) for end in difference_interval(0.1, drawn, without)]
         [0.06, 0.14]
     """
-    if not _defined(estimate, replicates, jackknife):
+    spread = spread_of(estimate, replicates, jackknife)
+    if spread is None:
         return None
-    centre, margin = _centre(estimate, replicates), _margin(replicates, jackknife, level)
-    return max(min(centre - margin, estimate), -1.0), min(max(centre + margin, estimate), 1.0)
+    margin = spread.margin(level)
+    return max(min(spread.centre - margin, estimate), -1.0), min(max(spread.centre + margin, estimate), 1.0)
 
 
 def caution(boxes: int, images_with_boxes: int, groups: int) -> str | None:
@@ -134,29 +190,6 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats, *, leve
         moved = shift + (shift + quantile) / (1 - acceleration * (shift + quantile))
         ends.append(float(np.quantile(drawn, NormalDist().cdf(moved))))
     return ends[0], ends[1]
-
-
-def _defined(estimate: float, replicates: Floats, jackknife: Floats) -> bool:
-    enough = len(jackknife) > 1 and int(np.count_nonzero(~np.isnan(replicates))) > 1
-    return enough and math.isfinite(estimate) and not bool(np.isnan(jackknife).any())
-
-
-def _centre(estimate: float, replicates: Floats) -> float:
-    """The figure without its bias."""
-    return estimate - float(np.nanmean(replicates) - estimate) / (math.sqrt(2) - 1)
-
-
-def _margin(replicates: Floats, jackknife: Floats, level: float) -> float:
-    """Half the length of a Student's t interval."""
-    groups = len(jackknife)
-    squares = (jackknife - jackknife.mean()) ** 2
-    if not squares.any():
-        return float(np.nanstd(replicates, ddof=1)) * _normal(level)
-    by_jackknife = math.sqrt((groups - 1) / groups * squares.sum())
-    kurtosis = groups * float((squares**2).sum() / squares.sum() ** 2)
-    freedom = min(2 * groups / (kurtosis - 1), groups - 1) if kurtosis > 1 else groups - 1
-    error = max(float(np.nanstd(replicates, ddof=1)), by_jackknife)
-    return error * float(stdtrit(max(freedom, 1.0), (1 + level) / 2))
 
 
 def _wilson(share: float, shrink: float) -> Interval:
