@@ -141,6 +141,10 @@ class Accuracy(BoxAccuracy):
     """How well it finds the animals."""
 
     masks: BoxAccuracy | None = Field(default=None, description="The same for masks, where the detector predicts them.")
+    unknown_categories: list[str] = Field(
+        default_factory=list,
+        description="Categories of the data set that the detector does not know; not in the means.",
+    )
     predictions_file: str = Field(description="COCO results file kept beside this record.")
     predictions_sha256: str
     detections: int = Field(description="Number of detections in that file.")

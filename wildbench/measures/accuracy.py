@@ -65,6 +65,11 @@ def measure_accuracy(
     return Accuracy(
         **{name: getattr(boxes, name) for name in BoxAccuracy.model_fields},
         masks=_box_accuracy(dataset, truth, kept, "segm", scored_categories) if with_masks else None,
+        unknown_categories=[
+            entry["name"]
+            for entry in dataset.categories
+            if not (scored_categories is None or entry["id"] in scored_categories)
+        ],
         predictions_file=predictions_file,
         predictions_sha256=predictions_sha256,
         detections=len(results),
