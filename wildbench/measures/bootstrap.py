@@ -137,7 +137,7 @@ def resample(
         rows = min(_CHUNK, replicates - chunk * _CHUNK)
         drawn = np.random.default_rng([seed, chunk]).integers(many, size=(rows, size))
         counts = np.bincount((drawn + np.arange(rows)[:, None] * many).ravel(), minlength=rows * many)
-        return np.asarray(counts.reshape(rows, many)[:, groups], dtype=np.int32)
+        return np.ascontiguousarray(counts.reshape(rows, many)[:, groups], dtype=np.int32)
 
     return _replay(matches, weights, replicates)
 

@@ -98,12 +98,12 @@ def _event_span(matches: Matches, area: Ints, level: Ints, one: Ints) -> Ints:
     rising = ((area * len(THRESHOLDS) + level) * wide + one)[::-1]
     segments = np.arange(len(AREAS) * len(THRESHOLDS)).reshape(len(AREAS), -1, 1) * wide
     start = len(one) - np.searchsorted(rising, segments + matches.start)
-    return _pairs(start)[..., ::-1]
+    return np.ascontiguousarray(_pairs(start)[..., ::-1])
 
 
 def _pairs(edges: Ints) -> Ints:
     """[..., n + 1] edges as [..., n, 2] firsts and ends."""
-    return np.stack([edges[..., :-1], edges[..., 1:]], axis=-1)
+    return np.ascontiguousarray(np.stack([edges[..., :-1], edges[..., 1:]], axis=-1))
 
 
 def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Numbers, Places]:
@@ -117,7 +117,8 @@ def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Numbers, Places]
     several = last > first
     number = np.where(several, np.cumsum(several) - 1, -1).astype(np.int32)
     before = rank[:, first[several]] - counts[:, first[several]]
-    return number[np.cumsum(new) - 1], np.stack([before, rank[:, last[several]]], axis=2).astype(np.uint32)
+    span = np.stack([before, rank[:, last[several]]], axis=2)
+    return number[np.cumsum(new) - 1], np.ascontiguousarray(span, dtype=np.uint32)
 
 
 def _held(matches: Matches, true: Flags) -> tuple[Ints, Places, Numbers]:
@@ -229,18 +230,19 @@ def _sampled(
         true += weight[image[event]] * is_true[event]
         more += weight[image[event]] * is_more[event]
     total = best = 0.0
-    event = 0
-    while event < len(image):
+    end = 0
+    for event in range(len(image)):
         times = weight[image[event]]
         if run[event] >= 0 and times > 1:
+            if event < end:
+                continue  # came with the first of its run
             end = event + 1
             while end < len(image) and run[end] == run[event]:
                 end += 1
-            within = slice(event, end)
             total, best = _in_turn(
-                rank[within],
-                is_true[within],
-                is_more[within],
+                rank[event:end],
+                is_true[event:end],
+                is_more[event:end],
                 run_rank[run[event]],
                 times,
                 true,
@@ -250,16 +252,14 @@ def _sampled(
                 total,
                 best,
             )
-            true -= times * is_true[within].sum()
-            more -= times * is_more[within].sum()
-            event = end
+            true -= np.int32(times * is_true[event:end].sum())
+            more -= np.int32(times * is_more[event:end].sum())
         else:
             best = max(best, true / (seen[rank[event]] + more + _EPS))
-            left = true - times * is_true[event]
-            total += best * (reached[true] - reached[left])
+            left = np.int32(true - times * is_true[event])
+            total += best * (reached[np.uint32(true)] - reached[np.uint32(left)])
             true = left
-            more -= times * is_more[event]
-            event += 1
+            more -= np.int32(times * is_more[event])
     return total
 
 
