@@ -1,4 +1,6 @@
+import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +65,27 @@ def test_a_state_dict_will_do(tmp_path: Path, model: nn.Module) -> None:
 def test_only_plain_data_is_in_the_file(tmp_path: Path, model: nn.Module) -> None:
     save_submission(model, tmp_path / "a.pt", **KEYS)
     content = torch.load(tmp_path / "a.pt", weights_only=True)
-    assert list(content) == ["format", "version", "manifest", "state_dict"]
-    assert (content["format"], content["version"]) == ("wildbench-submission", 1)
+    assert list(content) == ["format", "version", "manifest", "groups", "index", "tensors"]
+    assert (content["format"], content["version"]) == ("wildbench-submission", 2)
+    index = json.loads(zlib.decompress(content["tensors"][: content["index"]].numpy().tobytes()))
+    assert list(index) == list(model.state_dict())
+
+
+def first_version(path: Path, state: dict[str, torch.Tensor], document: dict) -> None:
+    """An archive as the first wildbench wrote it."""
+    records = {key: {"codec": "raw", "values": values} for key, values in state.items()}
+    torch.save({"format": "wildbench-submission", "version": 1, "manifest": document, "state_dict": records}, path)
+
+
+def test_the_first_version_is_read_as_ever(tmp_path: Path, model: nn.Module) -> None:
+    written = save_submission(model, tmp_path / "a.pt", **KEYS)
+    first_version(tmp_path / "b.pt", model.state_dict(), written.model_dump(mode="json"))
+    new, old = (read_submission(tmp_path / name) for name in ("a.pt", "b.pt"))
+    assert old.manifest == new.manifest
+    assert all(torch.equal(old.tensors[key], values) for key, values in model.state_dict().items())
+    assert all(torch.equal(new.tensors[key], values) for key, values in model.state_dict().items())
+    sizes = [(tmp_path / name).stat().st_size for name in ("a.pt", "b.pt")]
+    assert sizes[1] - sizes[0] > 200 * len(old.tensors), "an entry of the zip a tensor takes more"
 
 
 def without(state: dict, *keys: str) -> dict:
@@ -92,10 +113,8 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path, model: nn.Module, cha
     with pytest.raises(SubmissionError, match=problem):
         save_submission(state, tmp_path / "a.pt", **KEYS)
     assert not (tmp_path / "a.pt").exists()
-    save_submission(model, tmp_path / "a.pt", **KEYS)
-    content = torch.load(tmp_path / "a.pt", weights_only=True)
-    content["state_dict"] = {key: {"codec": "raw", "values": values} for key, values in state.items()}
-    torch.save(content, tmp_path / "a.pt")
+    document = {"name": "a", "detector": {"name": NAME}, "categories": ["zebra", "lion"]}
+    first_version(tmp_path / "a.pt", state, document)
     with pytest.raises(SubmissionError, match=problem):
         open_submission(tmp_path / "a.pt")
 
@@ -132,9 +151,10 @@ WHOLE = {"format": "wildbench-submission", "version": 1, "manifest": MANIFEST, "
         ({"epoch": 3}, "no submission"),
         ([1, 2], "no submission"),
         (WHOLE | {"format": "other"}, "format tag 'other' is not 'wildbench-submission'"),
-        (WHOLE | {"version": 2}, r"format version 2 is newer than this wildbench reads \(1\); upgrade"),
+        (WHOLE | {"version": 3}, r"format version 3 is newer than this wildbench reads \(2\); upgrade"),
+        (WHOLE | {"version": 2}, "`index` or `tensors` is missing"),
         (WHOLE | {"version": "x"}, "format version x"),
-        (WHOLE | {"manifest": None}, "`manifest` or `state_dict` is missing"),
+        (WHOLE | {"manifest": None}, "`manifest` or its tensors are missing"),
         (without(WHOLE, "state_dict"), "`manifest` or `state_dict` is missing"),
         (WHOLE | {"manifest": without(MANIFEST, "name")}, "manifest: name: Field required"),
         (WHOLE | {"state_dict": {"w": {"codec": "int3"}}}, "w: codec 'int3' is unknown"),

@@ -46,17 +46,28 @@ def test_an_archive_is_counted_as_torch_counts(tmp_path: Path, pruned: torch.nn.
     assert found.parameters == sum(parameter.numel() for parameter in pruned.parameters())
     assert found.nonzero == sum(int(parameter.count_nonzero()) for parameter in rounded)
     assert {tensor.name for tensor in found.tensors if not tensor.parameter} == {n for n, _ in pruned.named_buffers()}
+    seen: set[bytes] = set()  # what is the same as before, as zeroed biases are, is stored once
     for tensor in found.tensors:
         original = pruned.state_dict()[tensor.name]
         assert tensor.shape == tuple(original.shape)
         assert tensor.codec == (codec if original.is_floating_point() else "raw")
-        assert tensor.bytes == original.numel() * (width if original.is_floating_point() else 8)
+        size = original.numel() * (width if original.is_floating_point() else 8)
+        stored = encoded(tensor.codec, original)
+        assert tensor.bytes == (0 if stored in seen else size), tensor.name
+        seen.add(stored)
+        assert (tensor.stored_bits, tensor.bits, tensor.extra_bits) == (8 * size // max(1, original.numel()),) * 2 + (0,)
+        assert tensor.entropy_bytes == tensor.bytes
+
+
+def encoded(codec: str, tensor: torch.Tensor) -> bytes:
+    values = tensor.half() if codec == "fp16" else tensor
+    return values.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def test_the_parts_of_every_format_sum_to_the_file(tmp_path: Path, pruned: torch.nn.Module) -> None:
     save_submission(pruned, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"])
     for path, parts in (
-        (tmp_path / "a.pt", {"backbone", "head", "container"}),
+        (tmp_path / "a.pt", {"backbone", "head", "manifest", "index", "container"}),
         (write_torchscript(tmp_path / "b.pt", MeanDetector(), manifest()), {"data", "code", "constants", "container"}),
         (write_export(tmp_path / "c.pt2", MeanDetector(), manifest()), {"head", "box", "container"}),
         (constant_detector(tmp_path / "d.onnx"), {"initializers", "container"}),

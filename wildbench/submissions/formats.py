@@ -122,7 +122,7 @@ def _sniff_zip(path: Path) -> Kind:
         return "pt2"
     if "data.pkl" not in found:
         raise SubmissionError(f"{path}: a zip that torch did not write", remedy=f"{SAVE} or {EXPORT}")
-    objects = [name for name in _globals(path) if name.rpartition(".")[0] not in PLAIN_DATA]
+    objects = [name for name in pickled_globals(path) if name.rpartition(".")[0] not in PLAIN_DATA]
     if objects:
         raise SubmissionError(
             f"{path}: a pickled {objects[0]}, and unpickling an object runs whatever code the file names",
@@ -131,8 +131,12 @@ def _sniff_zip(path: Path) -> Kind:
     return "wildbench"
 
 
-def _globals(path: Path) -> list[str]:
-    """Names of all that a pickle would import, in the order of the file."""
+def pickled_globals(path: Path) -> list[str]:
+    """Names of all that the pickle of a torch zip would import, in the order of the file.
+
+    Raises:
+        SubmissionError: It is damaged.
+    """
     names, strings = [], [""]
     try:
         for opcode, argument, _ in pickletools.genops(read_record(path, "data.pkl")):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import ZipInfo
 
 import numpy as np
@@ -55,6 +55,7 @@ class Tensor:
             entries: an index is looked up, not multiplied.
         stored_bits: Of one value as it is stored, before any mask or entropy coding; None where that cannot be told.
         extra_bits: What is stored beside the values: scales and zero points, a codebook.
+        entropy_bytes: At the entropy of the stored symbols; None for formats that have no such symbols.
     """
 
     name: str
@@ -67,11 +68,28 @@ class Tensor:
     bits: int | None = None
     stored_bits: int | None = None
     extra_bits: int = 0
+    entropy_bytes: float | None = None
 
     @property
     def elements(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    @property
+    def density(self) -> float | None:
+        """Share of the elements that are not zero; None where it is undefined or the values cannot be read."""
+        return None if self.nonzero is None or not self.elements else self.nonzero / self.elements
+
+    @property
+    def bitmask_bytes(self) -> float | None:
+        """By MicroNet's rule: a bit an element and the non-zero ones at their bits, or all of them if that is less.
+
+        MicroNet Challenge (NeurIPS 2019), https://micronet-challenge.github.io/scoring_and_submission.html
+        """
+        if self.stored_bits is None or self.nonzero is None:
+            return None
+        masked = self.elements + self.nonzero * self.stored_bits
+        return (self.extra_bits + min(self.elements * self.stored_bits, masked)) / 8
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,8 @@ class Inspection:
         kind: Its format.
         manifest: From inside or beside it.
         file_bytes: The file as it is on disk.
-        bytes_by_part: Bytes by top-level part of the network, and of the container; they sum to `file_bytes`.
+        bytes_by_part: Bytes by top-level part of the network, of a `submission.pt`'s manifest and index, and of the
+            container; they sum to `file_bytes`.
         tensors: In the order of the file; None where they cannot be listed without running it.
         reason: Why `tensors` is None.
     """
@@ -104,8 +123,17 @@ class Inspection:
     @property
     def nonzero(self) -> int | None:
         """Number of parameters that are not zero; None where their values cannot be read."""
-        counts = None if self.tensors is None else [tensor.nonzero for tensor in self.tensors if tensor.parameter]
-        return None if counts is None or None in counts else sum(count for count in counts if count is not None)
+        return None if self.tensors is None else _total([t.nonzero for t in self.tensors if t.parameter])
+
+    @property
+    def bitmask_bytes(self) -> float | None:
+        """Bytes of the parameters by MicroNet's rule; None where their values cannot be read."""
+        return None if self.tensors is None else _total([t.bitmask_bytes for t in self.tensors if t.parameter])
+
+    @property
+    def entropy_bytes(self) -> float | None:
+        """Bytes of all tensors at the entropy of their symbols; None for formats that have no such symbols."""
+        return None if self.tensors is None else _total([tensor.entropy_bytes for tensor in self.tensors])
 
 
 def inspect_submission(path: Path | str) -> Inspection:
@@ -126,13 +154,26 @@ def inspect_submission(path: Path | str) -> Inspection:
     kind = sniff(path)
     manifest = find_manifest(path, kind)
     size = path.stat().st_size
-    tensors = READERS[kind](path)
+    tensors, overhead = READERS[kind](path)
     parts = Counter(_record_parts(path) if tensors is None else _tensor_parts(tensors))
+    parts.update(overhead)
     container = size - parts.total()
     if container < 0:
         raise SubmissionError(f"{path}: its tensors claim more bytes than the file has", remedy="save it again")
     bytes_by_part = {**dict(sorted(parts.items())), CONTAINER: container}
     return Inspection(path, kind, manifest, size, bytes_by_part, tensors, NOT_READ if tensors is None else None)
+
+
+Listing = tuple[list[Tensor] | None, dict[str, int]]
+"""A file's tensors, None where they cannot be listed, and bytes that belong to none, by what they are for."""
+
+Number = TypeVar("Number", int, float)
+
+
+def _total(counts: list[Number | None]) -> Number | None:
+    """The sum, or None where one is not known."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _tensor_parts(tensors: Iterable[Tensor]) -> Counter[str]:
@@ -154,37 +195,37 @@ def _record_parts(path: Path) -> Counter[str]:
     return parts
 
 
-def _archive_tensors(path: Path) -> list[Tensor]:
-    from wildbench.submissions import archive, codecs
+def _archive_tensors(path: Path) -> Listing:
+    from wildbench.submissions.archive import read_submission
+    from wildbench.submissions.codecs import registry
+    from wildbench.submissions.codecs.storage import tensors_in
+    from wildbench.submissions.rebuilding import parameter_names
 
-    read = archive.read_submission(path)
-    parameters = archive.parameter_names(read.manifest, str(path))
-    seen: set[int] = set()
+    read = read_submission(path)
+    parameters = parameter_names(read.manifest, str(path))
     found = []
     for name, tensor in read.tensors.items():
-        storages = codecs.storages(read.records[name])
+        record, where = read.records[name], f"{path}: {name}"
+        again = sum(part.nbytes for part in tensors_in(record)) - read.sizes[name]  # stored for an earlier tensor
         found.append(
             Tensor(
                 name=name,
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                codec=read.records[name]["codec"],
-                bytes=sum(size for address, size in storages.items() if address not in seen),
+                codec=registry.chain_of(record, where),
+                bytes=read.sizes[name],
                 nonzero=int(tensor.count_nonzero()),
                 parameter=name in parameters,
-                **_widths(read.records[name]),
+                bits=registry.weight_bits(record, where),
+                stored_bits=registry.stored_bits(record, where),
+                extra_bits=8 * registry.table_bytes(record),
+                entropy_bytes=max(0.0, registry.entropy_bytes(record, where) - again),
             )
         )
-        seen |= storages.keys()
-    return found
+    return found, read.overhead
 
 
-def _widths(record: dict[str, Any]) -> dict[str, int]:
-    bits = 8 * int(record["values"].element_size())
-    return {"bits": bits, "stored_bits": bits}
-
-
-def _onnx_tensors(path: Path) -> list[Tensor]:
+def _onnx_tensors(path: Path) -> Listing:
     """A graph's weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
     import onnx
 
@@ -209,15 +250,15 @@ def _onnx_tensors(path: Path) -> list[Tensor]:
                 **_value_widths(values.dtype.name),
             )
         )
-    return found
+    return found, {}
 
 
-def _export_tensors(path: Path) -> list[Tensor] | None:
+def _export_tensors(path: Path) -> Listing:
     """The weights and constants of a torch.export archive, which JSON documents in it list; older ones pickle them."""
     stored = records(path)
     lists = sorted(name for name in stored if name.startswith("data/") and name.endswith("_config.json"))
     if not any(name.endswith("weights_config.json") for name in lists):
-        return None
+        return None, {}
     found: list[Tensor] = []
     seen: set[object] = set()
     try:
@@ -228,7 +269,7 @@ def _export_tensors(path: Path) -> list[Tensor] | None:
                     found.append(_export_tensor(path, key, entry, stored[f"{folder}/{entry['path_name']}"], seen))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SubmissionError(f"{path}: its list of weights is damaged ({error!r})", remedy="export it again") from None
-    return found
+    return found, {}
 
 
 def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo, seen: set[object]) -> Tensor:
@@ -279,10 +320,10 @@ def _nonzero(data: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int
     return int(stored.as_strided(shape, strides, offset).count_nonzero())
 
 
-READERS: dict[Kind, Callable[[Path], list[Tensor] | None]] = {
+READERS: dict[Kind, Callable[[Path], Listing]] = {
     "wildbench": _archive_tensors,
-    "torchscript": lambda path: None,
+    "torchscript": lambda path: (None, {}),
     "onnx": _onnx_tensors,
     "pt2": _export_tensors,
 }
-"""How each format's tensors are listed; None where they cannot be without unpickling."""
+"""How each format's tensors are listed, which for TorchScript they cannot be without unpickling."""

@@ -10,11 +10,13 @@ from rich.text import Text
 from wildbench.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.submissions.inspection import Inspection
+    from wildbench.submissions.inspection import Inspection, Tensor
+
+FP32_BYTES = 4
 
 
 def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
-    """Three tables: the manifest, bytes by part, and the largest tensors."""
+    """The manifest, bytes by part, and where tensors are listed: their costs, bytes by codec and the largest ones."""
     manifest = Table(title=Text(f"{inspection.path.name} ({inspection.kind})"), title_justify="left", show_header=False)
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
         add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
@@ -27,7 +29,43 @@ def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
     if inspection.tensors is None:
         parts.caption = Text(f"tensors not listed: {inspection.reason}")
         return [manifest, parts]
-    return [manifest, parts, _tensor_table(inspection, most)]
+    return [manifest, parts, _cost_table(inspection), _codec_table(inspection.tensors), _tensor_table(inspection, most)]
+
+
+def _cost_table(inspection: Inspection) -> Table:
+    """The file beside what its content would take by other rules."""
+    parameters, nonzero = inspection.parameters, inspection.nonzero
+    costs = {
+        "dense fp32, 4 bytes a parameter": None if parameters is None else FP32_BYTES * parameters,
+        "non-zero parameters in fp32": None if nonzero is None else FP32_BYTES * nonzero,
+        "parameters by MicroNet's bitmask rule": inspection.bitmask_bytes,
+        "all tensors at the entropy of their symbols": inspection.entropy_bytes,
+        "the file": inspection.file_bytes,
+    }
+    table = Table(title="what it would take", title_justify="left")
+    table.add_column("rule")
+    table.add_column("bytes", justify="right")
+    table.add_column("the file is", justify="right")
+    for rule, cost in costs.items():
+        ratio = f"{inspection.file_bytes / cost:.3f} x" if cost else "-"
+        add_row(table, rule, "-" if cost is None else f"{cost:,.0f}", ratio)
+    return table
+
+
+def _codec_table(tensors: list[Tensor]) -> Table:
+    """Bytes by codec, beside their entropy."""
+    table = Table(title="bytes by codec", title_justify="left")
+    table.add_column("codec")
+    for column in ("tensors", "elements", "bytes", "at entropy", "bits an element"):
+        table.add_column(column, justify="right")
+    for codec in sorted({tensor.codec for tensor in tensors}):
+        stored = [tensor for tensor in tensors if tensor.codec == codec]
+        elements, size = sum(tensor.elements for tensor in stored), sum(tensor.bytes for tensor in stored)
+        entropy = [tensor.entropy_bytes for tensor in stored if tensor.entropy_bytes is not None]
+        bound = f"{sum(entropy):,.0f}" if len(entropy) == len(stored) else "-"
+        bits = f"{8 * size / elements:.2f}" if elements else "-"
+        add_row(table, codec, str(len(stored)), f"{elements:,}", f"{size:,}", bound, bits)
+    return table
 
 
 def _tensor_table(inspection: Inspection, most: int) -> Table:

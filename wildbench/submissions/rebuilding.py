@@ -1,0 +1,137 @@
+"""Rebuilding the detector that a manifest names, in the widths of the stored tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from wildbench.detectors import zoo
+from wildbench.errors import RecipeError, SubmissionError
+from wildbench.submissions import widths
+from wildbench.submissions.codecs.fields import MOST_ELEMENTS
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.widths import Shape
+
+SHOWN = 3
+"""So many tensors are named in a message."""
+
+
+def build(manifest: Manifest, where: str, more_categories: int = 0) -> nn.Module:
+    """The detector in full width, with random weights.
+
+    Args:
+        manifest: Names it.
+        where: The file, for the message.
+        more_categories: Beyond the manifest's.
+
+    Raises:
+        SubmissionError: The zoo has no such detector.
+    """
+    arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
+    try:
+        return zoo.build(manifest.detector.name, len(manifest.categories) + more_categories, **arguments)
+    except RecipeError as error:
+        raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
+
+
+def blueprint(manifest: Manifest, where: str, more_categories: int = 0) -> nn.Module:
+    """As `build`, but without memory for the tensors.
+
+    Raises:
+        SubmissionError: The zoo has no such detector, or it is larger than any detector should be.
+    """
+    with torch.device("meta"):
+        model = build(manifest, where, more_categories)
+    elements = sum(tensor.numel() for tensor in model.state_dict().values())
+    if elements > MOST_ELEMENTS:
+        raise SubmissionError(
+            f"{where}: a detector of {elements:,} numbers, more than {MOST_ELEMENTS:,}",
+            remedy="check the detector's arguments",
+        )
+    return model
+
+
+def shapes_of(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
+    """Shapes by name.
+
+    Example:
+        >>> shapes_of({"weight": torch.zeros(3, 5)})
+        {'weight': (3, 5)}
+    """
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def parameter_names(manifest: Manifest, where: str) -> set[str]:
+    """Names of the tensors that are parameters of the manifest's detector; the others are buffers.
+
+    Raises:
+        SubmissionError: As `blueprint`.
+    """
+    return {name for name, _ in blueprint(manifest, where).named_parameters()}
+
+
+def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bool:
+    """Check that tensors have the names and shapes of a detector's, or such shapes with channels removed.
+
+    Args:
+        shapes: Of the tensors.
+        manifest: Names the detector.
+        where: The file, for the message.
+
+    Returns:
+        Whether channels were removed.
+
+    Raises:
+        SubmissionError: Names the first few tensors that are missing, unexpected or of a wrong shape.
+    """
+    expected = shapes_of(blueprint(manifest, where).state_dict())
+    if shapes == expected:
+        return False
+    other = shapes_of(blueprint(manifest, where, 1).state_dict())  # shows what depends on the categories
+    both = [name for name in expected if name in shapes]
+    wrong = [name for name in both if not widths.fits(shapes[name], expected[name], other[name])]
+    problems = {
+        "missing": [name for name in expected if name not in shapes],
+        "unexpected": [name for name in shapes if name not in expected],
+        "of a wrong shape": [f"{name} {list(shapes[name])} not {list(expected[name])}" for name in wrong],
+    }
+    found = [f"{len(names)} {what} ({_first(names)})" for what, names in problems.items() if names]
+    if found:
+        raise SubmissionError(
+            f"{where}: the tensors do not fit the detector: {', '.join(found)}",
+            remedy="name the detector, arguments and categories that it was trained with",
+        )
+    return True
+
+
+def rebuild_with(
+    manifest: Manifest, tensors: Mapping[str, torch.Tensor], groups: Mapping[str, int], where: str
+) -> nn.Module:
+    """The detector in the widths of its tensors, with these, in eval mode on the CPU.
+
+    Where channels were removed it is run once on a small image, so that layers that do not fit each other show.
+
+    Raises:
+        SubmissionError: The zoo has no such detector, or the tensors do not fit it or each other.
+    """
+    shapes = shapes_of(tensors)
+    narrowed = check_fit(shapes, manifest, where)
+    model = build(manifest, where)
+    if narrowed:
+        try:
+            widths.narrow(model, shapes, groups)
+        except ValueError as error:
+            raise SubmissionError(
+                f"{where}: its narrowed layers are none ({error})", remedy="remove whole groups of channels"
+            ) from None
+    model.load_state_dict(dict(tensors))
+    if narrowed:
+        widths.try_out(model, where)
+    return model.eval()
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -1,0 +1,142 @@
+"""Giving a detector the widths of stored tensors: a structurally pruned network needs no code in its file.
+
+Channels that were removed show in the shapes of the weights. The network is built by name in its full width, and each
+layer then takes the shape that is stored for it. What a shape does not tell is how a normalisation's channels are
+grouped: groups keep their size, as 256 channels in 32 groups become 128 in 16, unless the file says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from wildbench.errors import SubmissionError
+
+Shape = tuple[int, ...]
+
+SMALL_IMAGE = 128
+"""Pixels a side of the image by which a narrowed network is tried."""
+
+
+def fits(shape: Shape, expected: Shape, other: Shape) -> bool:
+    """Whether a tensor could be one of the detector's with some channels removed.
+
+    Args:
+        shape: Of the tensor.
+        expected: Of the detector's own.
+        other: Of the same tensor for another number of categories: a side that depends on it stays whole.
+
+    Example:
+        >>> fits((8, 3, 3, 3), (16, 3, 3, 3), (16, 3, 3, 3)), fits((8, 3, 3, 3), (16, 3, 3, 3), (18, 3, 3, 3))
+        (True, False)
+    """
+    if shape == expected:
+        return True
+    if len(shape) != len(expected) or shape[2:] != expected[2:]:
+        return False
+    sides = zip(shape[:2], expected[:2], other[:2], strict=True)
+    return all(side == full or (full == elsewhere and 1 <= side < full) for side, full, elsewhere in sides)
+
+
+def narrow(model: nn.Module, shapes: Mapping[str, Shape], groups: Mapping[str, int]) -> None:
+    """Give each layer the shape that is stored for it; its values are not set.
+
+    Args:
+        model: In full width; changed in place.
+        shapes: By tensor.
+        groups: By layer, where the rule does not tell the number of groups.
+
+    Raises:
+        ValueError: A convolution's or normalisation's channels do not divide into groups.
+    """
+    for path, module in model.named_modules():
+        before = {name: tuple(tensor.shape) for name, tensor in _own(module)}
+        after = {name: shapes[f"{path}.{name}" if path else name] for name in before}
+        if before == after:
+            continue
+        for name, tensor in _own(module):
+            fresh = torch.zeros(after[name], dtype=tensor.dtype, device=tensor.device)
+            if isinstance(tensor, nn.Parameter):
+                module.register_parameter(name, nn.Parameter(fresh, requires_grad=tensor.requires_grad))
+            else:
+                module.register_buffer(name, fresh)
+        _describe(module, after, groups.get(path))
+
+
+def groups_of(model: nn.Module, full: nn.Module) -> dict[str, int]:
+    """The groups of a narrowed network's layers where the rule does not tell them.
+
+    Args:
+        model: The narrowed network.
+        full: The same detector in full width.
+    """
+    wide = dict(full.named_modules())
+    found = {}
+    for path, module in model.named_modules():
+        before = wide.get(path)
+        if isinstance(module, nn.GroupNorm) and isinstance(before, nn.GroupNorm):
+            usual = _groups(before, module.num_channels)
+            if module.num_groups != usual:
+                found[path] = module.num_groups
+    return found
+
+
+def try_out(model: nn.Module, where: str) -> None:
+    """Run a narrowed network once on a small image.
+
+    Raises:
+        SubmissionError: Its layers do not fit each other.
+    """
+    transform: GeneralizedRCNNTransform = model.transform  # every detector of the zoo has one
+    sizes, training = (transform.min_size, transform.max_size), model.training
+    try:
+        transform.min_size, transform.max_size = (SMALL_IMAGE,), SMALL_IMAGE
+        with torch.inference_mode():
+            model.eval()([torch.zeros(3, SMALL_IMAGE, SMALL_IMAGE)])
+    except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+        raise SubmissionError(
+            f"{where}: its narrowed layers do not fit each other ({str(error)[:200]})",
+            remedy="remove a channel from every layer that makes or reads it",
+        ) from None
+    finally:
+        model.train(training)
+        transform.min_size, transform.max_size = sizes
+
+
+def _own(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
+    """Parameters and stored buffers of a module itself."""
+    own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+    return [(name, tensor) for name, tensor in own.items() if name not in module._non_persistent_buffers_set]
+
+
+def _describe(module: nn.Module, shapes: Mapping[str, Shape], groups: int | None) -> None:
+    """Make the numbers that a layer keeps beside its tensors agree with their shapes."""
+    if isinstance(module, nn.ConvTranspose2d):
+        module.in_channels, module.out_channels = shapes["weight"][0], shapes["weight"][1] * module.groups
+        _check_groups(module.in_channels, module.groups)
+    elif isinstance(module, nn.Conv2d):
+        if module.groups > 1 and module.groups == module.in_channels:  # depthwise
+            module.groups = shapes["weight"][0] * module.groups // module.out_channels
+        module.out_channels, module.in_channels = shapes["weight"][0], shapes["weight"][1] * module.groups
+        _check_groups(module.out_channels, module.groups)
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = shapes["weight"]
+    elif isinstance(module, nn.BatchNorm2d):
+        module.num_features = shapes["weight"][0]
+    elif isinstance(module, nn.GroupNorm):
+        module.num_groups = groups or _groups(module, shapes["weight"][0])
+        module.num_channels = shapes["weight"][0]
+        _check_groups(module.num_channels, module.num_groups)
+
+
+def _groups(full: nn.GroupNorm, channels: int) -> int:
+    """As many groups of the full network's size as there are."""
+    return max(1, channels * full.num_groups // full.num_channels)
+
+
+def _check_groups(channels: int, groups: int) -> None:
+    if groups < 1 or channels % groups:
+        raise ValueError(f"{channels} channels in {groups} groups")
