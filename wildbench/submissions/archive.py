@@ -26,7 +26,7 @@ from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode, promise
 from wildbench.submissions.container import VERSION, read_content
 from wildbench.submissions.manifest import FORMAT, Manifest, parse_manifest
-from wildbench.submissions.rebuilding import blueprint, check_fit, rebuild_with, shapes_of
+from wildbench.submissions.rebuilding import check_fit, plan, rebuild_with, shapes_of
 from wildbench.submissions.widths import groups_of
 
 Codecs = str | Mapping[str, str | Record]
@@ -102,7 +102,7 @@ def save_submission(
     records = _encoded(state, codec, str(path))
     groups = {}
     if narrowed:
-        groups = groups_of(model, blueprint(checked, str(path))) if isinstance(model, nn.Module) else {}
+        groups = groups_of(model, plan(checked, str(path)).groups) if isinstance(model, nn.Module) else {}
         rebuild_with(checked, state, groups, str(path))
     index, data = payload.lay_out(records)
     plain = {

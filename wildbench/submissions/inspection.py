@@ -199,10 +199,10 @@ def _archive_tensors(path: Path) -> Listing:
     from wildbench.submissions.archive import read_submission
     from wildbench.submissions.codecs import registry
     from wildbench.submissions.codecs.storage import tensors_in
-    from wildbench.submissions.rebuilding import parameter_names
+    from wildbench.submissions.rebuilding import plan
 
     read = read_submission(path)
-    parameters = parameter_names(read.manifest, str(path))
+    parameters = plan(read.manifest, str(path)).parameters
     found = []
     for name, tensor in read.tensors.items():
         record, where = read.records[name], f"{path}: {name}"

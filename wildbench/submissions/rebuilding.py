@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,8 +24,36 @@ SHOWN = 3
 """So many tensors are named in a message."""
 
 
-def build(manifest: Manifest, where: str, more_categories: int = 0) -> nn.Module:
+def build(manifest: Manifest, where: str) -> nn.Module:
     """The detector in full width, with random weights.
+
+    Raises:
+        SubmissionError: The zoo has no such detector.
+    """
+    arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
+    try:
+        return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+    except RecipeError as error:
+        raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a detector is like in full width.
+
+    Attributes:
+        shapes: Of the tensors of its state dict, by name.
+        parameters: Names of those that are parameters; the others are buffers.
+        groups: Of its group normalisations, by layer: number of groups, number of channels.
+    """
+
+    shapes: Mapping[str, Shape]
+    parameters: frozenset[str]
+    groups: Mapping[str, tuple[int, int]]
+
+
+def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
+    """What the manifest's detector is like, told without memory for its tensors.
 
     Args:
         manifest: Names it.
@@ -28,30 +61,32 @@ def build(manifest: Manifest, where: str, more_categories: int = 0) -> nn.Module
         more_categories: Beyond the manifest's.
 
     Raises:
-        SubmissionError: The zoo has no such detector.
-    """
-    arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
-    try:
-        return zoo.build(manifest.detector.name, len(manifest.categories) + more_categories, **arguments)
-    except RecipeError as error:
-        raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
-
-
-def blueprint(manifest: Manifest, where: str, more_categories: int = 0) -> nn.Module:
-    """As `build`, but without memory for the tensors.
-
-    Raises:
         SubmissionError: The zoo has no such detector, or it is larger than any detector should be.
     """
-    with torch.device("meta"):
-        model = build(manifest, where, more_categories)
-    elements = sum(tensor.numel() for tensor in model.state_dict().values())
+    arguments = json.dumps(manifest.detector.arguments, sort_keys=True)
+    try:
+        found = _plan(manifest.detector.name, arguments, len(manifest.categories) + more_categories)
+    except RecipeError as error:
+        raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
+    elements = sum(math.prod(shape) for shape in found.shapes.values())
     if elements > MOST_ELEMENTS:
         raise SubmissionError(
             f"{where}: a detector of {elements:,} numbers, more than {MOST_ELEMENTS:,}",
             remedy="check the detector's arguments",
         )
-    return model
+    return found
+
+
+@lru_cache(maxsize=32)
+def _plan(name: str, arguments: str, categories: int) -> Plan:
+    with torch.device("meta"):
+        model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
+    norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
+    return Plan(
+        shapes=MappingProxyType(shapes_of(model.state_dict())),
+        parameters=frozenset(name for name, _ in model.named_parameters()),
+        groups=MappingProxyType({path: (norm.num_groups, norm.num_channels) for path, norm in norms.items()}),
+    )
 
 
 def shapes_of(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
@@ -62,15 +97,6 @@ def shapes_of(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
         {'weight': (3, 5)}
     """
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
-
-
-def parameter_names(manifest: Manifest, where: str) -> set[str]:
-    """Names of the tensors that are parameters of the manifest's detector; the others are buffers.
-
-    Raises:
-        SubmissionError: As `blueprint`.
-    """
-    return {name for name, _ in blueprint(manifest, where).named_parameters()}
 
 
 def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bool:
@@ -87,10 +113,10 @@ def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bo
     Raises:
         SubmissionError: Names the first few tensors that are missing, unexpected or of a wrong shape.
     """
-    expected = shapes_of(blueprint(manifest, where).state_dict())
+    expected = plan(manifest, where).shapes
     if shapes == expected:
         return False
-    other = shapes_of(blueprint(manifest, where, 1).state_dict())  # shows what depends on the categories
+    other = plan(manifest, where, more_categories=1).shapes  # shows what depends on the categories
     both = [name for name in expected if name in shapes]
     wrong = [name for name in both if not widths.fits(shapes[name], expected[name], other[name])]
     problems = {

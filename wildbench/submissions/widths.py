@@ -66,22 +66,16 @@ def narrow(model: nn.Module, shapes: Mapping[str, Shape], groups: Mapping[str, i
         _describe(module, after, groups.get(path))
 
 
-def groups_of(model: nn.Module, full: nn.Module) -> dict[str, int]:
-    """The groups of a narrowed network's layers where the rule does not tell them.
+def groups_of(model: nn.Module, full: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+    """The groups of a network's normalisation layers where the rule does not tell them.
 
     Args:
-        model: The narrowed network.
-        full: The same detector in full width.
+        model: Perhaps narrowed.
+        full: The number of groups and of channels in full width, by layer.
     """
-    wide = dict(full.named_modules())
-    found = {}
-    for path, module in model.named_modules():
-        before = wide.get(path)
-        if isinstance(module, nn.GroupNorm) and isinstance(before, nn.GroupNorm):
-            usual = _groups(before, module.num_channels)
-            if module.num_groups != usual:
-                found[path] = module.num_groups
-    return found
+    norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
+    usual = {path: _groups(norm.num_channels, *full[path]) for path, norm in norms.items() if path in full}
+    return {path: norms[path].num_groups for path, groups in usual.items() if norms[path].num_groups != groups}
 
 
 def try_out(model: nn.Module, where: str) -> None:
@@ -127,14 +121,14 @@ def _describe(module: nn.Module, shapes: Mapping[str, Shape], groups: int | None
     elif isinstance(module, nn.BatchNorm2d):
         module.num_features = shapes["weight"][0]
     elif isinstance(module, nn.GroupNorm):
-        module.num_groups = groups or _groups(module, shapes["weight"][0])
+        module.num_groups = groups or _groups(shapes["weight"][0], module.num_groups, module.num_channels)
         module.num_channels = shapes["weight"][0]
         _check_groups(module.num_channels, module.num_groups)
 
 
-def _groups(full: nn.GroupNorm, channels: int) -> int:
+def _groups(channels: int, full_groups: int, full_channels: int) -> int:
     """As many groups of the full network's size as there are."""
-    return max(1, channels * full.num_groups // full.num_channels)
+    return max(1, channels * full_groups // full_channels)
 
 
 def _check_groups(channels: int, groups: int) -> None:
