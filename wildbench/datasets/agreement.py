@@ -52,44 +52,43 @@ def located(entries: list[dict[str, Any]], dataset: Dataset) -> Located:
 
 
 def pairs(labels: Located, detections: Located) -> tuple[Numbers, Numbers]:
-    """Each label with each of the best detections of its image and category: as many of them as there are labels.
+    """Each label with those of its category among the best detections of its image: as many as the image has labels.
 
     So a flood of detections of low score agrees with no more labels than a handful does.
 
     Returns:
         Indices of detections and of labels, a pair a place.
     """
-    width = int(max(labels.category.max(initial=0), detections.category.max(initial=0))) + 2
-    wanted = labels.image * width + labels.category
-    offered = detections.image * width + detections.category
-    cells, counts = np.unique(wanted, return_counts=True)
-    order = np.lexsort((-detections.score, offered))
-    ranked = offered[order]
+    images, counts = np.unique(labels.image, return_counts=True)
+    order = np.lexsort((-detections.score, detections.image))
+    ranked = detections.image[order]
     rank = np.arange(len(ranked)) - np.searchsorted(ranked, ranked)
-    cell = np.minimum(np.searchsorted(cells, ranked), max(len(cells) - 1, 0))
-    keep = (cells[cell] == ranked) & (rank < counts[cell]) if len(cells) else np.zeros(len(ranked), bool)
-    best, cell = order[keep], cell[keep]
-    by_cell = np.argsort(wanted, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    repeats = counts[cell]
+    limits = dict(zip(images.tolist(), counts.tolist(), strict=True))
+    best = order[rank < np.array([limits.get(image, 0) for image in ranked.tolist()], dtype=np.int64)]
+    repeats = np.array([limits[image] for image in detections.image[best].tolist()], dtype=np.int64)
+    by_image = np.argsort(labels.image, kind="stable")
+    starts = np.searchsorted(labels.image[by_image], detections.image[best])
     within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    return np.repeat(best, repeats), by_cell[np.repeat(starts[cell], repeats) + within]
+    found, wanted = np.repeat(best, repeats), by_image[np.repeat(starts, repeats) + within]
+    same = detections.category[found] == labels.category[wanted]
+    return found[same], wanted[same]
 
 
-def agreeing(labels: Located, boxes: Boxes, paired: tuple[Numbers, Numbers]) -> Flags:
-    """Labels that one of the detections paired with them overlaps by `IOU` or more.
+def agreeing(labels: Located, boxes: Boxes, paired: tuple[Numbers, Numbers], iou: float = IOU) -> Flags:
+    """Labels that one of the detections paired with them overlaps by `iou` or more.
 
     Args:
         labels: The labels.
         boxes: float64 [d, 4], the detections' boxes as they are read, x, y, width, height.
         paired: From `pairs`.
+        iou: Overlap from which the two agree.
 
     Returns:
         bool [labels].
     """
     found, wanted = paired
     agree = np.zeros(len(labels.boxes), dtype=np.bool_)
-    agree[wanted[overlap(boxes[found], labels.boxes[wanted]) >= IOU]] = True
+    agree[wanted[overlap(boxes[found], labels.boxes[wanted]) >= iou]] = True
     return agree
 
 

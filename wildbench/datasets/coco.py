@@ -82,6 +82,13 @@ class Dataset:
         listed = image.get("annotated_categories")
         return {category["id"] for category in self.categories if listed is None or category["name"] in listed}
 
+    def scored(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The annotations or detections whose category is exhaustively boxed in their image."""
+        if not self.partial_labels:
+            return entries
+        listed = {image["id"]: self.scored_categories(image) for image in self.images}
+        return [entry for entry in entries if entry["category_id"] in listed[entry["image_id"]]]
+
     def image_path(self, image: dict[str, Any]) -> Path:
         """Where an image entry's file is."""
         return self.images_dir / str(image["file_name"])

@@ -7,11 +7,11 @@ that only one under which the agreement is several times better is evidence of a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wildbench.datasets.agreement import Boxes, Flags, Located, Numbers, agreeing, pairs
+from wildbench.datasets.agreement import IOU, Boxes, Flags, Located, Numbers, agreeing, pairs
 from wildbench.datasets.findings import Finding
 
 AS_IS = "[x, y, width, height]"
@@ -20,6 +20,9 @@ MORE = 6
 
 TIMES, SHARE = 3.0, 0.15
 """How much better than the numbers as they are, and with which share of the labels at least."""
+
+FITTED_IOU = 0.75
+"""Overlap that counts where the scale was fitted: large boxes about the middle overlap by half at many a scale."""
 
 Form = Callable[[Boxes, Boxes], Boxes]
 FORMS: dict[str, tuple[str, Form, str]] = {
@@ -54,32 +57,69 @@ FORMS: dict[str, tuple[str, Form, str]] = {
 """Code, the form in words, its boxes in pixels, and the remedy."""
 
 
-def check_readings(labels: Located, detections: Located, sizes: Boxes, names: list[str]) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Reading:
+    """One way to read the numbers.
+
+    Attributes:
+        code: Of the finding, where it is the right way.
+        words: The way in words, before "the boxes agree with".
+        remedy: What to do then.
+        boxes: float64 [detections, 4], as they are read, in pixels.
+        paired: Detections and labels to compare.
+        fitted: Whether its scale was chosen for the best agreement.
+        as_is: What it is compared with, where that is other labels; one category alone may well be taken for another,
+            so that agreement in one is no evidence then.
+    """
+
+    code: str
+    words: str
+    remedy: str
+    boxes: Boxes
+    paired: tuple[Numbers, Numbers]
+    fitted: bool = False
+    as_is: tuple[Boxes, tuple[Numbers, Numbers]] | None = None
+
+    def fits(self, agree: Flags, labels: Located, iou: float) -> bool:
+        """Whether agreement at this overlap can be evidence for it."""
+        several = len(set(labels.category[agree].tolist())) > 1
+        return (iou == FITTED_IOU or not self.fitted) and (several or self.as_is is None)
+
+
+def check_readings(
+    labels: Located, detections: Located, everything: Located, sizes: Boxes, names: list[str]
+) -> Iterator[Finding]:
     """Report the reading that agrees with far more labels than the numbers as they are; at most one.
 
     Args:
         labels: Boxes that are no crowds.
-        detections: Detections in the same images.
+        detections: Detections of categories that are boxed in their image.
+        everything: All detections: under other labels, others of them may be boxed.
         sizes: float64 [images, 2], width and height by image.
         names: Names of the categories.
     """
     paired = pairs(labels, detections)
-    as_is = agreeing(labels, detections.boxes, paired)
     size = sizes[detections.image] if len(sizes) else np.zeros((len(detections.image), 2))
-    found: list[tuple[Flags, str, str, str]] = []
-    for code, (words, form, remedy) in FORMS.items():
-        found.append((agreeing(labels, form(detections.boxes, size), paired), code, f"read as {words}", remedy))
-    for words, boxes in _scales(labels, detections, size, paired):
-        agree = agreeing(labels, boxes, paired)
-        remedy = "give boxes in pixels of the stored image, not of the detector's input"
-        found.append((agree, "detections-rescaled", words, remedy))
-    found += _other_places(labels, detections, names)
-    agree, code, words, remedy = max(found, key=lambda reading: int(reading[0].sum()))
-    if _far_better(agree, as_is):
-        message = f"{words} the boxes agree with {agree.mean():.0%} of the {len(agree)} labels, as they are ({AS_IS}) "
-        yield Finding(
-            code, f"all {len(detections.boxes)} detections", f"{message}with {as_is.mean():.0%}", remedy, "warning"
+    readings = [
+        Reading(code, f"read as {words}", remedy, form(detections.boxes, size), paired)
+        for code, (words, form, remedy) in FORMS.items()
+    ]
+    readings += [*_scales(labels, detections, size, paired), *_other_places(labels, detections)]
+    readings += _other_labels(labels, everything, names)
+    better = []
+    for iou in (IOU, FITTED_IOU):
+        for reading in readings:
+            as_is = agreeing(labels, *(reading.as_is or (detections.boxes, paired)), iou)
+            agree = agreeing(labels, reading.boxes, reading.paired, iou)
+            if reading.fits(agree, labels, iou) and _far_better(agree, as_is):
+                better.append((float(agree.mean()), float(as_is.mean()), iou, reading))
+    if better:
+        share, before, iou, best = max(better, key=lambda found: found[0])
+        message = (
+            f"{best.words} the boxes agree with {share:.0%} of the {len(labels.boxes)} labels at IoU {iou}, "
+            f"as they are ({AS_IS}) with {before:.0%}"
         )
+        yield Finding(best.code, f"all {len(detections.boxes)} detections", message, best.remedy, "warning")
 
 
 def _far_better(agree: Flags, as_is: Flags) -> bool:
@@ -87,9 +127,7 @@ def _far_better(agree: Flags, as_is: Flags) -> bool:
     return gained - 4 * lost >= MORE and agree.sum() >= max(TIMES * as_is.sum(), SHARE * len(agree))
 
 
-def _scales(
-    labels: Located, detections: Located, size: Boxes, paired: tuple[Numbers, Numbers]
-) -> Iterator[tuple[str, Boxes]]:
+def _scales(labels: Located, detections: Located, size: Boxes, paired: tuple[Numbers, Numbers]) -> Iterator[Reading]:
     """Boxes at the scale that the sides of labels and detections suggest: one factor, or a square input."""
     found, wanted = paired
     sides, true = detections.boxes[found, 2:], labels.boxes[wanted, 2:]
@@ -99,37 +137,49 @@ def _scales(
     sides, true, image = sides[usable], true[usable], size[found][usable]
     longest = size.max(1, keepdims=True)
     factor = np.median(true / sides, axis=0)
-    yield f"times {factor[0]:.3g} and {factor[1]:.3g}", detections.boxes * np.tile(factor, 2)
-    stretched = np.median(image * sides / true, axis=0)
-    words = f"as pixels of an input of {stretched[0]:.0f} x {stretched[1]:.0f}"
-    yield words, detections.boxes * np.tile(size / stretched, 2)
-    square = float(np.median(image.max(1, keepdims=True) * sides / true))
+    readings = {f"times {factor[0]:.3g} and {factor[1]:.3g}": detections.boxes * np.tile(factor, 2)}
+    across, down = (_input_size(value) for value in np.median(image * sides / true, axis=0))
+    words = f"as pixels of an input of {across:.0f} x {down:.0f}"
+    readings[words] = detections.boxes * np.tile(size / np.array([across, down]), 2)
+    square = _input_size(np.median(image.max(1, keepdims=True) * sides / true))
     padded = detections.boxes * (longest / square)
-    yield f"as pixels of a padded input of {square:.0f}", padded
+    readings[f"as pixels of a padded input of {square:.0f}"] = padded
     margin = np.hstack([(longest - size) / 2, np.zeros_like(size)])
-    yield f"as pixels of an input of {square:.0f}, padded on both sides", padded - margin
+    readings[f"as pixels of an input of {square:.0f}, padded on both sides"] = padded - margin
+    remedy = "give boxes in pixels of the stored image, not of the detector's input"
+    for words, boxes in readings.items():
+        yield Reading("detections-rescaled", words, remedy, boxes, paired, fitted=True)
 
 
-def _other_places(labels: Located, detections: Located, names: list[str]) -> Iterator[tuple[Flags, str, str, str]]:
-    """Labels, images and scores that count from elsewhere."""
-    for step in (1, -1):
-        moved = detections.shifted(category=step)
-        agree = agreeing(labels, moved.boxes, pairs(labels, moved))
-        if len(set(labels.category[agree].tolist())) > 1:  # one category alone may well be taken for another
-            words = (
-                f"with each category_id taken for the {'next' if step > 0 else 'previous'} of {len(names)} categories"
-            )
-            remedy = "map the detector's labels to the data set's ids; mind the background label"
-            yield agree, "detections-labels-shifted", words, remedy
+def _input_size(fitted: float) -> float:
+    """The multiple of 32 that a detector's input has, where it is near; else what was fitted.
+
+    Example:
+        >>> _input_size(411.0), _input_size(90.0)
+        (416.0, 90.0)
+    """
+    usual = 32.0 * round(fitted / 32)
+    return usual if abs(usual - fitted) <= 0.03 * fitted else float(fitted)
+
+
+def _other_places(labels: Located, detections: Located) -> Iterator[Reading]:
+    """Images and scores that count from elsewhere."""
+    for step, way in ((1, "next"), (-1, "previous")):
         moved = detections.shifted(image=step)
-        agree = agreeing(labels, moved.boxes, pairs(labels, moved))
-        words = f"with each image_id taken for the {'next' if step > 0 else 'previous'} image"
-        yield agree, "detections-images-shifted", words, "give each detection the id of its own image"
-    worst_first = replace(detections, score=-detections.score)
-    agree = agreeing(labels, detections.boxes, pairs(labels, worst_first))
-    yield (
-        agree,
-        "scores-reversed",
-        "with the lowest scores taken for the best",
-        "give the surest detection the highest score",
-    )
+        words = f"with each image_id taken for the {way} image"
+        remedy = "give each detection the id of its own image"
+        yield Reading("detections-images-shifted", words, remedy, moved.boxes, pairs(labels, moved))
+    reverse = replace(detections, score=-detections.score)
+    words = "with the lowest scores taken for the best"
+    remedy = "give the surest detection the highest score"
+    yield Reading("scores-reversed", words, remedy, reverse.boxes, pairs(labels, reverse))
+
+
+def _other_labels(labels: Located, everything: Located, names: list[str]) -> Iterator[Reading]:
+    """Categories that count from elsewhere, as where the background has a label or has none."""
+    as_is = (everything.boxes, pairs(labels, everything))
+    for step, way in ((1, "next"), (-1, "previous")):
+        moved = everything.shifted(category=step)
+        words = f"with each category_id taken for the {way} of {len(names)} categories"
+        remedy = "map the detector's labels to the data set's ids; mind the background label"
+        yield Reading("detections-labels-shifted", words, remedy, moved.boxes, pairs(labels, moved), as_is=as_is)

@@ -44,15 +44,15 @@ def suspect(results: list[dict[str, Any]], dataset: Dataset) -> list[Finding]:
         return [Finding("no-detections", WHOLE, "not one detection", "check that this is the right file", "note")]
     ordered = sorted(dataset.images, key=lambda image: image["id"])
     sizes = np.array([[image["width"], image["height"]] for image in ordered], dtype=np.float64)
-    labels = located([entry for entry in dataset.annotations if not entry["iscrowd"]], dataset)
-    detections = located(results, dataset)
-    findings = list(check_readings(labels, detections, sizes, dataset.category_names))
+    labels = located([entry for entry in dataset.scored(dataset.annotations) if not entry["iscrowd"]], dataset)
+    everything, detections = located(results, dataset), located(dataset.scored(results), dataset)
+    findings = list(check_readings(labels, detections, everything, sizes, dataset.category_names))
     if not findings:
-        findings += _check_centres(detections, sizes)
+        findings += _check_centres(everything, sizes)
         findings += _check_chance(labels, detections, len(ordered))
     findings += _check_doubled(results)
     findings += _check_coverage(results, dataset)
-    findings += _check_counts(detections)
+    findings += _check_counts(everything)
     return findings
 
 

@@ -30,14 +30,7 @@ def what_counts(dataset: Dataset, results: list[dict[str, Any]]) -> tuple[list[d
         >>> what_counts(Dataset("tiny", None, coco, Path()), found)
         ([], [{'image_id': 1, 'category_id': 1}])
     """
-    if not dataset.partial_labels:
-        return dataset.annotations, results
-    listed = {image["id"]: dataset.scored_categories(image) for image in dataset.images}
-
-    def counts(entry: dict[str, Any]) -> bool:
-        return entry["category_id"] in listed[entry["image_id"]]
-
-    return list(filter(counts, dataset.annotations)), list(filter(counts, results))
+    return dataset.scored(dataset.annotations), dataset.scored(results)
 
 
 def known_categories(dataset: Dataset, known: set[int] | None) -> list[dict[str, Any]]:
