@@ -227,6 +227,12 @@ class Size(Record):
     parameters: Figure
     nonzero: Figure = Field(description="Parameters that are not zero.")
     dense_fp32_bytes: Figure = Field(description="4 bytes a parameter: the usual denominator of compression ratios.")
+    bitmask_bytes: Figure | None = Field(
+        default=None, description="Parameters by MicroNet's rule: a bit each, and those not zero at their stored bits."
+    )
+    entropy_bytes: Figure | None = Field(
+        default=None, description="All tensors at the entropy of their stored symbols: what coding could reach."
+    )
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
 
 

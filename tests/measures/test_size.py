@@ -50,3 +50,24 @@ def test_what_cannot_be_read_is_null_with_the_reason(tmp_path: Path, network: to
     size = size_of(Inspection(path, "torchscript", known.manifest, 10, {"container": 10}, None, "it is a pickle"))
     assert size.file_bytes.value == 10
     assert size.parameters.reason == size.nonzero.reason == size.dense_fp32_bytes.reason == "it is a pickle"
+    assert size.bitmask_bytes is not None
+    assert size.entropy_bytes is not None
+    assert (size.bitmask_bytes.reason, size.entropy_bytes.reason) == ("it is a pickle", "it is a pickle")
+
+
+def test_micronets_rule_counts_a_bit_a_parameter_and_the_values_that_are_not_zero(
+    tmp_path: Path, network: torch.nn.Module
+) -> None:
+    pruned = {key: values.clone() for key, values in network.state_dict().items()}
+    for values in pruned.values():
+        if values.dim() == 4:
+            values[values.abs() < values.abs().median()] = 0
+    path = tmp_path / "a.pt"
+    save_submission(pruned, path, detector=NAME, categories=["zebra", "lion"], codec="fp16")
+    parameters = [pruned[name].half() for name, _ in network.named_parameters()]
+    dense = [values.numel() * 16 for values in parameters]
+    masked = [values.numel() + int(values.count_nonzero()) * 16 for values in parameters]
+    size = measure_size(path)
+    assert size.bitmask_bytes is not None
+    assert size.bitmask_bytes.value == sum(map(min, dense, masked)) / 8
+    assert sum(dense) / 2 < 8 * size.bitmask_bytes.value < sum(dense)

@@ -8,6 +8,7 @@ from wildbench.scorecard import Figure, Size
 from wildbench.submissions.inspection import Inspection, inspect_submission
 
 FP32_BYTES = 4
+NO_SYMBOLS = "only a submission.pt is stored by codecs whose symbols can be counted"
 
 
 def measure_size(path: Path | str) -> Size:
@@ -17,7 +18,8 @@ def measure_size(path: Path | str) -> Size:
         path: A `.pt`, `.onnx` or `.pt2` file.
 
     Returns:
-        The file's bytes and what they are spent on; `n` of the counts is the number of tensors.
+        The file's bytes, what they are spent on and what they could be; `n` of the counts is the number of parameter
+        tensors.
 
     Raises:
         SubmissionError: The file is not readable, or its manifest is missing or wrong.
@@ -34,8 +36,8 @@ def size_of(inspection: Inspection) -> Size:
     tensors = sum(tensor.parameter for tensor in inspection.tensors or ())
     unknown = inspection.reason or "the values of some tensors cannot be read"
 
-    def count(value: int | None, unit: str) -> Figure:
-        return Figure.undefined(unit, unknown) if value is None else Figure(value=value, unit=unit, n=tensors)
+    def count(value: float | None, unit: str, why: str = unknown) -> Figure:
+        return Figure.undefined(unit, why) if value is None else Figure(value=value, unit=unit, n=tensors)
 
     parameters = inspection.parameters
     return Size(
@@ -43,5 +45,7 @@ def size_of(inspection: Inspection) -> Size:
         parameters=count(parameters, "parameters"),
         nonzero=count(inspection.nonzero, "parameters"),
         dense_fp32_bytes=count(None if parameters is None else FP32_BYTES * parameters, "B"),
+        bitmask_bytes=count(inspection.bitmask_bytes, "B"),
+        entropy_bytes=count(inspection.entropy_bytes, "B", inspection.reason or NO_SYMBOLS),
         by_part={part: Figure(value=size, unit="B") for part, size in inspection.bytes_by_part.items()},
     )
