@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
     {"demo", "training_run"},
-    {"evaluation", "comparison", "tables", "pictures", "leaderboard", "curation"},
-    {"compression"},
+    {"evaluation", "tables", "pictures", "leaderboard", "curation"},
+    {"comparison", "compression"},
     {"measures"},
     {"submissions"},
     {"detectors"},

@@ -1,0 +1,152 @@
+"""Scorecards against a baseline, from the detections that lie beside them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wildbench.comparison import Comparison, compare
+from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.errors import DatasetError, PredictionsError, ScorecardError
+from wildbench.evaluation import score
+
+REPLICATES = 400
+CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+
+
+@pytest.fixture(scope="module")
+def results() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(bundled("baselines/scorecards/reference.predictions.json").read_text())
+    return found
+
+
+def card(folder: Path, name: str, results: list[dict[str, Any]], **options: Any) -> Path:
+    """A scorecard of these detections on parksim test."""
+    predictions, path = folder / f"{name}.json", folder / "cards" / f"{name}.json"
+    predictions.write_text(json.dumps(results))
+    score(predictions, **{"dataset": "parksim", "out": path, **options})
+    return path
+
+
+@pytest.fixture(scope="module")
+def cards(tmp_path_factory: pytest.TempPathFactory, results: list[dict[str, Any]]) -> dict[str, Path]:
+    """The reference; one that forgets two of three lions and impalas; one that only says so with another score."""
+    folder = tmp_path_factory.mktemp("cards")
+    forgotten = {entry["id"] for entry in load_dataset("parksim", with_images=False).categories} & {5, 7}
+    kept = [one for place, one in enumerate(results) if one["category_id"] not in forgotten or place % 3 == 0]
+    return {
+        "reference": card(folder, "reference", results),
+        "forgetful": card(folder, "forgetful", kept),
+        "timid": card(folder, "timid", [one | {"score": one["score"] / 2} for one in results]),
+    }
+
+
+@pytest.fixture(scope="module")
+def comparison(cards: dict[str, Path]) -> Comparison:
+    return compare(list(cards.values()), replicates=REPLICATES)
+
+
+def test_values_are_those_of_the_scorecards(comparison: Comparison, cards: dict[str, Path]) -> None:
+    for row, name in zip(comparison.rows, ("forgetful", "timid"), strict=True):
+        for path, side in ((cards["reference"], "baseline"), (cards[name], "value")):
+            accuracy = json.loads(path.read_text())["accuracy"]
+            for figure, change in (row.overall | row.sizes).items():
+                assert getattr(change, side) == pytest.approx(accuracy[figure]["value"], abs=1e-12)
+                assert change.n == accuracy[figure]["n"]
+            for category, changes in row.per_category.items():
+                for figure, change in changes.items():
+                    assert getattr(change, side) == pytest.approx(
+                        accuracy["per_category"][category][figure]["value"], abs=1e-12
+                    )
+
+
+def test_what_is_forgotten_is_found(comparison: Comparison) -> None:
+    forgetful = comparison.rows[0]
+    assert forgetful.overall["ap"].verdict.startswith("worse by ")
+    worse = {name for name, figures in forgetful.per_category.items() if figures["ap50"].verdict.startswith("worse")}
+    assert "lion" in worse <= {"lion", "impala"}  # 39 impalas at five locations may be too few for a correction by 26
+    assert forgetful.per_category["zebra"]["ap"].verdict == "the same on 30 boxes"
+
+
+def test_the_order_of_the_detections_alone_matters(comparison: Comparison) -> None:
+    timid = comparison.rows[1]
+    for change in (timid.overall | timid.sizes).values():
+        assert change.verdict == f"the same on {change.n} boxes"
+        assert (change.difference, change.interval, change.p_value, change.smallest) == (0, (0, 0), 1, 0)
+    assert timid.errors is not None
+    assert comparison.baseline_errors is not None
+    assert timid.errors.calibration.ece != comparison.baseline_errors.calibration.ece
+
+
+def test_more_rows_take_more_to_convince(cards: dict[str, Path], comparison: Comparison) -> None:
+    alone = compare([cards["reference"], cards["forgetful"]], replicates=REPLICATES).rows[0]
+    among = comparison.rows[0]
+    assert among.overall["ap"].interval == alone.overall["ap"].interval
+    assert among.overall["ap"].p_value == pytest.approx(2 * alone.overall["ap"].p_value)
+
+
+def test_the_same_question_has_the_same_answer(cards: dict[str, Path], comparison: Comparison, tmp_path: Path) -> None:
+    comparison.write(tmp_path / "a.json")
+    compare(list(cards.values()), replicates=REPLICATES).write(tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert Comparison.model_validate_json((tmp_path / "a.json").read_text()) == comparison
+
+
+def test_a_smaller_difference_takes_more_images(comparison: Comparison) -> None:
+    needed = [counts[0] for counts in comparison.images_needed.values()]
+    assert all(count is not None for count in needed)
+    assert needed == sorted(needed, reverse=True)  # type: ignore[type-var]
+    assert [counts[1] for counts in comparison.images_needed.values()] == [None] * len(needed)
+
+
+def test_the_bundled_half_precision_is_not_distinguishable() -> None:
+    found = compare(CARDS).rows[0].overall["ap"]
+    assert found.verdict.startswith("not distinguishable on 327 boxes; ")
+    assert found.caution == "only 5 locations: the interval may be too short"
+
+
+def test_one_card_compares_with_nothing() -> None:
+    with pytest.raises(ScorecardError, match="one scorecard compares with nothing; name"):
+        compare(CARDS[:1])
+
+
+def test_cards_of_other_labels_do_not_compare(
+    tmp_path: Path, results: list[dict[str, Any]], cards: dict[str, Path]
+) -> None:
+    few = card(tmp_path, "few", results, limit=20)
+    with pytest.raises(ScorecardError, match=r"few.json was scored on other labels \(parksim test\) than .*reference"):
+        compare([cards["reference"], few])
+
+
+def test_edited_detections_are_refused(tmp_path: Path, cards: dict[str, Path]) -> None:
+    shutil.copytree(cards["timid"].parent, tmp_path, dirs_exist_ok=True)
+    kept = tmp_path / "timid.predictions.json"
+    kept.write_text(kept.read_text() + " ")
+    with pytest.raises(
+        PredictionsError, match=r"timid.predictions.json: not the detections timid.json was scored from"
+    ):
+        compare([tmp_path / "reference.json", tmp_path / "timid.json"])
+    kept.unlink()
+    with pytest.raises(PredictionsError, match=r"timid.predictions.json: no such file; keep it beside timid.json"):
+        compare([tmp_path / "reference.json", tmp_path / "timid.json"])
+
+
+def test_a_file_s_labels_have_to_be_named_and_unchanged(tmp_path: Path, results: list[dict[str, Any]]) -> None:
+    labels = tmp_path / "labels.json"
+    shutil.copy(bundled("annotations/parksim/test.json"), labels)
+    cards = [card(tmp_path, name, results, dataset=labels) for name in ("a", "b")]
+    with pytest.raises(DatasetError, match=r"was scored on labels, a file; name the COCO JSON by --dataset"):
+        compare(cards)
+    assert compare(cards, dataset=labels, replicates=50).rows[0].overall["ap"].verdict == "the same on 327 boxes"
+    coco = json.loads(labels.read_text())
+    coco["annotations"].pop()
+    labels.write_text(json.dumps(coco))
+    with pytest.raises(DatasetError, match=r"labels is not the data set of .*its hash is"):
+        compare(cards, dataset=labels)
+
+
+def test_a_difference_of_nothing_cannot_be_shown(cards: dict[str, Path]) -> None:
+    with pytest.raises(ScorecardError, match="a difference of 0 in AP; ask for one above 0"):
+        compare(list(cards.values()), differences=[0])

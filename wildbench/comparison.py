@@ -1,0 +1,292 @@
+"""Scorecards against a baseline: which differences the data set can show, from the detections kept beside each card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import read_predictions
+from wildbench.datasets.registry import load_dataset, names
+from wildbench.errors import DatasetError, PredictionsError, ScorecardError
+from wildbench.files import sha256_of, write_atomically
+from wildbench.measures.bootstrap import REPLICATES, SEED, Replicates, estimate, groups_of, jackknife, resample
+from wildbench.measures.engine import AREAS
+from wildbench.measures.intervals import caution
+from wildbench.measures.matching import Matches, match
+from wildbench.measures.paired import SIGNIFICANCE, Difference, difference, groups_needed, holm
+from wildbench.scorecard import Errors, Record, Scorecard, read_scorecard
+
+Choice = Mapping[str, Any]
+
+OVERALL: Mapping[str, Choice] = {"ap": {}, "ap50": {"iou": 0.5}, "ap75": {"iou": 0.75}}
+SIZES: Mapping[str, Choice] = {f"ap_{area}": {"area": area} for area in AREAS if area != "all"}
+"""Figures by their name in a scorecard, and what `Replicates.ap` takes for each."""
+
+DIFFERENCES = (0.005, 0.01, 0.02, 0.05)
+"""In AP: what papers report as a gain or as no loss."""
+
+
+class Change(Record):
+    """One figure of a detector against the baseline's."""
+
+    n: int = Field(description="Boxes it is over.")
+    baseline: float | None
+    value: float | None
+    difference: float | None = Field(description="value less baseline.")
+    interval: tuple[float, float] | None = Field(description="95 % interval of the difference, for itself alone.")
+    baseline_better: float | None = Field(description="Probability that the baseline is above.")
+    p_value: float | None = Field(description="Two-sided, corrected for the figures of its kind that are compared.")
+    smallest: float | None = Field(description="Difference that this data set would show with a probability of 0.8.")
+    caution: str | None = Field(description="What to know of the interval where it rests on little.")
+    verdict: str
+
+
+class Row(Record):
+    """One detector against the baseline."""
+
+    name: str
+    sha256: str
+    overall: dict[str, Change]
+    sizes: dict[str, Change]
+    per_category: dict[str, dict[str, Change]] = Field(description="ap and ap50 of each category.")
+    errors: Errors | None = Field(description="As its scorecard has them.")
+
+
+class Comparison(Record):
+    """Several detectors against one baseline, on one data set."""
+
+    dataset: str
+    split: str | None
+    dataset_sha256: str
+    images: int
+    boxes: int
+    drawn: str = Field(description="What is drawn: images, or locations.")
+    groups: int = Field(description="How many of them there are.")
+    replicates: int
+    seed: int
+    categories_left_out: list[str] = Field(description="Categories that one of the detectors does not know.")
+    baseline: str
+    baseline_sha256: str
+    baseline_errors: Errors | None
+    rows: list[Row]
+    images_needed: dict[str, list[int | None]] = Field(
+        description="By difference in AP: images that would show it with a probability of 0.8, for each row."
+    )
+
+    def write(self, path: Path) -> None:
+        """Write as JSON with sorted keys, atomically."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
+        write_atomically(path, f"{text}\n".encode())
+
+
+def compare(
+    cards: Sequence[Path | str],
+    *,
+    dataset: Path | str | None = None,
+    differences: Sequence[float] = DIFFERENCES,
+    replicates: int = REPLICATES,
+    seed: int = SEED,
+) -> Comparison:
+    """Compare scorecards of one data set with the first of them, on the same resampled images.
+
+    Args:
+        cards: Two or more scorecards, the baseline first; their detections lie beside them.
+        dataset: The data set, where it is not a registered one: the COCO JSON they were scored on.
+        differences: In AP, 0..1: how many images would show each?
+        replicates: Of the bootstrap.
+        seed: Of the bootstrap.
+
+    Raises:
+        ScorecardError: Fewer than two cards, or cards that do not compare.
+        PredictionsError: Detections that are missing or not those that were scored.
+        DatasetError: Another data set than the one they were scored on.
+
+    Example:
+        >>> from wildbench.datasets.registry import bundled
+        >>> cards = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+        >>> compare(cards, replicates=100).rows[0].overall["ap"].verdict.partition(";")[0]
+        'not distinguishable on 327 boxes'
+    """
+    paths = [Path(card) for card in cards]
+    if len(paths) < 2:
+        raise ScorecardError("one scorecard compares with nothing", remedy="name the baseline's first, then others")
+    if min(differences, default=1) <= 0:
+        raise ScorecardError(f"a difference of {min(differences)} in AP", remedy="ask for one above 0")
+    records = [read_scorecard(path) for path in paths]
+    data = _common_dataset(paths, records, dataset)
+    unknown = {name for record in records for name in record.accuracy.unknown_categories}
+    matches = [_matches(path, record, data, unknown) for path, record in zip(paths, records, strict=True)]
+    kind, groups = groups_of(data)
+    found = _Findings(
+        matches,
+        kind,
+        estimate(matches),
+        resample(matches, groups, replicates=replicates, seed=seed),
+        jackknife(matches, groups),
+    )
+    known = [name for name in data.category_names if name not in unknown]
+    changes = found.changes(SIZES)
+    for name, choice in OVERALL.items():
+        changes |= found.changes({name: choice})
+    for figure, choice in (("ap", {}), ("ap50", {"iou": 0.5})):
+        changes |= found.changes({f"{figure} {name}": {**choice, "category": name} for name in known})
+    first = records[0]
+    return Comparison(
+        dataset=data.name,
+        split=data.split,
+        dataset_sha256=data.sha256,
+        images=len(data.images),
+        boxes=found.boxes({}),
+        drawn=kind,
+        groups=found.groups,
+        replicates=replicates,
+        seed=seed,
+        categories_left_out=sorted(unknown),
+        baseline=first.submission.name,
+        baseline_sha256=first.submission.sha256,
+        baseline_errors=first.errors,
+        rows=[
+            Row(
+                name=record.submission.name,
+                sha256=record.submission.sha256,
+                overall={name: changes[name][row] for name in OVERALL},
+                sizes={name: changes[name][row] for name in SIZES},
+                per_category={
+                    name: {figure: changes[f"{figure} {name}"][row] for figure in ("ap", "ap50")} for name in known
+                },
+                errors=record.errors,
+            )
+            for row, record in enumerate(records[1:])
+        ],
+        images_needed={f"{wanted:g}": found.images_needed(wanted) for wanted in differences},
+    )
+
+
+@dataclass(frozen=True)
+class _Findings:
+    """Everything that is known of the detectors, baseline first.
+
+    Attributes:
+        matches: One a detector.
+        kind: "images" or "locations".
+        whole: On the data set.
+        drawn: On resampled sets.
+        without: Without each group in turn.
+    """
+
+    matches: list[Matches]
+    kind: str
+    whole: Replicates
+    drawn: Replicates
+    without: Replicates
+
+    @property
+    def groups(self) -> int:
+        """How many images or locations there are to draw."""
+        return int(self.without.precision.shape[1])
+
+    def boxes(self, choice: Choice) -> int:
+        """How many boxes a figure is over."""
+        return int(self._held(choice).sum())
+
+    def _held(self, choice: Choice) -> Any:  # noqa: ANN401 - bool [box]
+        category, area, _ = self.matches[0].boxes.T
+        wanted = area == list(AREAS).index(choice.get("area", "all"))
+        if "category" in choice:
+            wanted &= category == self.whole.categories.index(choice["category"])
+        return wanted
+
+    def difference(self, choice: Choice, row: int) -> Difference | None:
+        """One figure of one row against the baseline's."""
+        whole, drawn, without = (side.ap(**choice)[:, [0, row + 1]] for side in (self.whole, self.drawn, self.without))
+        return difference(whole[:, 0], whole[:, 1], drawn, without)
+
+    def changes(self, family: Mapping[str, Choice]) -> dict[str, list[Change]]:
+        """Figures of one kind, of all rows; their p-values are corrected for there being so many of them."""
+        rows = range(len(self.matches) - 1)
+        found = {(name, row): self.difference(choice, row) for name, choice in family.items() for row in rows}
+        defined = {key: one.p_value for key, one in found.items() if one is not None}
+        corrected = dict(zip(defined, holm(list(defined.values())), strict=True))
+        return {
+            name: [self._change(choice, row, found[name, row], corrected.get((name, row))) for row in rows]
+            for name, choice in family.items()
+        }
+
+    def _change(self, choice: Choice, row: int, found: Difference | None, p_value: float | None) -> Change:
+        values = [None if value != value else float(value) for value in self.whole.ap(**choice)[0, [0, row + 1]]]
+        held = self._held(choice)
+        boxes, images = int(held.sum()), len(set(self.matches[0].boxes[held, 2].tolist()))
+        return Change(
+            n=boxes,
+            baseline=values[0],
+            value=values[1],
+            difference=found.value if found else None,
+            interval=found.interval if found else None,
+            baseline_better=found.baseline_better if found else None,
+            p_value=p_value,
+            smallest=found.smallest if found else None,
+            caution=caution(boxes, images, self.groups) if found else None,
+            verdict=_verdict(found, p_value, boxes, self.kind),
+        )
+
+    def images_needed(self, wanted: float) -> list[int | None]:
+        """For each row, images like these that would show a difference of `wanted` in AP."""
+        needed = []
+        for row in range(len(self.matches) - 1):
+            found = self.difference({}, row)
+            groups = groups_needed(found, self.groups, wanted) if found else None
+            needed.append(None if groups is None else round(groups * self.matches[0].images / self.groups))
+        return needed
+
+
+def _verdict(found: Difference | None, p_value: float | None, boxes: int, kind: str) -> str:
+    if not boxes:
+        return "no box in the split"
+    if found is None or p_value is None:
+        return f"no interval: all {boxes} boxes are in one of the {kind}"
+    if not found.smallest:
+        return f"the same on {boxes} boxes"
+    if p_value <= SIGNIFICANCE:
+        return f"{'better' if found.value > 0 else 'worse'} by {abs(found.value) * 100:.1f} points"
+    shown = f"{found.smallest * 100:.1f} points is the smallest difference this split can show"
+    return f"not distinguishable on {boxes} boxes; {shown}"
+
+
+def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None) -> Dataset:
+    """The data set all cards were scored on."""
+    first = records[0].dataset
+    for path, record in zip(paths, records, strict=True):
+        if record.dataset.sha256 != first.sha256:
+            raise ScorecardError(
+                f"{path} was scored on other labels ({record.dataset.name} {record.dataset.split or ''}) "
+                f"than {paths[0]} ({first.name} {first.split or ''})",
+                remedy="compare cards of one version, split and limit of one data set",
+            )
+    if dataset is None and first.name not in names():
+        raise DatasetError(f"{paths[0]} was scored on {first.name}, a file", remedy="name the COCO JSON by --dataset")
+    data = load_dataset(dataset or first.name, split=first.split or "test", limit=first.limit, with_images=False)
+    if data.sha256 != first.sha256:
+        raise DatasetError(
+            f"{data.name} is not the data set of {paths[0]}: its hash is {data.sha256[:12]}, not {first.sha256[:12]}",
+            remedy="name the COCO JSON it was scored on, or score again",
+        )
+    return data
+
+
+def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) -> Matches:
+    """The detections that a card was scored from, matched with the boxes."""
+    predictions = path.with_name(record.accuracy.predictions_file)
+    if not predictions.is_file():
+        raise PredictionsError(f"{predictions}: no such file", remedy=f"keep it beside {path.name}")
+    if sha256_of(predictions) != record.accuracy.predictions_sha256:
+        raise PredictionsError(
+            f"{predictions}: not the detections {path.name} was scored from", remedy="score them again"
+        )
+    known = {entry["id"] for entry in data.categories if entry["name"] not in unknown}
+    return match(data, read_predictions(predictions, data), scored_categories=known)
