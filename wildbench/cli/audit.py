@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -41,6 +42,40 @@ def audit_macs(
     typer.echo(f"{rows} rows of {len(audits)} networks and their modules, {unexplained} unexplained")
     if unexplained:
         raise typer.Exit(1)
+
+
+@app.command("coverage")
+def audit_coverage(
+    names: Annotated[list[str] | None, typer.Argument(help="Scenarios [all].", metavar="[NAME]...")] = None,
+    sets: Annotated[int, typer.Option(min=1, help="Simulated data sets of each scenario.")] = 1000,
+    replicates: Annotated[int, typer.Option(min=2, help="Resampled sets of each data set.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulated data sets.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON to write with the numbers of the tables and more.")] = None,
+) -> None:
+    """Count how often 95 % intervals hold the true AP of simulated data sets."""
+    from wildbench.files import check_writable, write_atomically
+    from wildbench.measures import coverage
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.coverage import coverage_tables
+
+    scenarios = {scenario.name: scenario for scenario in coverage.SCENARIOS}
+    unknown = [name for name in names or () if name not in scenarios]
+    if unknown:
+        raise RecipeError(f"no scenario is called {unknown[0]!r}", remedy=f"choose from {', '.join(scenarios)}")
+    if out is not None:
+        check_writable(out)
+    with shown() as progress:
+        rows = [
+            row
+            for name in names or scenarios
+            for row in coverage.audit_coverage(
+                scenarios[name], sets=sets, replicates=replicates, seed=seed, progress=progress
+            )
+        ]
+    print_tables(*coverage_tables(rows))
+    if out is not None:
+        write_atomically(out, coverage.as_json(rows).encode())
 
 
 def _audit(name: str) -> Audit:

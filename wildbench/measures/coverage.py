@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,9 @@ CHOSEN, PERCENTILE, BCA = "wildbench", "percentile", "BCa"
 BY_BOXES = {4: "1-4 boxes", 9: "5-9 boxes", 19: "10-19 boxes", 39: "20-39 boxes"}
 MANY_BOXES = "40 boxes or more"
 """How the figures of single categories are told apart: by the most boxes, and above the last."""
+
+DIFFERENCE = "difference of "
+"""What the name of a difference starts with."""
 
 _WHOLE = ("AP", "AP50", "AR", "AP small", "AP medium", "AP large")
 
@@ -150,6 +154,16 @@ def audit_coverage(
     ]
 
 
+def as_json(rows: Sequence[Coverage]) -> str:
+    """The rows as JSON, a row a line, shares and figures to five decimals."""
+
+    def rounded(row: Coverage) -> str:
+        entries = {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(row).items()}
+        return json.dumps(entries)
+
+    return "[\n" + ",\n".join(map(rounded, rows)) + "\n]\n"
+
+
 def _population(scenario: Scenario) -> Replicates:
     """The true figures, as if they were measured once."""
     known = [truth(detector) for detector in scenario.detectors]
@@ -186,7 +200,7 @@ def _tries(scenario: Scenario, sample: Sample, known: Floats, replicates: int, l
         columns = [array[:, index] for array in (known, point, drawn, without)]
         if not np.isnan(columns[1]).any():
             yield _try(name, *(column[:, 0] for column in columns), boxes=int(count[index]), level=level)
-            yield _try(f"difference of {name}", *(column[:, 0] - column[:, 1] for column in columns), level=level)
+            yield _try(DIFFERENCE + name, *(column[:, 0] - column[:, 1] for column in columns), level=level)
 
 
 def _try(
@@ -237,7 +251,7 @@ def _bin(boxes: int) -> str:
 
 def _order(figure: str) -> tuple[bool, bool, list[int]]:
     """Figures first, differences after them; all categories first, by number of boxes after them."""
-    difference = figure.startswith("difference of ")
-    kind, _, bin_ = figure.removeprefix("difference of ").partition(", ")
+    difference = figure.startswith(DIFFERENCE)
+    kind, _, bin_ = figure.removeprefix(DIFFERENCE).partition(", ")
     places = [_WHOLE.index(kind), [*BY_BOXES.values(), MANY_BOXES].index(bin_) if bin_ else 0]
     return difference, bool(bin_), places

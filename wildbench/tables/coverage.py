@@ -1,0 +1,81 @@
+"""How often intervals hold the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from wildbench.tables.console import add_row
+
+if TYPE_CHECKING:
+    from wildbench.measures.coverage import Coverage
+
+FEWEST = 30
+"""Intervals of which a share is printed."""
+
+LOWEST, HIGHEST = 0.93, 0.97
+"""Where the share of 95 % intervals that hold the truth is to lie."""
+
+
+def coverage_tables(rows: Sequence[Coverage]) -> list[Table]:
+    """A table of figures and one of differences, a column a scenario; and one of the usual intervals of the first."""
+    from wildbench.measures.coverage import CHOSEN, DIFFERENCE
+
+    chosen = [row for row in rows if row.method == CHOSEN]
+    figures = [row for row in chosen if not row.figure.startswith(DIFFERENCE)]
+    differences = [row for row in chosen if row.figure.startswith(DIFFERENCE)]
+    first = [row for row in rows if row.scenario == rows[0].scenario]
+    return [
+        _held_table("95 % intervals that hold the true figure, in %", figures),
+        _held_table("95 % intervals that hold the true difference of two detectors, in %", differences, DIFFERENCE),
+        _kinds_table(f"kinds of interval: {rows[0].scenario}", first),
+    ]
+
+
+def _held_table(title: str, rows: Sequence[Coverage], prefix: str = "") -> Table:
+    caption = (
+        f"< below {LOWEST:.0%}, > above {HIGHEST:.0%}; a figure of one category stands by its number of boxes; "
+        f"- fewer than {FEWEST} intervals"
+    )
+    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    table.add_column("")
+    scenarios = list(dict.fromkeys(row.scenario for row in rows))
+    for scenario in scenarios:
+        table.add_column(Text(scenario), justify="right")
+    found = {(row.figure, row.scenario): row for row in rows}
+    for figure in dict.fromkeys(row.figure for row in rows):
+        shares = [_share(found.get((figure, scenario))) for scenario in scenarios]
+        if any(share != "-" for share in shares):
+            add_row(table, figure.removeprefix(prefix), *shares)
+    return table
+
+
+def _share(row: Coverage | None) -> str:
+    if row is None or row.intervals < FEWEST:
+        return "-"
+    mark = "<" if row.held < LOWEST else ">" if row.held > HIGHEST else " "
+    return f"{100 * row.held:.1f}{mark}"
+
+
+def _kinds_table(title: str, rows: Sequence[Coverage]) -> Table:
+    """Of each figure: its truth, its bias, and what share of each kind of interval holds it, and how wide they are."""
+    kinds = list(dict.fromkeys(row.method for row in rows))
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        caption="in %: true value, bias of the measured one; intervals of each kind that hold it, and their mean width",
+        caption_justify="left",
+    )
+    table.add_column("")
+    for column in ("true", "bias", *(name for kind in kinds for name in (kind, "width"))):
+        table.add_column(column, justify="right")
+    found = {(row.figure, row.method): row for row in rows}
+    for figure in dict.fromkeys(row.figure for row in rows):
+        same = [found[figure, kind] for kind in kinds]
+        if same[0].intervals >= FEWEST:
+            cells = (cell for row in same for cell in (_share(row), f"{100 * row.width:.1f}"))
+            add_row(table, figure, f"{100 * same[0].truth:.1f}", f"{100 * same[0].bias:+.1f}", *cells)
+    return table
