@@ -46,7 +46,7 @@ def test_a_card_survives_the_file_to_the_byte(card: Scorecard, tmp_path: Path) -
 def test_keys_are_sorted(card: Scorecard) -> None:
     document = json.loads(card.to_json())
     assert list(document) == sorted(document)
-    assert set(document["accuracy"]["ap"]) == {"value", "unit", "interval", "n", "reason"}
+    assert set(document["accuracy"]["ap"]) == {"value", "unit", "interval", "n", "reason", "caution"}
 
 
 def write(card: Scorecard, path: Path, **changes: object) -> Path:

@@ -42,6 +42,7 @@ class Figure(Record):
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
     n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
     reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
+    caution: str | None = Field(default=None, description="What to know about the interval, or why there is none.")
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> Self:
@@ -137,6 +138,18 @@ class BoxAccuracy(Record):
     per_category: dict[str, PerCategory]
 
 
+class Uncertainty(Record):
+    """How the intervals of the accuracy figures were obtained."""
+
+    method: str
+    level: float = Field(description="Probability with which an interval is to hold the figure on all such images.")
+    replicates: int = Field(description="How often the data set was drawn again.")
+    seed: int
+    groups: Literal["images", "locations"] = Field(description="What is drawn: locations where every image has one.")
+    number_of_groups: int
+    engine: str = Field(description="The library that compiled the resampling, with its version.")
+
+
 class Accuracy(BoxAccuracy):
     """How well it finds the animals."""
 
@@ -144,6 +157,9 @@ class Accuracy(BoxAccuracy):
     unknown_categories: list[str] = Field(
         default_factory=list,
         description="Categories of the data set that the detector does not know; not in the means.",
+    )
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="null in records made before wildbench gave intervals of accuracy."
     )
     predictions_file: str = Field(description="COCO results file kept beside this record.")
     predictions_sha256: str

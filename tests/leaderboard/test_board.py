@@ -8,6 +8,7 @@ from made_up_cards import make_card
 
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard.board import build_board, write_board
+from wildbench.scorecard import Figure
 
 
 def names(board: dict) -> list[str]:
@@ -22,7 +23,7 @@ def test_the_best_ap_stands_first_and_fewer_bytes_break_a_tie() -> None:
 def test_an_undefined_ap_ranks_last_and_stays_null() -> None:
     board = build_board([make_card("a", ap=None), make_card("b", ap=0.01)])
     assert names(board) == ["b", "a"]
-    assert board["rows"][1]["ap"] == {"value": None, "unit": "AP", "interval": None, "n": None, "reason": "no box"}
+    assert board["rows"][1]["ap"] == Figure.undefined("AP", "no box").model_dump()
 
 
 def test_the_order_of_the_cards_does_not_show(tmp_path: Path) -> None:

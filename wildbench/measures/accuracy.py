@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.engine import AREAS, MAX_DETECTIONS, known_categories, prepare, what_counts
+from wildbench.measures.uncertainty import Uncertainty, measure_uncertainty
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
 
 _THRESHOLD = {0.5: 0, 0.75: 5}
@@ -46,7 +47,7 @@ def measure_accuracy(
         scored_categories: Ids of the categories that the detector knows; None for all. The others have no figure.
 
     Returns:
-        Every figure with its number of boxes, or null with the reason.
+        Every figure with its number of boxes and its interval, or null with the reason.
 
     Example:
         >>> coco = {"images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
@@ -60,16 +61,21 @@ def measure_accuracy(
         (0.6, 'no box of bird in the split')
     """
     truth, kept = what_counts(dataset, results)
-    boxes = _box_accuracy(dataset, truth, kept, "bbox", scored_categories)
-    with_masks = bool(results) and all(entry.get("segmentation") for entry in (*results, *dataset.annotations))
+    uncertainty = measure_uncertainty(dataset, results, "bbox", scored_categories)
+    boxes = _box_accuracy(dataset, truth, kept, "bbox", scored_categories, uncertainty)
+    masks = None
+    if results and all(entry.get("segmentation") for entry in (*results, *dataset.annotations)):
+        of_masks = measure_uncertainty(dataset, results, "segm", scored_categories)
+        masks = _box_accuracy(dataset, truth, kept, "segm", scored_categories, of_masks)
     return Accuracy(
         **{name: getattr(boxes, name) for name in BoxAccuracy.model_fields},
-        masks=_box_accuracy(dataset, truth, kept, "segm", scored_categories) if with_masks else None,
+        masks=masks,
         unknown_categories=[
             entry["name"]
             for entry in dataset.categories
             if not (scored_categories is None or entry["id"] in scored_categories)
         ],
+        uncertainty=uncertainty.record(),
         predictions_file=predictions_file,
         predictions_sha256=predictions_sha256,
         detections=len(results),
@@ -77,10 +83,14 @@ def measure_accuracy(
 
 
 def _box_accuracy(
-    dataset: Dataset, truth: list[dict[str, Any]], results: list[dict[str, Any]], kind: str, known: set[int] | None
+    dataset: Dataset,
+    truth: list[dict[str, Any]],
+    results: list[dict[str, Any]],
+    kind: str,
+    known: set[int] | None,
+    uncertainty: Uncertainty,
 ) -> BoxAccuracy:
-    categories = known_categories(dataset, known)
-    curves = _curves(dataset, truth, results, kind, categories)
+    curves = _curves(dataset, truth, results, kind, known_categories(dataset, known), uncertainty)
     per_category = {
         name: _unknown(name) if name not in curves.names else _category(curves, curves.names.index(name))
         for name in dataset.category_names
@@ -111,12 +121,14 @@ class _Curves:
         recall: float64 [threshold, category, area, max detections]; -1 where undefined.
         boxes: int64 [category, area]: boxes that are no crowds.
         names: Names of the categories, in the order of the arrays.
+        uncertainty: Of the same detections.
     """
 
     precision: npt.NDArray[np.float64]
     recall: npt.NDArray[np.float64]
     boxes: npt.NDArray[np.int64]
     names: list[str]
+    uncertainty: Uncertainty
 
     def figure(
         self, unit: str, *, area: str = "all", iou: float | None = None, most: int = 100, only: int | None = None
@@ -139,9 +151,11 @@ class _Curves:
             values = self.recall[thresholds, categories, size, limit]
         defined = values[values > -1]
         kind = "box" if area == "all" else f"{area} box"
-        of = "" if only is None else f" of {self.names[only]}"
+        name = None if only is None else self.names[only]
+        of = "" if only is None else f" of {name}"
         value = float(np.mean(defined)) if defined.size else -1.0
-        return coco_figure(value, unit, int(self.boxes[categories, size].sum()), f"no {kind}{of} in the split")
+        found = coco_figure(value, unit, int(self.boxes[categories, size].sum()), f"no {kind}{of} in the split")
+        return self.uncertainty.complete(found, area=area, iou=iou, most=most, category=name)
 
 
 def _category(curves: _Curves, only: int) -> PerCategory:
@@ -165,6 +179,7 @@ def _curves(
     results: list[dict[str, Any]],
     kind: str,
     categories: list[dict[str, Any]],
+    uncertainty: Uncertainty,
 ) -> _Curves:
     """Run the engine."""
     engine = prepare(dataset, truth, results, categories, kind)
@@ -176,6 +191,7 @@ def _curves(
         np.asarray(arrays["recall"]),
         _count(truth, [entry["id"] for entry in categories]),
         [entry["name"] for entry in categories],
+        uncertainty,
     )
 
 

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -27,8 +28,11 @@ from wildbench.measures.engine import AREAS, MAX_DETECTIONS
 from wildbench.measures.matching import THRESHOLDS, Floats, Ints, Matches
 from wildbench.measures.reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 
+Kind = Literal["images", "locations"]
+"""What is drawn."""
+
 SEED = 2102_02896
-"""Of every draw, unless another is given."""
+"""Of every draw, unless another is given; the number of the paper that the benchmark answers."""
 
 REPLICATES = 2000
 """Enough for the ends of a 95 % interval to move by a few hundredths of its width with the seed."""
@@ -78,7 +82,7 @@ class Replicates:
         return np.where(count, total / np.maximum(count, 1), np.nan).T
 
 
-def groups_of(dataset: Dataset) -> tuple[str, Ints]:
+def groups_of(dataset: Dataset) -> tuple[Kind, Ints]:
     """What is drawn: locations where every image has one, because images of a location are alike; otherwise images.
 
     Returns:
@@ -130,7 +134,7 @@ def resample(
         >>> sorted({round(float(ap), 2) for ap in drawn.ap(iou=0.5)[:, 0]})
         [0.0, 0.5, 1.0]
     """
-    many = int(groups.max()) + 1 if len(groups) else 0
+    many = int(groups.max(initial=0)) + 1
     size = many if draws is None else draws
 
     def weights(chunk: int) -> Numbers:
@@ -144,7 +148,7 @@ def resample(
 
 def jackknife(matches: Sequence[Matches], groups: Ints) -> Replicates:
     """The figures without each group in turn: replicate `g` lacks group `g`."""
-    many = int(groups.max()) + 1 if len(groups) else 0
+    many = int(groups.max(initial=0)) + 1
 
     def weights(chunk: int) -> Numbers:
         rows = np.arange(chunk * _CHUNK, min((chunk + 1) * _CHUNK, many))

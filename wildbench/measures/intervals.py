@@ -149,13 +149,14 @@ def difference_interval(
     return max(min(spread.centre - margin, estimate), -1.0), min(max(spread.centre + margin, estimate), 1.0)
 
 
-def caution(boxes: int, images_with_boxes: int, groups: int) -> str | None:
+def caution(boxes: int, images_with_boxes: int, groups: int, kind: str = "locations") -> str | None:
     """What to tell a reader of an interval that rests on little; None where nothing.
 
     Args:
         boxes: What the figure is over.
         images_with_boxes: Images that hold them.
-        groups: Groups that were drawn: locations, or images.
+        groups: Groups that were drawn.
+        kind: What they are: locations, or images.
 
     Example:
         >>> caution(4, 3, 168)
@@ -166,7 +167,7 @@ def caution(boxes: int, images_with_boxes: int, groups: int) -> str | None:
     if images_with_boxes < FEW_IMAGES:
         return f"all boxes are in {images_with_boxes} images: a hint, not a measurement"
     if groups < FEW_GROUPS:
-        return f"only {groups} locations: the interval may be too short"
+        return f"only {groups} {kind}: the interval may be too short"
     return None
 
 
