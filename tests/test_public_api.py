@@ -11,6 +11,7 @@ PUBLIC = [
     "Figure",
     "Scorecard",
     "WildbenchError",
+    "compare",
     "evaluate",
     "inspect_submission",
     "load_dataset",

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wildbench.comparison import compare
     from wildbench.datasets.categories import CATEGORIES
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.registry import load_dataset
@@ -24,6 +25,7 @@ _HOME = {
     "Figure": "wildbench.scorecard",
     "Scorecard": "wildbench.scorecard",
     "WildbenchError": "wildbench.errors",
+    "compare": "wildbench.comparison",
     "evaluate": "wildbench.evaluation",
     "inspect_submission": "wildbench.submissions.inspection",
     "load_dataset": "wildbench.datasets.registry",
@@ -38,6 +40,7 @@ __all__ = [
     "Figure",
     "Scorecard",
     "WildbenchError",
+    "compare",
     "evaluate",
     "inspect_submission",
     "load_dataset",
