@@ -218,7 +218,7 @@ def _try(
         chosen = difference_interval(measured, drawn, without, level=level)
     else:
         chosen = interval(measured, drawn, without, boxes, level=level)
-    if chosen is None:
+    if chosen is None or chosen[0] == chosen[1]:  # of a difference that no image makes nothing is claimed
         return _Try(name, float(known[0]), measured, None)
     usual = {
         PERCENTILE: percentile_interval(drawn, level=level),

@@ -65,7 +65,10 @@ class Spread:
 
 
 def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread | None:
-    """The distribution of a figure or of a difference of two; arguments as for `interval`.
+    """The distribution of a difference of two detectors' figures on the same images; arguments as for `interval`.
+
+    Around the difference itself: bias is much the same in both figures and drops out. The bootstrap's variance is taken
+    to be that of one group more than there are degrees of freedom, and made up for it.
 
     Returns:
         None where it is undefined, or everything is in one group.
@@ -75,18 +78,10 @@ def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread 
         >>> round(spread_of(0.1, drawn, without).above_zero(), 4)
         1.0
     """
-    drawn = replicates[~np.isnan(replicates)]
-    groups = len(jackknife)
-    if groups < 2 or len(drawn) < 2 or not math.isfinite(estimate) or bool(np.isnan(jackknife).any()):
+    if not _defined(estimate, replicates, jackknife):
         return None
-    centre = estimate - (float(drawn.mean()) - estimate) / (math.sqrt(2) - 1)
-    error, squares = float(drawn.std(ddof=1)), (jackknife - jackknife.mean()) ** 2
-    if not squares.any():
-        return Spread(centre, error, math.inf)
-    by_jackknife = math.sqrt((groups - 1) / groups * squares.sum())
-    kurtosis = groups * float((squares**2).sum() / squares.sum() ** 2)
-    freedom = min(2 * groups / (kurtosis - 1), groups - 1) if kurtosis > 1 else groups - 1
-    return Spread(centre, max(error, by_jackknife), max(freedom, 1.0))
+    freedom = _freedom(jackknife)
+    return Spread(estimate, float(np.nanstd(replicates, ddof=1)) * math.sqrt(1 + 1 / freedom), freedom)
 
 
 def interval(
@@ -111,9 +106,9 @@ def interval(
         >>> [round(end, 2) for end in interval(1.0, np.ones(2000), np.ones(50), 15)]
         [0.8, 1.0]
     """
-    spread = spread_of(estimate, replicates, jackknife)
-    if spread is None:
+    if not _defined(estimate, replicates, jackknife):
         return None
+    spread = _figure_spread(estimate, replicates, jackknife)
     variance = estimate * (1 - estimate)
     shrink = spread.margin(level) ** 2 / variance if variance > 0 else 0.0
     low, high = _wilson(min(max(spread.centre, 0.0), 1.0), shrink)
@@ -124,9 +119,7 @@ def interval(
 def difference_interval(
     estimate: float, replicates: Floats, jackknife: Floats, *, level: float = LEVEL
 ) -> Interval | None:
-    """Interval of a difference of two detectors' figures on the same images; as `interval` otherwise.
-
-    The same correction and standard error; Student's t interval around them, because a difference has no end nearby.
+    """Student's t interval of a difference of two detectors' figures on the same images; as `interval` otherwise.
 
     Args:
         estimate: Difference on the data set, -1..1.
@@ -146,7 +139,7 @@ def difference_interval(
     if spread is None:
         return None
     margin = spread.margin(level)
-    return max(min(spread.centre - margin, estimate), -1.0), min(max(spread.centre + margin, estimate), 1.0)
+    return max(estimate - margin, -1.0), min(estimate + margin, 1.0)
 
 
 def caution(boxes: int, images_with_boxes: int, groups: int, kind: str = "locations") -> str | None:
@@ -191,6 +184,30 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats, *, leve
         moved = shift + (shift + quantile) / (1 - acceleration * (shift + quantile))
         ends.append(float(np.quantile(drawn, NormalDist().cdf(moved))))
     return ends[0], ends[1]
+
+
+def _figure_spread(estimate: float, replicates: Floats, jackknife: Floats) -> Spread:
+    """The distribution of one figure: the centre corrected for bias, the larger of two standard errors."""
+    groups = len(jackknife)
+    bias = (float(np.nanmean(replicates)) - estimate) / (math.sqrt(2) - 1)
+    by_jackknife = math.sqrt((groups - 1) / groups * ((jackknife - jackknife.mean()) ** 2).sum())
+    error = max(float(np.nanstd(replicates, ddof=1)), by_jackknife)
+    return Spread(estimate - bias, error, _freedom(jackknife))
+
+
+def _defined(estimate: float, replicates: Floats, jackknife: Floats) -> bool:
+    enough = len(jackknife) > 1 and int(np.count_nonzero(~np.isnan(replicates))) > 1
+    return enough and math.isfinite(estimate) and not bool(np.isnan(jackknife).any())
+
+
+def _freedom(jackknife: Floats) -> float:
+    """Degrees of freedom of the variance of the jackknife values: at least 1, infinite where there is no variance."""
+    groups = len(jackknife)
+    squares = (jackknife - jackknife.mean()) ** 2
+    if not squares.any():
+        return math.inf
+    kurtosis = groups * float((squares**2).sum() / squares.sum() ** 2)
+    return max(min(2 * groups / max(kurtosis - 1, 1e-9), groups - 1), 1.0)
 
 
 def _wilson(share: float, shrink: float) -> Interval:
