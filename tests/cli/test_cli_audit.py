@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from wildbench.detectors import zoo
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "counting.md"
 CHEAP = ("fcos_efficientnet_lite0_fpn", "ssdlite320_mobilenet_v3_large")
 
 
@@ -22,6 +24,17 @@ def test_the_table_has_three_counters_and_nothing_unexplained() -> None:
     assert result.stdout.rstrip().endswith("rows of 2 networks and their modules, 0 unexplained")
     for text in (*CHEAP, "our MACs", "torch FLOPs", "fvcore FLOPs", "multiply-add", "batch norm"):
         assert text in result.stdout
+    documented = DOCUMENT.read_text(encoding="utf-8").split("<!-- audit -->")[1]
+    for name in CHEAP:
+        assert table(result.stdout, name) == table(documented, name)
+
+
+def table(text: str, name: str) -> list[str]:
+    """The rows of a network's table and what stands below it."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    start = lines.index(name)
+    end = next(place for place, line in enumerate(lines) if place > start and line.startswith("counted by none"))
+    return lines[start : end + 1]
 
 
 def test_a_wrong_rule_ends_in_exit_code_1() -> None:

@@ -1,5 +1,6 @@
 """Figures of compressed submissions: of made-up counts by hand, and of real files through the detector's process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from wildbench.measures.macs import Count
 from wildbench.measures.operands import Operands, Weight, operands_of
 from wildbench.scorecard import read_scorecard
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.sandbox import Sandbox
 
 NAME = "fcos_efficientnet_lite0_fpn"
@@ -65,6 +66,17 @@ def test_what_cannot_be_told_is_null_with_the_reason(counts: list[Count], operan
     assert (micronet.storage.value is None) == (operands.unknown is not None)
 
 
+def test_what_a_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    manifest = save_submission(zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=7)
+    tensors = inspect_submission(path).tensors
+    assert tensors
+    pickled = Inspection(path, "torchscript", manifest, 10, {}, None, "it is a pickle")
+    assert operands_of(pickled) == Operands(activation_bits=7, unknown="it is a pickle")
+    unread = [replace(tensors[0], nonzero=None), *tensors[1:]]
+    assert tensors[0].name in (operands_of(Inspection(path, "pt2", manifest, 10, {}, unread)).unknown or "")
+
+
 def pruned() -> torch.nn.Module:
     """A detector with half of every convolution's weights zero, and the others one of seven values."""
     torch.manual_seed(0)
@@ -94,7 +106,8 @@ def test_a_stored_submission_has_the_figures_of_its_codec(
     save_submission(
         pruned(), path, detector=NAME, categories=["zebra", "lion"], codec=codec, activation_bits=activation_bits
     )
-    operands = operands_of(inspect_submission(path))
+    inspection = inspect_submission(path)
+    operands = operands_of(inspection)
     with Sandbox(path) as box:
         found = measure_compute(box, [IMAGE], operands)
     macs = found.macs.value
@@ -106,6 +119,10 @@ def test_a_stored_submission_has_the_figures_of_its_codec(
     assert found.nonzero_macs.value == macs / 2
     assert found.activation_bits == activation_bits
     assert found.micronet.freebie == free
+    if not free:
+        bitmask = inspection.bitmask_bytes
+        assert bitmask
+        assert found.micronet.storage.value == bitmask / 4
     multiplication = 16 / 32 if free else max(weight_bits, activation_bits) / 32
     assert found.micronet.operations.value == macs / 2 * (multiplication + 1)
     widest = max(weight.stored_bits for weight in operands.weights.values() if weight.bits == weight_bits)

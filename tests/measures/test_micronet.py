@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+import torch
 
 from wildbench.measures.macs import Count
 from wildbench.measures.micronet import (
@@ -16,12 +17,15 @@ from wildbench.measures.micronet import (
     tensor_bits,
 )
 from wildbench.measures.operands import Operands, Weight
+from wildbench.submissions.codecs.sparse import SPARSE
 
 
 def test_a_512_by_128_matrix_in_blocks_of_4_by_4_needs_4096_bits_of_mask() -> None:
     assert mask_bits([512, 128], [4, 4]) == 4096
     assert mask_bits([512, 128]) == 512 * 128
     assert mask_bits([5, 7], [4, 4]) == 4
+    _, mask, kept = SPARSE.split(torch.eye(128).repeat_interleave(4, 0), (4, 4))
+    assert (mask.numel(), kept.numel()) == (4096, 128 * 4 * 4)
 
 
 @pytest.mark.parametrize(
