@@ -7,14 +7,16 @@ detector. Here a tensor takes its bytes and about ten more, and tensors of the s
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.fields import DTYPES, Record, name_of, shape_of
+from wildbench.submissions.codecs.fields import DTYPES, Record, integer, name_of, shape_of
 
 LARGEST_INDEX = 2 * 2**20
 """Bytes of an index before it is deflated; Faster R-CNN's, with every codec composed, has 0.1 million."""
@@ -55,7 +57,7 @@ def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:
     text = json.dumps({name: plain(record) for name, record in records.items()}, separators=(",", ":")).encode()
     if len(text) > LARGEST_INDEX:
         raise SubmissionError(f"an index of {len(text):,} bytes", remedy="store fewer tensors")
-    return zlib.compress(text, 9), torch.frombuffer(bytearray(b"".join(stored)), dtype=torch.uint8)
+    return zlib.compress(text, 9), torch.from_numpy(np.frombuffer(b"".join(stored), np.uint8).copy())
 
 
 def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, Record], dict[str, int]]:
@@ -118,20 +120,19 @@ class _Reader:
 
     def _tensor(self, described: dict[str, Any]) -> torch.Tensor:
         dtype, shape = DTYPES[described["tensor"]], shape_of(described)
-        size = dtype.itemsize
-        for side in shape:
-            size *= side
+        size = dtype.itemsize * math.prod(shape)
+        if not size:
+            return torch.zeros(shape, dtype=dtype)
         if "same" in described:
-            start, length = self._places[described["same"]]
+            start, length = self._places[integer(described, "same", 0, len(self._places) - 1)]
         else:
             start, length = self.at, size
             self.at += size
-            if size:
-                self._places.append((start, size))
-        if length != size or start < 0 or start + size > len(self._data):
+            self._places.append((start, size))
+        if length != size or start + size > len(self._data):
             raise ValueError("a tensor of more bytes than there are")
         part = self._data[start : start + size]
         whole = part if dtype == torch.uint8 else part.clone()  # for its alignment
-        if dtype == torch.bool and size and int(part.max()) > 1:
+        if dtype == torch.bool and int(part.max()) > 1:
             raise ValueError("a truth value that is neither")
         return whole.view(dtype).reshape(shape)

@@ -22,6 +22,9 @@ NUMBERS = ("fp16", "int8", "int8:tensor", "int4", "int4:tensor", "codebook")
 
 EVERY = Steps((1, 1), huffman=True)
 
+MANY = 2**16
+"""Elements beyond which a codebook's own bytes no longer matter."""
+
 
 def encode(tensor: torch.Tensor, chain: str) -> Record:
     """Store a tensor.
@@ -97,9 +100,9 @@ def _written(tensor: torch.Tensor, numbers: str, steps: Steps) -> Record | None:
 def _exact(tensor: torch.Tensor) -> list[Record]:
     """Every way that keeps all numbers and may be the smallest."""
     shared = _shared(tensor, EVERY)
-    if shared is not None:
+    if shared is not None and tensor.numel() > MANY:
         return [shared]
-    found = [store(tensor, None, Steps()), store(tensor, None, EVERY)]
+    found = [store(tensor, None, Steps()), store(tensor, None, EVERY), *([] if shared is None else [shared])]
     if HALF.accepts(tensor) and _same_bits(tensor, tensor.half().to(tensor.dtype)):
         found.append(HALF.encode(tensor, EVERY))
     return found

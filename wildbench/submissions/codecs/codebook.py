@@ -92,7 +92,7 @@ def record(
         "codec": "codebook",
         "dtype": name_of(dtype),
         "shape": list(codes.shape),
-        "codebook": table[order] + 0.0,  # -0.0 + 0.0 is 0.0
+        "codebook": torch.where(table == 0, torch.zeros_like(table), table)[order],  # without the sign of zero
         "indices": store(place[codes].to(torch.uint8).contiguous(), bits, steps or Steps()),
     }
 
