@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,7 +69,7 @@ def _shape_fault(entry: object) -> tuple[str, str, str] | None:
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
         return "key-type", f"bbox {box!r:.80}", "give [x, y, width, height] as four finite numbers"
-    if not all(math.isfinite(value) and abs(value) < _LARGEST for value in box):
+    if not all(-_LARGEST < value < _LARGEST for value in box):  # NaN is not
         return "box-not-finite", f"bbox {box!r:.80}", "give [x, y, width, height] as four finite numbers"
     if box[2] < 0 or box[3] < 0:
         remedy = "give [x, y, width, height], not two corners in the wrong order"

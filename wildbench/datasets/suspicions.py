@@ -19,6 +19,9 @@ MOST = 100
 FEW = 20
 """So many boxes or detections are needed before a share of them says anything."""
 
+SMALLEST = 4
+"""Pixels of an image's side, up to which a box of one pixel may be a box."""
+
 _DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.01, 0.1, 5, 1.5
 
 
@@ -66,7 +69,7 @@ def _check_centres(detections: Located, sizes: Boxes) -> Iterator[Finding]:
         message = f"{outside} of {count} have their centre outside their image"
         remedy = "give [x, y, width, height] in pixels of the stored image; check that these are its detections"
         yield Finding("detections-outside-image", f"all {count} detections", message, remedy, "warning")
-    within = np.hstack([(boxes >= 0) & (boxes <= 1), boxes[:, 2:] > 0])
+    within = np.hstack([(boxes >= 0) & (boxes <= 1), boxes[:, 2:] > 0, size > SMALLEST])
     tiny = int(within.all(1).sum())
     if tiny > 0.9 * count:
         message = f"{tiny} of {count} have every number in 0..1: they are shares of the image's size"
