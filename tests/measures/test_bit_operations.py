@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from wildbench.detectors import zoo
@@ -141,6 +142,22 @@ def test_every_mac_of_a_detector_has_a_stored_weight(name: str) -> None:
     assert sum(count.by_weight.values()) == count.macs
     assert count.by_weight.keys() <= network.state_dict().keys()
     assert Operands(weights_of(network)).unknown_in(count) is None
+
+
+def test_stacked_projections_are_one_weight() -> None:
+    """Cross-attention of 3 rows to 5: slices of the stacked weight run 3, 5 and 5 times."""
+    layer = nn.MultiheadAttention(4, 2, batch_first=True).eval()
+    count = count_macs(lambda: layer(torch.zeros(1, 3, 4), torch.zeros(1, 5, 4), torch.zeros(1, 5, 4)), layer)
+    assert count.by_weight == {"in_proj_weight": (3 + 5 + 5) * 16, "out_proj.weight": 3 * 16}
+    weights = {"in_proj_weight": Weight(48, 24, 32, 32), "out_proj.weight": Weight(16, 16, 32, 32)}
+    products = count.macs - 16 * 16
+    assert products == 2 * 3 * 5 * 4
+    assert nonzero_macs(count, Operands(weights)) == 13 * 16 / 2 + 3 * 16 + products
+
+
+def test_a_child_cannot_count_more_by_weight_than_there_is() -> None:
+    with pytest.raises(ValidationError, match="more MACs by weight"):
+        Count.model_validate({"by_module": {"a": 1}, "by_weight": {"a.weight": 2}})
 
 
 def test_a_weight_that_is_made_as_it_runs_is_unnamed() -> None:

@@ -56,6 +56,12 @@ def test_where_a_stored_zero_is_no_zero_nothing_is_told() -> None:
     assert by_weight(*dequantized(3), IMAGE) == {NO_NAME: 16 * 54}
 
 
+def test_a_zero_point_may_be_a_constant_node() -> None:
+    nodes, weights = dequantized(0)
+    zero = helper.make_node("Constant", [], ["zero"], value=numpy_helper.from_array(weights.pop("zero")))
+    assert by_weight([zero, *nodes], weights, IMAGE) == {"q": 16 * 54}
+
+
 def test_a_weight_is_found_through_whatever_rearranges_it() -> None:
     nodes = [
         helper.make_node("Constant", [], ["stored"], value=numpy_helper.from_array(np.zeros((3, 4), np.float16))),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from wildbench.measures.macs import Count
 from wildbench.measures.operands import Operands
 
 
-def nonzero_macs(count: Count, operands: Operands) -> int:
-    """MACs whose weight is not zero: what a machine that skips every zero weight would do.
-
-    Theoretical. Each value of a weight meets each position once, so that its MACs are in proportion to its values.
+def nonzero_macs(count: Count, operands: Operands) -> Fraction:
+    """MACs whose weight is not zero: what a machine that skips every zero weight would do. Theoretical.
 
     Example:
         >>> from wildbench.measures.operands import Weight
         >>> half_empty = Operands({"conv.weight": Weight(elements=8, nonzero=4, bits=32, stored_bits=32)})
-        >>> nonzero_macs(Count(by_module={"conv": 800}, by_weight={"conv.weight": 800}), half_empty)
+        >>> print(nonzero_macs(Count(by_module={"conv": 800}, by_weight={"conv.weight": 800}), half_empty))
         400
     """
-    return sum(
-        macs if weight is None else macs // weight.elements * weight.nonzero for macs, weight in operands.of(count)
-    )
+    skipping = (weight.nonzero_macs(macs) if weight else Fraction(macs) for macs, weight in operands.of(count))
+    return sum(skipping, Fraction())
 
 
 def bit_operations(count: Count, operands: Operands) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Self
 
-from pydantic import BaseModel, NonNegativeInt
+from pydantic import BaseModel, NonNegativeInt, model_validator
 
 NO_NAME = "(unnamed)"
 """Stands for the weight of a convolution that is no stored tensor itself, such as one that is decoded as it runs."""
@@ -40,6 +41,12 @@ class Count(BaseModel):
     """The parts that run once a region, in order; none in a one-stage detector."""
     unseen: str | None = None
     """Why nothing could be counted, if so."""
+
+    @model_validator(mode="after")
+    def _weights_are_of_modules(self) -> Self:
+        if sum(self.by_weight.values()) > self.macs:
+            raise ValueError("more MACs by weight than by module")
+        return self
 
     @property
     def macs(self) -> int:

@@ -90,7 +90,7 @@ def operations(count: Count, operands: Operands) -> Fraction:
     activation = min(operands.activation_bits, widest)
     total = Fraction(0)
     for macs, weight in operands.of(count):
-        done = macs if weight is None else macs // weight.elements * weight.nonzero
+        done = weight.nonzero_macs(macs) if weight else Fraction(macs)
         bits = activation if weight is None else min(weight.bits, widest)
         total += done * (operation(bits, activation) + operation(FULL_BITS))
     return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx
 from onnx import numpy_helper
 
@@ -39,7 +41,7 @@ class OnnxWeights:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.names = {tensor.name for tensor in model.graph.initializer}
         self.makers = {name: node for node in model.graph.node for name in node.output}
-        self.zeros = {tensor.name for tensor in model.graph.initializer if not numpy_helper.to_array(tensor).any()}
+        self.values = {tensor.name: tensor for tensor in model.graph.initializer} | dict(_constants(model))
 
     def of(self, node: onnx.NodeProto) -> str | None:
         """The name under which a node's weight is stored.
@@ -57,16 +59,24 @@ class OnnxWeights:
     def _stored(self, name: str) -> str | None:
         """The initializer or constant that a tensor is, value by value; None where it is calculated."""
         kept = True
-        while name not in self.names:
+        while name not in self.values:
             maker = self.makers.get(name)
-            if maker is None or maker.op_type not in {*REARRANGING, "Constant"}:
+            if maker is None or maker.op_type not in REARRANGING:
                 return None
-            if maker.op_type == "Constant":
-                break
             kept = kept and self._keeps_zero(maker)
             name = maker.input[0]
         return name if kept else NO_NAME
 
     def _keeps_zero(self, node: onnx.NodeProto) -> bool:
         place = ZERO_POINTS.get(node.op_type, len(node.input))
-        return place >= len(node.input) or not node.input[place] or node.input[place] in self.zeros
+        if place >= len(node.input) or not node.input[place]:
+            return True
+        zero = self.values.get(node.input[place])
+        return zero is not None and not numpy_helper.to_array(zero).any()
+
+
+def _constants(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """The tensors in `Constant` nodes."""
+    for node in model.graph.node:
+        if node.op_type == "Constant":
+            yield from ((node.output[0], attribute.t) for attribute in node.attribute if attribute.HasField("t"))

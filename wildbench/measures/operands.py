@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from wildbench.measures.macs import Count
 from wildbench.submissions.inspection import Inspection, Tensor
@@ -29,6 +30,13 @@ class Weight:
     stored_bits: int
     extra_bits: int = 0
     parameter: bool = True
+
+    def nonzero_macs(self, macs: int) -> Fraction:
+        """Of so many MACs with it, those with a value that is not zero: each value meets each position once.
+
+        Of a weight that is used in slices, as the stacked projections of attention are, the whole one's share is taken.
+        """
+        return Fraction(macs * self.nonzero, max(1, self.elements))
 
 
 @dataclass(frozen=True)
