@@ -12,7 +12,8 @@ worth is measured by `wildbench audit coverage` and told in docs/uncertainty.md.
   It is taken times Student's t, with the degrees of freedom that the kurtosis of the jackknife values leaves
   (Satterthwaite, 1946): few where few groups matter.
 * The ends are Wilson's (1927), for a share of as many trials as would have that standard error, so that they stay
-  between 0 and 1. They are at least as far as his for none missed of n boxes: no resampling shows what was not seen.
+  between 0 and 1. They are at least as far as his for none missed of n boxes, over the square root of the number of
+  categories in a mean of several: no resampling shows what was not seen.
 """
 
 from __future__ import annotations
@@ -85,7 +86,13 @@ def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread 
 
 
 def interval(
-    estimate: float, replicates: Floats, jackknife: Floats, boxes: int, *, level: float = LEVEL
+    estimate: float,
+    replicates: Floats,
+    jackknife: Floats,
+    boxes: int,
+    *,
+    categories: int = 1,
+    level: float = LEVEL,
 ) -> Interval | None:
     """Interval of an average precision or recall.
 
@@ -94,6 +101,7 @@ def interval(
         replicates: [replicate]: on resampled sets; NaN where one has no such box.
         jackknife: [group]: without each group in turn; NaN where it holds every such box.
         boxes: What the figure is over.
+        categories: How many categories' figures it is the mean of.
         level: Probability with which it is to hold the figure of the population that the images are drawn from.
 
     Returns:
@@ -112,7 +120,7 @@ def interval(
     variance = estimate * (1 - estimate)
     shrink = spread.margin(level) ** 2 / variance if variance > 0 else 0.0
     low, high = _wilson(min(max(spread.centre, 0.0), 1.0), shrink)
-    unseen = _wilson(0.0, _normal(level) ** 2 / boxes)[1]
+    unseen = _wilson(0.0, _normal(level) ** 2 * categories / boxes)[1] / math.sqrt(categories)
     return min(low, estimate * (1 - unseen)), max(high, estimate + (1 - estimate) * unseen)
 
 

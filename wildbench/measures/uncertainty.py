@@ -77,7 +77,8 @@ class Uncertainty:
         )
         held = self._held(area, category)
         boxes, images = int(held.sum()), len(set(self.matches.boxes[held, 2].tolist()))
-        ends = interval(figure.value, drawn[:, 0], without[:, 0], boxes)
+        categories = len(set(self.matches.boxes[held, 0].tolist()))
+        ends = interval(figure.value, drawn[:, 0], without[:, 0], boxes, categories=categories)
         if ends is None:
             told = f"all {boxes} boxes are in one of the {self.kind}: no interval"
             return figure.model_copy(update={"caution": told})
