@@ -83,3 +83,6 @@ def test_the_readme_s_ten_lines_make_a_scored_submission(tmp_path: Path, monkeyp
     card = read_scorecard(tmp_path / "scorecards" / "submission.json")
     assert card.submission.detector == "ssdlite320_mobilenet_v3_large"
     assert card.dataset.images == 8
+    assert card.compute
+    assert card.compute.bops
+    assert card.compute.bops.value == 16 * 32 * (card.compute.macs.value or 0)  # stored by the codec fp16
