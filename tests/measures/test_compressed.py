@@ -56,7 +56,7 @@ def test_the_score_is_relative_to_the_bundled_dense_detector_as_it_was_measured(
         ([], Operands(), "no image was counted"),
         ([Count(unseen="it bypasses")], Operands({"a": Weight(8, 2, 8, 8)}), "it bypasses"),
         ([Count(by_module={"a": 1})], Operands(unknown="it is a pickle"), "it is a pickle"),
-        ([Count(by_module={"a": 1}, by_weight={"b": 1})], Operands(), "such as 'b'"),
+        ([Count(by_module={"a": 1}, by_weight={"b": 1})], Operands(), "no weight 'b'"),
     ],
 )
 def test_what_cannot_be_told_is_null_with_the_reason(counts: list[Count], operands: Operands, says: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from wildbench.measures.macs import Count
+from wildbench.measures.macs import NO_NAME, Count
 from wildbench.submissions.inspection import Inspection, Tensor
 
 
@@ -58,7 +58,9 @@ class Operands:
         missing = sorted(count.by_weight.keys() - self.weights.keys())
         if self.unknown or count.unseen or not missing:
             return self.unknown or count.unseen
-        return f"{len(missing)} weights that run are not stored under their name (such as {missing[0]!r})"
+        if NO_NAME in missing:
+            return "a weight is calculated as it runs, or is stored so that 0 is no zero"
+        return f"the file stores no weight {missing[0]!r}"
 
     def of(self, count: Count) -> list[tuple[int, Weight | None]]:
         """MACs and their weight; with None, those that multiply two activations."""
