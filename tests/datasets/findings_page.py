@@ -1,6 +1,8 @@
 """The page of findings, made from the files that lie; run as a script, it writes docs/findings.md."""
 
+import ast
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from malformed import LIES, Lie, spoilt
@@ -27,8 +29,8 @@ other command refuses a file at its first **error**, in one line with the code, 
 - A note is true, and may be meant so.
 
 A form is suspected only where it agrees with at least three times as many labels as the numbers do as they are, and
-with six more; only as many detections of an image as it has labels are looked at, the best ones. Weak detectors,
-boxes of low score in any number and sets of a single image raise no warning.
+with six more; only as many detections of an image as it has labels are looked at, the best ones. So neither a weak
+detector nor boxes of low score in any number raise a warning, and a handful of labels is too few for one.
 
 This page is made by `python tests/datasets/findings_page.py` from the files that the tests read.
 
@@ -36,12 +38,25 @@ This page is made by `python tests/datasets/findings_page.py` from the files tha
 
 """
 
-MIDDLE = """## Files that lie
+MIDDLE = """
+## Files that lie
 
 Each is made from one honest pair of files by one change. `python tests/datasets/peers.py` makes them all, and prints
 what other evaluators do with them.
 
 """
+
+IMPORTING = """
+## Importing
+
+`wildbench data import` and `wildbench data fetch` report these besides; an error leaves out what it names. The dots
+stand for what is filled in.
+
+"""
+
+PACKAGE = Path(__file__).parents[2] / "wildbench"
+SOURCES = ("documents", "validation", "box_checks", "prediction_checks", "readings", "suspicions", "findings")
+"""Modules of wildbench/datasets that look for findings in labels and detections; the others import."""
 
 NEED_PICTURES = {
     "file-unreadable": ("error", "the file cannot be opened", "name a JSON file that can be read"),
@@ -69,6 +84,35 @@ def found(lie: Lie) -> Finding:
     return next(finding for finding in findings if finding.code == lie.code)
 
 
+def template(node: ast.expr, scope: ast.AST) -> str:
+    """A text as it stands in the source, with dots for what is filled in; a name is looked up where it is assigned."""
+    if isinstance(node, ast.Name):
+        assigned = [
+            entry.value
+            for entry in ast.walk(scope)
+            if isinstance(entry, ast.Assign) and entry.lineno < node.lineno and ast.unparse(entry.targets[0]) == node.id
+        ]
+        return template(assigned[-1], scope) if assigned else "..."
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+    return "..."
+
+
+def import_findings() -> Iterator[tuple[str, str, str]]:
+    """Code, severity and message of what else makes a finding, as its source says."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent.name == "datasets" and path.stem in SOURCES:
+            continue
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        for scope in functions:
+            for node in ast.walk(scope):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
+                    severity = template(node.args[4], scope) if len(node.args) > 4 else "error"
+                    yield template(node.args[0], scope), severity, template(node.args[2], scope)
+
+
 def cell(text: str) -> str:
     """Text that a table of Markdown holds."""
     return text.replace("|", "\\|").replace("*", "\\*")[:200]
@@ -87,7 +131,10 @@ def page() -> str:
     table = ["| code | severity | for example | remedy |", "| --- | --- | --- | --- |"]
     lies = ["| file | what is wrong | code | severity |", "| --- | --- | --- | --- |"]
     lies += [f"| {lie.which} | {cell(lie.name)} | `{lie.code}` | {lie.severity} |" for lie in LIES]
-    return HEAD + "\n".join(table + [codes[code] for code in sorted(codes)]) + "\n" + MIDDLE + "\n".join(lies) + "\n"
+    imports = {code: f"| `{code}` | {severity} | {cell(text)} |" for code, severity, text in import_findings()}
+    others = ["| code | severity | message |", "| --- | --- | --- |", *(imports[code] for code in sorted(imports))]
+    parts = [*table, *(codes[code] for code in sorted(codes)), MIDDLE, *lies, IMPORTING, *others]
+    return HEAD + "\n".join(part.removesuffix("\n") for part in parts) + "\n"
 
 
 if __name__ == "__main__":
