@@ -133,8 +133,9 @@ def test_parksim_has_three_splits() -> None:
 
 
 def test_what_is_registered_is_counted() -> None:
-    (info,) = registered()
-    assert names() == (info.name,)
+    infos = registered()
+    assert names() == tuple(info.name for info in infos) == ("parksim", "parks", "parks-authors")
+    info = infos[0]
     parts = [load_dataset(info.name, split=split, with_images=False) for split in info.splits]
     assert (info.categories, info.boxes) == (13, sum(len(part.annotations) for part in parts))
     assert info.images == sum(len(part.images) for part in parts)

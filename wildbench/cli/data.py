@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wildbench.cli.options import ImagesOption
 from wildbench.errors import DatasetError
 
+if TYPE_CHECKING:
+    from wildbench.datasets.findings import Finding
+    from wildbench.datasets.importing import ImportReport
+
+StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -46,27 +53,134 @@ def data_generate(name: Annotated[str, typer.Argument(help="parksim, the rendere
     typer.echo(f"images: {folder}")
 
 
+@app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="parks, the paper's photographs.")],
+    url: Annotated[str | None, typer.Option(help="A mirror of the authors' archive.", metavar="URL")] = None,
+    strict: StrictOption = False,
+) -> None:
+    """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
+    from wildbench.datasets.parks import URL, fetch_parks
+    from wildbench.datasets.registry import PARKS
+    from wildbench.progress import shown
+
+    if name != PARKS:
+        raise DatasetError(f"{name}: nothing to fetch by that name", remedy=f"name {PARKS}")
+    with _strictly(), shown() as progress:
+        report = fetch_parks(url or URL, strict=strict, progress=progress)
+    _print_report(report, f"--dataset {PARKS}")
+
+
+@app.command("import")
+def data_import(
+    path: Annotated[Path, typer.Argument(help="A zip, a tar or a folder, in VOC, YOLO or COCO form.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes parks.")] = None,
+    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; found by the files if left out.")] = None,
+    strict: StrictOption = False,
+) -> None:
+    """Make labelled photographs COCO files, and report everything that was wrong with them."""
+    from wildbench.datasets.importing import import_dataset
+    from wildbench.datasets.parks import import_parks
+    from wildbench.datasets.registry import PARKS
+    from wildbench.progress import shown
+
+    with _strictly(), shown() as progress:
+        if out is None:
+            report = import_parks(path, form=form, strict=strict, progress=progress)
+        else:
+            report = import_dataset(path, out, form=form, strict=strict, progress=progress)
+    _print_report(report, f"--dataset {PARKS}" if out is None else f"--dataset {out / 'annotations' / 'all.json'}")
+
+
+@app.command("export")
+def data_export(
+    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    to: Annotated[str, typer.Option(help="voc, yolo or coco.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
+    split: Annotated[str | None, typer.Option(help="One split of a registered data set; all if left out.")] = None,
+    images: ImagesOption = None,
+) -> None:
+    """Write a data set and its pictures in another form, and say what that form cannot hold."""
+    from wildbench.datasets.exporting import export_dataset
+    from wildbench.datasets.registry import load_dataset, names, splits_of
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.importing import lost_table
+
+    splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
+    with shown() as progress:
+        parts = [load_dataset(name, split=one, images=images, progress=progress) for one in splits]
+        lost = export_dataset(parts, to, out, progress=progress)
+    if lost:
+        print_tables(lost_table(lost, to, out))
+    typer.echo(f"{out}: {sum(len(part.images) for part in parts)} images")
+
+
+@contextlib.contextmanager
+def _strictly() -> Iterator[None]:
+    """Show the findings that --strict refuses before the line that says so."""
+    from wildbench.datasets.importing import StrictFindings
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.datasets import findings_table
+
+    try:
+        yield
+    except StrictFindings as error:
+        print_tables(findings_table(error.report.collection.findings))
+        raise
+
+
+def _print_report(report: ImportReport, use: str) -> None:
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.datasets import findings_table
+    from wildbench.tables.importing import counts_table, report_lines
+
+    findings = report.collection.findings
+    print_tables(*([findings_table(findings)] if findings else []), counts_table(report))
+    for line in [*report_lines(report), f"use it by: {use}"]:
+        typer.echo(line)
+
+
 @app.command("validate")
 def data_validate(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     images: ImagesOption = None,
+    predictions: Annotated[Path | None, typer.Option(help="COCO results to check against its labels.")] = None,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
-    from wildbench.datasets.coco import read_json
+    from wildbench.datasets.coco import read_coco
+    from wildbench.datasets.documents import read_document
+    from wildbench.datasets.findings import refusal
+    from wildbench.datasets.predictions import validate_predictions
     from wildbench.datasets.registry import images_near
     from wildbench.datasets.validation import validate
+
+    document, findings = read_document(coco)
+    refused = refusal(coco, findings)
+    if refused:
+        raise DatasetError(refused[0], remedy=refused[1])
+    try:
+        findings += validate(document, images or images_near(coco))
+    except DatasetError as error:  # the labels are worth checking where the images are not at hand
+        typer.echo(f"wildbench: images not checked: {error}", err=True)
+        findings += validate(document, None)
+    failed = _print_findings(coco, findings)
+    if predictions is not None and not failed:
+        failed = _print_findings(predictions, validate_predictions(predictions, read_coco(coco)))
+    elif predictions is not None:
+        typer.echo(f"wildbench: {predictions} not checked: mend {coco} first", err=True)
+    if failed:
+        raise typer.Exit(2)
+
+
+def _print_findings(path: Path, findings: list[Finding]) -> bool:
+    """Print what was found in a file, and say whether there is an error in it."""
     from wildbench.tables.console import print_tables
     from wildbench.tables.datasets import findings_table
 
-    document = read_json(coco)
-    try:
-        findings = validate(document, images or images_near(coco))
-    except DatasetError as error:  # the labels are worth checking where the images are not at hand
-        typer.echo(f"wildbench: images not checked: {error}", err=True)
-        findings = validate(document, None)
-    if not findings:
-        typer.echo(f"{coco}: no findings")
-        return
-    print_tables(findings_table(findings))
-    if any(finding.severity == "error" for finding in findings):
-        raise typer.Exit(2)
+    if findings:
+        typer.echo(f"{path}:")
+        print_tables(findings_table(findings))
+    else:
+        typer.echo(f"{path}: no findings")
+    return any(finding.severity == "error" for finding in findings)

@@ -10,24 +10,36 @@ from pathlib import Path
 import platformdirs
 
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
+from wildbench.datasets.splits import apply_split, read_split
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
 
 SPLITS = ("train", "val", "test")
-_DESCRIPTIONS = {"parksim": "thirteen animals before twenty trail cameras, rendered by wildbench itself"}
+PARKS = "parks"
+_DESCRIPTIONS = {
+    "parksim": "thirteen animals before twenty trail cameras, rendered by wildbench itself",
+    PARKS: "the paper's photographs, split anew without near-duplicates (wildbench-v1)",
+    f"{PARKS}-authors": "the paper's photographs, split as its authors did",
+}
+_PARKS_SPLITS = {PARKS: "wildbench-v1", f"{PARKS}-authors": "authors"}
+"""Which split file of the imported photographs a name stands for."""
+
 _PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What `wildbench data list` tells of a registered data set; counts are over all splits."""
+    """What `wildbench data list` tells of a registered data set; counts are over all splits.
+
+    Categories, images and boxes are None where the data set has to be fetched first.
+    """
 
     name: str
     description: str
     splits: tuple[str, ...]
-    categories: int
-    images: int
-    boxes: int
+    categories: int | None = None
+    images: int | None = None
+    boxes: int | None = None
 
 
 def names() -> tuple[str, ...]:
@@ -39,12 +51,16 @@ def registered() -> list[DatasetInfo]:
     """Describe every data set that has a name."""
     infos = []
     for name, description in _DESCRIPTIONS.items():
-        parts = [read_coco(_annotations(name, split)) for split in SPLITS]
+        if not is_here(name):
+            infos.append(DatasetInfo(name, f"{description}; to get it: wildbench data fetch {PARKS}", ()))
+            continue
+        splits = splits_of(name)
+        parts = [load_dataset(name, split=split, with_images=False) for split in splits]
         infos.append(
             DatasetInfo(
                 name=name,
                 description=description,
-                splits=SPLITS,
+                splits=splits,
                 categories=len(parts[0].categories),
                 images=sum(len(part.images) for part in parts),
                 boxes=sum(len(part.annotations) for part in parts),
@@ -86,6 +102,8 @@ def load_dataset(
     if folder is not None and not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder", remedy="name the folder of the images")
     name = str(name_or_path)
+    if name in _PARKS_SPLITS:
+        return _parks(name, split, folder, with_images).take(limit)
     if name in _DESCRIPTIONS:
         path = _annotations(name, split)
         if folder is None and with_images:
@@ -127,8 +145,8 @@ def generate(name: str, progress: Progress = silent) -> Path:
     Raises:
         DatasetError: No such data set.
     """
-    if name not in _DESCRIPTIONS:
-        raise DatasetError(f"{name}: nothing to render by that name", remedy=f"name one of: {', '.join(names())}")
+    if name != "parksim":
+        raise DatasetError(f"{name}: nothing to render by that name", remedy="name parksim")
     from wildbench.datasets.parksim import render  # numba loads slowly, and labels alone do not need it
 
     return render(cache_dir(), partial(progress, f"render {name}"))
@@ -150,7 +168,50 @@ def bundled(path: str) -> Path:
     return (installed if installed.is_dir() else _PACKAGE.parent) / path
 
 
+def parks_folder() -> Path:
+    """Where the imported photographs are: `annotations/`, `images/` and `splits/`."""
+    return cache_dir() / PARKS
+
+
+def is_here(name: str) -> bool:
+    """Whether a registered data set can be loaded without being fetched."""
+    return name not in _PARKS_SPLITS or _split_file(name).is_file()
+
+
+def splits_of(name: str) -> tuple[str, ...]:
+    """Splits of a registered data set.
+
+    Raises:
+        DatasetError: It has to be fetched first.
+    """
+    if name not in _PARKS_SPLITS:
+        return SPLITS
+    if is_here(name):
+        return tuple(read_split(_split_file(name)).parts)
+    if (parks_folder() / "annotations").is_dir():
+        raise DatasetError(f"{name}: the imported archive had no lists of its parts", remedy=f"use {PARKS}")
+    raise DatasetError(
+        f"{name} is not here: its authors publish it for download",
+        remedy=f"run: wildbench data fetch {PARKS}, or, with the archive at hand: wildbench data import PATH",
+    )
+
+
+def _split_file(name: str) -> Path:
+    return parks_folder() / "splits" / f"{_PARKS_SPLITS[name]}.json"
+
+
+def _parks(name: str, split: str, images: Path | None, with_images: bool) -> Dataset:
+    _check_split(name, split)
+    folder = (images or parks_folder() / "images") if with_images else None
+    whole = read_coco(parks_folder() / "annotations" / "all.json", folder)
+    return Dataset(name, split, apply_split(whole.coco, read_split(_split_file(name)), split), whole.images_dir)
+
+
+def _check_split(name: str, split: str) -> None:
+    if split not in splits_of(name):
+        raise DatasetError(f"{name} has no split {split!r}", remedy=f"name one of: {', '.join(splits_of(name))}")
+
+
 def _annotations(name: str, split: str) -> Path:
-    if split not in SPLITS:
-        raise DatasetError(f"{name} has no split {split!r}", remedy=f"name one of: {', '.join(SPLITS)}")
+    _check_split(name, split)
     return bundled(f"annotations/{name}/{split}.json")

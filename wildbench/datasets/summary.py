@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import SPLITS, load_dataset, names
+from wildbench.datasets.registry import load_dataset, names, splits_of
 
 SMALL, LARGE = 32.0**2, 96.0**2
 """COCO's bounds, in pixels of `area`: below the first a box is small, from the second on it is large."""
@@ -30,11 +30,12 @@ def summary(name_or_path: str | Path) -> dict[str, Any]:
         >>> sum(split["boxes"] for split in summary("parksim")["splits"].values())
         1309
     """
-    if str(name_or_path) in names():
-        splits = {split: load_dataset(name_or_path, split=split, with_images=False) for split in SPLITS}
+    name = str(name_or_path)
+    if name in names():
+        splits = {split: load_dataset(name, split=split, with_images=False) for split in splits_of(name)}
     else:
         splits = {"all": load_dataset(name_or_path, with_images=False)}
-    return {"name": str(name_or_path), "splits": {split: split_summary(data) for split, data in splits.items()}}
+    return {"name": name, "splits": {split: split_summary(data) for split, data in splits.items()}}
 
 
 def split_summary(dataset: Dataset) -> dict[str, Any]:

@@ -26,9 +26,7 @@ def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
             table,
             info.name,
             ", ".join(info.splits),
-            str(info.categories),
-            str(info.images),
-            str(info.boxes),
+            *("-" if count is None else str(count) for count in (info.categories, info.images, info.boxes)),
             info.description,
         )
     return table

@@ -1,0 +1,137 @@
+"""From the archive, downloaded or handed over, to `--dataset parks`."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up_parks import box, lay, parks, picture, xml
+from park_server import Server, serving
+
+from wildbench.datasets.categories import CATEGORIES
+from wildbench.datasets.parks import archive_path, fetch_parks, import_parks, record_path
+from wildbench.datasets.registry import load_dataset, registered
+from wildbench.datasets.summary import summary
+from wildbench.errors import DatasetError
+from wildbench.files import sha256_of
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def zipped(path: Path, files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
+    return path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(Server(zipped(tmp_path / "source.zip", parks(20)).read_bytes())) as running:
+        yield running
+
+
+def test_before_the_import_one_line_says_how_to_get_it() -> None:
+    for name in ("parks", "parks-authors"):
+        for ask in (load_dataset, summary):
+            with pytest.raises(DatasetError, match=f"{name} is not here.*wildbench data fetch parks.*data import PATH"):
+                ask(name)  # type: ignore[operator]
+    infos = {info.name: info for info in registered()}
+    assert infos["parks"].images is None
+    assert "wildbench data fetch parks" in infos["parks"].description
+
+
+def test_fetched_and_used_by_name(server: Server) -> None:
+    report = fetch_parks(server.url)
+    assert report.collection.findings == []
+    assert json.loads(record_path().read_text())["sha256"] == sha256_of(archive_path()) == report.sha256
+    found = [load_dataset("parks", split=split) for split in ("train", "val", "test")]
+    assert sorted(image["id"] for data in found for image in data.images) == list(range(1, 21))
+    assert sum(len(data.annotations) for data in found) == 20
+    for data in found:
+        assert tuple(data.category_names) == CATEGORIES
+        assert all(data.image_path(image).is_file() for image in data.images)
+        assert (data.name, data.split) in [("parks", split) for split in ("train", "val", "test")]
+    for split, numbers in (("train", range(10)), ("val", range(10, 20))):
+        names = {image["file_name"] for image in load_dataset("parks-authors", split=split).images}
+        assert names == {f"{number}.jpg" for number in numbers}
+    with pytest.raises(DatasetError, match="parks-authors has no split 'test'; name one of: train, val"):
+        load_dataset("parks-authors")
+    assert [info.images for info in registered() if info.name != "parksim"] == [20, 20]
+
+
+def test_the_same_pictures_are_never_in_two_parts(tmp_path: Path) -> None:
+    files = {}
+    for number in range(24):
+        files[f"images/{number}.jpg"] = picture(number % 12, (160, 120))  # each twice
+        files[f"annotations/{number}.xml"] = xml(box("lion"), size=(160, 120))
+    import_parks(lay(tmp_path / "twins", files))
+    for split in ("train", "val", "test"):
+        names = {Path(str(image["file_name"])).stem for image in load_dataset("parks", split=split).images}
+        assert {str((int(name) + 12) % 24) for name in names} == names
+
+
+def test_a_second_fetch_downloads_nothing_and_another_archive_is_refused(server: Server, tmp_path: Path) -> None:
+    first = fetch_parks(server.url)
+    asked = len(server.asked)
+    assert fetch_parks(server.url).sha256 == first.sha256
+    assert len(server.asked) == asked
+    archive_path().unlink()
+    server.data = zipped(tmp_path / "other.zip", parks(8)).read_bytes()
+    with pytest.raises(DatasetError, match=r"not the archive that was used first.*delete") as error:
+        fetch_parks(server.url)
+    assert str(first.sha256) in str(error.value)
+    assert sha256_of(archive_path()) in str(error.value)
+    assert len(load_dataset("parks-authors", split="train").images) == 10
+    with pytest.raises(DatasetError, match="not the archive that was used first"):
+        import_parks(tmp_path / "other.zip")
+    record_path().unlink()
+    assert len(import_parks(tmp_path / "other.zip").collection.coco["images"]) == 8
+    assert len(load_dataset("parks-authors", split="train").images) == 4
+
+
+def test_an_archive_spliced_of_two_is_refused_and_not_trusted(server: Server, tmp_path: Path) -> None:
+    server.data = zipped(tmp_path / "a.zip", parks(20) | {"x.bin": bytes(3_000_000)}, zipfile.ZIP_STORED).read_bytes()
+    middle = len(server.data) - 1_500_000
+    server.data = server.data[:middle] + b"spliced" + server.data[middle + 7 :]
+    with pytest.raises(DatasetError, match=r"damaged or cut short.*while .* is there, it is not fetched again"):
+        fetch_parks(server.url)
+    assert not record_path().exists()
+    with pytest.raises(DatasetError, match="not here"):
+        load_dataset("parks")
+
+
+def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
+    import_parks(lay(tmp_path / "good", parks()))
+    before = sorted(cache.rglob("*"))
+    with pytest.raises(DatasetError, match=r"1 findings, and --strict allows none; nothing is written"):
+        import_parks(lay(tmp_path / "bad", parks() | {"parks/images/more.jpg": picture(77)}), strict=True)
+    assert sorted(cache.rglob("*")) == before
+
+
+def test_other_animals_are_not_parks(tmp_path: Path, cache: Path) -> None:
+    folder = lay(tmp_path / "cats", {"a.jpg": picture(), "a.xml": xml(box("cat"))})
+    with pytest.raises(DatasetError, match=r"no box of the paper's categories, so this is not parks.*--out DIR"):
+        import_parks(folder)
+    assert list(cache.iterdir()) == []
+
+
+def test_an_archive_without_lists_has_no_authors_split(tmp_path: Path) -> None:
+    files = {name: data for name, data in parks().items() if not name.endswith(".txt")}
+    import_parks(lay(tmp_path / "bare", files))
+    assert load_dataset("parks", split="train").images
+    with pytest.raises(DatasetError, match="no lists of its parts; use parks"):
+        load_dataset("parks-authors", split="train")
+
+
+def test_labels_edited_in_the_cache_are_refused(tmp_path: Path, cache: Path) -> None:
+    import_parks(lay(tmp_path / "good", parks()))
+    path = cache / "parks" / "annotations" / "all.json"
+    path.write_text(path.read_text().replace("[10, 5, 20, 20]", "[10, 5, 20, 21]", 1))
+    with pytest.raises(DatasetError, match="SHA-256"):
+        load_dataset("parks", split="train")

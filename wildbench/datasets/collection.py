@@ -1,0 +1,84 @@
+"""A data set on its way in or out: COCO, its authors' parts, where its pictures lie, and what was found in it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wildbench.datasets.findings import Finding
+
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names that authors give to a part, and ours."""
+
+_ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images and boxes of all parts together.
+
+    Attributes:
+        form: "voc", "yolo" or "coco".
+        coco: COCO detection data of all parts.
+        parts: Image ids by part, such as train and val; empty where nobody divided it.
+        files: Where the picture of each `file_name` lies.
+        findings: What was wrong; an error where something was left out, a warning where something was changed.
+        notes: What was read in another way than it stands, or not read, with counts; no mistake of anybody.
+        boxes_read: Boxes that stand in the label files, before any were left out.
+    """
+
+    form: str
+    coco: dict[str, Any]
+    parts: dict[str, list[int]]
+    files: dict[str, Path]
+    findings: list[Finding] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    boxes_read: int = 0
+
+    def boxes_of(self) -> dict[int, list[dict[str, Any]]]:
+        """Annotations by image id, in file order; every image has a list."""
+        boxes: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in self.coco["images"]}
+        for annotation in self.coco["annotations"]:
+            boxes[annotation["image_id"]].append(annotation)
+        return boxes
+
+    def boxes_by_category(self) -> dict[str, int]:
+        """Boxes of each category, in the order of ids."""
+        counts = Counter(annotation["category_id"] for annotation in self.coco["annotations"])
+        return {category["name"]: counts[category["id"]] for category in self.coco["categories"]}
+
+
+def key_of(path: PurePosixPath) -> str:
+    """What a picture and its label share: the path without the folders that tell the two apart, and without suffix.
+
+    Example:
+        >>> key_of(PurePosixPath("park/JPEGImages/night/a.JPG")), key_of(PurePosixPath("park/xml/night/A.xml"))
+        ('park/night/a', 'park/night/a')
+    """
+    folders = [part for part in path.parent.parts if part.casefold() not in _ROLES]
+    return "/".join([*folders, path.stem]).casefold()
+
+
+def part_of(stem: str) -> str | None:
+    """Which part a file's name says: `valid` is val, `instances_train2017` is train.
+
+    Example:
+        >>> part_of("Valid"), part_of("instances_train2017"), part_of("readme")
+        ('val', 'train', None)
+    """
+    words = re.findall(r"[a-z]+", stem.casefold())
+    named = {PARTS[word] for word in words if word in PARTS}
+    return named.pop() if len(named) == 1 else None
+
+
+def text_of(data: bytes) -> str:
+    """Text in whatever encoding: UTF-8 or UTF-16 with a mark, UTF-8, else Latin-1, which reads any bytes."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

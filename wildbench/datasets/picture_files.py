@@ -1,0 +1,137 @@
+"""Picture files as they really are: size, orientation, damage, and the same picture under two names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from PIL import Image, UnidentifiedImageError
+
+from wildbench.datasets.findings import Finding
+from wildbench.errors import DatasetError
+from wildbench.progress import Progress
+
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+_EXIF_ORIENTATION = 0x0112
+_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file.
+
+    Attributes:
+        path: Where it lies.
+        name: Its path below the folder that was read, with slashes.
+        width: Of the stored pixels.
+        height: Of the stored pixels.
+        orientation: EXIF orientation, 1 to 8; from 5 on the tag swaps width and height.
+        sha256: Of the file.
+    """
+
+    path: Path
+    name: str
+    width: int
+    height: int
+    orientation: int
+    sha256: str
+
+
+def files_below(folder: Path) -> list[PurePosixPath]:
+    """Every file below a folder, sorted, without hidden files and what systems leave behind.
+
+    Raises:
+        DatasetError: A name that is not UTF-8, which no JSON can hold.
+    """
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_litter(name)]
+        below = PurePosixPath(Path(place).relative_to(folder).as_posix())
+        found += [below / name for name in names if not _is_litter(name)]
+    for path in found:
+        if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
+            raise DatasetError(f"{folder}: the name {str(path)!r} is not UTF-8", remedy="rename the file")
+    return sorted(found)
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _LITTER
+
+
+def look_at(
+    folder: Path, names: Sequence[PurePosixPath], progress: Progress, workers: int = 4
+) -> tuple[list[Picture], list[Finding]]:
+    """Read every picture file to its end.
+
+    Args:
+        folder: The folder.
+        names: Picture files below it.
+        progress: Called with the pictures read.
+        workers: Reading threads.
+
+    Returns:
+        The pictures that can be read, and findings: `image-unreadable`, `image-repeated`.
+
+    Raises:
+        DatasetError: A picture of more pixels than Pillow opens without a warning (a decompression bomb).
+    """
+    pictures, findings = [], []
+    with ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for done, seen in enumerate(pool.map(lambda name: _look(folder, name), names), start=1):
+            progress("read pictures", done, len(names))
+            if isinstance(seen, Picture):
+                pictures.append(seen)
+            else:
+                findings.append(seen)
+    return pictures, findings + list(_repeated(pictures))
+
+
+def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
+    path = folder / name
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                digest.update(chunk)
+            file.seek(0)
+            with Image.open(file) as image:
+                orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+                width, height = image.size
+                image.draft("L", (1, 1))  # a JPEG is read to its end, but not in full detail
+                image.load()
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DatasetError(f"{name}: {error}", remedy="take the picture out, if you trust the others") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        why = "of no known form" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())[:100]
+        message = f"no whole picture ({why}); left out with its boxes"
+        return Finding("image-unreadable", str(name), message, "replace the file")
+    orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+    return Picture(path, str(name), width, height, orientation, digest.hexdigest())
+
+
+def _repeated(pictures: Iterable[Picture]) -> Iterable[Finding]:
+    first: dict[str, str] = {}
+    for picture in pictures:
+        if picture.sha256 in first:
+            message = f"the same file as {first[picture.sha256]}; both are kept"
+            yield Finding("image-repeated", picture.name, message, "keep both in one split", "warning")
+        first.setdefault(picture.sha256, picture.name)
+
+
+def short_names(pictures: Sequence[Picture]) -> dict[str, Picture]:
+    """Pictures by their names below the deepest folder that holds them all.
+
+    Example:
+        >>> a, b = (Picture(Path(name), name, 4, 4, 1, "") for name in ("park/images/a.jpg", "park/images/b.jpg"))
+        >>> list(short_names([a, b]))
+        ['a.jpg', 'b.jpg']
+    """
+    folders = [PurePosixPath("/", picture.name).parent for picture in pictures]
+    shared = os.path.commonpath(folders) if folders else "/"
+    return {PurePosixPath("/", picture.name).relative_to(shared).as_posix(): picture for picture in pictures}

@@ -1,0 +1,93 @@
+"""Lists of a data set's parts as authors write them: `train.txt`, `valid.txt`, a name a line."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from wildbench.datasets.collection import part_of, text_of
+from wildbench.datasets.findings import Finding
+
+
+def read_parts(
+    folder: Path, files: Sequence[PurePosixPath], ids: Mapping[str, int], findings: list[Finding]
+) -> dict[str, list[int]]:
+    """Read every list below a folder.
+
+    Lines are names with or without a suffix, with or without folders; what follows a space (VOC's ` 1` and ` -1`) does
+    not count where the whole line is no name.
+
+    Args:
+        folder: The folder.
+        files: Every file below it; a list is a `.txt` whose name says a part.
+        ids: Image ids by `file_name`.
+        findings: Gets `list-unknown`, `list-repeated`, `list-overlap` and `list-missing`.
+
+    Returns:
+        Image ids by part, in the order of the lists; empty where there is no list.
+    """
+    names = _names(ids)
+    parts: dict[str, list[int]] = {}
+    for path in files:
+        part = part_of(path.stem) if path.suffix.casefold() == ".txt" else None
+        if part is None:
+            continue
+        listed = parts.setdefault(part, [])
+        for number, line in enumerate(text_of((folder / path).read_bytes()).splitlines(), start=1):
+            if not line.strip():
+                continue
+            place = f"{path}: line {number}"
+            found = _find(line.strip(), names)
+            if len(found) != 1:
+                message = f"{line.strip()[:80]!r} names {'more than one image' if found else 'no image'}"
+                findings.append(Finding("list-unknown", place, message, "correct the list, or add the image"))
+            elif found[0] in listed:
+                message = f"{line.strip()[:80]!r} stands in the list already"
+                findings.append(Finding("list-repeated", place, message, "list each image once", "warning"))
+            else:
+                listed.append(found[0])
+    findings += _check(parts, ids)
+    return parts
+
+
+def _names(ids: Mapping[str, int]) -> dict[str, list[int]]:
+    """Images by each name that a list may use: with and without folders, with and without suffix."""
+    names: dict[str, list[int]] = defaultdict(list)
+    for name, number in ids.items():
+        path = PurePosixPath(name)
+        for alias in dict.fromkeys((name, str(path.with_suffix("")), path.name, path.stem)):
+            names[alias.casefold()].append(number)
+    return names
+
+
+def _find(line: str, names: Mapping[str, list[int]]) -> list[int]:
+    for text in (line, line.split()[0]):
+        path = PurePosixPath(text.replace("\\", "/"))
+        suffixes = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts))]
+        for alias in suffixes:
+            found = names.get(str(alias).casefold()) or names.get(str(alias.with_suffix("")).casefold())
+            if found:
+                return found
+    return []
+
+
+def _check(parts: dict[str, list[int]], ids: Mapping[str, int]) -> list[Finding]:
+    """Take an image that is in two parts out of the first; report it, and images in no part where there are parts."""
+    if not parts:
+        return []
+    of: dict[int, list[str]] = defaultdict(list)
+    for part, listed in parts.items():
+        for number in listed:
+            of[number].append(part)
+    findings = []
+    for name, number in ids.items():
+        if len(of[number]) > 1:
+            message = f"in {' and in '.join(of[number])}; taken for {of[number][-1]} alone"
+            findings.append(Finding("list-overlap", name, message, "an image belongs to one part", "warning"))
+            for part in of[number][:-1]:
+                parts[part].remove(number)
+        elif not of[number]:
+            message = "in none of the lists; it belongs to no part"
+            findings.append(Finding("list-missing", name, message, "list it", "warning"))
+    return findings

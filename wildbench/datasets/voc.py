@@ -1,0 +1,184 @@
+"""Pascal VOC to COCO: whatever folders the files are in, and nothing left out without a finding.
+
+VOC's corners count pixels from 1 and both belong to the box (Everingham and Winn, *The PASCAL Visual Object Classes
+Challenge 2012 Development Kit*, section on annotation; its devkit computes areas as `xmax - xmin + 1`), so that
+`x = xmin - 1`, `width = xmax - xmin + 1`. Boxes are of the stored pixels, as `wildbench.datasets.images.decode` gives
+them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import localcontext
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wildbench.datasets.categories import CATEGORIES, canonical
+from wildbench.datasets.collection import Collection, text_of
+from wildbench.datasets.corners import EXACT, Box, repaired
+from wildbench.datasets.findings import Finding
+from wildbench.datasets.orientation import stored_box
+from wildbench.datasets.pairing import pair
+from wildbench.datasets.picture_files import SUFFIXES, Picture, look_at, short_names
+from wildbench.datasets.split_lists import read_parts
+from wildbench.datasets.voc_xml import Malformed, VocFile, VocObject, read_voc_xml
+from wildbench.progress import Progress
+
+
+def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
+    """Read every annotation file and picture below a folder.
+
+    Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the paper's
+    thirteen and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
+
+    Args:
+        folder: The folder.
+        files: Every file below it.
+        progress: Called while XML and pictures are read.
+
+    Raises:
+        DatasetError: A hostile file.
+    """
+    pictures, findings = look_at(folder, [path for path in files if path.suffix.casefold() in SUFFIXES], progress)
+    notes: Counter[str] = Counter()
+    labels = list(_read_files(folder, files, progress, findings))
+    pairs = pair({label.name: label.filename for label in labels}, pictures, findings)
+    _left_out(labels, pictures, pairs, findings)
+    listed = _listed_categories(folder, files)
+    by_name = {label.name: label for label in labels}
+    named = short_names([picture for picture in pictures if picture.name in pairs])
+    images: list[dict[str, Any]] = []
+    boxes: list[tuple[int, str, dict[str, Any]]] = []
+    for number, (name, picture) in enumerate(sorted(named.items()), start=1):
+        images.append({"id": number, "file_name": name, "width": picture.width, "height": picture.height})
+        label = by_name[pairs[picture.name]]
+        boxes += [(number, *box) for box in _boxes(label, picture, bool(listed), findings, notes)]
+    _count_from_zero(labels, findings)
+    categories = _categories(Counter(name for _, name, _ in boxes), listed, findings)
+    ids = {category["name"]: category["id"] for category in categories}
+    annotations = [
+        {"id": number, "image_id": image, "category_id": ids[name], **fields}
+        for number, (image, name, fields) in enumerate(boxes, start=1)
+    ]
+    coco = {"images": images, "categories": categories, "annotations": annotations}
+    parts = read_parts(folder, files, {image["file_name"]: image["id"] for image in images}, findings)
+    places = {name: picture.path for name, picture in named.items()}
+    boxes_read = sum(len(label.objects) for label in labels)
+    return Collection("voc", coco, parts, places, findings, notes, boxes_read)
+
+
+def _read_files(
+    folder: Path, files: Sequence[PurePosixPath], progress: Progress, findings: list[Finding]
+) -> Iterator[VocFile]:
+    paths = [path for path in files if path.suffix.casefold() == ".xml"]
+    for done, path in enumerate(paths, start=1):
+        progress("read annotations", done, len(paths))
+        try:
+            label = read_voc_xml(folder / path, str(path))
+        except Malformed as error:
+            findings.append(Finding("xml-malformed", str(path), f"{error}; left out", "repair the file"))
+            continue
+        if label.latin:
+            message = "not in the encoding that it states; read as Latin-1"
+            findings.append(Finding("xml-encoding", label.name, message, "save it as UTF-8", "warning"))
+        yield label
+
+
+def _listed_categories(folder: Path, files: Sequence[PurePosixPath]) -> list[str]:
+    lists = [path for path in files if path.name.casefold() == "labels.txt"]
+    lines = text_of((folder / lists[0]).read_bytes()).splitlines() if lists else []
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def _categories(counts: Counter[str], listed: list[str], findings: list[Finding]) -> list[dict[str, Any]]:
+    """Number the categories: the listed ones or the paper's, then what else occurs, which is reported."""
+    known = listed or list(CATEGORIES)
+    others = sorted(set(counts) - set(known))
+    for name in others:
+        message = f'{counts[name]} boxes of "{name}", which is none of the {len(known)} categories; kept as one more'
+        remedy = "rename them in the annotation files, if it is another spelling"
+        findings.append(Finding("category-unknown", name, message, remedy, "warning"))
+    return [{"id": number, "name": name} for number, name in enumerate([*known, *others], start=1)]
+
+
+def _boxes(
+    label: VocFile, picture: Picture, exact_names: bool, findings: list[Finding], notes: Counter[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield category and fields of each box that can be kept, in pixels of the stored picture."""
+    turned = _check_size(label, picture, findings)
+    notes.update({f"element not read: {tag}": count for tag, count in label.unread.items()})
+    for one in label.objects:
+        if one.corners is None or not one.name:
+            message = f"{one.problem or 'no name'}; left out"
+            findings.append(Finding("box-unreadable", one.place, message, "label it again"))
+            continue
+        box = _from_one(one, findings)
+        if turned:
+            box = stored_box(box, picture.width, picture.height, picture.orientation)
+        sides, found = repaired(box, picture.width, picture.height, one.place)
+        findings += found
+        if sides is None:
+            continue
+        name = one.name if exact_names else canonical(one.name)
+        if name != one.name:
+            notes[f"{one.name} read as {name}"] += 1
+        yield name, {"bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0, **one.fields}
+
+
+def _from_one(one: VocObject, findings: list[Finding]) -> Box:
+    """Corners from 1, both inside, as left, top, right, bottom from 0; swapped where they are the wrong way round."""
+    assert one.corners is not None
+    left, top, right, bottom = one.corners
+    if right < left - 1 or bottom < top - 1:
+        shown = ", ".join(str(value) for value in one.corners)
+        message = f"corners {shown} are the wrong way round; swapped"
+        findings.append(Finding("box-inverted", one.place, message, "order the corners", "warning"))
+        (left, right), (top, bottom) = sorted((left, right)), sorted((top, bottom))
+    with localcontext(EXACT):
+        return left - 1, top - 1, right, bottom
+
+
+def _check_size(label: VocFile, picture: Picture, findings: list[Finding]) -> bool:
+    """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned."""
+    real, turned = (picture.width, picture.height), picture.orientation >= 5
+    if turned and label.size == real[::-1] != real:
+        message = f"boxes are of the picture as EXIF orientation {picture.orientation} turns it; turned back"
+        findings.append(Finding("boxes-turned", label.name, message, "store the picture upright", "warning"))
+        return True
+    unsure = picture.orientation > 1 and (label.size is None or not turned or real[0] == real[1])
+    if unsure:
+        message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
+        remedy = "look at the boxes; they are taken to be of the stored pixels"
+        findings.append(Finding("orientation-unsure", label.name, message, remedy, "warning"))
+    if label.size is not None and label.size != real:
+        stated = f"{label.size[0]} x {label.size[1]}"
+        message = f"states {stated}, the picture has {real[0]} x {real[1]}; boxes are kept, not scaled"
+        findings.append(Finding("size-differs", label.name, message, "look at the boxes of this picture", "warning"))
+    return False
+
+
+def _left_out(
+    labels: Sequence[VocFile], pictures: Sequence[Picture], pairs: dict[str, str], findings: list[Finding]
+) -> None:
+    """Report pictures without labels, and how many boxes go with labels without a picture."""
+    used = set(pairs.values())
+    for label in labels:
+        if label.name not in used:
+            message = f"{len(label.objects)} boxes are left out with it"
+            findings.append(Finding("label-unused", label.name, message, "see what was found about its picture"))
+    for picture in pictures:
+        if picture.name not in pairs:
+            message = "no label file, and nobody says that it is empty; left out"
+            remedy = "label it; a file without boxes says that it is empty"
+            findings.append(Finding("picture-unlabelled", picture.name, message, remedy))
+
+
+def _count_from_zero(labels: Sequence[VocFile], findings: list[Finding]) -> None:
+    """A corner at 0 cannot be counted from 1; many of them say that the labelling tool counted from 0."""
+    boxes = [one.corners for label in labels for one in label.objects if one.corners is not None]
+    zeros = sum(0 in box[:2] for box in boxes)
+    if zeros:
+        message = f"{zeros} of {len(boxes)} boxes have xmin or ymin 0, which a count from 1 does not have"
+        remedy = "if the tool counted from 0, every box is one pixel too far left and up"
+        findings.append(Finding("boxes-from-zero", "all annotation files", message, remedy, "warning"))
