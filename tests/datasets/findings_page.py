@@ -96,7 +96,7 @@ def template(node: ast.expr, scope: ast.AST) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
     return "..."
 
 
