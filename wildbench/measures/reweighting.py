@@ -44,7 +44,8 @@ class Layout(NamedTuple):
         rank: How many of the ranked detections have come when the event has.
         true: 1 for a true positive.
         more: 1 where the event counts and is not among the ranked, -1 where it is and does not count.
-        run: Its run of detections of one image with one score; -1 where it stands alone.
+        run: Its run of detections of one image with one score.
+        in_turn: [area, threshold, category]: whether any run of several holds an event.
         run_rank: [area, run, 2]: how many of the ranked detections come before the run, and until its end.
         held_span: [area, category, 2]: first and end, in the next two.
         held_image: Images with boxes of a category and area.
@@ -59,7 +60,8 @@ class Layout(NamedTuple):
     rank: Places
     true: Numbers
     more: Numbers
-    run: Numbers
+    run: Places
+    in_turn: Flags
     run_rank: Places
     held_span: Ints
     held_image: Places
@@ -74,17 +76,20 @@ def lay_out(matches: Matches) -> Layout:
     start = before[:, matches.start]
     rank = before[:, 1:] - np.repeat(start[:, :-1], np.diff(matches.start), axis=1)
     area, level, one = (index[::-1] for index in np.nonzero(true | (ignored != ignored[:, -1:])))
-    run, run_rank = _runs(matches, counts, rank)
+    run, length, run_rank = _runs(matches, counts, rank)
+    event_span = _event_span(matches, area, level, one)
+    several = np.pad(np.cumsum(length[run[one]] > 1), (1, 0))
     held_span, held_image, held = _held(matches, true)
     return Layout(
         ranked_span=_pairs(start + (np.cumsum(before[:, -1]) - before[:, -1])[:, None]),
         ranked=matches.image[np.nonzero(counts)[1]].astype(np.uint32),
-        event_span=_event_span(matches, area, level, one),
+        event_span=event_span,
         image=matches.image[one].astype(np.uint32),
         rank=rank[area, one].astype(np.uint32),
         true=true[area, level, one].astype(np.int32),
         more=np.where(ignored[area, level, one], 0, 1).astype(np.int32) - counts[area, one],
-        run=run[one],
+        run=run[one].astype(np.uint32),
+        in_turn=several[event_span[..., 1]] > several[event_span[..., 0]],
         run_rank=run_rank,
         held_span=held_span,
         held_image=held_image,
@@ -106,19 +111,20 @@ def _pairs(edges: Ints) -> Ints:
     return np.ascontiguousarray(np.stack([edges[..., :-1], edges[..., 1:]], axis=-1))
 
 
-def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Numbers, Places]:
-    """Number the runs of several detections of one image with one score, and say which ranks they take."""
+def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Ints, Ints, Places]:
+    """Number the runs of detections of one image with one score.
+
+    Returns:
+        The run of each detection, how many detections each run has, and `Layout.run_rank`.
+    """
     many = len(matches.image)
     new = np.ones(many, dtype=np.bool_)
     new[1:] = (np.diff(matches.image) != 0) | (np.diff(matches.score) != 0)
     new[matches.start[:-1][np.diff(matches.start) > 0]] = True
     first = np.flatnonzero(new)
     last = np.append(first, many)[1:] - 1
-    several = last > first
-    number = np.where(several, np.cumsum(several) - 1, -1).astype(np.int32)
-    before = rank[:, first[several]] - counts[:, first[several]]
-    span = np.stack([before, rank[:, last[several]]], axis=2)
-    return number[np.cumsum(new) - 1], np.ascontiguousarray(span, dtype=np.uint32)
+    span = np.stack([rank[:, first] - counts[:, first], rank[:, last]], axis=2)
+    return np.cumsum(new) - 1, last - first + 1, np.ascontiguousarray(span, dtype=np.uint32)
 
 
 def _held(matches: Matches, true: Flags) -> tuple[Ints, Places, Numbers]:
@@ -153,139 +159,119 @@ def reweighted(layout: Layout, weights: Numbers, recall_points: Floats, precisio
     for category in range(categories):
         for area in range(areas):
             first, end = layout.held_span[area, category]
-            held_image, held = layout.held_image[first:end], layout.held[first:end]
+            sums = _sums(layout.held_image[first:end], layout.held[first:end], weights)
+            reached = _reached(sums[:, 0], recall_points)
             first, end = layout.ranked_span[area, category]
-            ranked = layout.ranked[first:end]
-            seen = np.zeros(len(ranked) + 1, dtype=np.int32)
-            for replicate in range(replicates):
-                weight = weights[replicate]
-                sums = _sums(held_image, held, weight)
-                if sums[0] == 0:
-                    precision[replicate, category, area] = np.nan
-                    recall[replicate, category, area] = np.nan
-                    continue
-                recall[replicate, category, area] = sums[1:] / (levels * sums[0])
-                reached = _reached(sums[0], recall_points)
-                _running_sum(weight, ranked, seen)
-                for level in range(levels):
-                    first, end = layout.event_span[area, level, category]
-                    total = _sampled(
-                        layout.image[first:end],
-                        layout.rank[first:end],
-                        layout.true[first:end],
-                        layout.more[first:end],
-                        layout.run[first:end],
-                        layout.run_rank[area],
-                        weight,
-                        seen,
-                        reached,
-                    )
-                    precision[replicate, category, area, level] = total / len(recall_points)
+            seen = _running_sums(layout.ranked[first:end], weights)
+            runs = layout.run_rank[area]
+            for level in range(levels):
+                first, end = layout.event_span[area, level, category]
+                image, rank = layout.image[first:end], layout.rank[first:end]
+                true, more, run = layout.true[first:end], layout.more[first:end], layout.run[first:end]
+                for one in range(replicates):
+                    weight, before, points = weights[one], seen[one], reached[one]
+                    if layout.in_turn[area, level, category]:
+                        total = _sampled_in_turn(image, rank, true, more, run, runs, weight, before, points)
+                    else:
+                        total = _sampled(image, rank, true, more, weight, before, points)
+                    precision[one, category, area, level] = total / len(recall_points)
+            for one in range(replicates):
+                if sums[one, 0]:
+                    recall[one, category, area] = sums[one, 1:] / (levels * sums[one, 0])
+                else:
+                    precision[one, category, area] = recall[one, category, area] = np.nan
 
 
 @kernel
-def _sums(images: Places, held: Numbers, weight: Numbers) -> Ints:
-    sums = np.zeros(held.shape[1], dtype=np.int64)
-    for index in range(len(images)):
-        for column in range(held.shape[1]):
-            sums[column] += weight[images[index]] * held[index, column]
+def _sums(image: Places, held: Numbers, weights: Numbers) -> Numbers:
+    """[replicate, 4]: boxes and found boxes of each replicate."""
+    sums = np.zeros((len(weights), held.shape[1]), dtype=np.int32)
+    for one in range(len(weights)):
+        for index in range(len(image)):
+            for column in range(held.shape[1]):
+                sums[one, column] += weights[one, image[index]] * held[index, column]
     return sums
 
 
 @kernel
-def _running_sum(weight: Numbers, ranked: Places, seen: Numbers) -> None:
-    total = np.int32(0)
-    for index in range(len(ranked)):
-        total += weight[ranked[index]]
-        seen[index + 1] = total
+def _running_sums(ranked: Places, weights: Numbers) -> Numbers:
+    """[replicate, rank]: how many detections come before each rank."""
+    seen = np.zeros((len(weights), len(ranked) + 1), dtype=np.int32)
+    for one in range(len(weights)):
+        total = np.int32(0)
+        for index in range(len(ranked)):
+            total += weights[one, ranked[index]]
+            seen[one, index + 1] = total
+    return seen
 
 
 @kernel
-def _reached(boxes: int, recall_points: Floats) -> Numbers:
-    """How many recall points are reached with k of the boxes found, k = 0 ... boxes; the point 0 needs one as well."""
-    reached = np.zeros(boxes + 1, dtype=np.int32)
-    point = 0
-    for found in range(1, boxes + 1):
-        while point < len(recall_points) and found / boxes >= recall_points[point]:
-            point += 1
-        reached[found] = point
+def _reached(boxes: Numbers, recall_points: Floats) -> Numbers:
+    """[replicate, k]: how many recall points are reached with k boxes found; the point 0 needs one as well."""
+    reached = np.zeros((len(boxes), boxes.max() + 1), dtype=np.int32)
+    for one in range(len(boxes)):
+        point = 0
+        for found in range(1, boxes[one] + 1):
+            while point < len(recall_points) and found / boxes[one] >= recall_points[point]:
+                point += 1
+            reached[one, found] = point
     return reached
 
 
 @kernel
 def _sampled(
+    image: Places, rank: Places, is_true: Numbers, is_more: Numbers, weight: Numbers, seen: Numbers, reached: Numbers
+) -> float:
+    """Sum, over the recall points, of the largest precision there or further on; from the last event to the first."""
+    true, more = _weighted(image, is_true, weight), _weighted(image, is_more, weight)
+    total = best = 0.0
+    for event in range(len(image)):
+        times = weight[image[event]]
+        best = max(best, true / (seen[rank[event]] + more + _EPS))
+        left = np.int32(true - times * is_true[event])
+        total += best * (reached[np.uint32(true)] - reached[np.uint32(left)])
+        true = left
+        more -= np.int32(times * is_more[event])
+    return total
+
+
+@kernel
+def _sampled_in_turn(
     image: Places,
     rank: Places,
     is_true: Numbers,
     is_more: Numbers,
-    run: Numbers,
+    run: Places,
     run_rank: Places,
     weight: Numbers,
     seen: Numbers,
     reached: Numbers,
 ) -> float:
-    """Sum, over the recall points, of the largest precision there or further on; from the last event to the first."""
-    true = more = np.int32(0)
-    for event in range(len(image)):
-        true += weight[image[event]] * is_true[event]
-        more += weight[image[event]] * is_more[event]
+    """The same where some detections of one image have one score: what is in such a run comes again in turn."""
+    true, more = _weighted(image, is_true, weight), _weighted(image, is_more, weight)
     total = best = 0.0
     end = 0
-    for event in range(len(image)):
-        times = weight[image[event]]
-        if run[event] >= 0 and times > 1:
-            if event < end:
-                continue  # came with the first of its run
-            end = event + 1
-            while end < len(image) and run[end] == run[event]:
-                end += 1
-            total, best = _in_turn(
-                rank[event:end],
-                is_true[event:end],
-                is_more[event:end],
-                run_rank[run[event]],
-                times,
-                true,
-                more,
-                seen,
-                reached,
-                total,
-                best,
-            )
-            true -= np.int32(times * is_true[event:end].sum())
-            more -= np.int32(times * is_more[event:end].sum())
-        else:
-            best = max(best, true / (seen[rank[event]] + more + _EPS))
-            left = np.int32(true - times * is_true[event])
-            total += best * (reached[np.uint32(true)] - reached[np.uint32(left)])
-            true = left
-            more -= np.int32(times * is_more[event])
+    while end < len(image):
+        first, end = end, end + 1
+        while end < len(image) and run[end] == run[first]:
+            end += 1
+        times, own_more = weight[image[first]], is_more[first:end].sum()
+        before, after = np.int64(run_rank[run[first], 0]), np.int64(run_rank[run[first], 1])
+        more -= times * own_more
+        for copy in range(times - 1, -1, -1):
+            count = seen[before] + copy * (after - before) + more + (copy + 1) * own_more
+            for event in range(first, end):
+                best = max(best, true / (count + np.int64(rank[event]) - before + _EPS))
+                left = true - is_true[event]
+                total += best * (reached[true] - reached[left])
+                true = left
+                count -= is_more[event]
     return total
 
 
 @kernel
-def _in_turn(
-    rank: Places,
-    is_true: Numbers,
-    is_more: Numbers,
-    span: Places,
-    times: np.int32,
-    true: np.int32,
-    more: np.int32,
-    seen: Numbers,
-    reached: Numbers,
-    total: float,
-    best: float,
-) -> tuple[float, float]:
-    """The same for a run of events that comes `times` times in turn; `true` and `more` are those at its end."""
-    before, length = np.int64(span[0]), np.int64(span[1]) - np.int64(span[0])
-    more -= times * is_more.sum()
-    for copy in range(times - 1, -1, -1):
-        count = seen[before] + copy * length + more + (copy + 1) * is_more.sum()
-        for event in range(len(rank)):
-            best = max(best, true / (count + np.int64(rank[event]) - before + _EPS))
-            left = true - is_true[event]
-            total += best * (reached[true] - reached[left])
-            true = left
-            count -= is_more[event]
-    return total, best
+def _weighted(image: Places, values: Numbers, weight: Numbers) -> np.int32:
+    total = np.int32(0)
+    for event in range(len(image)):
+        total += weight[image[event]] * values[event]
+    return total
