@@ -24,6 +24,9 @@ from wildbench.submissions.codecs.plain import RAW
 FLAT: dict[str, Codec] = {"raw": RAW, "packed": PACKED, "huffman": HUFFMAN}
 """How the mask and the non-zero elements may be stored."""
 
+WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Bytes of an element → whole numbers of that size, which numpy has for every type of torch's."""
+
 LARGEST_BLOCK = 64
 """Rows or columns."""
 
@@ -63,12 +66,13 @@ class Sparse:
         bits = self._mask(record, math.prod(grid))
         chosen = _elements(bits.reshape(grid), block, rows, columns)
         codec, inner = _flat(record, "values")
-        kept = int(chosen.sum())
+        kept = int(chosen.count_nonzero())
         require(
             codec.promise(inner) == Promise((kept,), dtype), f"the mask keeps {kept} elements, and the values differ"
         )
+        whole = WHOLE[dtype.itemsize]
         out = torch.zeros(rows, columns, dtype=dtype)
-        out[chosen] = codec.decode(inner)
+        out.view(whole).numpy()[chosen.numpy()] = codec.decode(inner).view(whole).numpy()  # torch lists every index
         return out.reshape(shape)
 
     def entropy(self, record: Record) -> float:
