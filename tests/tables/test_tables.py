@@ -10,6 +10,7 @@ from rich.table import Table
 
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.summary import summary
+from wildbench.scorecard import Scorecard
 from wildbench.tables.cards import category_table, scorecards_table
 from wildbench.tables.datasets import findings_table, summary_tables
 
@@ -43,6 +44,27 @@ def test_what_is_undefined_is_a_dash_and_never_a_zero() -> None:
 def test_categories_stand_beside_their_number_of_boxes() -> None:
     text = printed(category_table([make_card("a", ap=0.25), make_card("b", ap=0.75)]))
     assert cells(text, "lion") == ["lion", "3", "25.0", "75.0"]
+
+
+def with_interval(card: Scorecard, *, caution: str | None = None) -> Scorecard:
+    """The same, with intervals of AP50."""
+    ap50 = card.accuracy.ap50.model_copy(update={"interval": (0.414, 0.6), "caution": caution})
+    lion = card.accuracy.per_category["lion"].model_copy(update={"ap50": ap50})
+    accuracy = card.accuracy.model_copy(update={"ap50": ap50, "per_category": {"lion": lion}})
+    return card.model_copy(update={"accuracy": accuracy})
+
+
+def test_an_interval_stands_below_its_figure_and_its_caution_below_the_table() -> None:
+    card = with_interval(make_card("a"), caution="on 3 boxes: a hint, not a measurement")
+    text = printed(scorecards_table([card]))
+    assert cells(text, "a")[1:4] == ["50.0"] * 3
+    assert cells(text, "")[1:4] == ["", "41–60", ""]
+    assert text.count("on 3 boxes: a hint") == 1
+    assert "below it its 95 % interval" in text
+    assert "interval" not in printed(scorecards_table([make_card("a")]))
+    text = printed(category_table([card, make_card("b")]))
+    assert cells(text, "lion") == ["lion", "3", "50.0 [41, 60]", "50.0"]
+    assert "on 3 boxes: a hint, not a measurement (lion)" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", ["yolo [int8]", "pruned [/dense]", "[bold]x"])
