@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import audit, comparing, data, evaluating, training
+from wildbench.cli import audit, comparing, data, evaluating, review, training
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (evaluating, comparing, training):
+for group in (evaluating, comparing, training, review):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wildbench.cli import review, splits
 from wildbench.cli.options import ImagesOption
 from wildbench.errors import DatasetError
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(splits.app)
+app.add_typer(review.data_app)
 
 
 @app.command("list")

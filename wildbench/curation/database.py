@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from wildbench.curation.processes import Server
+from wildbench.datasets.registry import cache_dir
 from wildbench.errors import CurationError
 
 
@@ -26,6 +27,11 @@ def package() -> Path:
             "FiftyOne is not installed", remedy='uv sync --extra review, or pip install "wildbench[review]"'
         )
     return Path(found.submodule_search_locations[0])
+
+
+def review_folder() -> Path:
+    """Where reviews are kept between runs: in wildbench's cache."""
+    return cache_dir() / "review"
 
 
 @contextlib.contextmanager

@@ -1,0 +1,142 @@
+"""Verbs that look at labels and correct them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wildbench.cli.options import DatasetOption, ImagesOption, SplitOption
+
+if TYPE_CHECKING:
+    from wildbench.curation.named_predictions import NamedPredictions
+    from wildbench.curation.reviewing import Review
+    from wildbench.datasets.coco import Dataset
+
+app = typer.Typer()
+
+
+@app.command()
+def review(
+    dataset: DatasetOption = "parksim",
+    split: SplitOption = "test",
+    images: ImagesOption = None,
+    predictions: Annotated[
+        list[Path] | None,
+        typer.Option(help="A scorecard with its detections beside it, or COCO results; several, the dense one first."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 5151,
+    browse: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser, where there is one.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="Do without near duplicates and similarity.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the edits that were not brought back.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Bring the edits back as a label patch instead.")] = False,
+    author: Annotated[str | None, typer.Option(help="With --apply: who made the edits.")] = None,
+    reason: Annotated[str, typer.Option(help="With --apply: why, for boxes that do not say.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="With --apply: the patch to write [DATASET.patch.json].")
+    ] = None,
+) -> None:
+    """Look at labels and detections in FiftyOne, and bring corrections back as a patch."""
+    from wildbench.curation.database import package
+    from wildbench.datasets.registry import load_dataset
+    from wildbench.progress import shown
+
+    package()
+    if apply:
+        _bring_back(load_dataset(dataset, split=split, images=images, with_images=False), author, reason, out)
+        return
+    with shown() as progress:
+        data = load_dataset(dataset, split=split, images=images, progress=progress)
+    _show(data, predictions or [], port=port, browse=browse, quick=quick, fresh=fresh)
+
+
+def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, quick: bool, fresh: bool) -> None:
+    """Lay a data set out, print what was found, and serve the App until Ctrl-C."""
+    from wildbench.curation.app import App
+    from wildbench.curation.database import review_folder, running
+    from wildbench.curation.named_predictions import read_named
+    from wildbench.progress import shown
+
+    detectors = read_named(predictions, data)
+    for one in detectors:
+        if not one.same_labels:
+            typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels than these", err=True)
+    with running(review_folder()), App(review_folder(), port) as server:
+        from wildbench.curation.reviewing import lay_out
+
+        with shown() as progress:
+            laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
+        _print(data, detectors, laid_out)
+        url = server.url(laid_out.name)
+        typer.echo(f"{url} (Ctrl-C ends it)")
+        if browse:
+            typer.launch(url)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
+
+
+def _print(data: Dataset, detectors: list[NamedPredictions], laid_out: Review) -> None:
+    from dataclasses import astuple
+
+    from wildbench.curation.lost import comparisons
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.review import forgotten_table, views_table
+
+    for found in comparisons(data, detectors, laid_out.answers):
+        print_tables(forgotten_table(found.dense, found.compressed, [astuple(row) for row in found.rows]))
+    print_tables(views_table(laid_out.views))
+    for one in detectors:
+        typer.echo(
+            f"{one.name}: from a confidence of {laid_out.answers.confidence[one.name]:.3f}, where its F1 is largest"
+        )
+    if laid_out.edited:
+        typer.echo(f"{laid_out.edited} images are shown as they were edited before", err=True)
+
+
+def _bring_back(data: Dataset, author: str | None, reason: str, out: Path | None) -> None:
+    """Write the edits as a patch."""
+    from wildbench.curation.database import review_folder, running
+    from wildbench.errors import CurationError
+    from wildbench.files import check_writable
+
+    if not author:
+        raise CurationError("a patch needs its author", remedy="give --author NAME")
+    out = out or Path(f"{Path(data.name).name}.patch.json")
+    check_writable(out)
+    with running(review_folder()):
+        from wildbench.curation.reviewing import bring_back
+
+        patch = bring_back(data, author=author, reason=reason)
+    patch.write(out)
+    typer.echo(f"{out}: {len(patch.changes)} changes")
+
+
+data_app = typer.Typer()
+
+
+@data_app.command("patch")
+def data_patch(
+    coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
+    patches: Annotated[list[Path], typer.Argument(help="Label patches, as wildbench review --apply writes them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The corrected COCO JSON to write.")],
+    rebase: Annotated[bool, typer.Option("--rebase", help="Take labels that changed since, box by box.")] = False,
+) -> None:
+    """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
+    from wildbench.datasets.coco import read_coco, write_coco
+    from wildbench.datasets.patch import apply, conflicts, read_patch
+    from wildbench.files import check_writable
+
+    check_writable(out)
+    data = read_coco(coco)
+    read = {str(path): read_patch(path) for path in patches}
+    found = conflicts(data, read, rebase=rebase)
+    for conflict in found:
+        typer.echo(f"wildbench: {conflict}", err=True)
+    if found:
+        raise typer.Exit(2)
+    write_coco(apply(data, read, rebase=rebase), out)
+    typer.echo(f"{out}: {sum(len(patch.changes) for patch in read.values())} changes applied")

@@ -1,0 +1,229 @@
+"""Corrections to labels as a file: boxes added, changed and removed, each with who did it and why.
+
+A patch is made for one version of a data set and says so by its hash, and it holds the old value of whatever it
+changes. So it can be read by a person before it is applied, and it cannot be applied to what it was not made for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from hotcoco import primitives
+from pydantic import Field, ValidationError, model_validator
+
+from wildbench.datasets.coco import Dataset, canonical_json, read_json
+from wildbench.datasets.validation import validate
+from wildbench.errors import DatasetError, first_problem
+from wildbench.files import write_atomically
+from wildbench.scorecard import Record
+
+FORMAT_VERSION = 1
+"""Version of the file. A reader takes this one and older ones, and refuses newer ones."""
+
+SAME_BOX = 0.5
+"""Intersection over union from which two boxes that two patches add are taken for one."""
+
+FIXED = frozenset({"id", "image_id", "category_id", "area", "segmentation"})
+"""Keys of an annotation that no patch sets: `category` stands for its id, and area and mask follow from the box."""
+
+
+class Change(Record):
+    """One box added (`old` is null), removed (`new` is null) or changed (both hold the keys that differ)."""
+
+    annotation_id: int | None = Field(description="Id of the box; null for one that is added.")
+    image_id: int
+    file_name: str = Field(description="The image, for the reader, and to make sure that the id still means it.")
+    old: dict[str, Any] | None = Field(description="`category`, `bbox` and attributes, as they were.")
+    new: dict[str, Any] | None = Field(description="The same, as they are to be.")
+    author: str
+    reason: str
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.annotation_id is None) != (self.old is None):
+            raise ValueError("a box that is added has neither annotation_id nor old, any other has both")
+        if self.old is None and not {"category", "bbox"} <= (self.new or {}).keys():
+            raise ValueError("a box that is added needs category and bbox")
+        if self.old is not None and self.new is not None and self.old.keys() != self.new.keys():
+            raise ValueError("old and new name different keys")
+        for values in (self.old or {}, self.new or {}):
+            if "bbox" in values and not _is_box(values["bbox"]):
+                raise ValueError("bbox has to be four numbers [x, y, width, height]")
+            if not isinstance(values.get("category", ""), str):
+                raise ValueError("category has to be a name")
+        fixed = FIXED & {*(self.old or {}), *(self.new or {})}
+        if fixed:
+            raise ValueError(f"{', '.join(sorted(fixed))} cannot be patched")
+        return self
+
+
+def _is_box(value: object) -> bool:
+    numbers = isinstance(value, list) and all(type(number) in (int, float) for number in value)
+    return isinstance(value, list) and numbers and len(value) == 4
+
+
+class Patch(Record):
+    """Changes to one version of one data set."""
+
+    format_version: int = FORMAT_VERSION
+    dataset: str = Field(description="Name of the data set.")
+    split: str | None = None
+    dataset_sha256: str = Field(description="Hash of the canonical COCO JSON that the changes were made to.")
+    changes: list[Change]
+
+    def write(self, path: Path) -> None:
+        """Write the patch to `path`, a change a line."""
+        write_atomically(path, canonical_json(self.model_dump(mode="json")).encode())
+
+
+def read_patch(path: Path) -> Patch:
+    """Read a patch of this format version or an older one.
+
+    Raises:
+        DatasetError: The file is missing, damaged, no patch, or written by a newer wildbench.
+    """
+    raw = read_json(path)
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if type(version) is not int or version < 1:
+        raise DatasetError(f"{path}: not a label patch (no format_version)", remedy="give a file that review wrote")
+    if version > FORMAT_VERSION:
+        raise DatasetError(
+            f"{path}: format version {version} is newer than the {FORMAT_VERSION} that this wildbench reads",
+            remedy="upgrade wildbench",
+        )
+    try:
+        return Patch.model_validate(raw)
+    except ValidationError as error:
+        raise DatasetError(f"{path}: {first_problem(error)}", remedy="have it written again") from None
+
+
+def described(annotation: dict[str, Any], category: str) -> dict[str, Any]:
+    """What a patch can say of a box: its category by name, its `bbox`, and its attributes.
+
+    Example:
+        >>> described({"id": 5, "image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "iscrowd": 0}, "lion")
+        {'bbox': [1, 2, 3, 4], 'iscrowd': 0, 'category': 'lion'}
+    """
+    return {key: value for key, value in annotation.items() if key not in FIXED} | {"category": category}
+
+
+def conflicts(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> list[str]:
+    """What keeps patches from being applied together, a line each; none if nothing does.
+
+    Args:
+        data: The labels they are to be applied to.
+        patches: By the name they are spoken of.
+        rebase: Take labels that have changed since the patches were made, where no box of theirs has.
+    """
+    found = []
+    for name, patch in patches.items():
+        if patch.dataset_sha256 != data.sha256 and not rebase:
+            found.append(
+                f"{name}: made for labels {patch.dataset_sha256[:12]}, but these are {data.sha256[:12]}: "
+                "the data set has changed (--rebase looks box by box)"
+            )
+    names = {category["id"]: category["name"] for category in data.categories}
+    files = {image["id"]: str(image["file_name"]) for image in data.images}
+    boxes = {entry["id"]: entry for entry in data.annotations}
+    taken: dict[int, str] = {}
+    for name, change in _changes(patches):
+        where = f"{name}: {_place(change)}"
+        unknown = {values["category"] for values in (change.old, change.new) if values and "category" in values}
+        found += [f"{where}: no category {category!r} here" for category in sorted(unknown - set(names.values()))]
+        if files.get(change.image_id) != change.file_name:
+            found.append(f"{where}: image {change.image_id} is {files.get(change.image_id, 'gone')}")
+        if change.annotation_id is not None and change.old is not None:
+            entry = boxes.get(change.annotation_id)
+            found += [f"{where}: {problem}" for problem in _box_problems(change, entry, names)]
+            if change.annotation_id in taken:
+                found.append(f"{where}: {taken[change.annotation_id]} has a change to this box too")
+            taken[change.annotation_id] = name
+    return found + list(_added_twice(patches))
+
+
+def apply(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> dict[str, Any]:
+    """The labels with all patches applied.
+
+    A box that moves or changes its size loses its mask, and its area becomes width × height. New boxes stand at the
+    end, with ids that follow the largest.
+
+    Args:
+        data: The labels.
+        patches: By the name they are spoken of.
+        rebase: As in `conflicts`.
+
+    Returns:
+        COCO JSON; `data` is unchanged.
+
+    Raises:
+        DatasetError: There are conflicts, or the result is no sound data set.
+    """
+    problems = conflicts(data, patches, rebase=rebase)
+    if problems:
+        raise DatasetError(f"{problems[0]} (the first of {len(problems)} conflicts)", remedy="mend the patch")
+    ids = {category["name"]: category["id"] for category in data.categories}
+    boxes = {entry["id"]: dict(entry) for entry in data.annotations}
+    following = max(boxes, default=0) + 1
+    for _, change in _changes(patches):
+        if change.annotation_id is None:
+            box = {"id": following, "image_id": change.image_id, "iscrowd": 0}
+            following += 1
+        else:
+            box = boxes.pop(change.annotation_id) if change.new is None else boxes[change.annotation_id]
+        if change.new is not None:
+            boxes[box["id"]] = _changed(box, change.new, ids)
+    coco = data.coco | {"annotations": list(boxes.values())}
+    errors = [finding for finding in validate(coco) if finding.severity == "error"]
+    if errors:
+        raise DatasetError(f"after the patch, {errors[0].place}: {errors[0].message}", remedy="mend the patch")
+    return coco
+
+
+def _changes(patches: dict[str, Patch]) -> Iterator[tuple[str, Change]]:
+    return ((name, change) for name, patch in patches.items() for change in patch.changes)
+
+
+def _place(change: Change) -> str:
+    box = "new box" if change.annotation_id is None else f"box {change.annotation_id}"
+    return f"{box} of {change.file_name}"
+
+
+def _box_problems(change: Change, entry: dict[str, Any] | None, names: dict[int, str]) -> Iterator[str]:
+    """How a box differs from what the patch says it was."""
+    if entry is None:
+        yield "the box is gone"
+    elif entry["image_id"] != change.image_id:
+        yield f"the box is on image {entry['image_id']} now"
+    else:
+        now = described(entry, names[entry["category_id"]])
+        for key, value in (change.old or {}).items():
+            if now.get(key) != value:
+                yield f"{key} is {json.dumps(now.get(key))}, not {json.dumps(value)}: somebody else has changed it"
+
+
+def _added_twice(patches: dict[str, Patch]) -> Iterator[str]:
+    """Boxes that two patches add at one place."""
+    added = [(name, change) for name, change in _changes(patches) if change.old is None and change.new is not None]
+    for index, (name, change) in enumerate(added):
+        for other_name, other in added[:index]:
+            if name != other_name and change.image_id == other.image_id and _overlap(change, other) >= SAME_BOX:
+                yield f"{name}: {_place(change)}: {other_name} adds a box there too"
+
+
+def _overlap(one: Change, other: Change) -> float:
+    boxes = [[change.new["bbox"]] for change in (one, other) if change.new is not None]
+    return float(primitives.bbox_iou(boxes[0], boxes[1], [False])[0][0])
+
+
+def _changed(box: dict[str, Any], values: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
+    """A box with new values; what is null is taken off."""
+    changed = {key: value for key, value in (box | values).items() if value is not None and key != "category"}
+    if "category" in values:
+        changed["category_id"] = ids[values["category"]]
+    if "bbox" in values:
+        changed.pop("segmentation", None)
+        changed["area"] = values["bbox"][2] * values["bbox"][3]
+    return changed
