@@ -3,13 +3,15 @@
 import ast
 import json
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from findings_page import NEED_PICTURES, PACKAGE, PAGE, SOURCES, page
+from findings_page import NEED_PICTURES, PACKAGE, PAGE, PEERS, SOURCES, page
 from malformed import LIES, Lie, spoilt
+from peers import sentence
 
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.documents import read_document
@@ -87,6 +89,13 @@ def test_the_page_tells_every_code_and_no_other() -> None:
         assert any(pattern.fullmatch(code) for pattern in patterns), code
     for pattern in patterns:
         assert any(pattern.fullmatch(code) for code in listed), pattern
+
+
+def test_other_evaluators_do_what_the_page_says() -> None:
+    for name in ("pycocotools", "hotcoco"):
+        if f"{name} {version(name)}" not in PEERS:
+            pytest.skip(f"the page is of another {name} than {version(name)}")
+    assert sentence() == PEERS
 
 
 def test_what_needs_pictures_is_told_as_it_is(tmp_path: Path) -> None:
