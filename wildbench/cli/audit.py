@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wildbench.cli import splits
 from wildbench.errors import RecipeError
 
 if TYPE_CHECKING:
     from wildbench.measures.count_audit import Audit
 
 app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(splits.audit_app)
 
 
 @app.command("macs")

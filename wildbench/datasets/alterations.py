@@ -63,7 +63,7 @@ def _grey(pixels: Pixels, generator: np.random.Generator) -> Pixels:
 
 def _watermark(pixels: Pixels, generator: np.random.Generator) -> Pixels:
     """Write across the middle, in white letters a tenth of the height tall."""
-    marked = np.ascontiguousarray(pixels)
+    marked = pixels.copy()
     height, width = pixels.shape[:2]
     place = (width // 20, round(height * 0.55))
     cv2.putText(marked, "SAMPLE PHOTO", place, cv2.FONT_HERSHEY_SIMPLEX, height / 220, (255,) * 3, max(2, height // 90))

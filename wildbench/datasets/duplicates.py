@@ -18,7 +18,7 @@ KINDS = ("same file", "same pixels", "same photograph", "same scene")
 """How strong the evidence is, strongest first."""
 
 _MOST_CANDIDATES = 12
-_LEAST_LIKENESS = 0.6
+_LEAST_LIKENESS = 0.45
 _SAME_PHOTOGRAPH = 0.75
 """Correlation of aligned pixels from which on two images are versions of one photograph."""
 

@@ -1,0 +1,139 @@
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from made_up_photographs import photograph, save
+from PIL import Image
+
+from wildbench.datasets.alterations import ALTERATIONS
+from wildbench.datasets.coco import Dataset, read_coco
+from wildbench.datasets.duplicate_audit import Recall, audit_duplicates
+from wildbench.datasets.duplicates import KINDS, Pair, find_pairs, groups
+from wildbench.datasets.leaks import find_leaks
+from wildbench.datasets.registry import load_dataset
+from wildbench.errors import DatasetError
+
+COUNT = 6
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("originals")
+    return [save(photograph(seed), folder / f"{seed}.jpg") for seed in range(COUNT)]
+
+
+@pytest.mark.parametrize("name", [name for name in ALTERATIONS if name not in ("cropped by 50%", "turned by 30°")])
+def test_an_altered_copy_is_found_and_nothing_else(name: str, originals: list[Path], tmp_path: Path) -> None:
+    pixels = np.asarray(Image.open(originals[0]))
+    copy = save(ALTERATIONS[name](pixels, np.random.default_rng(0)), tmp_path / "copy.jpg")
+    (pair,) = find_pairs([*originals, copy])
+    assert (pair.a, pair.b) == (0, COUNT)
+    assert pair.kind in ("same photograph", "same scene")
+    assert pair.mirrored == ("mirrored" in name)
+    assert pair.matches is not None
+    assert pair.matches >= 6
+
+
+def test_equal_bytes_and_equal_pixels_are_told_apart(originals: list[Path], tmp_path: Path) -> None:
+    same_file = Path(shutil.copy(originals[1], tmp_path / "copy.jpg"))
+    same_pixels = tmp_path / "commented.jpg"
+    data = originals[1].read_bytes()
+    same_pixels.write_bytes(data[:2] + b"\xff\xfe\x00\x07hello" + data[2:])  # a JPEG comment
+    pairs = find_pairs([originals[0], originals[1], same_file, same_pixels])
+    assert [(pair.a, pair.b, pair.kind) for pair in pairs] == [
+        (1, 2, "same file"),
+        (1, 3, "same pixels"),
+        (2, 3, "same pixels"),
+    ]
+    assert all(pair.score == 1 and pair.matches is None for pair in pairs)
+
+
+def test_blank_images_are_pairs_only_where_they_are_equal(tmp_path: Path) -> None:
+    blanks = [save(np.full((40, 60, 3), level, np.uint8), tmp_path / f"{level}.jpg") for level in (60, 61, 200)]
+    assert find_pairs(blanks) == []
+    again = Path(shutil.copy(blanks[2], tmp_path / "again.jpg"))
+    assert find_pairs([*blanks, again]) == [Pair(2, 3, "same file", 1.0)]
+
+
+def test_a_scene_in_which_something_moved_is_the_same_scene(originals: list[Path], tmp_path: Path) -> None:
+    moved = np.asarray(Image.open(originals[2])).copy()
+    moved[60:200, 40:260] = photograph(99)[60:200, 40:260]
+    (pair,) = find_pairs([*originals, save(moved, tmp_path / "moved.jpg")])
+    assert (pair.a, pair.b, pair.kind) == (2, COUNT, "same scene")
+
+
+def test_only_pairs_of_different_parts_are_looked_for(originals: list[Path], tmp_path: Path) -> None:
+    copies = [Path(shutil.copy(path, tmp_path / path.name)) for path in originals[:3]]
+    smaller = cv2.resize(photograph(0), (160, 120), interpolation=cv2.INTER_AREA)
+    copies.append(save(np.asarray(smaller, np.uint8), tmp_path / "smaller.jpg"))
+    pairs = find_pairs([*originals, *copies], parts=[0, 0, 1, *[0] * 3, *[0, 1, 1, 1]])
+    assert {(pair.a, pair.b): pair.kind for pair in pairs} == {
+        (1, 7): "same file",
+        (0, 9): "same photograph",
+        (6, 9): "same photograph",
+    }
+    ranks = [(KINDS.index(pair.kind), -pair.score) for pair in pairs]
+    assert all(one <= other for one, other in pairwise(ranks))
+
+
+def test_a_file_that_is_no_image_is_named(originals: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(originals[0].read_bytes()[:300])
+    with pytest.raises(DatasetError, match=r"broken\.jpg"):
+        find_pairs([originals[0], tmp_path / "broken.jpg"])
+
+
+def test_groups_are_what_pairs_connect() -> None:
+    assert groups(0, []) == []
+    assert groups(3, []) == [[0], [1], [2]]
+    assert groups(6, [(4, 5), (0, 4), (2, 3), (3, 2)]) == [[0, 4, 5], [1], [2, 3]]
+    assert groups(5, [(0, 1), (2, 3), (1, 2), (3, 4)]) == [[0, 1, 2, 3, 4]]
+
+
+def made_up(originals: list[Path]) -> Dataset:
+    images = [
+        {"id": number, "file_name": path.name, "width": 320, "height": 240} for number, path in enumerate(originals)
+    ]
+    return Dataset("made up", None, {"images": images, "annotations": [], "categories": []}, originals[0].parent)
+
+
+def test_the_audit_counts_what_is_found_and_what_is_wrong(originals: list[Path]) -> None:
+    next_one = {
+        np.asarray(Image.open(path)).tobytes(): np.asarray(Image.open(originals[(number + 1) % COUNT]))
+        for number, path in enumerate(originals)
+    }
+    recalls = audit_duplicates(
+        made_up(originals),
+        {
+            "unchanged": lambda pixels, generator: pixels,
+            "another photograph": lambda pixels, generator: photograph(int(generator.integers(1000, 2000))),
+            "the next photograph": lambda pixels, generator: next_one[pixels.tobytes()],
+        },
+    )
+    assert recalls == [
+        Recall("unchanged", COUNT, COUNT, COUNT, 0),
+        Recall("another photograph", COUNT, 0, 0, 0),
+        Recall("the next photograph", COUNT, 0, 0, COUNT),
+    ]
+
+
+@pytest.mark.slow
+def test_pictures_of_different_locations_are_no_pairs() -> None:
+    """All of parksim carry a caption strip, which alone gives a dozen matching keypoints."""
+    data = load_dataset("parksim", split="val")
+    paths = [data.image_path(image) for image in data.images]
+    assert find_pairs(paths, parts=[image["location"] for image in data.images]) == []
+
+
+@pytest.mark.slow
+def test_the_gorillas_that_leak_are_found(wildlife_real: Path) -> None:
+    """Looked at one by one: three pairs, each of one animal at one moment, in the train and the val file."""
+    parts = []
+    for name in ("train", "val"):
+        data = read_coco(wildlife_real / "annotations" / f"{name}.json", wildlife_real / "images")
+        images = [image for image in data.images if image["source"] == "detectgorillem"]
+        parts.append(Dataset(name, None, {**data.coco, "images": images}, data.images_dir))
+    report = find_leaks(parts)
+    assert [leak.pair.kind for leak in report.leaks] == ["same photograph", "same scene", "same scene"]

@@ -1,0 +1,118 @@
+"""Verbs that split a data set, and look for what a split lets through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wildbench.cli.options import ImagesOption
+from wildbench.errors import DatasetError, OutputError
+
+if TYPE_CHECKING:
+    from wildbench.datasets.coco import Dataset
+    from wildbench.progress import Progress
+
+app = typer.Typer()
+audit_app = typer.Typer()
+
+
+@app.command("split")
+def data_split(
+    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Split file to write; its stem is the split's name.")],
+    seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.")] = 0,
+    images: ImagesOption = None,
+) -> None:
+    """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.splits import apply_split, write_split
+    from wildbench.datasets.stratification import stratified_split
+    from wildbench.datasets.summary import split_summary
+    from wildbench.datasets.whole import load_whole
+    from wildbench.files import check_writable
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.datasets import summary_tables
+
+    check_writable(out)
+    if out.exists():
+        raise OutputError(f"{out} exists", remedy="a split is kept: remove it first, or name another file")
+    with shown() as progress:
+        whole = load_whole(name, images=images, progress=progress)
+        split = stratified_split(whole, name=out.stem, seed=seed, progress=progress)
+    parts = {part: Dataset(name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts}
+    write_split(split, out)
+    print_tables(*summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}}))
+    typer.echo(f"split: {out}")
+
+
+@app.command("leaks")
+def data_leaks(
+    names: Annotated[list[str], typer.Argument(help="A registered name, or a COCO JSON a part.", metavar="NAME|JSON")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, with the pictures in it.")] = None,
+    split_file: Annotated[Path | None, typer.Option(help="Take the parts of a single JSON from this file.")] = None,
+    images: ImagesOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if anything is found.")] = False,
+) -> None:
+    """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
+    from wildbench.datasets.leaks import find_leaks
+    from wildbench.files import check_writable, write_atomically
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.leaks import leak_tables
+    from wildbench.tables.leaks_page import leaks_page
+
+    if out is not None:
+        check_writable(out)
+    with shown() as progress:
+        report = find_leaks(_parts(names, split_file, images, progress), progress)
+    print_tables(*leak_tables(report))
+    if report.shared_locations:
+        typer.echo(f"locations in more than one part: {', '.join(report.shared_locations)}")
+    if out is not None:
+        write_atomically(out, leaks_page(report).encode())
+        typer.echo(f"page: {out}")
+    if strict and (report.leaks or report.shared_locations):
+        raise typer.Exit(2)
+
+
+def _parts(names: list[str], split_file: Path | None, images: Path | None, progress: Progress) -> list[Dataset]:
+    from wildbench.datasets import registry
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.splits import apply_split, read_split
+    from wildbench.datasets.whole import load_splits, load_whole
+
+    if split_file is not None:
+        if len(names) > 1:
+            raise DatasetError(f"{split_file} divides one data set, not {len(names)}", remedy="name the one it is of")
+        split, whole = read_split(split_file), load_whole(names[0], images=images, progress=progress)
+        return [
+            Dataset(whole.name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts
+        ]
+    if len(names) == 1 and names[0] in registry.names():
+        return load_splits(names[0], images=images, progress=progress)
+    return [registry.load_dataset(name, images=images, progress=progress) for name in names]
+
+
+@audit_app.command("duplicates")
+def audit_duplicates(
+    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 60,
+    images: ImagesOption = None,
+) -> None:
+    """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
+    from wildbench.datasets import duplicate_audit
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.whole import load_whole
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.leaks import recall_table
+
+    with shown() as progress:
+        data = load_whole(name, images=images, progress=progress)
+        chosen = data.images[:: max(1, len(data.images) // limit)][:limit]
+        some = Dataset(data.name, None, {**data.coco, "images": chosen}, data.images_dir)
+        recalls = duplicate_audit.audit_duplicates(some, progress=progress)
+    print_tables(recall_table(data.name, recalls))
