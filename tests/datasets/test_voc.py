@@ -50,7 +50,7 @@ def test_an_archive_without_a_flaw_has_no_findings(tmp_path: Path) -> None:
     assert collection.parts == {"train": [1, 2, 3], "val": [4, 5, 6]}
     assert collection.boxes_by_category() == dict.fromkeys(CATEGORIES, 0) | {"hyena": 3, "zebra": 3}
     assert collection.notes == {"hyna read as hyena": 3}
-    assert collection.boxes_read == 6
+    assert collection.read.total() == 6
     assert boxes(collection)[:2] == [[10, 5, 20, 20], [0, 0, 64, 48]]
 
 
@@ -128,7 +128,7 @@ def test_a_box(corners: tuple[object, ...], expected: list[float] | None, found:
     assert boxes(collection) == ([] if expected is None else [expected])
     assert codes(collection) == found
     assert len(collection.coco["images"]) == 1
-    assert collection.boxes_read == 1
+    assert collection.read.total() == 1
     for annotation in collection.coco["annotations"]:
         assert annotation["area"] == annotation["bbox"][2] * annotation["bbox"][3]
 
@@ -180,7 +180,7 @@ def test_orphans_are_named_and_their_boxes_counted(tmp_path: Path) -> None:
     assert codes(collection) == ["label-unused", "picture-missing", "picture-unlabelled"]
     assert "2 boxes" in next(one.message for one in collection.findings if one.code == "label-unused")
     assert len(collection.coco["images"]) == 6
-    assert collection.boxes_read == 8
+    assert collection.read.total() == 8
 
 
 def test_the_stated_name_is_used_where_the_file_s_own_has_no_picture(tmp_path: Path) -> None:

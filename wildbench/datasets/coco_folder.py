@@ -62,7 +62,9 @@ def read_coco_folder(folder: Path, files: Sequence[PurePosixPath], progress: Pro
         for name, coco in read.items()
         if len(read) > 1 or whole is not coco or part_of(name)
     }
-    return Collection("coco", whole, parts, places, findings, boxes_read=len(whole["annotations"]))
+    collection = Collection("coco", whole, parts, places, findings)
+    collection.read.update(collection.boxes_by_category())
+    return collection
 
 
 def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:

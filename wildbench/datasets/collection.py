@@ -27,7 +27,7 @@ class Collection:
         files: Where the picture of each `file_name` lies.
         findings: What was wrong; an error where something was left out, a warning where something was changed.
         notes: What was read in another way than it stands, or not read, with counts; no mistake of anybody.
-        boxes_read: Boxes that stand in the label files, before any were left out.
+        read: Boxes that stand in the label files, by category as we spell it, before any were left out.
     """
 
     form: str
@@ -36,7 +36,7 @@ class Collection:
     files: dict[str, Path]
     findings: list[Finding] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
-    boxes_read: int = 0
+    read: Counter[str] = field(default_factory=Counter)
 
     def boxes_of(self) -> dict[int, list[dict[str, Any]]]:
         """Annotations by image id, in file order; every image has a list."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import gdown
-import requests
 
 from wildbench.datasets.coco import read_json
 from wildbench.datasets.unpacking import is_archive
 from wildbench.errors import DatasetError, DownloadError, OutputError
 from wildbench.files import check_writable, sha256_of, write_atomically
 from wildbench.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from requests import HTTPError
 
 BY_HAND = "download it by hand in a browser, then run: wildbench data import PATH"
 _TRIES = 5
@@ -95,6 +96,9 @@ def trust(archive: Path, sha256: str, record: Path) -> None:
 
 def _download(url: str, path: Path, progress: Progress) -> None:
     """Try as long as each try adds something; where one adds nothing to a `.part`, the server cannot go on from it."""
+    import gdown  # loads slowly, and most commands fetch nothing
+    import requests
+
     for trial in range(1, _TRIES + 1):
         kept = _parts(path)
         before = kept[-1].stat().st_size if kept else 0
@@ -125,12 +129,14 @@ def _by_gdown(url: str, path: Path, progress: Progress) -> None:
         if total is not None:
             progress("download (kB)", -(-done // 1000), -(-total // 1000))
 
+    import gdown
+
     gdown.download(
         url=url, output=str(path), quiet=True, use_cookies=False, resume=True, progress=show, timeout=_TIMEOUT
     )
 
 
-def _status(error: requests.HTTPError) -> str:
+def _status(error: HTTPError) -> str:
     return str(error) if error.response is None else f"{error.response.status_code} {error.response.reason}"
 
 

@@ -52,7 +52,7 @@ class ImportReport:
         """Which of the paper's totals the boxes have that are kept, else all in the label files; else "neither"."""
         if self.boxes in PUBLISHED.values():
             return str(self.boxes)
-        read = self.collection.boxes_read
+        read = sum(self.collection.read[name] for name in PAPER_COUNTS)
         return f"{read} (in the label files; {self.boxes} are kept)" if read in PUBLISHED.values() else "neither"
 
 

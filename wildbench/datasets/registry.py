@@ -175,7 +175,9 @@ def parks_folder() -> Path:
 
 def is_here(name: str) -> bool:
     """Whether a registered data set can be loaded without being fetched."""
-    return name not in _PARKS_SPLITS or _split_file(name).is_file()
+    if name not in _PARKS_SPLITS:
+        return True
+    return (parks_folder() / "annotations" / "all.json").is_file() and _split_file(name).is_file()
 
 
 def splits_of(name: str) -> tuple[str, ...]:
@@ -197,7 +199,10 @@ def splits_of(name: str) -> tuple[str, ...]:
 
 
 def _split_file(name: str) -> Path:
-    return parks_folder() / "splits" / f"{_PARKS_SPLITS[name]}.json"
+    """The split file that comes with wildbench, where there is one; else the one that the import wrote."""
+    path = f"splits/{_PARKS_SPLITS[name]}.json"
+    committed = bundled(f"annotations/{PARKS}/{path}")
+    return committed if committed.is_file() else parks_folder() / path
 
 
 def _parks(name: str, split: str, images: Path | None, with_images: bool) -> Dataset:

@@ -64,8 +64,8 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
     coco = {"images": images, "categories": categories, "annotations": annotations}
     parts = read_parts(folder, files, {image["file_name"]: image["id"] for image in images}, findings)
     places = {name: picture.path for name, picture in named.items()}
-    boxes_read = sum(len(label.objects) for label in labels)
-    return Collection("voc", coco, parts, places, findings, notes, boxes_read)
+    read = Counter(one.name if listed else canonical(one.name) for label in labels for one in label.objects)
+    return Collection("voc", coco, parts, places, findings, notes, read)
 
 
 def _read_files(

@@ -52,18 +52,18 @@ def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) 
     pairs = pair({str(path): "" for path in _label_files(files, config)}, pictures, findings)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    read: Counter[str] = Counter()
     named = dict(sorted(short_names(pictures).items()))
     for index, (name, picture) in enumerate(named.items(), start=1):
         images.append({"id": index, "file_name": name, "width": picture.width, "height": picture.height})
-        for fields in _boxes(folder, pairs.get(picture.name), picture, len(categories), findings):
+        for fields in _boxes(folder, pairs.get(picture.name), picture, settings["names"], findings, read):
             annotations.append({"id": len(annotations) + 1, "image_id": index, **fields})
     coco = {"images": images, "categories": categories, "annotations": annotations}
     ids = {name: index for index, name in enumerate(named, start=1)}
     parts = read_parts(folder, [path for path in files if str(path) not in pairs.values()], ids, findings)
     parts = parts or _folder_parts(settings, {ids[name]: picture for name, picture in named.items()})
     places = {name: picture.path for name, picture in named.items()}
-    lost = sum(finding.code in ("box-empty", "box-off-image", "box-unreadable") for finding in findings)
-    return Collection("yolo", coco, parts, places, findings, Counter(), len(annotations) + lost)
+    return Collection("yolo", coco, parts, places, findings, read=read)
 
 
 def label_lines(
@@ -120,7 +120,7 @@ def _pixels(shares: Sequence[Decimal], width: int, height: int) -> Box:
 
 
 def _boxes(
-    folder: Path, label: str | None, picture: Picture, classes: int, findings: list[Finding]
+    folder: Path, label: str | None, picture: Picture, names: list[str], findings: list[Finding], read: Counter[str]
 ) -> Iterator[dict[str, Any]]:
     if picture.orientation > 1:
         message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
@@ -130,11 +130,13 @@ def _boxes(
     for index, line in enumerate(lines, start=1):
         place = f"{label}: line {index}"
         try:
-            row = _row(line, classes)
+            row = _row(line, len(names))
         except ValueError as error:
             findings.append(Finding("box-unreadable", place, f"{error}; left out", "label it again"))
+            read["unreadable"] += 1
             continue
         if row is not None:
+            read[names[int(row[0])]] += 1
             box = _pixels(row[1:], picture.width, picture.height)
             sides, found = repaired(box, picture.width, picture.height, place, _SLACK)
             findings += found

@@ -39,7 +39,7 @@ def report_lines(report: ImportReport) -> list[str]:
         f"form: {report.collection.form}",
         f"images: {len(coco['images'])}, of them without boxes {len(coco['images']) - len(boxed)}",
     ]
-    lines.append(f"boxes: {len(coco['annotations'])}, in the label files {report.collection.boxes_read}")
+    lines.append(f"boxes: {len(coco['annotations'])}, in the label files {report.collection.read.total()}")
     if parts:
         lines.append("parts: " + ", ".join(f"{part} {len(ids)}" for part, ids in parts.items()))
     lines += [f"{note}: {count}" for note, count in sorted(report.collection.notes.items())]

@@ -1,0 +1,276 @@
+"""Any form in, COCO files out, with a report; nothing half-written."""
+
+import json
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from made_up_parks import SIZE, box, lay, parks, picture, xml
+
+from wildbench.datasets.categories import PAPER_COUNTS
+from wildbench.datasets.coco import read_coco
+from wildbench.datasets.coco_folder import NewFolder
+from wildbench.datasets.importing import StrictFindings, import_dataset
+from wildbench.datasets.registry import load_dataset
+from wildbench.errors import DatasetError, OutputError
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def packed(folder: Path, kind: str) -> Path:
+    """A folder as an archive of its own."""
+    path = folder.with_name(f"{folder.name}-{kind}")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in folder.rglob("*"):
+                archive.write(file, file.relative_to(folder))
+    else:
+        with tarfile.open(path, f"w:{kind}") as archive:  # type: ignore[call-overload]
+            archive.add(folder, ".")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "bz2", "xz", ""])
+def test_an_archive_gives_what_its_folder_gives(kind: str, tmp_path: Path) -> None:
+    folder = lay(tmp_path / "source", parks())
+    first = import_dataset(folder, tmp_path / "a")
+    second = import_dataset(packed(folder, kind), tmp_path / "b")
+    assert first.collection.coco == second.collection.coco
+    assert (first.sha256, len(str(second.sha256))) == (None, 64)
+    a, b = everything(tmp_path / "a"), everything(tmp_path / "b")
+    assert sorted(a) == sorted(
+        [f"images/{number}.jpg" for number in range(6)]
+        + [f"annotations/{name}.json" for name in ("all", "train", "val")]
+        + ["import.json"]
+    )
+    record = json.loads(b.pop("import.json"))
+    assert record["sha256"] == second.sha256
+    a.pop("import.json")
+    assert a == b
+    assert {path.name for path in tmp_path.iterdir()} == {"source", "a", "b", f"source-{kind}"}
+
+
+def test_what_is_written_loads_everywhere(tmp_path: Path) -> None:
+    import_dataset(lay(tmp_path / "source", parks()), tmp_path / "out")
+    for part, ids in (("all", range(1, 7)), ("train", range(1, 4)), ("val", range(4, 7))):
+        data = load_dataset(tmp_path / "out" / "annotations" / f"{part}.json")
+        assert [image["id"] for image in data.images] == list(ids)
+        assert {annotation["image_id"] for annotation in data.annotations} == {key for key in ids if key % 2 == 0}
+
+
+@pytest.mark.parametrize("total", [1309, 1409, 1308])
+def test_which_published_total_holds(total: int, tmp_path: Path) -> None:
+    missing = 1409 - total
+    names = [name for name, count in PAPER_COUNTS.items() for _ in range(count)][missing:]
+    files = {"a.jpg": picture(), "a.xml": xml(*map(box, names), box("okapi"))}
+    report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
+    assert report.boxes == total
+    assert report.holds == ("neither" if total == 1308 else str(total))
+    assert json.loads((tmp_path / "out" / "import.json").read_text())["holds"] == report.holds
+
+
+def test_a_total_that_holds_in_the_label_files_alone(tmp_path: Path) -> None:
+    objects = [box() for _ in range(1308)] + [box(corners=(100, 1, 120, 9))]
+    report = import_dataset(lay(tmp_path / "source", {"a.jpg": picture(), "a.xml": xml(*objects)}), tmp_path / "out")
+    assert report.holds == "1309 (in the label files; 1308 are kept)"
+
+
+def test_strict_refuses_and_writes_nothing(tmp_path: Path) -> None:
+    files = parks() | {"parks/annotations/0.xml": xml(box(corners=(0, 1, 9, 9)))}
+    source = lay(tmp_path / "source", files)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StrictFindings) as error:
+        import_dataset(source, tmp_path / "out", strict=True)
+    assert {finding.code for finding in error.value.report.collection.findings} == {"box-outside", "boxes-from-zero"}
+    assert sorted(tmp_path.rglob("*")) == before
+    assert import_dataset(lay(tmp_path / "clean", parks()), tmp_path / "out", strict=True).collection.findings == []
+
+
+def test_files_that_are_not_used_are_named(tmp_path: Path) -> None:
+    files = parks() | {"README.md": b"x", "__MACOSX/parks/._a.jpg": b"x", ".DS_Store": b"x", "parks/model.h5": b"x"}
+    assert import_dataset(lay(tmp_path / "source", files), tmp_path / "out").unused == ["README.md", "parks/model.h5"]
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a.txt": b"x"}, "no VOC, YOLO or COCO labels"),
+        ({"a.xml": xml(box())}, "no picture with a label"),
+        ({"a.jpg": picture(), "a.xml": xml(), "data.yaml": b"names: [lion]"}, "voc and yolo; say by --form"),
+        ({"data.yaml": b"names: [lion", "a.jpg": picture()}, "not YAML"),
+        ({"data.yaml": b"nc: 3", "a.jpg": picture()}, "no list of category names"),
+        ({"a.jpg": picture(), "a.xml": b"<!DOCTYPE a [<!ENTITY b 'c'>]><annotation/>"}, "document type"),
+    ],
+)
+def test_folders_that_cannot_be_read(files: dict[str, bytes], words: str, tmp_path: Path) -> None:
+    source = lay(tmp_path / "source", files)
+    with pytest.raises(DatasetError, match=words) as error:
+        import_dataset(source, tmp_path / "out")
+    assert "\n" not in str(error.value)
+    assert str(source) in str(error.value)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_archive_that_holds_an_archive_is_not_opened(tmp_path: Path) -> None:
+    inner = packed(lay(tmp_path / "source", parks()), "zip")
+    outer = packed(lay(tmp_path / "outer", {"inner.zip": inner.read_bytes()}), "zip")
+    with pytest.raises(DatasetError, match=r"no labels, but an archive: inner\.zip; unpack it by hand"):
+        import_dataset(outer, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["none", "a.txt"])
+def test_sources_that_are_no_source(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DatasetError, match="name a zip, a tar or a folder"):
+        import_dataset(tmp_path / name, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    source = lay(tmp_path / "source", parks())
+    lay(tmp_path / "out", {"mine.txt": b"x"})
+    with pytest.raises(OutputError, match="is there already; name a new or an empty folder"):
+        import_dataset(source, tmp_path / "out")
+    assert everything(tmp_path / "out") == {"mine.txt": b"x"}
+    (tmp_path / "empty").mkdir()
+    import_dataset(source, tmp_path / "empty")
+
+
+def test_a_hostile_archive_leaves_nothing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, data in parks().items():
+            archive.writestr(name, data)
+        archive.writestr("../evil.txt", b"x")
+    with pytest.raises(DatasetError, match=r"leads out of the folder"):
+        import_dataset(tmp_path / "a.zip", tmp_path / "deep" / "out")
+    assert sorted(path.name for path in tmp_path.rglob("*")) in (["a.zip"], ["a.zip", "deep"])
+
+
+def test_an_interrupt_leaves_what_was_there(tmp_path: Path) -> None:
+    source = lay(tmp_path / "source", parks())
+    import_dataset(source, tmp_path / "out")
+    before = everything(tmp_path)
+
+    def interrupt(task: str, done: int, total: int) -> None:
+        if task == "copy images" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_dataset(source, tmp_path / "out", replace=True, progress=interrupt)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match=r"cannot be written|no folder that can be written"):
+        NewFolder(tmp_path / "out")
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(OutputError):
+            NewFolder(place)
+
+
+def coco(numbers: range, first: int = 1) -> bytes:
+    images = [
+        {"id": first + place, "file_name": f"{number}.jpg", "width": SIZE[0], "height": SIZE[1], "licence": "cc0"}
+        for place, number in enumerate(numbers)
+    ]
+    boxes = [
+        {"id": image["id"], "image_id": image["id"], "category_id": 4, "bbox": [1, 2, 3.5, 4], "area": 14, "iscrowd": 0}
+        for image in images
+    ]
+    document = {"images": images, "annotations": boxes, "categories": [{"id": 4, "name": "okapi"}]}
+    return json.dumps(document).encode()
+
+
+def test_coco_entries_stay_as_they_are(tmp_path: Path) -> None:
+    files = {f"images/{number}.jpg": picture(number) for number in range(4)}
+    labels = {"annotations/mine.json": coco(range(4), first=40), "results.json": b"[]"}
+    source = lay(tmp_path / "source", files | labels)
+    report = import_dataset(source, tmp_path / "out")
+    assert (report.collection.form, report.collection.findings, report.unused) == ("coco", [], [])
+    written = read_coco(tmp_path / "out" / "annotations" / "all.json", tmp_path / "out" / "images")
+    assert written.coco == json.loads(coco(range(4), first=40))
+
+
+def test_two_coco_files_are_put_together(tmp_path: Path) -> None:
+    files = {f"images/{number}.jpg": picture(number) for number in range(4)}
+    apart = files | {"annotations/train.json": coco(range(3)), "annotations/val.json": coco(range(3, 4), first=9)}
+    report = import_dataset(lay(tmp_path / "apart", apart), tmp_path / "a")
+    assert (report.collection.findings, report.collection.parts) == ([], {"train": [1, 2, 3], "val": [9]})
+    collide = files | {
+        "annotations/instances_train2017.json": coco(range(3)),
+        "annotations/instances_val2017.json": coco(range(3, 4)),
+    }
+    report = import_dataset(lay(tmp_path / "collide", collide), tmp_path / "b")
+    assert [finding.code for finding in report.collection.findings] == ["ids-renumbered"]
+    assert report.collection.parts == {"train": [1, 2, 3], "val": [4]}
+    assert [one["image_id"] for one in report.collection.coco["annotations"]] == [1, 2, 3, 4]
+
+
+def test_a_coco_file_that_validation_refuses(tmp_path: Path) -> None:
+    broken = json.loads(coco(range(1)))
+    broken["annotations"][0]["bbox"] = [1, 2, -3, 4]
+    source = lay(tmp_path / "source", {"0.jpg": picture(), "a.json": json.dumps(broken).encode()})
+    with pytest.raises(DatasetError, match=r"a\.json.*negative side"):
+        import_dataset(source, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../outside.jpg", "/etc/hostname"])
+def test_a_coco_file_that_names_images_elsewhere(name: str, tmp_path: Path) -> None:
+    lay(tmp_path, {"outside.jpg": picture()})
+    hostile = json.loads(coco(range(1)))
+    hostile["images"][0]["file_name"] = name
+    source = lay(tmp_path / "source", {"a.json": json.dumps(hostile).encode()})
+    with pytest.raises(DatasetError, match=r"lies outside its folder|no file|is no image"):
+        import_dataset(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_yolo_as_others_write_it(tmp_path: Path) -> None:
+    """Roboflow's and Ultralytics' folders: parts by folder, six digits, a background picture without label."""
+    files = {"data.yaml": b"train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['lion', 'zebra']\n"}
+    for number, part in enumerate(("train", "train", "valid")):
+        files[f"{part}/images/{number}.jpg"] = picture(number)
+        if number != 1:
+            files[f"{part}/labels/{number}.txt"] = (
+                b"1 0.500000 0.500000 0.250000 0.500000\r\n0 0.984375 0.5 0.031251 1\r\n\r\n"
+            )
+    report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
+    assert (report.collection.form, report.collection.findings) == ("yolo", [])
+    assert report.collection.parts == {"train": [1, 2], "val": [3]}
+    first, second = [one for one in report.collection.coco["annotations"] if one["image_id"] == 1]
+    assert (first["category_id"], first["bbox"]) == (2, [24, 12, 16, 24])
+    assert second["bbox"] == pytest.approx([62, 0, 2, 48], abs=0.01)
+    assert second["bbox"][0] + second["bbox"][2] <= 64
+    assert len(report.collection.coco["images"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("0 0.5 0.5 0.1", "box-unreadable"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "box-unreadable"),
+        ("7 0.5 0.5 0.1 0.1", "box-unreadable"),
+        ("lion 0.5 0.5 0.1 0.1", "box-unreadable"),
+        ("0 0.5 0.5 nan 0.1", "box-unreadable"),
+        ("0 0.5 0.5 0 0.1", "box-empty"),
+        ("0 0.5 0.5 -0.1 0.1", "box-empty"),
+        ("0 0.95 0.5 0.2 0.1", "box-outside"),
+        ("0 1.95 0.5 0.2 0.1", "box-off-image"),
+    ],
+)
+def test_flaws_of_yolo_labels(line: str, code: str, tmp_path: Path) -> None:
+    files = {"classes.txt": b"lion\n", "images/a.jpg": picture(), "labels/a.txt": line.encode()}
+    report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
+    assert [finding.code for finding in report.collection.findings] == [code]
+    assert len(report.collection.coco["annotations"]) == (code == "box-outside")
+    assert report.collection.read.total() == 1
