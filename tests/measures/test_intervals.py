@@ -74,6 +74,13 @@ def test_a_bias_in_proportion_to_the_standard_error_is_taken_off() -> None:
     assert 0.93 < np.mean(held) < 0.98
 
 
+def test_the_correction_is_two_and_a_half_times_the_excess_and_adds_its_error() -> None:
+    """Replicates that are all 0.01 too large, and a figure that has no other error."""
+    low, high = interval(0.5, np.full(400, 0.51), np.full(100, 0.5), 10**6) or (0, 0)
+    assert (low + high) / 2 == pytest.approx(0.5 - 0.01 * (np.sqrt(2) + 1), abs=1e-4)
+    assert (high - low) / 2 == pytest.approx(0.01 * norm.ppf(0.975), rel=0.01)
+
+
 def test_few_groups_give_student_s_quantile_for_few() -> None:
     few, many = (
         difference_interval(*mean_of(np.random.default_rng(1).permutation(np.repeat([-0.1, 0.1], half))))

@@ -50,7 +50,7 @@ def audit_macs(
 def audit_coverage(
     names: Annotated[list[str] | None, typer.Argument(help="Scenarios [all].", metavar="[NAME]...")] = None,
     sets: Annotated[int, typer.Option(min=1, help="Simulated data sets of each scenario.")] = 1000,
-    replicates: Annotated[int, typer.Option(min=2, help="Resampled sets of each data set.")] = 400,
+    replicates: Annotated[int, typer.Option(min=2, help="Resampled sets of each data set.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulated data sets.")] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON to write with the numbers of the tables and more.")] = None,
 ) -> None:

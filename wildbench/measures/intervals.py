@@ -7,10 +7,11 @@ worth is measured by `wildbench audit coverage` and told in docs/uncertainty.md.
 
 * The centre is corrected for bias. A replicate has the noise of the sample and its own, twice the variance. A bias in
   proportion to the standard error, like that of a maximum, is then sqrt(2) times as large in the replicates: it is
-  their excess over the figure, divided by sqrt(2) - 1.
-* The standard error is the larger of the bootstrap's and the jackknife's, which errs upwards (Efron and Stein, 1981).
-  It is taken times Student's t, with the degrees of freedom that the kurtosis of the jackknife values leaves
-  (Satterthwaite, 1946): few where few groups matter.
+  their excess over the figure, divided by sqrt(2) - 1. A bias that falls faster with the number of images is smaller,
+  one time to 2.4 times the excess; so the excess itself stands for the standard error of the correction.
+* The standard error of the figure is the larger of the bootstrap's and the jackknife's, which errs upwards (Efron and
+  Stein, 1981). With that of the correction it is taken times Student's t, with the degrees of freedom that the kurtosis
+  of the jackknife values leaves (Satterthwaite, 1946): few where few groups matter.
 * The ends are Wilson's (1927), for a share of as many trials as would have that standard error, so that they stay
   between 0 and 1. They are at least as far as his for none missed of n boxes, over the square root of the number of
   categories in a mean of several: no resampling shows what was not seen.
@@ -110,7 +111,7 @@ def interval(
     Example:
         >>> drawn, without = np.random.default_rng(0).normal(0.62, 0.05, 2000), 0.6 + np.linspace(-1, 1, 50) / 83
         >>> [round(end, 2) for end in interval(0.6, drawn, without, 60)]
-        [0.45, 0.65]
+        [0.45, 0.66]
         >>> [round(end, 2) for end in interval(1.0, np.ones(2000), np.ones(50), 15)]
         [0.8, 1.0]
     """
@@ -195,12 +196,12 @@ def bca_interval(estimate: float, replicates: Floats, jackknife: Floats, *, leve
 
 
 def _figure_spread(estimate: float, replicates: Floats, jackknife: Floats) -> Spread:
-    """The distribution of one figure: the centre corrected for bias, the larger of two standard errors."""
+    """The distribution of one figure: the centre corrected for bias, the standard error with that of the correction."""
     groups = len(jackknife)
-    bias = (float(np.nanmean(replicates)) - estimate) / (math.sqrt(2) - 1)
+    excess = float(np.nanmean(replicates)) - estimate
     by_jackknife = math.sqrt((groups - 1) / groups * ((jackknife - jackknife.mean()) ** 2).sum())
-    error = max(float(np.nanstd(replicates, ddof=1)), by_jackknife)
-    return Spread(estimate - bias, error, _freedom(jackknife))
+    error = math.hypot(max(float(np.nanstd(replicates, ddof=1)), by_jackknife), excess)
+    return Spread(estimate - excess / (math.sqrt(2) - 1), error, _freedom(jackknife))
 
 
 def _defined(estimate: float, replicates: Floats, jackknife: Floats) -> bool:

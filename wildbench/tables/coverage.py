@@ -29,16 +29,16 @@ def coverage_tables(rows: Sequence[Coverage]) -> list[Table]:
     differences = [row for row in chosen if row.figure.startswith(DIFFERENCE)]
     first = [row for row in rows if row.scenario == rows[0].scenario]
     return [
-        _held_table("95 % intervals that hold the true figure, in %", figures),
-        _held_table("95 % intervals that hold the true difference of two detectors, in %", differences, DIFFERENCE),
+        _held_table("true figures held by their interval, in %", figures),
+        _held_table("true differences held by their interval, in %", differences, DIFFERENCE),
         _kinds_table(f"kinds of interval: {rows[0].scenario}", first),
     ]
 
 
 def _held_table(title: str, rows: Sequence[Coverage], prefix: str = "") -> Table:
     caption = (
-        f"< below {LOWEST:.0%}, > above {HIGHEST:.0%}; a figure of one category stands by its number of boxes; "
-        f"- fewer than {FEWEST} intervals"
+        f"95 % intervals; < below {LOWEST:.0%}, > above {HIGHEST:.0%}, - fewer than {FEWEST} of them; figures "
+        "of single categories stand by their number of boxes"
     )
     table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
     table.add_column("")
@@ -47,9 +47,8 @@ def _held_table(title: str, rows: Sequence[Coverage], prefix: str = "") -> Table
         table.add_column(Text(scenario), justify="right")
     found = {(row.figure, row.scenario): row for row in rows}
     for figure in dict.fromkeys(row.figure for row in rows):
-        shares = [_share(found.get((figure, scenario))) for scenario in scenarios]
-        if any(share != "-" for share in shares):
-            add_row(table, figure.removeprefix(prefix), *shares)
+        shares = (_share(found.get((figure, scenario))) for scenario in scenarios)
+        add_row(table, figure.removeprefix(prefix), *shares)
     return table
 
 
@@ -75,7 +74,6 @@ def _kinds_table(title: str, rows: Sequence[Coverage]) -> Table:
     found = {(row.figure, row.method): row for row in rows}
     for figure in dict.fromkeys(row.figure for row in rows):
         same = [found[figure, kind] for kind in kinds]
-        if same[0].intervals >= FEWEST:
-            cells = (cell for row in same for cell in (_share(row), f"{100 * row.width:.1f}"))
-            add_row(table, figure, f"{100 * same[0].truth:.1f}", f"{100 * same[0].bias:+.1f}", *cells)
+        cells = (cell for row in same for cell in (_share(row), f"{100 * row.width:.1f}"))
+        add_row(table, figure, f"{100 * same[0].truth:.1f}", f"{100 * same[0].bias:+.1f}", *cells)
     return table
