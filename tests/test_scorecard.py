@@ -54,6 +54,16 @@ def write(card: Scorecard, path: Path, **changes: object) -> Path:
     return path
 
 
+def test_a_record_from_before_intervals_is_read(card: Scorecard, tmp_path: Path) -> None:
+    old = json.loads(card.to_json())
+    del old["accuracy"]["uncertainty"]
+    for name, figure in old["accuracy"].items():
+        if isinstance(figure, dict) and "value" in figure:
+            del old["accuracy"][name]["caution"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert read_scorecard(tmp_path / "old.json") == card
+
+
 def test_a_newer_format_is_refused_by_name(card: Scorecard, tmp_path: Path) -> None:
     path = write(card, tmp_path / "new.json", format_version=FORMAT_VERSION + 1)
     with pytest.raises(ScorecardError, match=r"newer than the 1 .*upgrade wildbench"):

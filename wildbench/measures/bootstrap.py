@@ -45,6 +45,8 @@ _CHUNK = 32
 class Replicates:
     """Figures of several detectors on several weighted versions of one data set; NaN where one has no such box.
 
+    They take 416 bytes a detector, replicate and category, whatever the number of images.
+
     Attributes:
         categories: Names of the categories.
         precision: float64 [detector, replicate, category, area, threshold]: average precision.

@@ -8,7 +8,8 @@ otherwise copies stand together, and precision is largest after the last of them
 
 The result is that of `pycocotools.cocoeval.COCOeval.accumulate` on the set with its images duplicated in place, to
 rounding. The loops are numba's: a running sum, a few thousand events and a running maximum stay in the processor's
-nearest cache, where an array library makes a pass through memory of each step for every threshold and replicate.
+nearest cache. torch's gathers, running sums and maxima pass through memory for each step, threshold and replicate, and
+take eight times as long without yet looking up a recall point.
 """
 
 from __future__ import annotations
