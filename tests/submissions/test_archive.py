@@ -11,6 +11,9 @@ from torch import nn
 from wildbench.detectors import zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_manifest, read_submission, rebuild, save_submission
+from wildbench.submissions.codecs import affine
+from wildbench.submissions.codecs.registry import chain_of
+from wildbench.submissions.codecs.storage import Steps
 from wildbench.submissions.opening import open_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"
@@ -49,6 +52,46 @@ def test_an_fp16_submission_is_the_model_rounded_to_halves(tmp_path: Path, model
     save_submission(model, tmp_path / "raw.pt", **KEYS)
     sizes = [(tmp_path / name).stat().st_size for name in ("a.pt", "raw.pt")]
     assert 0.5 < sizes[0] / sizes[1] < 0.56
+
+
+def test_each_tensor_may_have_a_codec_of_its_own(tmp_path: Path, model: nn.Module) -> None:
+    state = model.state_dict()
+    weight = state[FIRST]
+    scale = weight.abs().amax((1, 2, 3)) / 127
+    q = (weight / scale[:, None, None, None]).round().to(torch.int8)
+    zero = torch.zeros(len(scale), dtype=torch.int8)
+    second = "backbone.features.0.0.1.weight"
+    codec = {
+        "backbone.features.0.*": "fp16",
+        FIRST: affine.record(q, scale, zero, axis=0, steps=Steps(huffman=True)),
+        "backbone.*": "int8+huffman",
+    }
+    save_submission(model, tmp_path / "a.pt", **KEYS, codec=codec)
+    archive = read_submission(tmp_path / "a.pt")
+    chains = {name: chain_of(record, name) for name, record in archive.records.items()}
+    assert torch.equal(archive.tensors[FIRST], scale[:, None, None, None] * q)
+    assert (chains[FIRST], chains[second]) == ("int8", "fp16"), "so few codes are not made smaller"
+    assert {chain for name, chain in chains.items() if name.startswith("head")} == {"raw"}
+    assert "int8+huffman" in {chain for name, chain in chains.items() if name.startswith("backbone.features.1")}
+
+
+@pytest.mark.parametrize(
+    ("codec", "problem"),
+    [
+        ("zip", r"no codec 'zip'; use \"raw\", \"smallest\", or"),
+        ({"backbone.conv9*": "fp16"}, r"codec: no tensor is called 'backbone.conv9\*'"),
+        ({FIRST: 8}, "is to be stored as a int"),
+        (
+            {FIRST: {"codec": "raw", "values": torch.zeros(3)}},
+            r"the record for [^ ]* is of \[3\], the tensor of \[16, 3",
+        ),
+        ({FIRST: {"codec": "raw"}}, "damaged raw record"),
+    ],
+)
+def test_a_codec_that_does_not_fit_is_named(tmp_path: Path, model: nn.Module, codec: Any, problem: str) -> None:
+    with pytest.raises(SubmissionError, match=problem):
+        save_submission(model, tmp_path / "a.pt", **KEYS, codec=codec)
+    assert not (tmp_path / "a.pt").exists()
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path, model: nn.Module) -> None:

@@ -1,5 +1,10 @@
-"""What coding costs beyond the entropy on a real network: the bundled reference, pruned and shared."""
+"""What coding costs beyond the entropy on a real network: the bundled reference, pruned and shared.
 
+The guide to the codecs is held to it, and to its own examples.
+"""
+
+import doctest
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,26 @@ from wildbench.submissions.archive import read_submission, save_submission
 from wildbench.submissions.inspection import inspect_submission
 
 State = Mapping[str, torch.Tensor]
+GUIDE = Path(__file__).parents[2] / "docs" / "codecs.md"
+ROWS = {
+    "as it is": [
+        "raw",
+        "huffman",
+        "fp16",
+        "fp16+huffman",
+        "int8,fp16",
+        "int8+huffman,fp16+huffman",
+        "int4,fp16",
+        "int4+huffman,fp16+huffman",
+    ],
+    "pruned": ["sparse", "fp16+sparse", "fp16+sparse+huffman", "int8+sparse+huffman,fp16+huffman"],
+    "pruned and shared": [
+        "codebook,fp16",
+        "codebook+sparse,fp16",
+        "codebook+sparse+huffman,fp16+huffman",
+        "smallest",
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +135,43 @@ def test_integers_take_a_quarter_and_an_eighth(tmp_path: Path, reference: State)
         sizes[codec] = (tmp_path / "a.pt").stat().st_size
     assert sizes["int8,fp16"] < 0.29 * sizes["raw"]
     assert sizes["int4,fp16"] < 0.17 * sizes["raw"]
+
+
+def measured(path: Path, reference: State, compressed: State) -> list[str]:
+    """The guide's table, row by row."""
+    states = {"as it is": reference, "pruned": pruned(reference, 0.6), "pruned and shared": compressed}
+    rows = []
+    for network, codec in [(network, codec) for network, codecs in ROWS.items() for codec in codecs]:
+        save_submission(states[network], path, codec=codec, **keys())
+        found = inspect_submission(path)
+        assert found.parameters is not None
+        assert found.entropy_bytes is not None
+        ratio, overhead = 4 * found.parameters / found.file_bytes, found.file_bytes / found.entropy_bytes
+        rows.append(f"| {network} | `{codec}` | {found.file_bytes:,} | {ratio:.2f} | {overhead:.4f} |")
+    return rows
+
+
+def figures(table: str) -> tuple[list[str], list[float]]:
+    """Its words and its numbers."""
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines() if "`" in row]
+    numbers = [float(cell.replace(",", "")) for row in cells for cell in row[2:]]
+    return [cell for row in cells for cell in row[:2]], numbers
+
+
+def test_the_guides_table_is_measured(tmp_path: Path, reference: State, compressed: State) -> None:
+    """To within half a percent: zlib's own versions differ in how well they code."""
+    (printed,) = re.findall("<!-- codec table -->\n(.*?)<!-- end -->", guide(), re.S)
+    rows = "\n".join(measured(tmp_path / "a.pt", reference, compressed))
+    assert figures(printed)[0] == figures(rows)[0], f"it should be\n{rows}"
+    assert figures(printed)[1] == pytest.approx(figures(rows)[1], rel=0.005), f"it should be\n{rows}"
+
+
+def guide() -> str:
+    return GUIDE.read_text(encoding="utf-8")
+
+
+def test_the_guides_examples_run() -> None:
+    sessions = "\n".join(re.findall(r"```pycon\n(.*?)```", guide(), re.S))
+    examples = doctest.DocTestParser().get_doctest(sessions, {}, GUIDE.name, str(GUIDE), 0)
+    assert len(examples.examples) > 15
+    assert doctest.DocTestRunner().run(examples).failed == 0

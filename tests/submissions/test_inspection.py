@@ -55,9 +55,8 @@ def test_an_archive_is_counted_as_torch_counts(tmp_path: Path, pruned: torch.nn.
         stored = encoded(tensor.codec, original)
         assert tensor.bytes == (0 if stored in seen else size), tensor.name
         seen.add(stored)
-        assert (tensor.stored_bits, tensor.bits, tensor.extra_bits) == (8 * size // max(1, original.numel()),) * 2 + (
-            0,
-        )
+        bits = 8 * size // original.numel()
+        assert (tensor.stored_bits, tensor.bits, tensor.extra_bits) == (bits, bits, 0)
         assert tensor.entropy_bytes == tensor.bytes
 
 

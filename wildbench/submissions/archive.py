@@ -168,7 +168,12 @@ def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> di
         pattern = name if name in chosen else next((key for key in chosen if fnmatchcase(name, key)), None)
         way = "raw" if pattern is None else chosen[pattern]
         used.add(pattern)
-        records[name] = encode(tensor, way) if isinstance(way, str) else dict(way)
+        if not isinstance(way, (str, dict)):
+            raise SubmissionError(
+                f"{where}: codec: {name} is to be stored as a {type(way).__name__}",
+                remedy="name a chain or give a record",
+            )
+        records[name] = encode(tensor, way) if isinstance(way, str) else way
         found = promise(records[name], f"{where}: {name}")
         if found.shape != tuple(tensor.shape):
             raise SubmissionError(
