@@ -68,7 +68,7 @@ class RowCompute(Record):
 
 
 class RowLatency(Record):
-    """Time an image, as in the scorecard; milliseconds compare within one `hardware` only, ratios within `reference`."""
+    """Time an image: milliseconds compare within one `hardware` only, ratios within one `reference`."""
 
     hardware: str = Field(description="Processor and threads, or the CUDA device: times compare within it.")
     reference: str = Field(description="The network whose time the ratio is over: ratios compare within it.")
