@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -147,35 +148,47 @@ def clipped(box: Any, image: dict[str, Any]) -> list[float]:
     return [*near.tolist(), *(far - near).tolist()]
 
 
+def about(factor: float) -> Callable[[Any], Any]:
+    """A box with its sides times a factor, about its middle."""
+    return lambda box: np.array([*(box[:2] - (factor - 1) / 2 * box[2:]), *(factor * box[2:])])
+
+
+MOVED: dict[str, Callable[[Any], Any]] = {
+    "twice as large": about(2),
+    "half as large": about(0.5),
+    "half as large again": about(1.5),
+    "wrong names": about(1),
+    "one name": about(1),
+}
+EVERYWHERE: dict[str, Callable[[Any, np.random.Generator], Any]] = {
+    "whole": lambda whole, rng: whole,
+    "middle": lambda whole, rng: about(0.5)(whole),
+    "specks in the corner": lambda whole, rng: np.array([0, 0, *rng.uniform(1, 2, 2)]),
+}
+KINDS = [*MOVED, *EVERYWHERE, "junk", "far off, and junk"]
+
+
 def detections_of(kind: str, data: Dataset, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """What an honest detector of little worth may give."""
+    """What an honest detector of little worth may give: boxes near the labels, the same everywhere, or anywhere."""
     categories = [category["id"] for category in data.categories]
     found = []
     for image in data.images:
         whole = np.array([0.0, 0.0, image["width"], image["height"]])
-        drawn = [(rng.uniform(0, 0.7, 4) * np.tile(whole[2:], 2), rng.choice(categories)) for _ in range(30)]
         own = [(np.array(entry["bbox"], dtype=float), entry["category_id"]) for entry in data.boxes(image["id"])]
-        if kind == "whole":
-            drawn = [(whole, category) for category in categories]
-        elif kind == "middle":
-            drawn = [(whole / 2 + [whole[2] / 4, whole[3] / 4, 0, 0], category) for category in categories]
-        elif kind == "twice as large":
-            drawn = [(box * [1, 1, 2, 2] - [*box[2:] / 2, 0, 0], category) for box, category in own]
-        elif kind == "half as large":
-            drawn = [(box * [1, 1, 0.5, 0.5] + [*box[2:] / 4, 0, 0], category) for box, category in own]
-        elif kind == "wrong names":
-            drawn = [(box, rng.choice(categories)) for box, _ in own]
-        elif kind == "one name":
-            drawn = [(box, categories[0]) for box, _ in own]
-        elif kind == "far off, and junk":
-            drawn += [(box + rng.normal(0, 0.5, 4) * np.tile(box[2:], 2), category) for box, category in own]
+        if kind in EVERYWHERE:
+            drawn = [(EVERYWHERE[kind](whole, rng), category) for category in categories]
+        elif kind in MOVED:
+            names = {"wrong names": rng.choice(categories, len(own)), "one name": [categories[0]] * len(own)}
+            named = names.get(kind, [category for _, category in own])
+            drawn = [(MOVED[kind](box), category) for (box, _), category in zip(own, named, strict=True)]
+        else:
+            drawn = [(rng.uniform(0, 0.7, 4) * np.tile(whole[2:], 2), rng.choice(categories)) for _ in range(30)]
+            far = own if kind == "far off, and junk" else []
+            drawn += [(box + rng.normal(0, 0.5, 4) * np.tile(box[2:], 2), category) for box, category in far]
         for box, category in drawn:
             keys = {"image_id": image["id"], "category_id": int(category)}
             found.append(keys | {"bbox": clipped(box, image), "score": float(rng.random())})
     return found
-
-
-KINDS = ["junk", "whole", "middle", "twice as large", "half as large", "wrong names", "one name", "far off, and junk"]
 
 
 def of(data: Dataset, rng: np.random.Generator, count: int) -> Dataset:
@@ -198,12 +211,12 @@ def test_weak_detectors_raise_no_alarm(kind: str, count: int) -> None:
         assert alarms(suspect(detections_of(kind, some, rng), some)) == []
 
 
-@pytest.mark.parametrize("count", [1, 10, 100])
+@pytest.mark.parametrize("count", [1, 10, 700])
 @pytest.mark.parametrize("kind", KINDS)
 def test_weak_detectors_raise_no_alarm_on_real_labels(wildlife_real: Path, kind: str, count: int) -> None:
     """Photographs filled by their animals, of many sizes, partly labelled: here wrong readings agree most."""
     data = read_coco(wildlife_real / "annotations" / "train.json")
-    for seed in range(3):
+    for seed in range(1 if count == 700 else 3):
         rng = np.random.default_rng(seed)
         some = of(data, rng, count)
         assert alarms(suspect(detections_of(kind, some, rng), some)) == []
