@@ -44,7 +44,9 @@ def coco(tmp_path: Path) -> Path:
 def test_a_split_is_written_once_and_does_not_leak(coco: Path, tmp_path: Path) -> None:
     result = run("data", "split", coco, "-o", "splits/mine.json", "--seed", 2, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert [word for word in ("train", "val", "test", "lion", "zebra") if word not in result.stdout] == []
+    assert [
+        word for word in ("train", "val", "test", "lion", "zebra", "2 images in 1 groups") if word not in result.stdout
+    ] == []
     split = read_split(tmp_path / "splits" / "mine.json")
     assert (split.name, split.seed, list(split.parts)) == ("mine", 2, list(SHARES))
     document = json.loads(coco.read_text())

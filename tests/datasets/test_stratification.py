@@ -4,14 +4,20 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from made_up_photographs import photograph, save
 
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.registry import SPLITS, load_dataset
 from wildbench.datasets.splits import apply_split, pool
-from wildbench.datasets.stratification import SHARES, imbalance, kept_together, stratified_split, stratify
+from wildbench.datasets.stratification import (
+    SHARES,
+    imbalance,
+    kept_together,
+    random_split,
+    stratified_split,
+    stratify,
+)
 
 
 def coco_of(*images: str, sizes: float = 400) -> dict[str, Any]:
@@ -32,19 +38,6 @@ def coco_of(*images: str, sizes: float = 400) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def parksim() -> dict[str, Any]:
     return pool([load_dataset("parksim", split=split, with_images=False) for split in SPLITS])
-
-
-def at_random(together: list[list[int]], seed: int) -> dict[str, list[int]]:
-    """Groups in an order of chance, until each part has its share of images."""
-    generator = np.random.default_rng(seed)
-    total, done = sum(map(len, together)), 0
-    bounds = np.cumsum(list(SHARES.values())) * total
-    parts: dict[str, list[int]] = {part: [] for part in SHARES}
-    for group in generator.permutation(len(together)):
-        part = list(SHARES)[min(int(np.searchsorted(bounds, done, side="right")), len(SHARES) - 1)]
-        parts[part] += together[group]
-        done += len(together[group])
-    return parts
 
 
 def test_what_can_be_divided_exactly_is() -> None:
@@ -75,6 +68,14 @@ def test_a_rare_category_is_tested(rare: int) -> None:
         tested = sum(number >= 30 for number in parts["test"])
         assert tested == 1
         assert sum(number >= 30 for number in parts["train"]) >= min(rare - 1, 1)
+
+
+def test_a_random_split_fills_one_part_after_another() -> None:
+    parts = random_split(coco_of(*["a"] * 100), [list(range(0, 10))], seed=1)
+    assert sorted(image for images in parts.values() for image in images) == list(range(100))
+    assert all(abs(len(images) - 100 * SHARES[part]) <= 9 for part, images in parts.items())
+    assert sum(set(range(10)) <= set(images) for images in parts.values()) == 1
+    assert parts != random_split(coco_of(*["a"] * 100), [list(range(0, 10))], seed=2)
 
 
 def test_groups_stay_whole() -> None:
@@ -112,15 +113,14 @@ def test_it_is_nearer_to_its_shares_than_any_of_fifty_random_splits(
     for image in parksim["images"]:
         places[image["location"] if whole_locations else image["id"]].append(image["id"])
     together = list(places.values())
-    random_ones = [imbalance(parksim, at_random(together, seed), SHARES) for seed in range(50)]
+    random_ones = [imbalance(parksim, random_split(parksim, together, seed=seed), SHARES) for seed in range(50)]
     for seed in range(3):
         assert imbalance(parksim, stratify(parksim, together, seed=seed), SHARES) < min(random_ones)
 
 
 def test_it_is_nearer_on_real_labels_too(wildlife_real: Path) -> None:
     coco = read_coco(wildlife_real / "annotations" / "val.json").coco
-    alone = [[image["id"]] for image in coco["images"]]
-    random_ones = [imbalance(coco, at_random(alone, seed), SHARES) for seed in range(50)]
+    random_ones = [imbalance(coco, random_split(coco, seed=seed), SHARES) for seed in range(50)]
     parts = stratify(coco)
     assert imbalance(coco, parts, SHARES) < min(random_ones)
     tested = {box["category_id"] for box in coco["annotations"] if box["image_id"] in set(parts["test"])}

@@ -28,7 +28,7 @@ def data_split(
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.splits import apply_split, write_split
-    from wildbench.datasets.stratification import stratified_split
+    from wildbench.datasets.stratification import SHARES, imbalance, kept_together, random_split, stratified_split
     from wildbench.datasets.summary import split_summary
     from wildbench.datasets.whole import load_whole
     from wildbench.files import check_writable
@@ -41,10 +41,18 @@ def data_split(
         raise OutputError(f"{out} exists", remedy="a split is kept: remove it first, or name another file")
     with shown() as progress:
         whole = load_whole(name, images=images, progress=progress)
-        split = stratified_split(whole, name=out.stem, seed=seed, progress=progress)
+        together = kept_together(whole, progress)
+    split = stratified_split(whole, name=out.stem, seed=seed, together=together)
+    by_chance = [imbalance(whole.coco, random_split(whole.coco, together, seed=seed), SHARES) for seed in range(50)]
     parts = {part: Dataset(name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts}
     write_split(split, out)
     print_tables(*summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}}))
+    several = [group for group in together if len(group) > 1]
+    typer.echo(f"kept together: {sum(map(len, several))} images in {len(several)} groups")
+    typer.echo(
+        f"misplaced share of a label, mean: {imbalance(whole.coco, split.parts, SHARES):.3f}"
+        f" (50 random splits: {sum(by_chance) / len(by_chance):.3f}, the best of them {min(by_chance):.3f})"
+    )
     typer.echo(f"split: {out}")
 
 

@@ -31,7 +31,12 @@ Counts = npt.NDArray[np.int64]
 
 
 def stratified_split(
-    dataset: Dataset, *, name: str = "wildbench-v1", seed: int = 0, progress: Progress = silent
+    dataset: Dataset,
+    *,
+    name: str = "wildbench-v1",
+    seed: int = 0,
+    together: Sequence[Sequence[int]] | None = None,
+    progress: Progress = silent,
 ) -> Split:
     """Split a data set whose images are at hand into train, val and test, near-duplicates never apart.
 
@@ -39,12 +44,13 @@ def stratified_split(
         dataset: All its images.
         name: Name of the split.
         seed: Decides between parts and between images that are equally good.
+        together: Groups of image ids that stay in one part; by default `kept_together` finds them.
         progress: Called as `progress(task, done, total)`.
 
     Raises:
         DatasetError: An image that cannot be decoded.
     """
-    parts = stratify(dataset.coco, kept_together(dataset, progress), seed=seed)
+    parts = stratify(dataset.coco, kept_together(dataset, progress) if together is None else together, seed=seed)
     return make_split(dataset.coco, parts, name=name, dataset=dataset.name, method=METHOD, seed=seed)
 
 
@@ -162,6 +168,24 @@ def imbalance(coco: Mapping[str, Any], parts: Mapping[str, Sequence[int]], share
     counts = counts[:, counts.sum(axis=0) > 0]
     found = counts / counts.sum(axis=0)
     return float(np.abs(found - np.array(list(shares.values()))[:, None]).sum(axis=0).mean() / 2)
+
+
+def random_split(
+    coco: Mapping[str, Any],
+    together: Iterable[Sequence[int]] = (),
+    *,
+    shares: Mapping[str, float] = SHARES,
+    seed: int = 0,
+) -> dict[str, list[int]]:
+    """Divide groups without looking at them, for comparison: in an order of chance, one part after another."""
+    units = _units(coco, together)
+    bounds = np.cumsum(list(shares.values())) * sum(map(len, units))
+    parts: dict[str, list[int]] = {part: [] for part in shares}
+    done = 0
+    for unit in np.random.default_rng(seed).permutation(len(units)):
+        parts[list(shares)[min(int(np.searchsorted(bounds, done, side="right")), len(shares) - 1)]] += units[unit]
+        done += len(units[unit])
+    return parts
 
 
 def _units(coco: Mapping[str, Any], together: Iterable[Sequence[int]]) -> list[list[int]]:
