@@ -131,7 +131,8 @@ def _judge_image(
     scored = data.scored_categories(image)
     names = {category["id"]: category["name"] for category in data.categories}
     overlaps = _overlaps(found, boxes)
-    same = np.array([[d["category_id"] == b["category_id"] for b in boxes] for d in found]).reshape(overlaps.shape)
+    own_category = [[d["category_id"] == b["category_id"] for b in boxes] for d in found]
+    same = np.array(own_category, dtype=np.bool_).reshape(overlaps.shape)
     crowd = np.array([bool(b["iscrowd"]) for b in boxes], dtype=np.bool_)
     free = ~crowd
     errors = []

@@ -106,6 +106,7 @@ def relative(bbox: list[float], image: dict[str, Any]) -> list[float]:
 
 def _declare(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
     """Tell FiftyOne of every field."""
+    samples.media_type = "image"
     for name, kind in (_types(data.images, _NOT_SHOWN) | {"image_id": int, "licence": str} | _SUMMARIES).items():
         samples.add_sample_field(name, _TYPES[kind], subfield=fiftyone.StringField if kind is list else None)
     fields = {GROUND_TRUTH: attributes(data) | _OWN} | {one.field: {"error": str} for one in detectors}

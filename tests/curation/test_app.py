@@ -1,0 +1,70 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from made_up_labels import found
+
+from wildbench.curation.app import App
+from wildbench.curation.named_predictions import NamedPredictions
+from wildbench.curation.reviewing import lay_out
+from wildbench.curation.views import WRONG
+from wildbench.datasets.coco import Dataset
+from wildbench.errors import CurationError
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(scope="module")
+def app(database: None, review_folder: Path) -> Iterator[App]:
+    with App(review_folder, 0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(120_000)
+    page.add_locator_handler(page.get_by_text("Dismiss", exact=True), lambda button: button.click())
+    yield page
+    page.close()
+
+
+def test_the_app_shows_a_saved_view_and_asks_nobody_else(app: App, page: Any, data: Dataset) -> None:
+    one = NamedPredictions(
+        "dense", "dense", [found(12, 1, [50, 60, 20, 20], 0.9), found(11, 1, [10, 20, 100, 90], 0.8)]
+    )
+    review = lay_out(data, [one], look=False, fresh=True)
+    hosts = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    page.goto(app.url(review.name))
+    page.locator("[data-cy=looker]").nth(4).wait_for()
+    page.goto(app.url(review.name, WRONG))
+    page.locator("[data-cy=looker]").first.wait_for()
+    page.get_by_text("dense", exact=True).first.wait_for()
+    page.locator("[data-cy=saved-views-selection]").get_by_text(WRONG).wait_for()
+    assert page.locator("[data-cy=looker]").count() == 1
+    assert hosts - {None} <= {"127.0.0.1", "fonts.googleapis.com", "fonts.gstatic.com"}
+
+
+def test_a_port_that_is_taken_is_named(app: App, review_folder: Path) -> None:
+    port = urlsplit(app.url("x")).port
+    assert port is not None
+    with pytest.raises(CurationError, match=f"port {port}: Address already in use; give another --port"):
+        App(review_folder, port)

@@ -1,0 +1,48 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from made_up_labels import found, results_file
+
+from wildbench.curation.named_predictions import NamedPredictions, dense_of, read_named
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.errors import PredictionsError
+
+
+@pytest.fixture(scope="module")
+def parksim() -> Dataset:
+    return load_dataset("parksim", with_images=False)
+
+
+CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+
+
+def test_scorecards_bring_their_detections_and_their_parents(parksim: Dataset) -> None:
+    half, dense = read_named(CARDS[::-1], parksim)
+    assert (half.name, half.field, half.same_labels) == ("reference-fp16", "reference_fp16", True)
+    assert len(dense.results) > 1000
+    assert dense_of(half, [half, dense]) is dense
+
+
+def test_without_a_parent_the_first_is_the_dense_one() -> None:
+    first, second = (NamedPredictions(name, name, []) for name in "ab")
+    assert dense_of(first, [first, second]) is None
+    assert dense_of(second, [first, second]) is first
+
+
+def test_detections_that_were_exchanged_are_refused(parksim: Dataset, tmp_path: Path) -> None:
+    card = shutil.copy(CARDS[0], tmp_path)
+    with pytest.raises(PredictionsError, match="are not there"):
+        read_named([Path(card)], parksim)
+    shutil.copy(CARDS[1].with_name("reference-fp16.predictions.json"), tmp_path / "reference.predictions.json")
+    with pytest.raises(PredictionsError, match=r"not the detections that reference\.json was made with"):
+        read_named([Path(card)], parksim)
+
+
+def test_results_files_have_fields_of_their_own(data: Dataset, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    paths = [results_file(folder / "time_of_day.json", [found(11, 1, [1, 1, 5, 5], 0.5)]) for folder in folders]
+    assert [one.field for one in read_named(paths, data)] == ["d_time_of_day", "d_time_of_day_2"]
