@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
     {"demo", "training_run"},
-    {"evaluation", "tables", "pictures", "leaderboard", "curation"},
+    {"evaluation", "tables", "curation"},
+    {"leaderboard"},
+    {"pictures"},
     {"comparison", "compression"},
     {"measures"},
     {"submissions"},
