@@ -19,7 +19,7 @@ FORMAT = "wildbench-submission"
 """Tag by which a manifest, and our own archive, is recognised."""
 
 VERSION = 1
-"""Version of manifest and archive. A reader takes this one and older ones, and refuses newer ones."""
+"""Version of the manifest. A reader takes this one and older ones, and refuses newer ones."""
 
 
 class Contract(BaseModel):

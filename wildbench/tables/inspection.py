@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -29,7 +30,13 @@ def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
     if inspection.tensors is None:
         parts.caption = Text(f"tensors not listed: {inspection.reason}")
         return [manifest, parts]
-    return [manifest, parts, _cost_table(inspection), _codec_table(inspection.tensors), _tensor_table(inspection, most)]
+    return [
+        manifest,
+        parts,
+        _cost_table(inspection),
+        _codec_table(inspection.tensors),
+        _tensor_table(inspection.tensors, most),
+    ]
 
 
 def _cost_table(inspection: Inspection) -> Table:
@@ -61,29 +68,35 @@ def _codec_table(tensors: list[Tensor]) -> Table:
     for codec in sorted({tensor.codec for tensor in tensors}):
         stored = [tensor for tensor in tensors if tensor.codec == codec]
         elements, size = sum(tensor.elements for tensor in stored), sum(tensor.bytes for tensor in stored)
-        entropy = [tensor.entropy_bytes for tensor in stored if tensor.entropy_bytes is not None]
-        bound = f"{sum(entropy):,.0f}" if len(entropy) == len(stored) else "-"
+        bound = _sum([tensor.entropy_bytes for tensor in stored])
         bits = f"{8 * size / elements:.2f}" if elements else "-"
         add_row(table, codec, str(len(stored)), f"{elements:,}", f"{size:,}", bound, bits)
     return table
 
 
-def _tensor_table(inspection: Inspection, most: int) -> Table:
-    """The tensors that take most bytes, and in the footer all of them."""
-    tensors = sorted(inspection.tensors or [], key=lambda tensor: (-tensor.bytes, tensor.name))
-    nonzero = [tensor.nonzero for tensor in tensors if tensor.nonzero is not None]
-    table = Table(title=Text(f"the largest of {len(tensors)} tensors"), title_justify="left", show_footer=True)
-    table.add_column("tensor", "all tensors")
-    table.add_column("shape")
-    table.add_column("type")
-    table.add_column("codec")
-    table.add_column("elements", f"{sum(tensor.elements for tensor in tensors):,}", justify="right")
-    table.add_column("non-zero", f"{sum(nonzero):,}" if len(nonzero) == len(tensors) else "-", justify="right")
-    table.add_column("bytes", f"{sum(tensor.bytes for tensor in tensors):,}", justify="right")
-    for tensor in tensors[:most]:
-        shape = " x ".join(map(str, tensor.shape)) or "scalar"
-        count = "-" if tensor.nonzero is None else f"{tensor.nonzero:,}"
-        add_row(
-            table, tensor.name, shape, tensor.dtype, tensor.codec, f"{tensor.elements:,}", count, f"{tensor.bytes:,}"
-        )
+def _tensor_table(tensors: list[Tensor], most: int) -> Table:
+    """The tensors that take most bytes beside what they would take by other rules, and in the footer all of them."""
+    largest = sorted(tensors, key=lambda tensor: (-tensor.bytes, tensor.name))[:most]
+    title = Text(f"the largest of {len(tensors)} tensors, and their bytes by each rule")
+    table = Table(title=title, title_justify="left", show_footer=True)
+    table.add_column("tensor, shape, codec", "all tensors", overflow="fold")
+    rules: dict[str, Callable[[Tensor], float | None]] = {
+        "non-zero": lambda tensor: tensor.nonzero,
+        "fp32": lambda tensor: FP32_BYTES * tensor.elements,
+        "bitmask": lambda tensor: tensor.bitmask_bytes,
+        "entropy": lambda tensor: tensor.entropy_bytes,
+        "bytes": lambda tensor: tensor.bytes,
+    }
+    for name, rule in rules.items():
+        table.add_column(name, _sum([rule(tensor) for tensor in tensors]), justify="right")
+    for tensor in largest:
+        shape = "x".join(map(str, tensor.shape)) or "scalar"
+        figures = [_sum([rule(tensor)]) for rule in rules.values()]
+        add_row(table, f"{tensor.name}\n{shape} {tensor.dtype} {tensor.codec}", *figures)
     return table
+
+
+def _sum(values: list[float | None]) -> str:
+    """The sum, or a dash where one is not known."""
+    known = [value for value in values if value is not None]
+    return f"{sum(known):,.0f}" if len(known) == len(values) else "-"
