@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from wildbench.measures.coverage import CHOSEN, DIFFERENCE, Coverage
 from wildbench.tables.console import add_row
 
-if TYPE_CHECKING:
-    from wildbench.measures.coverage import Coverage
-
-FEWEST = 30
+FEWEST = 100
 """Intervals of which a share is printed."""
 
 LOWEST, HIGHEST = 0.93, 0.97
@@ -22,8 +19,6 @@ LOWEST, HIGHEST = 0.93, 0.97
 
 def coverage_tables(rows: Sequence[Coverage]) -> list[Table]:
     """A table of figures and one of differences, a column a scenario; and one of the usual intervals of the first."""
-    from wildbench.measures.coverage import CHOSEN, DIFFERENCE
-
     chosen = [row for row in rows if row.method == CHOSEN]
     figures = [row for row in chosen if not row.figure.startswith(DIFFERENCE)]
     differences = [row for row in chosen if row.figure.startswith(DIFFERENCE)]
@@ -41,10 +36,10 @@ def _held_table(title: str, rows: Sequence[Coverage], prefix: str = "") -> Table
         "of single categories stand by their number of boxes"
     )
     table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     scenarios = list(dict.fromkeys(row.scenario for row in rows))
     for scenario in scenarios:
-        table.add_column(Text(scenario), justify="right")
+        table.add_column(Text(scenario.replace("locations", "loc.")), justify="right")
     found = {(row.figure, row.scenario): row for row in rows}
     for figure in dict.fromkeys(row.figure for row in rows):
         shares = (_share(found.get((figure, scenario))) for scenario in scenarios)
@@ -65,15 +60,17 @@ def _kinds_table(title: str, rows: Sequence[Coverage]) -> Table:
     table = Table(
         title=Text(title),
         title_justify="left",
-        caption="in %: true value, bias of the measured one; intervals of each kind that hold it, and their mean width",
+        caption="in %: true figure (Δ: difference), bias of the measured; intervals of each kind that hold it, width",
         caption_justify="left",
     )
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for column in ("true", "bias", *(name for kind in kinds for name in (kind, "width"))):
         table.add_column(column, justify="right")
     found = {(row.figure, row.method): row for row in rows}
     for figure in dict.fromkeys(row.figure for row in rows):
         same = [found[figure, kind] for kind in kinds]
         cells = (cell for row in same for cell in (_share(row), f"{100 * row.width:.1f}"))
-        add_row(table, figure, f"{100 * same[0].truth:.1f}", f"{100 * same[0].bias:+.1f}", *cells)
+        add_row(
+            table, figure.replace(DIFFERENCE, "Δ "), f"{100 * same[0].truth:.1f}", f"{100 * same[0].bias:+.1f}", *cells
+        )
     return table
