@@ -278,6 +278,7 @@ LIES = [
     Lie("image ids one too low", "detections", "detections-images-shifted", "warning", "all 54 detections", lambda d: [e | {"image_id": e["image_id"] - 1} for e in d if e["image_id"] > 11]),
     Lie("distances for scores", "detections", "scores-reversed", "warning", EVERY, entries("score", lambda e: 1 - e["score"])),
     Lie("every detection twice", "detections", "detections-duplicate", "warning", "all 120 detections", lambda d: d + d),
+    Lie("one detection twice", "detections", "detections-duplicate", "note", "all 61 detections", lambda d: d + d[:1]),
     Lie("the second half of the images missing", "detections", "detections-cut-short", "warning", "all 30 detections", lambda d: [e for e in d if e["image_id"] < 16]),
     Lie("an image missing here and there", "detections", "images-without-detections", "note", "all 48 detections", lambda d: [e for e in d if e["image_id"] not in (12, 17)]),
     Lie("every score the same", "detections", "scores-all-equal", "note", EVERY, entries("score", lambda _: 0.5)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,7 @@ FEW = 20
 SMALLEST = 4
 """Pixels of an image's side, up to which a box of one pixel may be a box."""
 
-_DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.01, 0.1, 5, 1.5
+_DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.1, 0.1, 5, 1.5
 
 
 def suspect(results: list[dict[str, Any]], dataset: Dataset) -> list[Finding]:
@@ -95,17 +95,21 @@ def _check_chance(labels: Located, detections: Located, images: int) -> Iterator
 
 
 def _check_doubled(results: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Report detections that are equal in everything; boxes without an area, as where one was clipped away, may be."""
+    """Report detections that are equal in everything: a few are a note, as coarse scores may coincide.
+
+    Boxes without an area, as where one was clipped away, may be equal.
+    """
     seen = Counter(
         (entry["image_id"], entry["category_id"], *entry["bbox"], entry["score"])
         for entry in results
         if min(entry["bbox"][2:]) > 0
     )
     doubled = sum(count - 1 for count in seen.values())
-    if doubled > _DOUBLED * len(results):
+    if doubled:
         message = f"{doubled} of {len(results)} repeat an earlier one, score and all: each counts as a mistake"
         remedy = "write each once; the file may have been written twice over"
-        yield Finding("detections-duplicate", f"all {len(results)} detections", message, remedy, "warning")
+        severity: Literal["warning", "note"] = "warning" if doubled > _DOUBLED * len(results) else "note"
+        yield Finding("detections-duplicate", f"all {len(results)} detections", message, remedy, severity)
 
 
 def _check_coverage(results: list[dict[str, Any]], dataset: Dataset) -> Iterator[Finding]:
