@@ -1,3 +1,4 @@
+import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -117,6 +118,12 @@ def test_the_audit_counts_what_is_found_and_what_is_wrong(originals: list[Path])
         Recall("another photograph", COUNT, 0, 0, 0),
         Recall("the next photograph", COUNT, 0, 0, COUNT),
     ]
+
+
+def test_the_document_has_a_row_for_each_alteration() -> None:
+    document = Path(__file__).parents[2] / "docs" / "leaks.md"
+    rows = re.findall(r"^\| ([^|]+) \|(?: \d+ \|){6}$", document.read_text(encoding="utf-8"), re.M)
+    assert rows == list(ALTERATIONS)
 
 
 @pytest.mark.slow

@@ -107,7 +107,7 @@ def _parts(names: list[str], split_file: Path | None, images: Path | None, progr
 @audit_app.command("duplicates")
 def audit_duplicates(
     name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
-    limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 60,
+    limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 50,
     images: ImagesOption = None,
 ) -> None:
     """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
