@@ -2,6 +2,9 @@
 
 import json
 import os
+import random
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -274,3 +277,90 @@ def test_flaws_of_yolo_labels(line: str, code: str, tmp_path: Path) -> None:
     assert [finding.code for finding in report.collection.findings] == [code]
     assert len(report.collection.coco["annotations"]) == (code == "box-outside")
     assert report.collection.read.total() == 1
+
+
+def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(OutputError, match=r"\. is the current folder"):
+        import_dataset(lay(tmp_path / "source", parks()), Path())
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    lay(tmp_path / "far", parks())
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "near").symlink_to(tmp_path / "far")
+    (tmp_path / "far" / "circle").symlink_to(tmp_path / "source")
+    report = import_dataset(tmp_path / "source", tmp_path / "out")
+    assert (len(report.collection.coco["images"]), report.collection.findings) == (6, [])
+
+
+def test_a_json_that_is_not_coco_is_no_obstacle(tmp_path: Path) -> None:
+    source = lay(tmp_path / "a", parks() | {"notes.json": b"{"})
+    assert import_dataset(source, tmp_path / "out").unused == ["notes.json"]
+    with pytest.raises(DatasetError, match=r"all\.json.*not JSON"):
+        import_dataset(lay(tmp_path / "b", {"all.json": b"{", "a.jpg": picture()}), tmp_path / "none")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from wildbench.datasets.importing import import_dataset
+from wildbench.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    import_dataset(Path(sys.argv[1]), Path(sys.argv[2]))
+except OutputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    source = lay(tmp_path / "source", parks())
+    source = packed(source, "zip") if kind == "zip" else source
+    before = everything(tmp_path)
+    command = [sys.executable, "-c", FULL, str(source), str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "File too large" in result.stdout
+    assert "make room" in result.stdout
+    assert everything(tmp_path) == before
+    assert not (tmp_path / "out").exists()
+
+
+def spoilt(data: bytes, generator: random.Random) -> bytes:
+    """Change, cut out, put in or cut off a few bytes."""
+    broken = bytearray(data)
+    for _ in range(generator.choice((1, 2, 10))):
+        place = generator.randrange(len(broken) + 1)
+        how = generator.randrange(8)
+        if how < 5:
+            broken[place : place + 1] = generator.randbytes(1)
+        elif how == 5:
+            del broken[place : place + generator.randrange(20)]
+        elif how == 6:
+            broken[place:place] = generator.randbytes(20)
+        else:
+            del broken[place:]
+    return bytes(broken)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "xml", "txt", "zip", "gz", "bz2", "xz", ""])
+def test_random_damage_is_read_or_refused_in_one_line(kind: str, tmp_path: Path) -> None:
+    generator = random.Random(kind)
+    source = lay(tmp_path / "source", parks(2))
+    whole = None if kind in ("jpg", "xml", "txt") else packed(source, kind).read_bytes()
+    for trial in range(25):
+        if whole is None:
+            files = {name: spoilt(data, generator) if name.endswith(kind) else data for name, data in parks(2).items()}
+            broken = lay(tmp_path / "broken" / f"{trial}", files)
+        else:
+            broken = lay(tmp_path / "broken", {f"{trial}": spoilt(whole, generator)}) / f"{trial}"
+        said = ""
+        try:
+            import_dataset(broken, tmp_path / "out" / f"{trial}")
+        except DatasetError as error:
+            said = str(error)
+        assert "\n" not in said
+        assert (tmp_path / "out" / f"{trial}").exists() == (said == "")
+    assert not list(tmp_path.rglob(".*"))

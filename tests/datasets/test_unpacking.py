@@ -297,9 +297,7 @@ def test_a_million_entries_are_refused_in_little_memory(tmp_path: Path) -> None:
 def test_a_million_entries_of_a_tar_are_refused_in_little_memory(tmp_path: Path) -> None:
     member = tarfile.TarInfo("folder")
     member.type = tarfile.DIRTYPE
-    with gzip.open(tmp_path / "a.tgz", "wb", 1) as file:
-        for _ in range(100):
-            file.write(member.tobuf() * 10_000)
+    (tmp_path / "a.tgz").write_bytes(gzip.compress(member.tobuf() * 10_000) * 100)
     said, grown = measured(tmp_path / "a.tgz")
     assert "more than 50,000 entries" in said
     assert grown < 200
@@ -310,7 +308,7 @@ def test_a_million_entries_of_a_tar_are_refused_in_little_memory(tmp_path: Path)
 def test_a_bomb_of_gigabytes_is_refused_in_little_memory(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "bomb"
     if kind == "zip":
-        make_zip(path, {f"{number}": bytes(1 << 25) for number in range(8)})
+        make_zip(path, {f"{number}": bytes(1 << 25) for number in range(3)})
     else:
         member = tarfile.TarInfo("bomb")
         member.size = 100 << 30

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import canonical_json, read_coco, read_json
+from wildbench.datasets.coco import canonical_json, normalised, read_coco, read_json
 from wildbench.datasets.collection import Collection, part_of
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.registry import images_near
@@ -23,8 +22,11 @@ ALL = "all"
 
 
 def is_coco(path: Path) -> bool:
-    """Whether a JSON file has COCO's sections."""
-    coco = read_json(path)
+    """Whether a file is JSON with COCO's sections."""
+    try:
+        coco = read_json(path)
+    except DatasetError:
+        return False
     return isinstance(coco, dict) and all(isinstance(coco.get(key), list) for key in ("images", "annotations"))
 
 
@@ -141,9 +143,11 @@ class NewFolder:
     """
 
     def __init__(self, place: Path, *, replace: bool = False) -> None:
-        self.place, self.replace = Path(place), replace
+        self.place, self.replace = normalised(Path(place)), replace
         if self.place.exists() and not self.replace and (not self.place.is_dir() or any(self.place.iterdir())):
-            raise OutputError(f"{self.place} is there already", remedy="name a new or an empty folder")
+            raise OutputError(f"{place} is there already", remedy="name a new or an empty folder")
+        if self.place == Path.cwd():
+            raise OutputError(f"{place} is the current folder", remedy="name a new folder in it")
         check_writable(self.place / "x")
 
     def __enter__(self) -> Path:
@@ -155,10 +159,23 @@ class NewFolder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         with self.work as work:
-            if error is None:
-                if self.place.exists():
-                    self.place.rename(Path(work, "old"))
-                Path(work, "new").rename(self.place)
+            try:
+                if error is None:
+                    self._put(Path(work))
+            except OSError as problem:
+                error = problem
         if isinstance(error, OSError):
-            problem = os.strerror(error.errno) if error.errno else str(error)
-            raise OutputError(f"{self.place}: cannot be written ({problem})", remedy="choose another place") from error
+            where, why = error.filename or self.place, error.strerror or error
+            raise OutputError(f"{where}: {why}", remedy="see that it can be read and written, and make room") from error
+
+    def _put(self, work: Path) -> None:
+        """Exchange what is there for what was made; where that fails, what was there comes back."""
+        was_there = self.place.exists()
+        if was_there:
+            self.place.rename(work / "old")
+        try:
+            (work / "new").rename(self.place)
+        except OSError:
+            if was_there:
+                (work / "old").rename(self.place)
+            raise

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from wildbench.datasets.categories import PAPER_COUNTS
+from wildbench.datasets.coco import read_json
 from wildbench.datasets.coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
 from wildbench.datasets.collection import Collection
 from wildbench.datasets.picture_files import SUFFIXES, files_below
@@ -157,6 +158,9 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
         return found[0]
     if found:
         raise DatasetError(f"labels in the forms {' and '.join(found)}", remedy="say by --form which to take")
+    for path in files:
+        if path.suffix.casefold() == ".json":
+            read_json(folder / path)  # says what is wrong with it
     inner = [str(path) for path in files if is_archive(folder / path)]
     if inner:
         raise DatasetError(f"no labels, but an archive: {inner[0]}", remedy="unpack it by hand and import that")

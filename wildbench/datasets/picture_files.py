@@ -43,20 +43,28 @@ class Picture:
 
 
 def files_below(folder: Path) -> list[PurePosixPath]:
-    """Every file below a folder, sorted, without hidden files and what systems leave behind.
+    """Every file below a folder, sorted, without hidden files and what systems leave behind; links are followed.
 
     Raises:
-        DatasetError: A name that is not UTF-8, which no JSON can hold.
+        DatasetError: A folder that cannot be read, or a name that is not UTF-8, which no JSON can hold.
     """
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_litter(name)]
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [name for name in folders if real not in seen and not _is_litter(name)]
+        if real in seen:  # a link in a circle
+            continue
+        seen.add(real)
         below = PurePosixPath(Path(place).relative_to(folder).as_posix())
         found += [below / name for name in names if not _is_litter(name)]
     for path in found:
         if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
             raise DatasetError(f"{folder}: the name {str(path)!r} is not UTF-8", remedy="rename the file")
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise DatasetError(f"{error.filename}: {error.strerror}", remedy="see that the folder can be read") from error
 
 
 def _is_litter(name: str) -> bool:
@@ -82,6 +90,7 @@ def look_at(
     """
     pictures, findings = [], []
     with ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Pillow's, about EXIF and palettes
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for done, seen in enumerate(pool.map(lambda name: _look(folder, name), names), start=1):
             progress("read pictures", done, len(names))

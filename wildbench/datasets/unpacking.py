@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import errno
 import gzip
 import io
 import lzma
@@ -130,7 +131,7 @@ def unpacked(
         except (*_DAMAGE, NotImplementedError, RuntimeError) as error:
             raise DatasetError(f"{archive}: damaged or cut short ({error})", remedy=REMEDY) from error
         except OSError as error:
-            if error.errno is None:  # gzip and bz2 call damage an OSError
+            if error.errno in (None, errno.EINVAL):  # damage, to gzip, to bz2, and to a seek before the start
                 raise DatasetError(f"{archive}: damaged or cut short ({error})", remedy=REMEDY) from error
             raise OutputError(f"{folder}: {error.strerror}", remedy="make room, or set WILDBENCH_CACHE") from error
         yield Path(folder)
