@@ -15,8 +15,8 @@ from made_up_parks import SIZE, box, lay, parks, picture, xml
 from wildbench.datasets.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.coco_folder import NewFolder
-from wildbench.datasets.importing import StrictFindings, import_dataset
-from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.importing import PUBLISHED, StrictFindings, import_dataset
+from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.errors import DatasetError, OutputError
 
 
@@ -364,3 +364,9 @@ def test_random_damage_is_read_or_refused_in_one_line(kind: str, tmp_path: Path)
         assert "\n" not in said
         assert (tmp_path / "out" / f"{trial}").exists() == (said == "")
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_the_published_totals_are_those_that_the_repository_keeps() -> None:
+    paper = json.loads(bundled("annotations/paper/counts.json").read_text())
+    assert {"text": paper["total_in_text"], "table": paper["sum_of_counts"]} == PUBLISHED
+    assert paper["counts"] == PAPER_COUNTS
