@@ -136,7 +136,7 @@ def test_pictures_of_different_locations_are_no_pairs() -> None:
 
 @pytest.mark.slow
 def test_the_gorillas_that_leak_are_found(wildlife_real: Path) -> None:
-    """Looked at one by one: each pair is of one family at one place within seconds, in the train and in the val file."""
+    """Looked at one by one: each pair is of one family at one place within seconds."""
     parts = []
     for name in ("train", "val"):
         data = read_coco(wildlife_real / "annotations" / f"{name}.json", wildlife_real / "images")
