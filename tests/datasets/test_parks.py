@@ -9,6 +9,7 @@ import pytest
 from made_up_parks import box, lay, parks, picture, xml
 from park_server import Server, serving
 
+from wildbench.datasets import registry
 from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.parks import archive_path, fetch_parks, import_parks, record_path
 from wildbench.datasets.registry import load_dataset, registered
@@ -135,3 +136,17 @@ def test_labels_edited_in_the_cache_are_refused(tmp_path: Path, cache: Path) -> 
     path.write_text(path.read_text().replace("[10, 5, 20, 20]", "[10, 5, 20, 21]", 1))
     with pytest.raises(DatasetError, match="SHA-256"):
         load_dataset("parks", split="train")
+
+
+def test_a_committed_split_is_used_and_refuses_other_labels(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_parks(lay(tmp_path / "first", parks()))
+    committed = tmp_path / "repository" / "annotations" / "parks" / "splits" / "wildbench-v1.json"
+    split = json.loads((cache / "parks" / "splits" / "wildbench-v1.json").read_text())
+    lay(committed.parent, {committed.name: json.dumps(split | {"parts": {"train": [1, 2], "test": [3]}}).encode()})
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "repository" / "wildbench")
+    assert [image["id"] for image in load_dataset("parks").images] == [3]
+    import_parks(lay(tmp_path / "other", parks(4)))
+    with pytest.raises(DatasetError, match="SHA-256"):
+        load_dataset("parks")
