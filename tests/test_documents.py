@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.main import get_command
 
 from wildbench.cli import app
+from wildbench.comparison import compare
 from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.files import sha256_of
 from wildbench.measures.accuracy import measure_accuracy
@@ -35,6 +36,12 @@ def test_the_readme_shows_the_table_of_the_committed_scorecards(cards: list[Scor
     assert isinstance(console.file, io.StringIO)
     printed = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
     assert f"<!-- demo table -->\n```\n{printed}\n```\n<!-- end -->" in README
+
+
+def test_the_readme_s_verdict_is_that_of_the_committed_scorecards() -> None:
+    row = compare([bundled(f"baselines/scorecards/{name}.json") for name in NAMES]).rows[0]
+    sentence = f"{NAMES[1]} against {NAMES[0]}, AP: {row.overall['ap'].verdict}"
+    assert f"<!-- verdict -->\n```\n{sentence}\n```\n<!-- end -->" in README
 
 
 def test_the_committed_scorecards_are_of_the_bundled_files(cards: list[Scorecard]) -> None:
