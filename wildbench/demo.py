@@ -10,7 +10,8 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.evaluation import evaluate
-from wildbench.leaderboard.board import build_board, write_board
+from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.results import results_of
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
 from wildbench.scorecard import Scorecard
@@ -38,7 +39,9 @@ def run_demo(out: Path) -> list[Scorecard]:
             evaluate(bundled(f"baselines/{name}.pt"), out=out / "scorecards" / f"{name}.json", progress=progress)
             for name in SUBMISSIONS
         ]
-    write_board(build_board(cards), out / "leaderboard.json")
+    build_board(results_of([out / "scorecards" / f"{name}.json" for name in SUBMISSIONS], data)).write(
+        out / "leaderboard.json"
+    )
     draw_pictures(data, cards, out)
     print_tables(scorecards_table(cards))
     print(f"scorecards, leaderboard.json and pictures: {out}")  # noqa: T201

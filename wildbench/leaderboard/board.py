@@ -1,77 +1,101 @@
-"""Many scorecards become one ranked, deterministic list."""
+"""Many results become one ranked, deterministic leaderboard."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from wildbench.errors import ScorecardError
-from wildbench.files import write_atomically
+from wildbench.leaderboard.chain import Entry, head
+from wildbench.leaderboard.fronts import fronts
+from wildbench.leaderboard.lineage import ap_difference, loss_of
+from wildbench.leaderboard.model import Board, Chain, Row, Section, Standing
+from wildbench.leaderboard.ranking import Paired
+from wildbench.leaderboard.results import Result
+from wildbench.leaderboard.rows import make_row
 from wildbench.scorecard import Scorecard
 
-FORMAT_VERSION = 1
+Key = tuple[str, str, int, str, str]
 
 
-def _row(card: Scorecard) -> dict[str, Any]:
-    """The headline of one scorecard; every figure keeps its unit, interval and n."""
-    figures = {
-        "ap": card.accuracy.ap,
-        "ap50": card.accuracy.ap50,
-        "file_bytes": card.size.file_bytes if card.size else None,
-        "macs": card.compute.macs if card.compute else None,
-        "latency_p50": card.latency.p50 if card.latency else None,
-        "latency_reference_ratio": card.latency.reference_ratio if card.latency else None,
-    }
-    return {
-        "name": card.submission.name,
-        "sha256": card.submission.sha256,
-        "method": card.submission.method,
-        "device": card.latency.device if card.latency else None,
-        **{key: figure.model_dump(mode="json") if figure else None for key, figure in figures.items()},
-    }
-
-
-def _rank(card: Scorecard) -> tuple[float, float, str]:
-    """Sort key: falling AP with the undefined last, then bytes with a file of unknown size last, then the hash."""
-    ap = card.accuracy.ap.value
-    size = card.size.file_bytes.value if card.size else None
-    return (math.inf if ap is None else -ap, math.inf if size is None else size, card.submission.sha256)
-
-
-def build_board(cards: Iterable[Scorecard]) -> dict[str, Any]:
-    """Rank the scorecards of one data set and split by AP, then by bytes, then by hash.
+def build_board(results: Iterable[Result], entries: Sequence[Entry] | None = None) -> Board:
+    """Rank results, each among those that it compares with.
 
     Args:
-        cards: Scorecards made on the same images under the same protocol.
-
-    Returns:
-        Plain data: `format_version`, `dataset`, `protocol` and `rows`, best first.
+        results: In any order: the board is the same.
+        entries: The chain they stand in, where they were added.
 
     Raises:
-        ScorecardError: There are no scorecards, or they were not made on the same data set under the same protocol.
+        ScorecardError: There are none, or some of a section were resampled otherwise than the rest.
     """
-    cards = list(cards)
-    if not cards:
-        raise ScorecardError("a leaderboard needs at least one scorecard", remedy="evaluate a submission first")
-    first = cards[0]
-    for card in cards[1:]:
-        if (card.dataset.sha256, card.protocol.version) != (first.dataset.sha256, first.protocol.version):
-            raise ScorecardError(
-                f"{card.submission.name} and {first.submission.name} were not scored on the same images",
-                remedy="evaluate both on the same data set and split",
-            )
-    ranked = sorted(cards, key=_rank)
+    sections: dict[Key, list[Result]] = defaultdict(list)
+    for result in sorted(results, key=lambda result: result.id):
+        sections[_key(result.card)].append(result)
+    if not sections:
+        raise ScorecardError("a leaderboard needs at least one result", remedy="add a scorecard first")
+    return Board(
+        chain=None if entries is None else Chain(entries=len(entries), head=head(entries)),
+        sections=[_section(sections[key]) for key in sorted(sections)],
+    )
+
+
+def _key(card: Scorecard) -> Key:
+    """What has to be the same for two rows to compare; the name and split come first, to sort by."""
+    data = card.dataset
+    left_out = json.dumps(sorted(card.accuracy.unknown_categories))
+    return data.name, data.split or "", card.protocol.version, data.sha256, left_out
+
+
+def _section(results: Sequence[Result]) -> Section:
+    card = results[0].card
+    shapes = {(result.samples.drawn.shape, result.samples.without.shape) for result in results}
+    if len(shapes) > 1:
+        raise ScorecardError(
+            f"{card.dataset.name}: its results were resampled differently", remedy="score them with one wildbench"
+        )
+    defined = [result for result in results if result.card.accuracy.ap.value is not None]
+    paired = Paired([result.samples for result in defined])
+    standings = _standings(defined, paired)
+    by_hash = {result.card.submission.sha256: result for result in results}
+    rows = sorted(
+        (
+            make_row(result, standings.get(result.id), loss_of(result, by_hash, defined, paired), by_hash)
+            for result in results
+        ),
+        key=_place,
+    )
+    key = "\n".join(map(str, _key(card)[2:]))
+    name = re.sub(r"[^a-z0-9]+", "-", f"{card.dataset.name} {card.dataset.split or ''}".casefold()).strip("-")
+    return Section(
+        id=f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}",
+        dataset=card.dataset,
+        protocol=card.protocol.version,
+        left_out=sorted(card.accuracy.unknown_categories),
+        uncertainty=card.accuracy.uncertainty,
+        rows=rows,
+        fronts=fronts(rows),
+    )
+
+
+def _place(row: Row) -> tuple[float, float, float, str]:
+    """Sort key: rank, then falling AP, then rising bytes with a file of unknown size last, then the id."""
+    size = row.size.file_bytes.value if row.size else None
+    rank = row.standing.rank if row.standing else float("inf")
+    return rank, -(row.accuracy.ap.value or 0.0), float("inf") if size is None else size, row.id
+
+
+def _standings(results: Sequence[Result], paired: Paired) -> dict[str, Standing]:
+    if not results:
+        return {}
+    best = int(paired.ap.argmax())
     return {
-        "format_version": FORMAT_VERSION,
-        "dataset": first.dataset.model_dump(mode="json"),
-        "protocol": {"version": first.protocol.version},
-        "rows": [_row(card) for card in ranked],
+        result.id: Standing(
+            rank=rank,
+            last=last,
+            to_best=None if number == best else ap_difference(results, paired, number, best),
+        )
+        for number, (result, (rank, last)) in enumerate(zip(results, paired.ranks(), strict=True))
     }
-
-
-def write_board(board: dict[str, Any], path: Path) -> None:
-    """Write the board as sorted JSON: same scorecards, same bytes."""
-    write_atomically(path, (json.dumps(board, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode())

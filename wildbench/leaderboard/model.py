@@ -156,6 +156,13 @@ class Section(Record):
     rows: list[Row] = Field(description="By rank, then falling AP, then rising bytes.")
     fronts: list[Front]
 
+    def title(self) -> str:
+        """What its rows have in common, in a line."""
+        data = self.dataset
+        split = f" {data.split}" if data.split else ""
+        without = f", without {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{data.name}{split}: {data.boxes} boxes in {data.images} images{without}; protocol {self.protocol}"
+
 
 class Chain(Record):
     """The history the board was built from."""

@@ -1,0 +1,114 @@
+"""Verbs of a leaderboard: a folder of results, and what is built from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Rank scorecards, so that anyone can compute the ranking again.", no_args_is_help=True)
+
+BoardOption = Annotated[Path, typer.Option("--board", help="Folder of the leaderboard.")]
+DatasetsOption = Annotated[
+    list[str] | None, typer.Option("--dataset", help="COCO JSON that cards were scored on; may be repeated.")
+]
+SubmissionsOption = Annotated[
+    Path | None, typer.Option(help="Folder of submission files, to measure sizes again.", exists=True, file_okay=False)
+]
+FOLDER = Path("leaderboard")
+
+
+@app.command()
+def add(
+    card: Annotated[Path, typer.Argument(help="Scorecard; its detections lie beside it.")],
+    board: BoardOption = FOLDER,
+    dataset: DatasetsOption = None,
+) -> None:
+    """Put a scorecard and its detections on the board, if its figures hold."""
+    from wildbench.leaderboard.admission import add as run
+
+    typer.echo(f"added: {board / 'results' / run(card, board, datasets=dataset or ())}")
+
+
+@app.command()
+def build(board: BoardOption = FOLDER, dataset: DatasetsOption = None) -> None:
+    """Write leaderboard.json and the page from the results."""
+    from wildbench.leaderboard.publishing import build as run
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.leaderboard import board_tables
+
+    print_tables(*board_tables(run(board, dataset or ())))
+    typer.echo(f"leaderboard: {board}")
+
+
+@app.command()
+def verify(
+    board: BoardOption = FOLDER,
+    dataset: DatasetsOption = None,
+    submissions: SubmissionsOption = None,
+    known: Annotated[
+        str | None, typer.Option(help="Hash of a chain entry, noted earlier: history up to it has to be the same.")
+    ] = None,
+) -> None:
+    """Compute every row again from its detections; exit code 2 and a line for each thing that is wrong."""
+    from wildbench.leaderboard.verification import verify as run
+    from wildbench.progress import shown
+
+    with shown() as progress:
+        found = run(board, datasets=dataset or (), submissions=submissions, known=known, progress=progress)
+    _tell(found)
+    typer.echo(f"{board}: every row is what its detections give, and the history is whole")
+
+
+@app.command()
+def check(
+    card: Annotated[Path, typer.Argument(help="Scorecard; its detections lie beside it.")],
+    board: BoardOption = FOLDER,
+    dataset: DatasetsOption = None,
+    submissions: SubmissionsOption = None,
+) -> None:
+    """Say whether a scorecard can be added, and change nothing; exit code 2 and a line for each thing against it."""
+    from wildbench.leaderboard.admission import check as run
+
+    _tell(run(card, board, datasets=dataset or (), submissions=submissions))
+    typer.echo(f"{card}: can be added")
+
+
+@app.command()
+def export(
+    to: Annotated[Literal["csv", "markdown", "latex"], typer.Option(help="Format.")],
+    board: BoardOption = FOLDER,
+    out: Annotated[Path | None, typer.Option(help="File to write; printed if left out.")] = None,
+) -> None:
+    """Write the tables as papers use them."""
+    from wildbench.files import write_atomically
+    from wildbench.leaderboard.exports import FORMATS
+    from wildbench.leaderboard.model import read_board
+    from wildbench.leaderboard.publishing import BOARD
+
+    text = FORMATS[to](read_board(board / BOARD))
+    if out:
+        write_atomically(out, text.encode())
+    else:
+        typer.echo(text, nl=False)
+
+
+@app.command("open")
+def open_page(board: BoardOption = FOLDER) -> None:
+    """Open the page in a browser; say where it is if there is none."""
+    import webbrowser
+
+    from wildbench.leaderboard.publishing import page_of
+
+    page = page_of(board).resolve()
+    if not webbrowser.open(page.as_uri()):
+        typer.echo(f"no browser here: {page}")
+
+
+def _tell(found: list[str]) -> None:
+    """End with a line on stderr for each finding, if there is any."""
+    for line in found:
+        typer.echo(f"wildbench: {line}", err=True)
+    if found:
+        raise typer.Exit(2)

@@ -1,0 +1,145 @@
+"""Putting a scorecard on a leaderboard: what is looked at first, and how it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wildbench.datasets.coco import Dataset
+from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
+from wildbench.files import check_writable
+from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
+from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
+from wildbench.leaderboard.results import (
+    CARD,
+    PREDICTIONS,
+    SAMPLES,
+    chain_file,
+    read_detections,
+    read_results,
+    result_id,
+    scored_categories,
+    unpacked,
+)
+from wildbench.leaderboard.samples import measure_samples
+from wildbench.scorecard import Scorecard, read_scorecard
+
+
+def check(
+    card: Path, board: Path, *, datasets: Sequence[Path | str] = (), submissions: Path | None = None
+) -> list[str]:
+    """Say what would keep a scorecard off a leaderboard; change nothing.
+
+    Args:
+        card: The scorecard; its detections lie beside it.
+        board: Folder of the leaderboard; it need not exist.
+        datasets: COCO files, for cards that were scored on a file.
+        submissions: Folder of submission files, to measure sizes again.
+
+    Returns:
+        A line each; none for a card that can be added.
+    """
+    try:
+        record, results, data = _admitted(card, board, DataSets(datasets))
+    except WildbenchError as error:
+        return [str(error)]
+    found = [f"{card}: {line}" for line in wrong_accuracy(record, data, results)]
+    submission = submissions_in(submissions).get(record.submission.sha256)
+    return found + ([f"{card}: {line}" for line in wrong_sizes(record, submission)] if submission else [])
+
+
+def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
+    """Put a scorecard and its detections on a leaderboard.
+
+    The result is made in a folder of its own, which takes its name when it is whole; the chain comes last, so that
+    whatever happens the history holds no result that is not there.
+
+    Args:
+        card: The scorecard; its detections lie beside it.
+        board: Folder of the leaderboard, made where it does not exist.
+        datasets: COCO files, for cards that were scored on a file.
+
+    Returns:
+        The id of the result.
+
+    Raises:
+        WildbenchError: It cannot be added; nothing has changed then.
+    """
+    check_writable(chain_file(board))
+    record, results, data = _admitted(card, board, DataSets(datasets))
+    wrong = wrong_accuracy(record, data, results)
+    if wrong:
+        more = f" (and {len(wrong) - 1} more; wildbench leaderboard check lists them)" if len(wrong) > 1 else ""
+        raise ScorecardError(f"{card}: {wrong[0]}{more}", remedy="add a card as wildbench wrote it")
+    samples = measure_samples(data, results, scored_categories(record, data)).to_bytes()
+    stored, detections = card.read_bytes(), unpacked(card.with_name(record.accuracy.predictions_file))
+    _keep(board, result_id(record), {CARD: stored, PREDICTIONS: lzma.compress(detections), SAMPLES: samples})
+    _, entries = read_results(board)
+    entry = Entry(
+        id=result_id(record),
+        card_sha256=hashlib.sha256(stored).hexdigest(),
+        predictions_sha256=record.accuracy.predictions_sha256,
+        samples_sha256=hashlib.sha256(samples).hexdigest(),
+        previous=head(entries),
+    )
+    write_chain(chain_file(board), [*entries, entry])
+    return entry.id
+
+
+def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, list[dict[str, Any]], Dataset]:
+    """Read a card, its detections and its data set, unless something about it keeps it off the board."""
+    card = read_scorecard(path)
+    _check_name(path, card)
+    _check_new(path, card, board)
+    try:
+        data = datasets.of(card)
+    except WildbenchError as error:
+        raise type(error)(f"{path}: {error.what}", remedy=error.remedy) from None
+    return card, read_detections(path.with_name(card.accuracy.predictions_file), card, data), data
+
+
+def _check_name(path: Path, card: Scorecard) -> None:
+    name, predictions = card.submission.name, card.accuracy.predictions_file
+    if not name.strip() or not name.isprintable():
+        raise ScorecardError(f"{path}: its name {name!r} cannot be printed", remedy="name it in plain characters")
+    if Path(predictions).name != predictions:
+        raise PredictionsError(f"{path}: its detections are in {predictions!r}", remedy="keep them beside the card")
+
+
+def _check_new(path: Path, card: Scorecard, board: Path) -> None:
+    """Refuse a broken history, the same submission twice on one data set, and two cards of one name."""
+    results, entries = read_results(board)
+    for line in breaks(entries):
+        raise ScorecardError(f"{board}: {line}", remedy="restore the chain from version control")
+    for result in results:
+        there = result.card
+        if (there.dataset.sha256, there.protocol.version) != (card.dataset.sha256, card.protocol.version):
+            continue
+        place = f"{card.dataset.name} {card.dataset.split or ''}".strip()
+        if there.submission.sha256 == card.submission.sha256:
+            raise ScorecardError(
+                f"{path}: its submission is on the board for {place} as {result.id}", remedy="add another one"
+            )
+        if result.id == result_id(card):
+            raise ScorecardError(
+                f"{path}: another submission is named {card.submission.name!r} on {place}", remedy="rename this one"
+            )
+
+
+def _keep(board: Path, name: str, files: dict[str, bytes]) -> None:
+    """Write the folder of a result, whole or not at all."""
+    results = board / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=results, prefix=".adding-") as temporary:
+        folder = Path(temporary) / name
+        folder.mkdir()
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        if (results / name).exists():  # left by one that was stopped before it reached the chain
+            shutil.rmtree(results / name)
+        folder.rename(results / name)

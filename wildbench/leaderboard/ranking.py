@@ -1,0 +1,90 @@
+"""Who is better than whom, as far as the images can tell.
+
+Row A is better than row B where the paired 95 % interval of the difference in AP lies above 0. A row's rank is 1 plus
+the number of rows that are better than it, as in a competition where those who cannot be told apart share a place. The
+rank needs no transitivity: where A is better than C, and B can be told from neither, A and B are first and C is second.
+The intervals are each for itself: among 500 rows of equal worth, some pairs differ by chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+
+from wildbench.leaderboard.samples import Samples
+from wildbench.measures.intervals import LEVEL, Floats, Interval
+from wildbench.measures.matching import Ints
+
+
+class Paired:
+    """The differences between every two detectors, on the same resampled images.
+
+    `measures.intervals.difference_interval` of many pairs at once: a pair by itself takes it a fifth of a millisecond,
+    and 500 rows have 125,000.
+
+    Args:
+        samples: One a row, drawn alike.
+
+    Example:
+        >>> noise, groups = np.random.default_rng(0).normal(0, 0.02, (2, 2000)), np.linspace(-1, 1, 50) / 840
+        >>> a = Samples(np.array([0.6]), 0.6 + noise[0], np.full(50, 0.6))
+        >>> b = Samples(np.array([0.5]), 0.5 + noise[0] + noise[1] / 4, 0.5 + groups)
+        >>> [round(end, 2) for end in Paired([a, b]).interval(1, 0)]
+        [-0.11, -0.09]
+    """
+
+    def __init__(self, samples: Sequence[Samples]) -> None:
+        self.ap: Floats = np.array([one.whole[0] for one in samples])
+        drawn = np.array([one.drawn for one in samples], ndmin=2)
+        without = np.array([one.without for one in samples], ndmin=2)
+        self._drawn = _centred(drawn[:, np.isfinite(drawn).all(axis=0)])
+        self.known = bool(without.shape[1] > 1 and self._drawn.shape[1] > 1 and np.isfinite(without).all())
+        self._without = _centred(without)
+
+    def margins(self, row: int, others: Ints) -> Floats:
+        """Half the length of the interval of each difference; infinite where everything is in one group."""
+        if not self.known:
+            return np.full(len(others), np.inf)
+        drawn = self._drawn[others] - self._drawn[row]
+        error = np.sqrt(np.einsum("ij,ij->i", drawn, drawn) / (drawn.shape[1] - 1))
+        freedom = _freedom(self._without[others] - self._without[row])
+        margins: Floats = error * np.sqrt(1 + 1 / freedom) * stdtrit(freedom, (1 + LEVEL) / 2)
+        return margins
+
+    def interval(self, row: int, other: int) -> Interval | None:
+        """Interval of row's AP less the other's, rounded outwards to a millionth; None where there is none."""
+        if not self.known:
+            return None
+        difference, margin = self.ap[row] - self.ap[other], self.margins(row, np.array([other]))[0]
+        low, high = max(difference - margin, -1.0), min(difference + margin, 1.0)
+        return math.floor(low * 1e6) / 1e6, math.ceil(high * 1e6) / 1e6
+
+    def ranks(self) -> list[tuple[int, int]]:
+        """For each row, its rank and the last that it may hold."""
+        order = np.argsort(-self.ap, kind="stable")
+        better, worse = np.zeros(len(order), dtype=int), np.zeros(len(order), dtype=int)
+        for place, row in enumerate(order):
+            above = order[:place]
+            told = self.ap[above] - self.ap[row] > self.margins(row, above)
+            better[row] = told.sum()
+            worse[above] += told
+        return [(1 + int(b), len(order) - int(w)) for b, w in zip(better, worse, strict=True)]
+
+
+def _centred(values: Floats) -> Floats:
+    centred: Floats = values - values.mean(axis=1, keepdims=True) if values.size else values
+    return centred
+
+
+def _freedom(pulled: Floats) -> Floats:
+    """Degrees of freedom of the variance of each row of jackknife values; infinite where there is no variance."""
+    groups = pulled.shape[1]
+    squares = pulled**2
+    total = squares.sum(axis=1)
+    flat = total < np.finfo(float).tiny
+    kurtosis = groups * (squares**2).sum(axis=1) / np.where(flat, 1, total) ** 2
+    freedom = np.clip(2 * groups / np.maximum(kurtosis - 1, 1e-9), 1, groups - 1)
+    return np.where(flat, np.inf, freedom)

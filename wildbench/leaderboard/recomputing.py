@@ -1,0 +1,147 @@
+"""The figures of a scorecard, computed again from its detections and its submission."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.registry import load_dataset, names
+from wildbench.errors import DatasetError, WildbenchError
+from wildbench.files import sha256_of
+from wildbench.leaderboard.results import scored_categories
+from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.size import measure_size
+from wildbench.scorecard import Record, Scorecard
+
+TOLERANCE = 1e-9
+"""Between two machines, whose sums may differ in the last bits; the chain holds every digit."""
+
+MOST_NAMED = 8
+"""Figures of one card that are named one by one; the rest are counted."""
+
+_NOT_KEPT = {"accuracy.predictions_file", "accuracy.uncertainty.engine", "errors.images.file", "errors.images.sha256"}
+"""Names of files beside the original card, and the version of a library."""
+
+
+class DataSets:
+    """The data sets at hand: registered ones, and those that were named; each is read once.
+
+    Args:
+        named: COCO files, or registered names, beside the name in a card.
+    """
+
+    def __init__(self, named: Sequence[Path | str] = ()) -> None:
+        self._named = [str(one) for one in named]
+        self._read: dict[tuple[str, str, int | None], Dataset] = {}
+
+    def of(self, card: Scorecard) -> Dataset:
+        """The data set a card was scored on.
+
+        Raises:
+            DatasetError: It is not at hand, or only in another version.
+        """
+        wanted = card.dataset
+        place = f"{wanted.name} {wanted.split or ''}".strip()
+        others = []
+        for name in [*self._named, *(name for name in names() if name == wanted.name)]:
+            key = (name, wanted.split or "test", wanted.limit)
+            if key not in self._read:
+                self._read[key] = load_dataset(name, split=key[1], limit=key[2], with_images=False)
+            if self._read[key].sha256 == wanted.sha256:
+                return self._read[key]
+            others.append(self._read[key].sha256)
+        if others:
+            raise DatasetError(
+                f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, "
+                f"here it is {' or '.join(other[:12] for other in others)}",
+                remedy="score the detections again, or name that version by --dataset",
+            )
+        raise DatasetError(f"scored on {place}, which is not here", remedy="name its COCO JSON by --dataset")
+
+
+def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]) -> list[str]:
+    """Figures of accuracy and of errors that its detections do not give, intervals included, a line each.
+
+    Args:
+        card: What is claimed.
+        data: What it was scored on.
+        results: Its detections.
+    """
+    if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
+        return ["dataset: its images, boxes or categories are not those of the data set with its hash"]
+    if card.accuracy.uncertainty is None:
+        return ["accuracy: no intervals: score the detections again with this wildbench"]
+    scored = scored_categories(card, data)
+    accuracy = measure_accuracy(
+        data,
+        results,
+        predictions_file=card.accuracy.predictions_file,
+        predictions_sha256=card.accuracy.predictions_sha256,
+        scored_categories=scored,
+    )
+    found = list(_differences("accuracy", card.accuracy, accuracy))
+    if card.errors is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            errors = measure_errors(data, results, images_file=Path(folder) / "images.csv", scored_categories=scored)
+        found += _differences("errors", card.errors, errors)
+    return _counted(found, "its detections give")
+
+
+def wrong_sizes(card: Scorecard, submission: Path) -> list[str]:
+    """Figures of size that the submission itself does not give, a line each.
+
+    Args:
+        card: What is claimed.
+        submission: The file with the card's hash.
+    """
+    try:
+        return _counted(list(_differences("size", card.size, measure_size(submission))), "its submission gives")
+    except WildbenchError as error:
+        return [f"size: {error}"]
+
+
+def submissions_in(folder: Path | None) -> dict[str, Path]:
+    """Files of a folder by their hash; none where there is no folder."""
+    return {} if folder is None else {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def _differences(place: str, claimed: Record | None, found: Record | None) -> Iterator[tuple[str, object, object]]:
+    """Where two records differ: the place, what is claimed and what was found."""
+    dumped = (None if one is None else one.model_dump(mode="json") for one in (claimed, found))
+    return _walk(place, *dumped)
+
+
+def _walk(place: str, claimed: object, found: object) -> Iterator[tuple[str, object, object]]:
+    if place in _NOT_KEPT or (
+        claimed is None and isinstance(found, dict)
+    ):  # what a card does not have it does not claim
+        return
+    if isinstance(claimed, dict) and isinstance(found, dict):
+        for key in sorted(claimed.keys() | found.keys()):
+            yield from _walk(f"{place}.{key}", claimed.get(key), found.get(key))
+    elif isinstance(claimed, list) and isinstance(found, list) and len(claimed) == len(found):
+        for index, pair in enumerate(zip(claimed, found, strict=True)):
+            yield from _walk(f"{place}.{index}", *pair)
+    elif not _same(claimed, found):
+        yield place, claimed, found
+
+
+def _same(claimed: object, found: object) -> bool:
+    if isinstance(claimed, float) and isinstance(found, float):
+        return abs(claimed - found) <= TOLERANCE * max(1.0, abs(found))
+    return claimed == found
+
+
+def _counted(found: Sequence[tuple[str, object, object]], says: str) -> list[str]:
+    lines = [f"{place} is {_short(claimed)}, {says} {_short(value)}" for place, claimed, value in found[:MOST_NAMED]]
+    more = len(found) - len(lines)
+    return [*lines, f"and {more} more figures are not what {says}"] if more else lines
+
+
+def _short(value: object) -> str:
+    text = repr(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,136 @@
+"""Whether a leaderboard is what its results give: the history, every row, and leaderboard.json itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wildbench.errors import WildbenchError
+from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.chain import Entry, breaks, read_chain
+from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.publishing import BOARD
+from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
+from wildbench.leaderboard.results import (
+    PREDICTIONS,
+    Result,
+    chain_file,
+    read_result,
+    result_id,
+    scored_categories,
+    unpacked,
+)
+from wildbench.leaderboard.samples import measure_samples
+from wildbench.progress import Progress, silent
+
+
+def verify(
+    board: Path,
+    *,
+    datasets: Sequence[Path | str] = (),
+    submissions: Path | None = None,
+    known: str | None = None,
+    progress: Progress = silent,
+) -> list[str]:
+    """Compute every figure of a leaderboard again that can be, and look at its history.
+
+    Args:
+        board: Folder of the leaderboard.
+        datasets: COCO files, for rows that were scored on a file.
+        submissions: Folder of submission files: sizes are measured again for those whose file is in it.
+        known: Hash of an entry of the chain, noted earlier.
+        progress: Called as `progress(task, done, total)`.
+
+    Returns:
+        What is wrong, a line each; none where everything holds.
+    """
+    try:
+        entries = read_chain(chain_file(board))
+    except WildbenchError as error:
+        return [str(error)]
+    if not entries:
+        return [f"{board}: no results: add a scorecard first"]
+    found = [*breaks(entries, known), *_strays(board, entries)]
+    data, files = DataSets(datasets), submissions_in(submissions)
+    results = []
+    for number, entry in enumerate(entries, start=1):
+        try:
+            result = read_result(board, entry, number)
+            results.append(result)
+            found += [f"{entry.id}: {line}" for line in _row(result, entry, data, files)]
+        except WildbenchError as error:
+            found.append(f"{entry.id}: {str(error).removeprefix(f'{entry.id}: ')}")
+        progress("verify", number, len(entries))
+    if len(results) == len(entries):
+        found += _board(board / BOARD, build_board(results, entries))
+    return found
+
+
+def _strays(board: Path, entries: Sequence[Entry]) -> list[str]:
+    """Results that are in no entry, and ids that are in two."""
+    ids = [entry.id for entry in entries]
+    twice = sorted({one for one in ids if ids.count(one) > 1})
+    folders = sorted(path.name for path in (board / "results").iterdir() if path.is_dir())
+    strays = [name for name in folders if name not in ids and not name.startswith(".")]
+    return [f"chain: {name} was added twice" for name in twice] + [
+        f"{name}: in results/, but no entry of the chain holds it: its entry was removed, or adding was stopped"
+        for name in strays
+    ]
+
+
+def _row(result: Result, entry: Entry, datasets: DataSets, submissions: dict[str, Path]) -> list[str]:
+    """What is wrong with one result, whose card is as it was added."""
+    card = result.card
+    if result_id(card) != result.id:
+        return ["its folder is not the one of its name, data set and protocol"]
+    if hashlib.sha256(unpacked(result.predictions)).hexdigest() != entry.predictions_sha256:
+        return [f"{PREDICTIONS} is not the one that was added"]
+    data = datasets.of(card)
+    results = result.detections(data)
+    found = wrong_accuracy(card, data, results)
+    again = measure_samples(data, results, scored_categories(card, data))
+    for name in ("whole", "drawn", "without"):
+        kept, given = getattr(result.samples, name), getattr(again, name)
+        if kept.shape != given.shape or not np.allclose(kept, given, rtol=0, atol=1e-9, equal_nan=True):
+            found.append(f"samples.npy: its AP {name} is not what its detections give")
+    submission = submissions.get(card.submission.sha256)
+    return found + (wrong_sizes(card, submission) if submission else [])
+
+
+def _board(path: Path, built: Board) -> list[str]:
+    """Where leaderboard.json is not what the results give, by row."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        kept = json.loads(text)
+    except OSError as error:
+        return [f"{path.name}: cannot be read ({error.strerror}); build it"]
+    except ValueError:
+        return [f"{path.name}: not JSON, or cut short; build it again"]
+    if text == built.to_json():
+        return []
+    differing = list(_edits(BOARD, kept, json.loads(built.to_json())))
+    return differing or [f"{path.name}: not as wildbench writes it; build it again"]
+
+
+def _edits(place: str, kept: Any, built: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Every place where two documents differ; rows and sections by their ids."""
+    if isinstance(kept, dict) and isinstance(built, dict):
+        for key in sorted(kept.keys() | built.keys()):
+            yield from _edits(f"{place}.{key}", kept.get(key), built.get(key))
+    elif _named(kept) and _named(built):
+        before, after = ({entry["id"]: entry for entry in side} for side in (kept, built))
+        if list(before) != list(after):
+            yield f"{place}: holds {', '.join(before) or 'nothing'}; the results give {', '.join(after)}"
+        for name in sorted(before.keys() & after.keys()):
+            yield from _edits(f"{place}.{name}", before[name], after[name])
+    elif kept != built:
+        yield f"{place} is {json.dumps(kept)[:60]}, the results give {json.dumps(built)[:60]}"
+
+
+def _named(side: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(side, list) and all(isinstance(entry, dict) and "id" in entry for entry in side)
