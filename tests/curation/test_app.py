@@ -9,7 +9,7 @@ from made_up_labels import found
 
 from wildbench.curation.app import App
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.reviewing import lay_out
+from wildbench.curation.reviewing import bring_back, lay_out
 from wildbench.curation.views import WRONG
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import CurationError
@@ -46,7 +46,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.close()
 
 
-def test_the_app_shows_a_saved_view_and_asks_nobody_else(app: App, page: Any, data: Dataset) -> None:
+def test_a_saved_view_is_shown_and_a_box_corrected_in_it_comes_back(app: App, page: Any, data: Dataset) -> None:
     one = NamedPredictions(
         "dense", "dense", [found(12, 1, [50, 60, 20, 20], 0.9), found(11, 1, [10, 20, 100, 90], 0.8)]
     )
@@ -60,6 +60,24 @@ def test_the_app_shows_a_saved_view_and_asks_nobody_else(app: App, page: Any, da
     page.get_by_text("dense", exact=True).first.wait_for()
     page.locator("[data-cy=saved-views-selection]").get_by_text(WRONG).wait_for()
     assert page.locator("[data-cy=looker]").count() == 1
+    page.locator("[data-cy=looker]").first.click()
+    page.locator("[data-cy=annotate]").click()
+    page.locator("[data-cy^=annotate-label-]").click()
+    page.locator("[data-cy=root_reason_container] input").fill("wider than that")
+    width = page.locator("[data-cy=root_dimensions_width_container] input")
+    width.fill("0.125")
+    with page.expect_response(lambda answer: answer.request.method == "PATCH" and answer.ok):
+        width.press("Tab")
+    page.locator("[data-cy=annotate-edit-back]").click()
+    old, new = {"bbox": [50.33, 60.77, 20, 20]}, {"bbox": [50.33, 60.77, 41.62, 20.0]}
+    for _ in range(300):  # the App sends each field by itself, when it is ready to
+        changes = bring_back(data, author="A", reason="none").changes
+        assert len(changes) == 1, changes
+        change = changes[0]
+        if change.reason != "none":
+            break
+        page.wait_for_timeout(100)
+    assert (change.annotation_id, change.old, change.new, change.reason) == (3, old, new, "wider than that")
     assert hosts - {None} <= {"127.0.0.1", "fonts.googleapis.com", "fonts.gstatic.com"}
 
 

@@ -77,6 +77,7 @@ def _connected(folder: Path, uri: str) -> Iterator[None]:
         "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "files"),
         "FIFTYONE_DATABASE_URI": uri,
         "FIFTYONE_DATABASE_NAME": "wildbench",
+        "FIFTYONE_DATABASE_VALIDATION": "false",  # it warns at every start that the MongoDB it needs here is an old one
         "FIFTYONE_DO_NOT_TRACK": "true",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "FIFTYONE_LOGGING_LEVEL": "ERROR",

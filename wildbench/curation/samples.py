@@ -29,6 +29,9 @@ from wildbench.progress import Progress, silent
 GROUND_TRUTH = "ground_truth"
 """The field of the labels."""
 
+WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgotten"
+"""Tags of the labels that a saved view is about."""
+
 BATCH = 500
 """Documents written at once."""
 
@@ -162,6 +165,7 @@ def _documents(data: Dataset, detectors: Sequence[NamedPredictions], answers: An
                 label = _label(names[result["category_id"]], relative(result["bbox"], image), next(ids))
                 labels.append(label | {"confidence": float(result["score"]), "error": error})
                 if error == "background" and result["category_id"] in scored:
+                    labels[-1]["tags"] = [MISSING_TAG]
                     missing = max(missing, float(result["score"]))
             document[one.field] = {"_cls": "Detections", "detections": labels}
         yield document | {
@@ -192,6 +196,7 @@ def _label(name: str, box: list[float], new_id: ObjectId) -> Document:
 
 def _noted(box: dict[str, Any], notes: BoxNotes) -> Document:
     return {
+        "tags": [WRONG_TAG] * bool(notes.suggested) + [FORGOTTEN_TAG] * bool(notes.forgotten_by),
         "annotation_id": box["id"],
         "size": size_of(box["area"]),
         "found_by": notes.found_by,

@@ -1,4 +1,8 @@
-"""Saved views: each is the answer to a question, worst first."""
+"""Saved views: each is the answer to a question, worst first.
+
+A view chooses images and hides none of their boxes: the App, when a box is edited, saves those that the view shows and
+drops the others. The boxes that a view is about carry a tag instead.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +39,16 @@ def save_views(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions])
     """
     views: dict[str, tuple[Any, str]] = {}
     if detectors:
-        wrong = samples.match(F("wrong_label") > 0).sort_by("wrong_label", reverse=True)
-        views[WRONG] = (
-            wrong.filter_labels(GROUND_TRUTH, F("wrong_label") > 0),
-            "Boxes that a confident detection of another category covers; largest margin first.",
-        )
-        missing = samples.match(F("missing_box") > 0).sort_by("missing_box", reverse=True)
-        for one in detectors:
-            missing = missing.filter_labels(one.field, F("error") == "background", only_matches=False)
-        views[MISSING] = (missing, "Confident detections where no box is; most confident first.")
-        views[HARDEST] = (
-            samples.match(F("hardness") > 0).sort_by("hardness", reverse=True),
-            "Images by 1 - F1, mean over the detectors.",
-        )
+        for name, field, description in (
+            (
+                WRONG,
+                "wrong_label",
+                "Boxes that a confident detection of another category covers; largest margin first.",
+            ),
+            (MISSING, "missing_box", "Confident detections where no box is; most confident first."),
+            (HARDEST, "hardness", "Images by 1 - F1, mean over the detectors."),
+        ):
+            views[name] = (samples.match(F(field) > 0).sort_by(field, reverse=True), description)
     views[DUPLICATES] = (samples.exists("group").sort_by("group"), "Images that show the same, group by group.")
     for one in detectors:
         dense = dense_of(one, detectors)
@@ -67,11 +68,12 @@ def _forgotten_views(
 ) -> dict[str, tuple[Any, str]]:
     """Boxes that the dense detector finds and this one does not: all of them, then by category and size."""
     lost = F("forgotten_by").contains(one.name)
-    view = samples.filter_labels(GROUND_TRUTH, lost)
-    description = f"Boxes that {dense.name} finds and {one.name} does not."
-    views = {forgotten(one.name): (view.sort_by("forgotten", reverse=True), description)}
+    boxes = F(f"{GROUND_TRUTH}.detections")
+    description = f"Images with boxes that {dense.name} finds and {one.name} does not."
+    view = samples.match(boxes.filter(lost).length() > 0).sort_by("forgotten", reverse=True)
+    views = {forgotten(one.name): (view, description)}
     for key in ("label", "size"):
-        for value in view.distinct(f"{GROUND_TRUTH}.detections.{key}"):
-            part = samples.filter_labels(GROUND_TRUTH, lost & (F(key) == value))
+        for value in samples.filter_labels(GROUND_TRUTH, lost).distinct(f"{GROUND_TRUTH}.detections.{key}"):
+            part = samples.match(boxes.filter(lost & (F(key) == value)).length() > 0)
             views[forgotten(one.name, value)] = (part, f"{description} Only {value}.")
     return views

@@ -1,0 +1,102 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+from PIL import Image
+
+WILDBENCH = [sys.executable, "-c", "from wildbench.cli import main; main()"]
+WITHOUT = "import sys; sys.modules['fiftyone'] = None; from wildbench.cli import main; main()"
+
+
+def make(folder: Path) -> Path:
+    Image.new("RGB", (40, 30)).save(folder / "a.jpg")
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "bird"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 5, 20, 20]}],
+    }
+    (folder / "set.json").write_text(json.dumps(coco))
+    return folder / "set.json"
+
+
+def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [*WILDBENCH, *map(str, arguments)]
+    environment = os.environ | {"WILDBENCH_CACHE": str(cwd / "cache")}
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+
+
+def test_without_fiftyone_one_line_says_how_to_get_it_and_the_rest_works(tmp_path: Path) -> None:
+    def without(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", WITHOUT, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+
+    result = without("review", "--dataset", make(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr.strip() == (
+        'wildbench: FiftyOne is not installed; uv sync --extra review, or pip install "wildbench[review]"'
+    )
+    assert without("data", "list").returncode == 0
+    assert without("data", "patch", "--help").returncode == 0
+
+
+def test_review_serves_until_interrupted_then_apply_writes_a_patch_and_nothing_is_left(tmp_path: Path) -> None:
+    coco = make(tmp_path)
+    (tmp_path / "found.json").write_text(
+        json.dumps([{"image_id": 1, "category_id": 2, "bbox": [4, 5, 20, 20], "score": 0.9}])
+    )
+    arguments = ["review", "--dataset", coco, "--predictions", "found.json", "--port", "0", "--no-open", "--quick"]
+    environment = os.environ | {"WILDBENCH_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*WILDBENCH, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    ) as review:
+        assert review.stdout is not None
+        said = []
+        for line in review.stdout:
+            said.append(line)
+            if "http://127.0.0.1:" in line:
+                break
+        children = psutil.Process(review.pid).children(recursive=True)
+        assert {"mongod"} < {child.name() for child in children}
+        review.send_signal(signal.SIGINT)
+    assert any("likely wrong labels" in line for line in said)
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    applied = run("review", "--dataset", coco, "--apply", "--author", "A", "-o", "p.json", cwd=tmp_path)
+    assert (applied.returncode, applied.stdout.strip()) == (0, "p.json: 0 changes"), applied.stderr
+    patched = run("data", "patch", coco, "p.json", "-o", "new.json", cwd=tmp_path)
+    assert patched.returncode == 0
+    assert json.loads((tmp_path / "new.json").read_text())["annotations"][0]["bbox"] == [4, 5, 20, 20]
+
+
+def test_conflicts_are_named_a_line_each_and_nothing_is_written(tmp_path: Path) -> None:
+    coco = make(tmp_path)
+    change = {
+        "annotation_id": 1,
+        "image_id": 1,
+        "file_name": "a.jpg",
+        "old": {"category": "bird"},
+        "new": {"category": "lion"},
+        "author": "A",
+        "reason": "mane",
+    }
+    patch = {"format_version": 1, "dataset": "set", "dataset_sha256": "0" * 64, "changes": [change]}
+    (tmp_path / "p.json").write_text(json.dumps(patch))
+    result = run("data", "patch", coco, "p.json", "-o", "new.json", cwd=tmp_path)
+    assert result.returncode == 2
+    first, second = result.stderr.strip().splitlines()
+    assert first.startswith("wildbench: p.json: made for labels 000000000000, but these are ")
+    assert second == ('wildbench: p.json: box 1 of a.jpg: category is "lion", not "bird": somebody else has changed it')
+    assert not (tmp_path / "new.json").exists()
+
+
+def test_apply_asks_for_the_author(tmp_path: Path) -> None:
+    result = run("review", "--dataset", make(tmp_path), "--apply", cwd=tmp_path)
+    assert (result.returncode, result.stderr.strip()) == (2, "wildbench: a patch needs its author; give --author NAME")
