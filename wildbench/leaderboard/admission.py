@@ -14,9 +14,11 @@ from wildbench.datasets.coco import Dataset
 from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
+from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
     CARD,
+    CURVES,
     PREDICTIONS,
     SAMPLES,
     chain_file,
@@ -76,9 +78,14 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
     if wrong:
         more = f" (and {len(wrong) - 1} more; wildbench leaderboard check lists them)" if len(wrong) > 1 else ""
         raise ScorecardError(f"{card}: {wrong[0]}{more}", remedy="add a card as wildbench wrote it")
-    samples = measure_samples(data, results, scored_categories(record, data)).to_bytes()
+    scored = scored_categories(record, data)
+    samples, curves = (
+        measure_samples(data, results, scored).to_bytes(),
+        measure_curves(data, results, scored).to_bytes(),
+    )
     stored, detections = card.read_bytes(), unpacked(card.with_name(record.accuracy.predictions_file))
-    _keep(board, result_id(record), {CARD: stored, PREDICTIONS: lzma.compress(detections), SAMPLES: samples})
+    files = {CARD: stored, PREDICTIONS: lzma.compress(detections), SAMPLES: samples, CURVES: curves}
+    _keep(board, result_id(record), files)
     _, entries = read_results(board)
     entry = Entry(
         id=result_id(record),

@@ -4,6 +4,7 @@ leaderboard/results/chain.jsonl                         # the order they were ad
 leaderboard/results/ID/card.json                        # as it was added, byte for byte
 leaderboard/results/ID/predictions.json.xz
 leaderboard/results/ID/samples.npy
+leaderboard/results/ID/curves.json                     # for the page; its detections give it again
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from wildbench.leaderboard.samples import Samples, measure_samples, samples_from
 from wildbench.scorecard import Scorecard, read_scorecard
 
 CARD, PREDICTIONS, SAMPLES, CHAIN = "card.json", "predictions.json.xz", "samples.npy", "chain.jsonl"
+CURVES = "curves.json"
 
 MOST_BYTES = 1 << 30
 """Of unpacked detections: a file that claims more is no result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import vl_convert
@@ -32,4 +33,4 @@ def versions() -> str:
 
 
 def _kept() -> Path:
-    return cache_dir() / f"vega-{VEGA_LITE}-{vl_convert.__version__}.js"
+    return cache_dir() / f"vega-{VEGA_LITE}-{version('vl-convert-python')}.js"

@@ -13,10 +13,12 @@ import numpy as np
 from wildbench.errors import WildbenchError
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import Entry, breaks, read_chain
+from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.publishing import BOARD
 from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
+    CURVES,
     PREDICTIONS,
     Result,
     chain_file,
@@ -93,11 +95,15 @@ def _row(result: Result, entry: Entry, datasets: DataSets, submissions: dict[str
     data = datasets.of(card)
     results = result.detections(data)
     found = wrong_accuracy(card, data, results)
-    again = measure_samples(data, results, scored_categories(card, data))
+    scored = scored_categories(card, data)
+    again = measure_samples(data, results, scored)
     for name in ("whole", "drawn", "without"):
         kept, given = getattr(result.samples, name), getattr(again, name)
         if kept.shape != given.shape or not np.allclose(kept, given, rtol=0, atol=1e-9, equal_nan=True):
             found.append(f"samples.npy: its AP {name} is not what its detections give")
+    curves = result.predictions.with_name(CURVES)
+    if curves.is_file() and curves.read_bytes() != measure_curves(data, results, scored).to_bytes():
+        found.append(f"{CURVES}: not what its detections give")
     submission = submissions.get(card.submission.sha256)
     return found + (wrong_sizes(card, submission) if submission else [])
 
