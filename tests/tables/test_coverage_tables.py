@@ -1,0 +1,76 @@
+"""Coverage as it is printed, and as docs/uncertainty.md prints it."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from wildbench.measures.coverage import BCA, CHOSEN, DIFFERENCE, PERCENTILE, SCENARIOS, Coverage
+from wildbench.tables.coverage import FEWEST, coverage_tables
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def printed(*tables: Table) -> str:
+    console = Console(width=100, file=io.StringIO(), legacy_windows=False)
+    for table in tables:
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def row(figure: str, held: float, *, scenario: str = "a", method: str = CHOSEN, intervals: int = 100) -> Coverage:
+    return Coverage(scenario, figure, method, 0.4681, 0.0212, intervals, 0, 0.01, 0.99 - held, 0.1114)
+
+
+def line_of(text: str, first: str) -> list[str]:
+    lines = [re.split(r"\s*[│┃]\s*", line.strip("│┃ ")) for line in text.splitlines()]
+    return next(cells for cells in lines if cells[0] == first)
+
+
+def test_a_share_out_of_bounds_is_marked_and_one_of_few_is_left_out() -> None:
+    rows = [
+        row("AP", 0.93),
+        row("AP50", 0.9299),
+        row("AR", 0.9701),
+        row("AP", 0.9511, scenario="b"),
+        row("AP50", 0.95, scenario="b", intervals=FEWEST - 1),
+    ]
+    figures = printed(coverage_tables(rows)[0])
+    assert line_of(figures, "AP")[1:3] == ["93.0", "95.1"]
+    assert line_of(figures, "AP50")[1:3] == ["93.0<", "-"]
+    assert line_of(figures, "AR")[1:3] == ["97.0>", "-"]
+
+
+def test_differences_have_a_table_of_their_own() -> None:
+    figures, differences, _ = coverage_tables([row("AP", 0.95), row(f"{DIFFERENCE}AP", 0.96)])
+    assert line_of(printed(figures), "AP")[1] == "95.0"
+    assert line_of(printed(differences), "AP")[1] == "96.0"
+
+
+def test_kinds_of_interval_stand_beside_each_other() -> None:
+    rows = [row("AP", held, method=method) for held, method in ((0.95, CHOSEN), (0.63, PERCENTILE), (0.74, BCA))]
+    kinds = printed(coverage_tables(rows)[2])
+    assert line_of(kinds, "AP") == ["AP", "46.8", "+2.1", "95.0", "11.1", "63.0<", "11.1", "74.0<", "11.1"]
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Coverage]:
+    return [Coverage(**entry) for entry in json.loads((DOCS / "coverage.json").read_text(encoding="utf-8"))]
+
+
+def test_the_document_prints_the_tables_of_the_kept_audit(kept: list[Coverage]) -> None:
+    document = (DOCS / "uncertainty.md").read_text(encoding="utf-8")
+    for name, table in zip(("figures", "differences", "kinds"), coverage_tables(kept), strict=True):
+        assert f"<!-- coverage of {name} -->\n```\n{printed(table)}\n```\n<!-- end -->" in document
+
+
+def test_the_kept_audit_is_of_every_scenario_and_of_enough_sets(kept: list[Coverage]) -> None:
+    sets = {row.scenario: row.intervals + row.without for row in kept if row.figure == "AP"}
+    assert list(sets) == [scenario.name for scenario in SCENARIOS]
+    assert sets[SCENARIOS[0].name] >= 1000
+    assert min(sets.values()) >= 500
