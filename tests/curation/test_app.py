@@ -62,7 +62,7 @@ def test_a_saved_view_is_shown_and_a_box_corrected_in_it_comes_back(app: App, pa
     assert page.locator("[data-cy=looker]").count() == 1
     page.locator("[data-cy=looker]").first.click()
     page.locator("[data-cy=annotate]").click()
-    page.locator("[data-cy^=annotate-label-]").click()
+    page.locator("[data-cy-label=zebra]").first.click()
     page.locator("[data-cy=root_reason_container] input").fill("wider than that")
     width = page.locator("[data-cy=root_dimensions_width_container] input")
     width.fill("0.125")

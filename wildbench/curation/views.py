@@ -43,7 +43,7 @@ def save_views(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions])
             (
                 WRONG,
                 "wrong_label",
-                "Boxes that a confident detection of another category covers; largest margin first.",
+                "Boxes covered by a surer detection of another category; largest margin first.",
             ),
             (MISSING, "missing_box", "Confident detections where no box is; most confident first."),
             (HARDEST, "hardness", "Images by 1 - F1, mean over the detectors."),
