@@ -1,44 +1,192 @@
 """The board: ranked, deterministic, and only of what compares."""
 
+import itertools
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 from made_up_cards import make_card
+from made_up_results import make_named, make_result, names
 
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard.board import build_board, write_board
-from wildbench.scorecard import Figure
+from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.model import FORMAT_VERSION, Board, Section, json_schema, read_board
+from wildbench.leaderboard.results import Result
+from wildbench.scorecard import Scorecard
+
+GOLDEN = Path(__file__).parent / "golden"
+SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "leaderboard.schema.json"
 
 
-def names(board: dict) -> list[str]:
-    return [row["name"] for row in board["rows"]]
+def golden_results() -> list[Result]:
+    """Two that cannot be told apart, their child, a worse one, one without AP, one on other images; hostile names."""
+    dense = make_named("dense", 0.60, seed=1, file_bytes=8_000_000)
+    return [
+        dense,
+        make_named("<script>alert(1)</script>", 0.605, seed=2, file_bytes=9_000_000),
+        make_named("a|b & 50%_c", 0.58, seed=3, noise=0.001, file_bytes=2_000_000, parent=dense.card.submission.sha256),
+        make_named("=1+1", 0.30, seed=4, file_bytes=1_000_000, cpu="another", p50=9.0),
+        make_named("blind", None, parent="f" * 64),
+        make_result(make_card("z", ap=0.9, dataset="3"), seed=5),
+    ]
 
 
-def test_the_best_ap_stands_first_and_fewer_bytes_break_a_tie() -> None:
-    cards = [make_card("a", ap=0.4), make_card("b", ap=0.6, file_bytes=9), make_card("c", ap=0.6, file_bytes=5)]
-    assert names(build_board(cards)) == ["c", "b", "a"]
+def section_of(*results: Result) -> Section:
+    (section,) = build_board(results).sections
+    return section
 
 
-def test_an_undefined_ap_ranks_last_and_stays_null() -> None:
-    board = build_board([make_card("a", ap=None), make_card("b", ap=0.01)])
-    assert names(board) == ["b", "a"]
-    assert board["rows"][1]["ap"] == Figure.undefined("AP", "no box").model_dump()
+def test_the_board_is_the_one_that_was_looked_at() -> None:
+    """To make it anew: write `build_board(golden_results())` there, and look at the difference."""
+    assert build_board(golden_results()).to_json() == (GOLDEN / "leaderboard.json").read_text(encoding="utf-8")
 
 
-def test_the_order_of_the_cards_does_not_show(tmp_path: Path) -> None:
-    cards = [make_card("a"), make_card("b"), make_card("c", ap=0.1)]
-    write_board(build_board(cards), tmp_path / "one.json")
-    write_board(build_board(reversed(cards)), tmp_path / "two.json")
-    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
-    assert json.loads((tmp_path / "one.json").read_text())["rows"][0]["macs"]["value"] == 1e9
+def test_the_order_of_the_results_does_not_show() -> None:
+    expected = build_board(golden_results()).to_json()
+    for order in itertools.islice(itertools.permutations(golden_results()), 0, 720, 97):
+        assert build_board(order).to_json() == expected
 
 
-def test_scorecards_of_other_images_are_refused_by_name() -> None:
-    with pytest.raises(ScorecardError, match="b and a were not scored on the same images"):
-        build_board([make_card("a"), make_card("b", dataset="3")])
+def test_rows_that_cannot_be_told_apart_share_a_rank_and_stand_by_ap() -> None:
+    rows = section_of(*golden_results()[:4]).rows
+    assert [(row.name, row.standing and row.standing.rank) for row in rows] == [
+        ("<script>alert(1)</script>", 1),
+        ("dense", 1),
+        ("a|b & 50%_c", 1),
+        ("=1+1", 4),
+    ]
+    assert rows[0].standing is not None
+    assert rows[0].standing.to_best is None
+    assert rows[3].standing is not None
+    assert rows[3].standing.to_best is not None
+    assert rows[3].standing.to_best.value == pytest.approx(0.30 - 0.605)
+    low, high = rows[3].standing.to_best.interval or (0, 0)
+    assert low < 0.30 - 0.605 < high < 0
 
 
-def test_an_empty_board_is_refused() -> None:
+def test_equal_rows_stand_by_bytes() -> None:
+    results = [make_named(name, 0.5, file_bytes=size) for name, size in (("a", 9), ("b", 5), ("c", 7))]
+    assert names(section_of(*results).rows) == ["b", "c", "a"]
+
+
+def test_an_undefined_ap_has_no_rank_and_stands_last() -> None:
+    rows = section_of(make_named("none", None), make_named("some", 0.01)).rows
+    assert names(rows) == ["some", "none"]
+    assert rows[1].standing is None
+    assert rows[1].accuracy.ap.reason == "no box"
+    assert rows[0].standing is not None
+    assert (rows[0].standing.rank, rows[0].standing.last) == (1, 1)
+    assert section_of(make_named("none", None)).rows[0].standing is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": {"sha256": "9" * 64}},
+        {"protocol": {"version": 2}},
+        {"accuracy": {"unknown_categories": ["lion"]}},
+    ],
+    ids=["another version of the data set", "another protocol", "a category it does not know"],
+)
+def test_what_does_not_compare_is_in_another_section(changes: dict[str, dict[str, object]]) -> None:
+    one = make_card("a")
+    other: Scorecard = one.model_copy(
+        update={part: getattr(one, part).model_copy(update=update) for part, update in changes.items()}
+    )
+    board = build_board([make_result(one), make_result(other)])
+    assert [names(section.rows) for section in board.sections] == [["a"], ["a"]]
+    assert len({section.id for section in board.sections}) == 2
+    assert all(row.standing and row.standing.rank == 1 for section in board.sections for row in section.rows)
+
+
+def test_a_child_stands_against_its_parent() -> None:
+    by_name = {row.name: row for row in section_of(*golden_results()[:4]).rows}
+    loss = by_name["a|b & 50%_c"].parent
+    assert loss is not None
+    assert (loss.name, loss.id) == ("dense", by_name["dense"].id)
+    assert loss.ap.value == pytest.approx(-0.02)
+    assert loss.ap.interval is not None
+    assert loss.ap.interval[0] < -0.02 < loss.ap.interval[1]
+    assert loss.file_bytes.value == pytest.approx(0.25)
+    assert (loss.macs.value, loss.latency.value) == (1.0, 1.0)
+    assert by_name["dense"].parent is None
+
+
+def test_latency_against_a_parent_on_other_hardware_is_by_ratio_or_not_at_all() -> None:
+    dense = make_named("dense", 0.5, p50=10.0)
+    sha256 = dense.card.submission.sha256
+    here = make_named("here", 0.5, p50=5.0, parent=sha256)
+    there = make_named("there", 0.5, p50=5.0, cpu="other", parent=sha256)
+    gpu = make_named("gpu", 0.5, p50=5.0, device="H100", reference="in torch", parent=sha256)
+    losses = {row.name: row.parent for row in section_of(dense, here, there, gpu).rows if row.parent}
+    assert losses["here"].latency.value == 0.5
+    assert losses["there"].latency.value == 1.0  # both 1.5 times the reference
+    assert losses["gpu"].latency.value is None
+
+
+def test_a_parent_that_is_not_on_the_board_is_said_to_be_missing() -> None:
+    (row,) = section_of(make_named("orphan", 0.5, parent="f" * 64)).rows
+    assert row.parent is not None
+    assert row.parent.id is None
+    assert row.parent.ap.reason == "its parent has no row in this section"
+    assert row.lineage == []
+
+
+def test_lineage_goes_back_to_the_first_and_never_round() -> None:
+    a = make_named("a", 0.5, sha256="1" * 64, parent="3" * 64)  # forged: its own grandchild
+    b = make_named("b", 0.5, sha256="2" * 64, parent="1" * 64)
+    c = make_named("c", 0.5, sha256="3" * 64, parent="2" * 64)
+    rows = {row.name: row for row in section_of(a, b, c).rows}
+    assert rows["c"].lineage == [rows["b"].id, rows["a"].id]
+    assert rows["a"].lineage == [rows["c"].id, rows["b"].id]
+
+
+def test_no_results_are_no_board() -> None:
     with pytest.raises(ScorecardError, match="at least one"):
         build_board([])
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    assert json.loads(SCHEMA_FILE.read_text()) == json_schema()
+
+
+def test_it_loads_in_pandas_in_one_line() -> None:
+    table = pandas.json_normalize(json.loads((GOLDEN / "leaderboard.json").read_text())["sections"], "rows")
+    assert len(table) == 6
+    best = table.loc[table["accuracy.ap.value"].idxmax()]
+    assert (best["name"], best["standing.rank"], best["size.file_bytes.value"]) == ("z", 1, 1000)
+    assert table["accuracy.ap.value"].dtype == float
+
+
+def test_a_board_survives_its_file(tmp_path: Path) -> None:
+    board = build_board(golden_results())
+    board.write(tmp_path / "leaderboard.json")
+    again = read_board(tmp_path / "leaderboard.json")
+    assert again == board
+    assert again.to_json() == board.to_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON, or cut short"),
+        ("[]", "format_version is None"),
+        (json.dumps({"format_version": FORMAT_VERSION + 1}), "upgrade wildbench"),
+        (json.dumps({"format_version": 1, "rows": []}), "build it again"),
+        (json.dumps({"format_version": FORMAT_VERSION, "chain": None}), "sections"),
+    ],
+)
+def test_a_damaged_board_is_one_line(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "board.json").write_text(text)
+    with pytest.raises(ScorecardError, match=says) as error:
+        read_board(tmp_path / "board.json")
+    assert "\n" not in str(error.value)
+
+
+def test_ids_are_plain_whatever_the_name() -> None:
+    board = build_board([*golden_results(), make_named("../../etc/passwd", 0.1), make_named("стая", 0.1)])
+    for row in Board.rows(board).values():
+        assert row.id.replace("-", "").isalnum()
+        assert row.id.isascii()
+        assert row.id == row.id.lower()

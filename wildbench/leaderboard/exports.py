@@ -142,7 +142,7 @@ def _plain(text: str) -> str:
 
     Example:
         >>> _plain("a|b *c* <d>")
-        'a\\\\|b \\\\*c\\\\* &lt;d&gt;'
+        'a\\|b \\*c\\* &lt;d&gt;'
     """
     told = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#|~!" else mark for mark in told)
@@ -161,4 +161,5 @@ def _latex(cell: object) -> str:
 _SPECIAL = str.maketrans(
     {mark: f"\\{mark}" for mark in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from wildbench.leaderboard.model import Axis, Front, Row
 from wildbench.scorecard import Figure
@@ -58,9 +59,9 @@ def hypervolume(points: Sequence[Point], limits: Point) -> float:
     """
     low, high = (math.log10(limit) for limit in limits)
     front = [points[index] for index in pareto(points) if points[index][0] < limits[1]]
-    starts = [math.log10(max(cost, limits[0])) for cost, _ in front]
-    ends = [*starts[1:], high]
-    return math.fsum(ap * (end - start) for (_, ap), start, end in zip(front, starts, ends, strict=True)) / (high - low)
+    edges = [*(math.log10(max(cost, limits[0])) for cost, _ in front), high]
+    steps = zip(front, pairwise(edges), strict=True)
+    return math.fsum(ap * (end - start) for (_, ap), (start, end) in steps) / (high - low)
 
 
 def fronts(rows: Sequence[Row]) -> list[Front]:

@@ -116,13 +116,13 @@ def _differences(place: str, claimed: Record | None, found: Record | None) -> It
 
 
 def _walk(place: str, claimed: object, found: object) -> Iterator[tuple[str, object, object]]:
-    if place in _NOT_KEPT or (
-        claimed is None and isinstance(found, dict)
-    ):  # what a card does not have it does not claim
+    if place in _NOT_KEPT:
         return
     if isinstance(claimed, dict) and isinstance(found, dict):
         for key in sorted(claimed.keys() | found.keys()):
-            yield from _walk(f"{place}.{key}", claimed.get(key), found.get(key))
+            mine, theirs = claimed.get(key), found.get(key)
+            if not (key in claimed and mine is None and isinstance(theirs, dict)):  # null is no claim
+                yield from _walk(f"{place}.{key}", mine, theirs)
     elif isinstance(claimed, list) and isinstance(found, list) and len(claimed) == len(found):
         for index, pair in enumerate(zip(claimed, found, strict=True)):
             yield from _walk(f"{place}.{index}", *pair)
