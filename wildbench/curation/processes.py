@@ -14,11 +14,11 @@ from wildbench.errors import CurationError
 T = TypeVar("T")
 
 _KEEPER = """
-import signal, subprocess, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
+import signal, subprocess, sys, threading
 with open(sys.argv[1], "ab") as log:
     server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-import threading
+for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all of a terminal's processes at once
+    signal.signal(name, signal.SIG_IGN)
 threading.Thread(target=lambda: (sys.stdin.read(), server.terminate()), daemon=True).start()
 sys.exit(server.wait())
 """
