@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wildbench.errors import OutputError
+from wildbench.files import write_atomically
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.page import render
+from wildbench.leaderboard.page_data import details
 from wildbench.leaderboard.results import read_results
 
 BOARD, PAGE = "leaderboard.json", "index.html"
@@ -26,6 +29,7 @@ def build(folder: Path, datasets: Sequence[Path | str] = ()) -> Board:
     results, entries = read_results(folder)
     board = build_board(results, entries)
     board.write(folder / BOARD)
+    write_atomically(folder / PAGE, render(board, details(results)))
     return board
 
 

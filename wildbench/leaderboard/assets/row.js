@@ -1,0 +1,117 @@
+// A row's own page: every headline with its interval and n, where it comes from, and why it is as it is.
+
+const STATISTICS = { ap: "AP", ap50: "AP50", ap75: "AP75", ap_small: "AP small", ap_medium: "AP medium", ap_large: "AP large",
+  ar_1: "AR 1", ar_10: "AR 10", ar_100: "AR 100", ar_small: "AR small", ar_medium: "AR medium", ar_large: "AR large" };
+
+function figureRow(name, figure, read, unit) {
+  if (!figure) return null;
+  const why = figure.r !== undefined ? told(figure.r) : figure.c !== undefined ? told(figure.c) : "";
+  return [unit ? `${name}, ${unit}` : name, has(figure) ? read(figure.v) : NONE, between(figure, read) ?? "", figure.n === undefined ? "" : grouped(figure.n), why];
+}
+
+function costRows(row) {
+  const ratio = row.size && has(row.size.dense_fp32_bytes) && has(row.size.file_bytes)
+    ? { v: row.size.dense_fp32_bytes.v / row.size.file_bytes.v } : null;
+  return [
+    figureRow("File", row.size?.file_bytes, grouped, "bytes"), figureRow("Dense fp32 over file", ratio, significant, "×"),
+    figureRow("Parameters", row.size?.parameters, grouped), figureRow("Not zero", row.size?.nonzero, grouped, "parameters"),
+    figureRow("Bitmask rule", row.size?.bitmask_bytes, grouped, "bytes"), figureRow("Entropy", row.size?.entropy_bytes, grouped, "bytes"),
+    figureRow("MACs", row.compute?.macs, gigamacs, "G an image"), figureRow("MACs of weights not zero", row.compute?.nonzero_macs, gigamacs, "G an image"),
+    figureRow("Bit operations", row.compute?.bops, gigamacs, "G an image"), figureRow("MicroNet score", row.compute?.micronet_score, significant),
+    figureRow("Latency over the reference network", row.latency?.reference_ratio, significant, "×"),
+    figureRow("Latency p50", row.latency?.p50, significant, "ms"), figureRow("Latency p90", row.latency?.p90, significant, "ms"),
+    figureRow("Latency p99", row.latency?.p99, significant, "ms"), figureRow("Peak memory", row.latency?.peak_memory, megabytes, "MB"),
+  ].filter(Boolean);
+}
+
+function facts(row, detail) {
+  const hash = (text) => el("code", { title: text }, shortHash(text));
+  const pairs = [["Method", row.method], ["Detector", row.detector], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
+    ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
+    ["Measured on", row.latency?.hardware], ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
+    ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)], ["Entry in the chain", row.entry && String(row.entry)]];
+  return el("dl", { class: "facts" }, pairs.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+}
+
+function lineageBlock(row, section) {
+  if (!row.parent) return el("section", { class: "block" }, el("h3", {}, "Lineage"), el("p", {}, "Its manifest names no parent: it stands for itself."));
+  const byId = new Map(section.rows.map((one) => [one.id, one]));
+  const chain = [...row.lineage].reverse().map((id) => byId.get(id)).filter(Boolean);
+  const parent = row.parent;
+  const step = (one) => el("li", {}, one === row ? el("strong", {}, one.name) : rowLink(one.id, one.name), " ",
+    el("code", { title: one.sha256 }, shortHash(one.sha256)), one.method && el("span", { class: "under" }, one.method));
+  const rows = [figureRow("AP less the parent's", parent.ap, signed, "points"), figureRow("Bytes over the parent's", parent.file_bytes, significant),
+    figureRow("MACs over the parent's", parent.macs, significant), figureRow("Latency over the parent's", parent.latency, significant)];
+  return el("section", { class: "block" }, el("h3", {}, "Lineage"),
+    el("p", { class: "how" }, "By the SHA-256 of the parent that each manifest states. AP is compared on the same resampled images."),
+    el("ol", { class: "lineage" }, chain.length ? null : el("li", {}, "a parent that is not on the board ", el("code", { title: parent.sha256 }, shortHash(parent.sha256))),
+      [...chain, row].map(step)),
+    plainTable("Against its parent", ["Figure", "Value", "95 % interval", "n", "To know"], rows.filter(Boolean)));
+}
+
+function overlay(picture, boxes, name) {
+  const image = el("img", { src: DATA.images[picture.jpeg], alt: "", width: picture.width, height: picture.height, loading: "lazy" });
+  const [w, h] = [picture.width, picture.height];
+  const shapes = boxes.map((seen) => {
+    const [x, y, width, height] = [seen.box[0] * w, seen.box[1] * h, seen.box[2] * w, seen.box[3] * h];
+    const text = seen.category + (seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`);
+    const size = w / 30;
+    return svg("g", { class: seen.alone ? "alone" : "shared" }, svg("rect", { x, y, width, height, "stroke-width": w / (seen.alone ? 160 : 320) }),
+      svg("text", { x: Math.min(x + 2, w - text.length * size * 0.52), y: y > size * 1.3 ? y - size * 0.35 : y + size * 1.05, "font-size": size, "stroke-width": size / 5 }, text));
+  });
+  const words = boxes.length ? boxes.map((seen) => `${seen.category}${seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`}${seen.alone ? " (it alone)" : ""}`).join(", ") : "nothing";
+  return el("figure", {}, el("figcaption", {}, el("strong", {}, name), `: ${words}`),
+    el("div", { class: "overlay" }, image, svg("svg", { viewBox: `0 0 ${w} ${h}`, "aria-hidden": "true" }, shapes)));
+}
+
+function picturesBlock(row, detail) {
+  const head = el("h3", {}, "Where it and its parent disagree");
+  if (!detail.pictures.length) return el("section", { class: "block wide" }, head, el("p", {}, `No pictures: ${detail.no_pictures}.`));
+  const [dense, own] = detail.thresholds;
+  return el("section", { class: "block wide" }, head,
+    el("p", { class: "how" }, `The ${nth(detail.pictures.length, "image")} of the split with most detections that only one of the two has (thick boxes); `
+      + `each from the score at which its F1 is best: ${dense.toFixed(2)} for ${row.parent.name}, ${own.toFixed(2)} for ${row.name}. The images are rendered by wildbench.`),
+    detail.pictures.map((picture) => el("div", { class: "triple", role: "group", "aria-label": picture.file_name },
+      overlay(picture, picture.labels.map((seen) => ({ ...seen, alone: false })), "Labels"),
+      overlay(picture, picture.dense, row.parent.name), overlay(picture, picture.compressed, row.name))));
+}
+
+function categoryTable(row) {
+  const rows = Object.entries(row.per_category).map(([name, found]) => [name, has(found.ap) ? percent(found.ap.v) : NONE, between(found.ap, percent) ?? "",
+    has(found.ap50) ? percent(found.ap50.v) : NONE, between(found.ap50, percent) ?? "", found.ap50.n === undefined ? "" : grouped(found.ap50.n)]);
+  return plainTable("Accuracy by category", ["Category", "AP, %", "95 % interval", "AP50, %", "95 % interval", "n, boxes"], rows);
+}
+
+function rowPage(row, section) {
+  const detail = DATA.details[row.id];
+  const charts = [];
+  const grid = el("div", { class: "grid" });
+  const add = (chart) => { charts.push(chart); grid.append(chart.node); };
+  const lacking = (title, why) => grid.append(el("section", { class: "block" }, el("h3", {}, title), el("p", {}, why)));
+  const curves = el("div", { class: "slot" });
+  const showCurves = (category, focus) => {
+    const chart = curvesChart(row, detail, category, (other) => { showCurves(other, true).show(); });
+    [...drawn.keys()].filter((host) => curves.contains(host)).forEach(forget);
+    curves.replaceChildren(chart.node);
+    if (focus) chart.node.querySelector("select").focus();
+    return chart;
+  };
+  if (detail.curves) { charts.push({ show: () => showCurves("").show() }); grid.append(curves); }
+  else lacking("Precision and recall", "The curves were not kept beside this card.");
+  if (row.errors && detail.calibration) { add(errorsChart(row, detail)); add(calibrationChart(row, detail)); }
+  else lacking("What the errors cost", "The card was made before wildbench explained errors: score its detections again.");
+  if (detail.by_part) add(partsChart(row, detail));
+  else lacking("Where the bytes are", "COCO results bring no model.");
+  grid.append(lineageBlock(row, section));
+  const node = el("article", {},
+    el("p", {}, el("a", { href: `#board=${encodeURIComponent(section.id)}` }, `← ${placeOf(section)}`)),
+    el("h2", { tabindex: "-1", id: "title" }, row.name),
+    row.standing && el("p", { class: "lead" }, `Rank ${row.standing.rank}${row.standing.last > row.standing.rank ? ` to ${row.standing.last}` : ""} of ${section.rows.length}`,
+      has(row.accuracy.ap) && ` · ${account("AP", row.accuracy.ap, percent, "%")}`),
+    facts(row, detail), detail.notes.length ? folded(`${nth(detail.notes.length, "note")} on labels and detections`, () => el("ul", {}, detail.notes.map((note) => el("li", {}, note)))) : null,
+    grid, picturesBlock(row, detail),
+    el("section", { class: "block wide" }, el("h3", {}, "All figures"),
+      plainTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes", "To know"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent))),
+      categoryTable(row), plainTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n", "To know"], costRows(row))));
+  return { node, show: () => charts.forEach((chart) => chart.show()) };
+}

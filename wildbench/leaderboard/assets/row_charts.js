@@ -1,0 +1,108 @@
+// The charts of one row's own page.
+
+const KINDS = { cls: "wrong category", loc: "badly placed", both: "category and place", dup: "found twice", bkg: "on background", miss: "missed" };
+
+function curvePoints(curve, name) {
+  return Array.from({ length: 101 }, (_, step) => ({ recall: step / 100, precision: (curve[step] ?? 0) / 1000, curve: name }));
+}
+
+function curvesChart(row, detail, category, pick) {
+  const all = category === "";
+  const lines = all ? Object.entries(detail.curves.by_iou).map(([iou, curve]) => [`IoU ${iou}`, curve])
+    : [[category, detail.curves.per_category[category]]];
+  const values = lines.flatMap(([name, curve]) => curvePoints(curve, name));
+  const figure = all ? row.accuracy.ap : row.per_category[category].ap50;
+  const axis = (title) => ({ format: "~%", title, tickCount: 5 });
+  return figureOf({
+    title: "Precision and recall",
+    how: "Interpolated as COCO does it, from the detections kept beside the card; "
+      + (all ? "means over the categories at three thresholds of IoU. " : "at IoU 0.50. ")
+      + `${account(all ? "AP" : `AP50 of ${category}`, figure, percent, "%")}.`,
+    label: `Precision against recall of ${row.name}${all ? ", mean over categories" : ` for ${category}`}`,
+    controls: el("div", { class: "controls" }, el("label", {}, "Category", el("select", { id: "category", onchange: (event) => pick(event.target.value) },
+      el("option", { value: "", selected: all }, "mean over all"),
+      Object.keys(detail.curves.per_category).map((name) => el("option", { value: name, selected: name === category }, name))))),
+    spec: () => ({
+      height: 260, data: { values },
+      mark: { type: "line", strokeWidth: 2, interpolate: "linear" },
+      encoding: {
+        x: { field: "recall", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Recall") },
+        y: { field: "precision", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Precision") },
+        color: { field: "curve", type: "nominal", legend: lines.length > 1 ? {} : null },
+        strokeDash: { field: "curve", type: "nominal", legend: null, scale: { range: [[1, 0], [6, 3], [2, 2]] } },
+      },
+    }),
+    table: () => plainTable(`Precision in % at each recall`, ["Recall, %", ...lines.map(([name]) => name)],
+      Array.from({ length: 11 }, (_, step) => [String(10 * step), ...lines.map(([, curve]) => percent((curve[10 * step] ?? 0) / 1000))])),
+  });
+}
+
+function bars(values, title, format, height) {
+  return (colours) => ({
+    height, data: { values },
+    layer: [
+      { mark: { type: "bar", color: colours.accent, height: { band: 0.7 }, cornerRadiusEnd: 2 }, encoding: { description: { field: "told" }, tooltip: [{ field: "told", title: "figure" }] } },
+      { mark: { type: "text", align: "left", dx: 5, fontSize: 12, color: colours.text, aria: false }, encoding: { text: { field: "shown" } } },
+    ],
+    encoding: {
+      y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: 130, labelPadding: 6 } },
+      x: { field: "value", type: "quantitative", title, axis: { format, tickCount: 4 }, scale: { domainMin: 0, domainMax: Math.max(...values.map((one) => one.value), 1e-9) * 1.22, nice: false } },
+    },
+  });
+}
+
+function errorsChart(row, detail) {
+  const kinds = Object.keys(KINDS).filter((kind) => row.errors.tide[kind]);
+  const gain = (kind) => row.errors.tide[kind];
+  const values = kinds.filter((kind) => has(gain(kind))).map((kind) => ({ name: KINDS[kind], value: 100 * gain(kind).v, shown: percent(gain(kind).v),
+    told: `${KINDS[kind]}: ${nth(detail.tide[kind], "error")}; without them AP50 would rise by ${percent(gain(kind).v)} points` }));
+  const n = kinds.map(gain).find(has)?.n;
+  return figureOf({
+    title: "What the errors cost",
+    how: `By how much AP50 would rise if errors of one kind were mended (TIDE, by hotcoco, IoU 0.5)${n === undefined ? "" : `; n = ${grouped(n)} boxes`}. The gains do not add up.`,
+    label: `AP50 lost to each kind of error by ${row.name}: ${values.map((one) => `${one.name} ${one.shown}`).join(", ")}`,
+    spec: bars(values, "AP50, points", "~r", 190),
+    table: () => plainTable("Kinds of error", ["Kind", "AP50, points", "Errors"], kinds.map((kind) =>
+      [KINDS[kind], has(gain(kind)) ? percent(gain(kind).v) : NONE, grouped(detail.tide[kind])])),
+  });
+}
+
+function calibrationChart(row, detail) {
+  const bins = detail.calibration.filter((bin) => bin.detections);
+  const values = bins.map((bin) => ({ ...bin, told: `score ${bin.score.toFixed(2)}, precision ${bin.precision.toFixed(2)}, ${nth(bin.detections, "detection")}` }));
+  const axis = (title) => ({ format: "~%", title, tickCount: 5 });
+  return figureOf({
+    title: "Can its scores be believed?",
+    how: `Each circle is a tenth of the range of scores; its area is the number of detections. On the dashed line scores are chances of being right. ${account("Expected calibration error", row.errors.ece, (x) => x.toFixed(3), "")}.`,
+    label: `Precision against score of ${row.name}, in ${bins.length} bins`,
+    spec: (colours) => ({
+      height: 260,
+      layer: [
+        { data: { values: [{ score: 0, precision: 0 }, { score: 1, precision: 1 }] }, mark: { type: "line", strokeDash: [4, 4], color: colours.muted, strokeWidth: 1, aria: false } },
+        { data: { values }, mark: { type: "line", color: colours.accent, strokeWidth: 1, opacity: 0.5, aria: false } },
+        { data: { values }, mark: { type: "circle", color: colours.accent, opacity: 0.9 },
+          encoding: { size: { field: "detections", type: "quantitative", legend: null, scale: { range: [20, 500] } }, description: { field: "told" }, tooltip: [{ field: "told", title: "bin" }] } },
+      ],
+      encoding: {
+        x: { field: "score", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Mean score") },
+        y: { field: "precision", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Precision") },
+      },
+    }),
+    table: () => plainTable("Calibration by bin of score", ["Scores", "Detections", "Mean score", "Precision"], detail.calibration.map((bin) =>
+      [`${bin.low.toFixed(1)} to ${bin.high.toFixed(1)}`, grouped(bin.detections), bin.score?.toFixed(3) ?? NONE, bin.precision?.toFixed(3) ?? NONE])),
+  });
+}
+
+function partsChart(row, detail) {
+  const parts = Object.entries(detail.by_part).filter(([, figure]) => has(figure)).sort(([, a], [, b]) => b.v - a.v);
+  const total = parts.reduce((sum, [, figure]) => sum + figure.v, 0) || 1;
+  const values = parts.slice(0, 12).map(([name, figure]) => ({ name, value: figure.v / 1e6, shown: `${megabytes(figure.v)} (${percent(figure.v / total, 0)} %)`,
+    told: `${name}: ${grouped(figure.v)} bytes` }));
+  return figureOf({
+    title: "Where the bytes are",
+    how: `Stored bytes by part of the network, read from the file; they sum to its ${grouped(total)} bytes.${parts.length > 12 ? " The twelve largest." : ""}`,
+    label: `Bytes of ${row.name} by part: ${values.map((one) => `${one.name} ${one.shown}`).join(", ")}`,
+    spec: bars(values, "MB", "~r", Math.max(90, 32 * values.length)),
+    table: () => plainTable("Bytes by part", ["Part", "Bytes", "Share, %"], parts.map(([name, figure]) => [name, grouped(figure.v), percent(figure.v / total)])),
+  });
+}
