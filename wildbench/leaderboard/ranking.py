@@ -44,31 +44,33 @@ class Paired:
         self.known = bool(without.shape[1] > 1 and self._drawn.shape[1] > 1 and np.isfinite(without).all())
         self._without = _centred(without)
 
-    def margins(self, row: int, others: Ints) -> Floats:
+    def _margins(self, row: int, others: Ints, variance: Floats) -> Floats:
         """Half the length of the interval of each difference; infinite where everything is in one group."""
         if not self.known:
             return np.full(len(others), np.inf)
-        drawn = self._drawn[others] - self._drawn[row]
-        error = np.sqrt(np.einsum("ij,ij->i", drawn, drawn) / (drawn.shape[1] - 1))
         freedom = _freedom(self._without[others] - self._without[row])
-        margins: Floats = error * np.sqrt(1 + 1 / freedom) * stdtrit(freedom, (1 + LEVEL) / 2)
+        margins: Floats = np.sqrt(variance * (1 + 1 / freedom)) * stdtrit(freedom, (1 + LEVEL) / 2)
         return margins
 
     def interval(self, row: int, other: int) -> Interval | None:
         """Interval of row's AP less the other's, rounded outwards to a millionth; None where there is none."""
         if not self.known:
             return None
-        difference, margin = self.ap[row] - self.ap[other], self.margins(row, np.array([other]))[0]
+        variance = np.var(self._drawn[row] - self._drawn[other], ddof=1)
+        difference, margin = self.ap[row] - self.ap[other], self._margins(row, np.array([other]), variance)[0]
         low, high = max(difference - margin, -1.0), min(difference + margin, 1.0)
         return math.floor(low * 1e6) / 1e6, math.ceil(high * 1e6) / 1e6
 
     def ranks(self) -> list[tuple[int, int]]:
         """For each row, its rank and the last that it may hold."""
         order = np.argsort(-self.ap, kind="stable")
+        covariance = self._drawn @ self._drawn.T / max(self._drawn.shape[1] - 1, 1)
+        own = covariance.diagonal()
         better, worse = np.zeros(len(order), dtype=int), np.zeros(len(order), dtype=int)
         for place, row in enumerate(order):
             above = order[:place]
-            told = self.ap[above] - self.ap[row] > self.margins(row, above)
+            variance = np.maximum(own[above] + own[row] - 2 * covariance[row, above], 0)
+            told = self.ap[above] - self.ap[row] > self._margins(row, above, variance)
             better[row] = told.sum()
             worse[above] += told
         return [(1 + int(b), len(order) - int(w)) for b, w in zip(better, worse, strict=True)]
