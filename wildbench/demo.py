@@ -10,7 +10,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.evaluation import evaluate
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.publishing import publish
 from wildbench.leaderboard.results import results_of
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
@@ -28,7 +28,7 @@ def run_demo(out: Path) -> list[Scorecard]:
     """Render parksim, score the bundled submissions on its test split, and write everything under `out`.
 
     Args:
-        out: Gets `scorecards/*.json`, `leaderboard.json` and `pictures/*.jpg`.
+        out: Gets `scorecards/*.json`, `leaderboard.json`, its page `index.html` and `pictures/*.jpg`.
 
     Returns:
         The scorecards, the dense reference first.
@@ -39,12 +39,10 @@ def run_demo(out: Path) -> list[Scorecard]:
             evaluate(bundled(f"baselines/{name}.pt"), out=out / "scorecards" / f"{name}.json", progress=progress)
             for name in SUBMISSIONS
         ]
-    build_board(results_of([out / "scorecards" / f"{name}.json" for name in SUBMISSIONS], data)).write(
-        out / "leaderboard.json"
-    )
+    publish(results_of([out / "scorecards" / f"{name}.json" for name in SUBMISSIONS], data), out)
     draw_pictures(data, cards, out)
     print_tables(scorecards_table(cards))
-    print(f"scorecards, leaderboard.json and pictures: {out}")  # noqa: T201
+    print(f"scorecards, leaderboard.json, its page index.html and pictures: {out}")  # noqa: T201
     return cards
 
 

@@ -25,7 +25,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, quality in enumerate((0.9, 0.6, 0.3)):
         card = write_card(folder / "cards", data, f"row{seed}", quality=quality, seed=seed)
         add(card, folder / "board", datasets=[data])
-    build(folder / "board", [data])
+    build(folder / "board")
     return folder
 
 
@@ -67,7 +67,7 @@ def test_a_whole_board_holds(copy: Path) -> None:
 
 def test_a_build_is_the_same_again(copy: Path) -> None:
     before = (copy / "leaderboard.json").read_bytes()
-    build(copy, [copy.parent / "park.json"])
+    build(copy)
     assert (copy / "leaderboard.json").read_bytes() == before
 
 
@@ -93,7 +93,7 @@ def test_a_changed_digit_is_named_even_where_the_chain_was_forged_to_fit(key: st
     card = folder(copy, 1) / "card.json"
     edited(card, card, (key, value))
     readmit(copy, 1, card_sha256=sha256(card))
-    build(copy, [copy.parent / "park.json"])
+    build(copy)
     assert all(line.startswith(f"{card.parent.name}: {key}") for line in found(copy))
     assert "its detections give" in found(copy)[0]
 
@@ -146,7 +146,7 @@ def test_samples_that_the_detections_do_not_give_are_named(copy: Path) -> None:
     values[1:] += 0.2  # would rank it higher
     np.save(path, values)
     readmit(copy, 2, samples_sha256=sha256(path))
-    build(copy, [copy.parent / "park.json"])
+    build(copy)
     assert found(copy) == [
         f"{path.parent.name}: samples.npy: its AP {name} is not what its detections give"
         for name in ("drawn", "without")
@@ -207,7 +207,7 @@ def test_a_whole_history_written_anew_shows_to_who_noted_a_hash(copy: Path) -> N
     for entry in read_chain(chain_file(copy))[1:]:
         entries.append(entry.model_copy(update={"previous": head(entries)}))
     write_chain(chain_file(copy), entries)
-    build(copy, [copy.parent / "park.json"])
+    build(copy)
     assert found(copy) == []
     (line,) = found(copy, known=noted)
     assert "no entry has the hash" in line

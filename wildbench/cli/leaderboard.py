@@ -32,14 +32,18 @@ def add(
 
 
 @app.command()
-def build(board: BoardOption = FOLDER, dataset: DatasetsOption = None) -> None:
+def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
+    from wildbench.leaderboard.publishing import BOARD, PAGE
     from wildbench.leaderboard.publishing import build as run
+    from wildbench.progress import shown
     from wildbench.tables.console import print_tables
     from wildbench.tables.leaderboard import board_tables
 
-    print_tables(*board_tables(run(board, dataset or ())))
-    typer.echo(f"leaderboard: {board}")
+    with shown() as progress:
+        built = run(board, progress)
+    print_tables(*board_tables(built))
+    typer.echo(f"{board / BOARD}, {board / PAGE}")
 
 
 @app.command()

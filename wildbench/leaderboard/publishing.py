@@ -8,28 +8,48 @@ from pathlib import Path
 from wildbench.errors import OutputError
 from wildbench.files import write_atomically
 from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.chain import Entry
 from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import details
-from wildbench.leaderboard.results import read_results
+from wildbench.leaderboard.results import Result, read_results
+from wildbench.progress import Progress, silent
 
 BOARD, PAGE = "leaderboard.json", "index.html"
 
 
-def build(folder: Path, datasets: Sequence[Path | str] = ()) -> Board:
-    """Build leaderboard.json and the page from the results; same results, same bytes.
+def build(folder: Path, progress: Progress = silent) -> Board:
+    """Build leaderboard.json and the page from the results of a folder; same results, same bytes.
 
     Args:
         folder: Of the leaderboard.
-        datasets: COCO files, for rows that were scored on a file.
+        progress: Called as `progress(task, done, total)`, should images have to be rendered.
 
     Raises:
         ScorecardError: There are no results, or a file is not the one that was added.
     """
     results, entries = read_results(folder)
+    return publish(results, folder, entries, progress)
+
+
+def publish(
+    results: Sequence[Result], folder: Path, entries: Sequence[Entry] | None = None, progress: Progress = silent
+) -> Board:
+    """Write leaderboard.json and the page.
+
+    Args:
+        results: What is ranked.
+        folder: Gets both files.
+        entries: The chain they stand in, where they were added.
+        progress: Called as `progress(task, done, total)`, should images have to be rendered.
+
+    Raises:
+        ScorecardError: There are no results.
+    """
     board = build_board(results, entries)
+    page = render(board, details(results, progress))
     board.write(folder / BOARD)
-    write_atomically(folder / PAGE, render(board, details(results)))
+    write_atomically(folder / PAGE, page)
     return board
 
 
