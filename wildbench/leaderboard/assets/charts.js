@@ -72,5 +72,6 @@ function figureOf({ title, how, label, spec, table, controls }) {
   const host = el("div", { class: "chart", role: "figure", "aria-label": label });
   const node = el("section", { class: "block" }, el("h3", {}, title), how && el("p", { class: "how" }, how), controls, host,
     table && folded("The same in figures", table));
-  return { node, host, show: () => draw(host, spec(ink()), label) };
+  if (!spec) host.replaceChildren(el("p", { class: "empty" }, "None of the rows that match has both figures."));
+  return { node, host, show: () => (spec ? draw(host, spec(ink()), label) : null) };
 }

@@ -19,15 +19,18 @@ function number(name, figure, read, unit, extra = null) {
   return el("span", { class: "figure", title: account(name, figure, read, unit) }, shown, extra && [" ", small(extra)]);
 }
 
-// AP as a dot on its interval, in the scale of the section: for the eye only, the digits stand beside it.
-function whisker(figure, most) {
+// AP on its interval, in the range of the section: for the eye only, the digits stand beside it.
+function whisker(figure, [low, high]) {
   if (!has(figure)) return null;
-  const x = (share) => (100 * share / most).toFixed(1);
+  const x = (share) => (100 * (share - low) / (high - low)).toFixed(1);
   const interval = figure.i && svg("line", { x1: x(figure.i[0]), x2: x(figure.i[1]), y1: 6, y2: 6, class: "interval" });
   return svg("svg", { class: "whisker", viewBox: "-3 0 106 12", "aria-hidden": "true", preserveAspectRatio: "none" },
     svg("line", { x1: 0, x2: 100, y1: 6, y2: 6, class: "axis" }), interval || null,
     svg("line", { x1: x(figure.v), x2: x(figure.v), y1: 1.5, y2: 10.5, class: "point" }));
 }
+
+// Names of detectors are long and have no spaces: they may break after an underscore.
+const breakable = (text) => text.split("_").flatMap((part, place) => (place ? ["_", el("wbr"), part] : [part]));
 
 function rankCell(row) {
   const place = row.standing;
@@ -39,15 +42,15 @@ function rankCell(row) {
 
 function nameCell(row) {
   const made = [row.detector, row.format === "wildbench" ? null : row.format].filter(Boolean).join(" · ");
-  return [rowLink(row.id, row.name), row.trusted && small(" trusted"), made && el("span", { class: "under" }, made)];
+  return [rowLink(row.id, row.name), row.trusted && small(" trusted"), made && el("span", { class: "under" }, breakable(made))];
 }
 
 function apCell(row, section) {
   const ap = row.accuracy.ap;
-  return el("span", { class: "ap", title: account("AP", ap, percent, "%") },
+  return el("span", { class: "spread", title: account("AP", ap, percent, "%") },
     el("span", { class: "figure" }, has(ap) ? percent(ap.v) : NONE,
       ap.i && el("span", { class: "under" }, between(ap, percent))),
-    whisker(ap, section.most));
+    whisker(ap, section.range));
 }
 
 function latencyCell(row) {

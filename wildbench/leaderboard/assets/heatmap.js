@@ -37,8 +37,7 @@ function boxesOf(section, category) {
 function heatmap(section, rows, theme) {
   const categories = section.dataset.categories;
   return el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "AP50 by category" },
-    el("table", { class: "heat" },
-      el("caption", {}, "AP50 in % by category, for the rows above; n is the number of boxes in the split."),
+    el("table", { class: "heat", "aria-label": "AP50 in % by category" },
       el("thead", {},
         el("tr", {}, el("th", { scope: "col" }, "Name"), categories.map((one) => el("th", { scope: "col", class: "tilted" }, el("span", {}, one)))),
         el("tr", { class: "boxes" }, el("th", { scope: "row" }, "n, boxes"), categories.map((one) => el("td", { class: "number" }, boxesOf(section, one))))),

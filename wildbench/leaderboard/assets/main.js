@@ -8,7 +8,8 @@ const choice = { front: 0, log: true };
 let shown = null; // redraws the charts of what is shown, for another theme
 
 for (const section of DATA.sections) {
-  section.most = Math.max(...section.rows.map((row) => row.accuracy.ap.i?.[1] ?? row.accuracy.ap.v ?? 0), 0.01);
+  const ends = section.rows.flatMap(({ accuracy: { ap } }) => (has(ap) ? [ap.v, ...(ap.i ?? [])] : []));
+  section.range = ends.length ? [Math.min(...ends) - 0.01, Math.max(...ends) + 0.01] : [0, 1];
   views.set(section.id, freshView(section));
 }
 
@@ -71,7 +72,8 @@ function showSection(section) {
   };
   const change = (changed) => { Object.assign(view, changed, { page: 0 }); update(true); };
   main.replaceChildren(...sectionHead(section).flat(), filters(view, change), picker, el("section", { "aria-label": "Table" }, table), chart,
-    el("section", { class: "block" }, el("h3", {}, "AP50 by category"), heat));
+    el("section", { class: "block" }, el("h3", {}, "AP50 by category"),
+      el("p", { class: "how" }, "In %, for the rows of the table as it stands. n is the number of boxes in the split: few boxes, wide intervals (point at a cell)."), heat));
   update(false);
   shown = () => { drawChart(); heat.replaceChildren(heatmap(section, sorted(view, matching(view)).slice(view.page * PAGE, (view.page + 1) * PAGE), theme())); };
 }

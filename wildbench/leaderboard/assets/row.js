@@ -5,8 +5,17 @@ const STATISTICS = { ap: "AP", ap50: "AP50", ap75: "AP75", ap_small: "AP small",
 
 function figureRow(name, figure, read, unit) {
   if (!figure) return null;
-  const why = figure.r !== undefined ? told(figure.r) : figure.c !== undefined ? told(figure.c) : "";
-  return [unit ? `${name}, ${unit}` : name, has(figure) ? read(figure.v) : NONE, between(figure, read) ?? "", figure.n === undefined ? "" : grouped(figure.n), why];
+  const cells = [unit ? `${name}, ${unit}` : name, has(figure) ? read(figure.v) : NONE, between(figure, read) ?? "", figure.n === undefined ? "" : grouped(figure.n)];
+  return { cells, why: told(figure.r ?? figure.c) };
+}
+
+// Figures under each other; what is to be known of them stands below, once, with a letter to find it by.
+function figureTable(caption, headings, found) {
+  const rows = found.filter(Boolean);
+  const notes = [...new Set(rows.map((row) => row.why).filter(Boolean))];
+  const letter = (note) => String.fromCharCode(97 + notes.indexOf(note));
+  return [plainTable(caption, headings, rows.map(({ cells: [name, ...rest], why }) => [why ? [name, el("sup", {}, ` ${letter(why)}`)] : name, ...rest])),
+    notes.length > 0 && el("p", { class: "notes" }, notes.map((note) => [el("sup", {}, `${letter(note)} `), `${note}. `]))];
 }
 
 function costRows(row) {
@@ -21,7 +30,7 @@ function costRows(row) {
     figureRow("Latency over the reference network", row.latency?.reference_ratio, significant, "×"),
     figureRow("Latency p50", row.latency?.p50, significant, "ms"), figureRow("Latency p90", row.latency?.p90, significant, "ms"),
     figureRow("Latency p99", row.latency?.p99, significant, "ms"), figureRow("Peak memory", row.latency?.peak_memory, megabytes, "MB"),
-  ].filter(Boolean);
+  ];
 }
 
 function facts(row, detail) {
@@ -46,18 +55,18 @@ function lineageBlock(row, section) {
     el("p", { class: "how" }, "By the SHA-256 of the parent that each manifest states. AP is compared on the same resampled images."),
     el("ol", { class: "lineage" }, chain.length ? null : el("li", {}, "a parent that is not on the board ", el("code", { title: parent.sha256 }, shortHash(parent.sha256))),
       [...chain, row].map(step)),
-    plainTable("Against its parent", ["Figure", "Value", "95 % interval", "n", "To know"], rows.filter(Boolean)));
+    figureTable("Against its parent", ["Figure", "Value", "95 % interval", "n"], rows));
 }
 
 function overlay(picture, boxes, name) {
-  const image = el("img", { src: DATA.images[picture.jpeg], alt: "", width: picture.width, height: picture.height, loading: "lazy" });
+  const image = el("img", { src: DATA.images[picture.jpeg], alt: "", width: picture.width, height: picture.height });
   const [w, h] = [picture.width, picture.height];
   const shapes = boxes.map((seen) => {
     const [x, y, width, height] = [seen.box[0] * w, seen.box[1] * h, seen.box[2] * w, seen.box[3] * h];
     const text = seen.category + (seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`);
     const size = w / 30;
     return svg("g", { class: seen.alone ? "alone" : "shared" }, svg("rect", { x, y, width, height, "stroke-width": w / (seen.alone ? 160 : 320) }),
-      svg("text", { x: Math.min(x + 2, w - text.length * size * 0.52), y: y > size * 1.3 ? y - size * 0.35 : y + size * 1.05, "font-size": size, "stroke-width": size / 5 }, text));
+      svg("text", { x: Math.min(x + 2, Math.max(0, w - text.length * size * 0.6)), y: y > size * 1.3 ? y - size * 0.35 : y + size * 1.05, "font-size": size, "stroke-width": size / 5 }, text));
   });
   const words = boxes.length ? boxes.map((seen) => `${seen.category}${seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`}${seen.alone ? " (it alone)" : ""}`).join(", ") : "nothing";
   return el("figure", {}, el("figcaption", {}, el("strong", {}, name), `: ${words}`),
@@ -111,7 +120,7 @@ function rowPage(row, section) {
     facts(row, detail), detail.notes.length ? folded(`${nth(detail.notes.length, "note")} on labels and detections`, () => el("ul", {}, detail.notes.map((note) => el("li", {}, note)))) : null,
     grid, picturesBlock(row, detail),
     el("section", { class: "block wide" }, el("h3", {}, "All figures"),
-      plainTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes", "To know"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent))),
-      categoryTable(row), plainTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n", "To know"], costRows(row))));
+      figureTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent))),
+      categoryTable(row), figureTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n"], costRows(row))));
   return { node, show: () => charts.forEach((chart) => chart.show()) };
 }

@@ -13,6 +13,7 @@ function curvesChart(row, detail, category, pick) {
   const values = lines.flatMap(([name, curve]) => curvePoints(curve, name));
   const figure = all ? row.accuracy.ap : row.per_category[category].ap50;
   const axis = (title) => ({ format: "~%", title, tickCount: 5 });
+  const legend = all ? {} : null;
   return figureOf({
     title: "Precision and recall",
     how: "Interpolated as COCO does it, from the detections kept beside the card; "
@@ -28,8 +29,8 @@ function curvesChart(row, detail, category, pick) {
       encoding: {
         x: { field: "recall", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Recall") },
         y: { field: "precision", type: "quantitative", scale: { domain: [0, 1] }, axis: axis("Precision") },
-        color: { field: "curve", type: "nominal", legend: lines.length > 1 ? {} : null },
-        strokeDash: { field: "curve", type: "nominal", legend: null, scale: { range: [[1, 0], [6, 3], [2, 2]] } },
+        color: { field: "curve", type: "nominal", legend },
+        strokeDash: { field: "curve", type: "nominal", legend, scale: { range: [[1, 0], [6, 3], [2, 2]] } },
       },
     }),
     table: () => plainTable(`Precision in % at each recall`, ["Recall, %", ...lines.map(([name]) => name)],
@@ -37,7 +38,8 @@ function curvesChart(row, detail, category, pick) {
   });
 }
 
-function bars(values, title, format, height) {
+// Bars with their figures beside them; `room` is how much longer than the longest bar the axis is.
+function bars(values, title, height, room) {
   return (colours) => ({
     height, data: { values },
     layer: [
@@ -46,7 +48,7 @@ function bars(values, title, format, height) {
     ],
     encoding: {
       y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: 130, labelPadding: 6 } },
-      x: { field: "value", type: "quantitative", title, axis: { format, tickCount: 4 }, scale: { domainMin: 0, domainMax: Math.max(...values.map((one) => one.value), 1e-9) * 1.22, nice: false } },
+      x: { field: "value", type: "quantitative", title, axis: { format: "~r", tickCount: 4 }, scale: { domainMin: 0, domainMax: Math.max(...values.map((one) => one.value), 1e-9) * room, nice: false } },
     },
   });
 }
@@ -61,7 +63,7 @@ function errorsChart(row, detail) {
     title: "What the errors cost",
     how: `By how much AP50 would rise if errors of one kind were mended (TIDE, by hotcoco, IoU 0.5)${n === undefined ? "" : `; n = ${grouped(n)} boxes`}. The gains do not add up.`,
     label: `AP50 lost to each kind of error by ${row.name}: ${values.map((one) => `${one.name} ${one.shown}`).join(", ")}`,
-    spec: bars(values, "AP50, points", "~r", 190),
+    spec: bars(values, "AP50, points", 190, 1.2),
     table: () => plainTable("Kinds of error", ["Kind", "AP50, points", "Errors"], kinds.map((kind) =>
       [KINDS[kind], has(gain(kind)) ? percent(gain(kind).v) : NONE, grouped(detail.tide[kind])])),
   });
@@ -102,7 +104,7 @@ function partsChart(row, detail) {
     title: "Where the bytes are",
     how: `Stored bytes by part of the network, read from the file; they sum to its ${grouped(total)} bytes.${parts.length > 12 ? " The twelve largest." : ""}`,
     label: `Bytes of ${row.name} by part: ${values.map((one) => `${one.name} ${one.shown}`).join(", ")}`,
-    spec: bars(values, "MB", "~r", Math.max(90, 32 * values.length)),
+    spec: bars(values, "MB", Math.max(90, 32 * values.length), 1.6),
     table: () => plainTable("Bytes by part", ["Part", "Bytes", "Share, %"], parts.map(([name, figure]) => [name, grouped(figure.v), percent(figure.v / total)])),
   });
 }

@@ -39,17 +39,19 @@ function scatterSpec(front, points, log, colours) {
   const y = { field: "y", type: "quantitative", title: "AP, %", scale: { zero: false, nice: true }, axis: { tickCount: 6 } };
   const tooltip = [{ field: "told", title: "row" }];
   const colour = { condition: { test: "datum.front", value: colours.accent }, value: colours.muted };
-  const hide = (ends) => ends.map((end) => ({ filter: `isValid(datum.${end})` }));
+  const rule = (ends, encoding) => (points.some((point) => point[ends] !== null) ? [{
+    transform: [{ filter: `isValid(datum.${ends})` }], mark: { type: "rule", strokeWidth: 1.5, opacity: 0.35, aria: false },
+    encoding: { ...encoding, color: colour } }] : []);
   const named = points.length <= 12 || points.filter((point) => point.front).length <= 8;
   return {
     height: 340,
     data: { values: points },
     layer: [
-      { transform: [{ filter: "datum.front" }], mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5, opacity: 0.55, color: colours.accent, aria: false }, encoding: { x, y, order: { field: "x" } } },
-      { transform: hide(["low", "high"]), mark: { type: "rule", strokeWidth: 1.5, opacity: 0.35, aria: false },
-        encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color: colour } },
-      { transform: hide(["xlow", "xhigh"]), mark: { type: "rule", strokeWidth: 1.5, opacity: 0.35, aria: false },
-        encoding: { x: { ...x, field: "xlow" }, x2: { field: "xhigh" }, y, color: colour } },
+      { transform: [{ filter: "datum.front" }],
+        mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5, opacity: 0.55, color: colours.accent, aria: false },
+        encoding: { x, y, order: { field: "x" } } },
+      ...rule("low", { x, y: { ...y, field: "low" }, y2: { field: "high" } }),
+      ...rule("xlow", { x: { ...x, field: "xlow" }, x2: { field: "xhigh" }, y }),
       { name: "points", mark: { type: "point", size: 75, strokeWidth: 1.75, cursor: "pointer", fillOpacity: 1 },
         encoding: { x, y, tooltip, color: colour, fill: { condition: { test: "datum.front", value: colours.accent }, value: colours.surface },
           shape: { condition: { test: "datum.front", value: "circle" }, value: "diamond" },
@@ -70,12 +72,12 @@ function scatterTable(front, points) {
 
 // The chart with its switches; `choice` is kept by the caller, so that it outlives a new filter.
 function scatter(section, rows, choice, redraw) {
-  if (!section.fronts.length) return { node: el("section", { class: "block" }, el("h3", {}, "AP against cost"), el("p", {}, "No row has both an AP and a cost.")), show: () => {} };
   const front = section.fronts[choice.front] ?? section.fronts[0];
+  if (!front) return emptyScatter("No row has both an AP and a cost.");
   const points = pointsOf(front, rows);
   const n = rows.find((row) => has(row.accuracy.ap))?.accuracy.ap.n;
   const controls = el("div", { class: "controls" },
-    el("label", {}, "Cost", el("select", { id: "axis", onchange: (event) => redraw({ front: Number(event.target.value) }) },
+    el("label", { class: "cost" }, "Cost", el("select", { id: "axis", onchange: (event) => redraw({ front: Number(event.target.value) }) },
       section.fronts.map((one, place) => el("option", { value: place, selected: one === front }, costName(one))))),
     el("label", { class: "check" }, el("input", { type: "checkbox", id: "log", checked: choice.log, onchange: (event) => redraw({ log: event.target.checked }) }), "Log scale"));
   return figureOf({
@@ -83,9 +85,13 @@ function scatter(section, rows, choice, redraw) {
     how: `Filled circles lie on the Pareto front: no other row costs as little at an AP as high. Bars are 95 % intervals${n === undefined ? "" : `; n = ${grouped(n)} boxes`}. `
       + `Hypervolume ${significant(100 * front.hypervolume.v)} %: the best AP within a budget, averaged over budgets from ${costLimits(front)} on a log scale. A point opens its row.`,
     label: `AP against ${costName(front)}: ${nth(points.length, "row")}, ${points.filter((point) => point.front).length} on the Pareto front`,
-    spec: (colours) => scatterSpec(front, points, choice.log, colours),
+    spec: points.length ? (colours) => scatterSpec(front, points, choice.log, colours) : null,
     table: () => scatterTable(front, points),
   });
+}
+
+function emptyScatter(why) {
+  return { node: el("section", { class: "block" }, el("h3", {}, "AP against cost"), el("p", {}, why)), show: () => {} };
 }
 
 function costLimits(front) {
