@@ -16,7 +16,7 @@ from wildbench.leaderboard.chain import Entry, breaks, read_chain
 from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.publishing import BOARD
-from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
+from wildbench.leaderboard.recomputing import MOST_NAMED, DataSets, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
     CURVES,
     PREDICTIONS,
@@ -120,7 +120,10 @@ def _board(path: Path, built: Board) -> list[str]:
     if text == built.to_json():
         return []
     differing = list(_edits(BOARD, kept, json.loads(built.to_json())))
-    return differing or [f"{path.name}: not as wildbench writes it; build it again"]
+    if not differing:
+        return [f"{path.name}: not as wildbench writes it; build it again"]
+    more = len(differing) - MOST_NAMED
+    return differing[:MOST_NAMED] + ([f"{path.name}: and {more} more places; build it again"] if more > 0 else [])
 
 
 def _edits(place: str, kept: Any, built: Any) -> Iterator[str]:  # noqa: ANN401 - JSON

@@ -1,0 +1,41 @@
+"""A leaderboard on the terminal."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from wildbench.leaderboard.model import read_board
+from wildbench.tables.leaderboard import board_tables
+
+GOLDEN = Path(__file__).parents[1] / "leaderboard" / "golden" / "leaderboard.json"
+
+
+def printed(width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO())
+    for table in board_tables(read_board(GOLDEN)):
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def cells(name: str) -> list[str]:
+    (line,) = [line for line in printed().splitlines() if f"│ {name} " in line]
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def test_a_row_shows_its_rank_its_figures_and_its_loss() -> None:
+    assert cells("dense") == ["1–3", "dense", "60.0", "60.0", "-", "8.00", "1.000", "1.50"]
+    assert cells("=1+1")[:3] == ["4", "=1+1", "30.0"]
+    assert cells("a|b & 50%_c")[4] == "-2.00"
+    assert cells("blind")[:3] == ["-", "blind", "-"]
+
+
+def test_the_fronts_stand_below_with_what_they_are_worth() -> None:
+    text = printed(200)
+    assert "best by AP and bytes: =1+1, a|b & 50%_c, dense, <script>alert(1)</script> (hypervolume" in text
+    assert "best by AP and milliseconds on another, unknown number of threads: =1+1" in text
+
+
+def test_it_fits_a_hundred_columns() -> None:
+    assert max(map(len, printed().splitlines())) <= 100
