@@ -7,7 +7,6 @@ from made_up_results import made_up_samples
 from wildbench.leaderboard.ranking import Paired
 from wildbench.leaderboard.samples import Samples
 from wildbench.measures.intervals import difference_interval
-from wildbench.measures.paired import difference
 
 
 @pytest.mark.parametrize("noise", [0.001, 0.02, 0.1])
@@ -20,9 +19,6 @@ def test_intervals_are_those_of_a_pair_by_itself(noise: float) -> None:
             expected = difference_interval(float(a.whole[0] - b.whole[0]), a.drawn - b.drawn, a.without - b.without)
             assert expected is not None
             assert paired.interval(one, other) == pytest.approx(expected, abs=2e-6)
-            told = difference(b.whole, a.whole, np.stack([b.drawn, a.drawn], 1), np.stack([b.without, a.without], 1))
-            assert told is not None
-            assert paired.interval(one, other) == pytest.approx(told.interval, abs=2e-6)
 
 
 def test_a_row_and_its_copy_share_everything() -> None:
