@@ -7,11 +7,13 @@ from scipy.stats import t as student
 
 from wildbench.measures import intervals
 from wildbench.measures.intervals import (
+    Spread,
     bca_interval,
     caution,
     difference_interval,
     interval,
     percentile_interval,
+    spread_of,
 )
 
 
@@ -112,8 +114,58 @@ def test_where_nothing_varies_the_ends_are_wilson_s_for_none_of_n(estimate: floa
     low, high = interval(estimate, np.full(500, estimate), np.full(20, estimate), boxes) or (0, 0)
     unseen = wilson(0.0, boxes, norm.ppf(0.975))[1]
     assert (low, high) == pytest.approx((estimate * (1 - unseen), estimate + (1 - estimate) * unseen))
-    alike = difference_interval(estimate, np.full(500, estimate), np.full(20, estimate))
-    assert alike == pytest.approx((estimate, estimate), abs=1e-12)
+
+
+@pytest.mark.parametrize(("estimate", "boxes"), [(0.0, 8), (-1.0, 8), (0.3, 1), (0.0, 327)])
+def test_a_difference_that_no_image_changes_may_be_another_on_boxes_not_seen(estimate: float, boxes: int) -> None:
+    """As of a detector that was right on all of 8 boxes 68 % is told at least, two such may differ by 32."""
+    constant = estimate, np.full(500, estimate), np.full(20, estimate)
+    unseen = wilson(0.0, boxes, norm.ppf(0.975))[1]
+    low, high = difference_interval(*constant, boxes=boxes) or (0, 0)
+    assert (low, high) == pytest.approx((max(estimate - unseen, -1), min(estimate + unseen, 1)), abs=1e-12)
+    spread = spread_of(*constant, boxes=boxes)
+    assert spread is not None
+    assert spread.margin() == pytest.approx(unseen)
+    assert spread.above_zero() == pytest.approx(norm.cdf(estimate / (unseen / norm.ppf(0.975))))
+
+
+def test_what_one_category_hides_is_its_part_of_the_mean() -> None:
+    """Thirteen categories of 25 boxes, alike on all: up to a seventh of one may be unlike, a hundredth of the mean."""
+    constant = 0.0, np.zeros(500), np.zeros(20)
+    together, alone = spread_of(*constant, boxes=325, categories=13), spread_of(*constant, boxes=25)
+    assert together is not None
+    assert alone is not None
+    assert together.margin() == pytest.approx(alone.margin() / 13)
+    assert difference_interval(*constant, boxes=325, categories=13) == pytest.approx((-0.01024, 0.01024), abs=1e-4)
+
+
+def test_what_was_seen_outweighs_what_was_not() -> None:
+    sample = mean_of(np.random.default_rng(5).normal(0.02, 0.1, 400))
+    assert spread_of(*sample, boxes=1000) == spread_of(*sample)
+    assert difference_interval(*sample, boxes=1000) == difference_interval(*sample)
+    seen, unseen = spread_of(*sample), spread_of(*sample, boxes=100)
+    assert seen is not None
+    assert unseen is not None
+    assert unseen.margin() > 3 * seen.margin()
+
+
+@pytest.mark.parametrize(("differ", "boxes"), [(0.02, 60), (0.05, 20), (0.005, 300), (0.3, 60)])
+def test_the_true_difference_of_rarely_unlike_detectors_is_held(differ: float, boxes: int) -> None:
+    """One box an image; on a share of the boxes, mostly on none of those seen, one detector alone is right."""
+    rng = np.random.default_rng(boxes)
+    held, bare = [], []
+    for _ in range(200):
+        sample = mean_of((rng.random(boxes) < differ) * 1.0, replicates=200)
+        for found, options in ((held, {"boxes": boxes}), (bare, {})):
+            low, high = difference_interval(*sample, **options) or (0, 0)
+            found.append(low <= differ <= high)
+    assert np.mean(held) > 0.92
+    assert differ > 0.1 or np.mean(bare) < 0.9
+
+
+@pytest.mark.parametrize(("centre", "probability"), [(0.01, 1), (0, 0.5), (-1, 0)])
+def test_without_an_error_the_sign_is_certain(centre: float, probability: float) -> None:
+    assert Spread(centre, 0.0, np.inf).above_zero() == probability
 
 
 @pytest.mark.parametrize("function", [lambda *given: interval(*given, boxes=9), difference_interval])

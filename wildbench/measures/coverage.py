@@ -195,11 +195,12 @@ def _tries(scenario: Scenario, sample: Sample, known: Floats, replicates: int, l
     names = [*_WHOLE, *(f"{kind}, {_bin(number)}" for kind in ("AP", "AP50") for number in boxes)]
     for index, name in enumerate(names):
         mine, theirs = table[:, index].T
+        rests_on = {"boxes": len(over[index]), "categories": len(set(over[index]))}
         if not np.isnan(mine[1]):
-            one = partial(interval, boxes=len(over[index]), categories=len(set(over[index])))
-            yield _try(name, mine, one, replicates, level, scenario.thorough)
+            yield _try(name, mine, partial(interval, **rests_on), replicates, level, scenario.thorough)
         if not np.isnan(theirs[1]):
-            yield _try(DIFFERENCE + name, mine - theirs, difference_interval, replicates, level, scenario.thorough)
+            apart = partial(difference_interval, **rests_on)
+            yield _try(DIFFERENCE + name, mine - theirs, apart, replicates, level, scenario.thorough)
 
 
 def _try(
@@ -209,7 +210,7 @@ def _try(
     true, value = float(column[0]), float(column[1])
     drawn, without = np.split(column[2:], [replicates])
     chosen = make(value, drawn, without, level=level)
-    if chosen is None or chosen[0] == chosen[1]:  # of a difference that no image makes nothing is claimed
+    if chosen is None:
         return _Try(name, true, value, None)
     intervals = {CHOSEN: chosen}
     if usual:

@@ -15,6 +15,11 @@ worth is measured by `wildbench audit coverage` and told in docs/uncertainty.md.
 * The ends are Wilson's (1927), for a share of as many trials as would have that standard error, so that they stay
   between 0 and 1. They are at least as far as his for none missed of n boxes, over the square root of the number of
   categories in a mean of several: no resampling shows what was not seen.
+
+The difference of two detectors needs the last alone: two that were right on all of eight boxes may still differ on the
+ninth. Its margin is at least Wilson's end for a share of boxes on which they differ, none seen of n, over the number of
+categories: unlike in one category, the two differ in the mean by one of so many parts. (The single figure's root is for
+errors that add up; here more of them would have been more likely to be seen.)
 """
 
 from __future__ import annotations
@@ -25,7 +30,6 @@ from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -57,20 +61,34 @@ class Spread:
 
     def quantile(self, probability: float) -> float:
         """In standard errors."""
+        from scipy.special import stdtrit  # here, because most that import this module ask for no quantile
+
         return float(stdtrit(self.freedom, probability))
 
     def above_zero(self) -> float:
-        """Probability of more than 0; a half where nothing varies about 0."""
+        """Probability of more than 0. Without an error 1, a half or 0: the figure is above, at or below 0."""
+        from scipy.special import stdtr
+
         if not self.error:
             return 0.5 + 0.5 * float(np.sign(self.centre))
         return float(stdtr(self.freedom, self.centre / self.error))
 
 
-def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread | None:
-    """The distribution of a difference of two detectors' figures on the same images; arguments as for `interval`.
+def spread_of(
+    estimate: float, replicates: Floats, jackknife: Floats, *, boxes: int | None = None, categories: int = 1
+) -> Spread | None:
+    """The distribution of a difference of two detectors' figures on the same images.
 
     Around the difference itself: bias is much the same in both figures and drops out. The bootstrap's variance is taken
-    to be that of one group more than there are degrees of freedom, and made up for it.
+    to be that of one group more than there are degrees of freedom, and made up for it. A margin of less than what may
+    not have been seen is replaced by that, as a normal distribution.
+
+    Args:
+        estimate: Difference on the data set, -1..1.
+        replicates: [replicate]: differences on the same resampled sets.
+        jackknife: [group]: without each group in turn.
+        boxes: What the figures are over; None for what was seen alone.
+        categories: How many categories' figures they are the means of.
 
     Returns:
         None where it is undefined, or everything is in one group.
@@ -79,11 +97,15 @@ def spread_of(estimate: float, replicates: Floats, jackknife: Floats) -> Spread 
         >>> drawn, without = np.random.default_rng(0).normal(0.1, 0.02, 2000), 0.1 + np.linspace(-1, 1, 50) / 210
         >>> round(spread_of(0.1, drawn, without).above_zero(), 4)
         1.0
+        >>> round(spread_of(0.0, np.zeros(2000), np.zeros(50), boxes=8).margin(), 2)  # both right on all of them
+        0.32
     """
     if not _defined(estimate, replicates, jackknife):
         return None
     freedom = _freedom(jackknife)
-    return Spread(estimate, float(np.nanstd(replicates, ddof=1)) * math.sqrt(1 + 1 / freedom), freedom)
+    seen = Spread(estimate, float(np.nanstd(replicates, ddof=1)) * math.sqrt(1 + 1 / freedom), freedom)
+    unseen = _none_of(boxes / categories) / categories if boxes else 0.0
+    return seen if seen.margin() >= unseen else Spread(estimate, unseen / _normal(LEVEL), math.inf)
 
 
 def interval(
@@ -121,30 +143,38 @@ def interval(
     variance = estimate * (1 - estimate)
     shrink = spread.margin(level) ** 2 / variance if variance > 0 else 0.0
     low, high = _wilson(min(max(spread.centre, 0.0), 1.0), shrink)
-    unseen = _wilson(0.0, _normal(level) ** 2 * categories / boxes)[1] / math.sqrt(categories)
+    unseen = _none_of(boxes / categories, level) / math.sqrt(categories)
     return min(low, estimate * (1 - unseen)), max(high, estimate + (1 - estimate) * unseen)
 
 
 def difference_interval(
-    estimate: float, replicates: Floats, jackknife: Floats, *, level: float = LEVEL
+    estimate: float,
+    replicates: Floats,
+    jackknife: Floats,
+    *,
+    boxes: int | None = None,
+    categories: int = 1,
+    level: float = LEVEL,
 ) -> Interval | None:
-    """Student's t interval of a difference of two detectors' figures on the same images; as `interval` otherwise.
+    """Student's t interval of a difference of two detectors' figures on the same images.
 
     Args:
-        estimate: Difference on the data set, -1..1.
-        replicates: [replicate]: differences on the same resampled sets.
-        jackknife: [group]: without each group in turn.
+        estimate: As for `spread_of`, and so the next four.
+        replicates: See `estimate`.
+        jackknife: See `estimate`.
+        boxes: See `estimate`.
+        categories: See `estimate`.
         level: As for `interval`.
 
     Returns:
-        Ends within -1..1 that enclose the difference; both are the difference where no group makes any.
+        Ends within -1..1 that enclose the difference; None where it is undefined, or everything is in one group.
 
     Example:
         >>> drawn, without = np.random.default_rng(0).normal(0.1, 0.02, 2000), 0.1 + np.linspace(-1, 1, 50) / 210
         >>> [round(end, 2) for end in difference_interval(0.1, drawn, without)]
         [0.06, 0.14]
     """
-    spread = spread_of(estimate, replicates, jackknife)
+    spread = spread_of(estimate, replicates, jackknife, boxes=boxes, categories=categories)
     if spread is None:
         return None
     margin = spread.margin(level)
@@ -224,6 +254,11 @@ def _wilson(share: float, shrink: float) -> Interval:
     middle = (share + shrink / 2) / (1 + shrink)
     half = math.sqrt(shrink * share * (1 - share) + shrink**2 / 4) / (1 + shrink)
     return middle - half, middle + half
+
+
+def _none_of(trials: float, level: float = LEVEL) -> float:
+    """Wilson's upper end for a share of which none was seen."""
+    return _wilson(0.0, _normal(level) ** 2 / trials)[1]
 
 
 def _normal(level: float) -> float:
