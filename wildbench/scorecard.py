@@ -229,8 +229,8 @@ class Errors(Record):
     false_positives: Figure = Field(description="By how much AP50 would rise without any wrong detection.")
     false_negatives: Figure = Field(description="By how much AP50 would rise without the boxes that are not found.")
     unfound: list[str] = Field(
-        description="Categories without one found box: miss and false_negatives cannot tell what they cost, because "
-        "no box would be left."
+        description="Categories without one found box: the gains of miss and false_negatives are null then, because "
+        "they take missed boxes out, and no box would be left."
     )
     calibration: Calibration
     images: ImageScores

@@ -44,10 +44,10 @@ def explain(coco: Coco, results: Results, folder: Path, **options: Any) -> Error
     return measure_errors(data, results, images_file=folder / "images.csv", **options)
 
 
-CLOSED_FORMS: dict[str, tuple[Coco, Results, dict[str, tuple[int, float]], float, float]] = {
-    "a box found askew is mended": (coco_of((1, A, BOX)), found((1, A, THIRD, 0.9)), {"loc": (1, WHOLE)}, 0, 0),
+CLOSED_FORMS: dict[str, tuple[Coco, Results, dict[str, tuple[int, float]], float, float | None]] = {
+    "a box found askew is mended": (coco_of((1, A, BOX)), found((1, A, THIRD, 0.9)), {"loc": (1, WHOLE)}, 0, None),
     "of two askew the better is mended, the other vanishes": (
-        coco_of((1, A, BOX)), found((1, A, THIRD, 0.9), (1, A, THIRD, 0.8)), {"loc": (2, WHOLE)}, 0, 0,
+        coco_of((1, A, BOX)), found((1, A, THIRD, 0.9), (1, A, THIRD, 0.8)), {"loc": (2, WHOLE)}, 0, None,
     ),
     "askew on a box that is found already gains nothing": (
         coco_of((1, A, BOX), (2, A, BOX)),
@@ -101,7 +101,10 @@ def test_each_kind_of_error_costs_what_it_costs(case: str, tmp_path: Path) -> No
         assert error.gain.value == pytest.approx(gain, abs=1e-12), kind
         assert error.gain.n == sum(not entry["iscrowd"] for entry in coco["annotations"])
     assert errors.false_positives.value == pytest.approx(false_positives, abs=1e-12)
-    assert errors.false_negatives.value == pytest.approx(false_negatives, abs=1e-12)
+    if false_negatives is None:
+        assert errors.false_negatives.value is None
+    else:
+        assert errors.false_negatives.value == pytest.approx(false_negatives, abs=1e-12)
 
 
 TIDECV = {
@@ -125,10 +128,19 @@ def test_the_reference_detector_s_errors_are_those_of_tidecv(tmp_path: Path) -> 
     assert errors.false_negatives.value == pytest.approx(0.034243, abs=1e-4)
 
 
-def test_a_category_that_is_not_found_at_all_is_named(tmp_path: Path) -> None:
+def test_what_a_category_would_gain_that_is_not_found_at_all_is_null_and_not_0(tmp_path: Path) -> None:
     errors = explain(coco_of((1, A, BOX), (1, B, FAR)), found((1, A, BOX, 0.9)), tmp_path)
     assert errors.unfound == ["bird"]
-    assert (errors.tide["miss"].count, errors.tide["miss"].gain.value) == (1, 0.0)
+    assert errors.tide["miss"].count == 1
+    for gain in (errors.tide["miss"].gain, errors.false_negatives):
+        assert (gain.value, gain.reason, gain.n) == (None, "not one box is found of: bird", 2)
+    assert errors.tide["bkg"].gain.value == errors.false_positives.value == 0.0
+
+
+def test_a_detector_that_finds_nothing_is_not_told_that_it_could_gain_nothing(tmp_path: Path) -> None:
+    errors = explain(coco_of((1, A, BOX), (1, B, FAR)), [], tmp_path)
+    assert (errors.tide["miss"].count, errors.tide["miss"].gain.value, errors.false_negatives.value) == (2, None, None)
+    assert errors.false_negatives.reason == "not one box is found of: lion, bird"
 
 
 def test_without_boxes_nothing_can_be_gained(tmp_path: Path) -> None:

@@ -39,10 +39,11 @@ def test_kinds_of_error_stand_beside_what_they_cost(tmp_path: Path) -> None:
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in console.file.getvalue().splitlines()]
     assert ["badly placed", "1", "50.0"] in rows
     assert ["on background", "1", "0.0"] in rows
-    assert ["box that nothing comes near", "1", "0.0"] in rows
+    assert ["box that nothing comes near", "1", "-"] in rows
+    assert ["all missed boxes", "", "-"] in rows
     assert ["0.7-0.8", "1", "0.750", "0.000"] in rows
     text = console.file.getvalue()
-    assert "not counted, as no box was found at all: lion, bird" in text
+    assert "not one box is found of: lion, bird" in text
     assert "expected calibration error 0.500, largest 0.750" in text
 
 

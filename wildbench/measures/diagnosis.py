@@ -77,20 +77,29 @@ def measure_errors(
     boxes = [entry for entry in truth if entry["category_id"] in known and not entry["iscrowd"]]
     tide = engine.tide_errors(POSITIVE, BACKGROUND)
 
-    def gain(name: str) -> Figure:
-        if not boxes:
-            return Figure.undefined("AP", "no box in the split", 0)
-        return Figure(value=tide["delta_ap"][name], unit="AP", n=len(boxes))
-
     found = {truth[place - 1]["category_id"] for place in diagnostics["gt_match"]}
     with_boxes = {entry["category_id"] for entry in boxes}
+    unfound = [entry["name"] for entry in categories if entry["id"] in with_boxes - found]
+
+    def gain(name: str, *, takes_boxes: bool = False) -> Figure:
+        if not boxes:
+            return Figure.undefined("AP", "no box in the split", 0)
+        if takes_boxes and unfound:  # without them the category has no AP that could rise
+            return Figure.undefined("AP", f"not one box is found of: {', '.join(unfound)}", len(boxes))
+        return Figure(value=tide["delta_ap"][name], unit="AP", n=len(boxes))
+
     return Errors(
         iou=POSITIVE,
         background_iou=BACKGROUND,
-        tide={key: ErrorType(gain=gain(name), count=tide["counts"][name]) for key, name in _TIDE.items()},
+        tide={
+            key: ErrorType(
+                gain=gain(name, takes_boxes=key == "miss" and tide["counts"][name] > 0), count=tide["counts"][name]
+            )
+            for key, name in _TIDE.items()
+        },
         false_positives=gain("FP"),
-        false_negatives=gain("FN"),
-        unfound=[entry["name"] for entry in categories if entry["id"] in with_boxes - found],
+        false_negatives=gain("FN", takes_boxes=True),
+        unfound=unfound,
         calibration=_calibration(engine),
         images=_image_scores(dataset, kept, diagnostics, images_file),
     )

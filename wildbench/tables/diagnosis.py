@@ -33,7 +33,7 @@ def _kinds_table(errors: Errors) -> Table:
         f"{scaled(images.without_error, digits=0)} of {images.without_error.n} images without error"
     )
     if errors.unfound:
-        caption += f"\nnot counted, as no box was found at all: {', '.join(errors.unfound)}"
+        caption += f"\nnot one box is found of: {', '.join(errors.unfound)}"
     table = Table(title="errors by TIDE", title_justify="left", caption=Text(caption), caption_justify="left")
     table.add_column("kind")
     table.add_column("errors", justify="right")
