@@ -195,11 +195,13 @@ def _tries(scenario: Scenario, sample: Sample, known: Floats, replicates: int, l
     names = [*_WHOLE, *(f"{kind}, {_bin(number)}" for kind in ("AP", "AP50") for number in boxes)]
     for index, name in enumerate(names):
         mine, theirs = table[:, index].T
-        rests_on = {"boxes": len(over[index]), "categories": len(set(over[index]))}
+        boxes_held, kinds = len(over[index]), len(set(over[index]))
         if not np.isnan(mine[1]):
-            yield _try(name, mine, partial(interval, **rests_on), replicates, level, scenario.thorough)
+            yield _try(
+                name, mine, partial(interval, boxes=boxes_held, categories=kinds), replicates, level, scenario.thorough
+            )
         if not np.isnan(theirs[1]):
-            apart = partial(difference_interval, **rests_on)
+            apart = partial(difference_interval, boxes=boxes_held, categories=kinds)
             yield _try(DIFFERENCE + name, mine - theirs, apart, replicates, level, scenario.thorough)
 
 
