@@ -85,7 +85,7 @@ def test_the_same_submission_twice_and_a_name_that_is_taken(cards: dict[str, Pat
         (("submission.name", " "), "cannot be printed"),
         (("submission.name", "a\x1b[31mred"), "cannot be printed"),
         (("submission.name", "two\nlines"), "cannot be printed"),
-        (("accuracy.predictions_file", "../good.score.predictions.json"), "keep them beside the card"),
+        (("accuracy.predictions_file", "../good.score.predictions.json"), "accuracy.predictions_file"),
         (("accuracy.predictions_file", "none.json"), "No such file"),
         (("accuracy.predictions_sha256", "0" * 64), "not the detections that were scored"),
         (("accuracy.ap50.value", 0.99), "accuracy.ap50.value is 0.99, its detections give 0."),

@@ -115,7 +115,7 @@ def _check_name(path: Path, card: Scorecard) -> None:
     if not name.strip() or not name.isprintable():
         raise ScorecardError(f"{path}: its name {name!r} cannot be printed", remedy="name it in plain characters")
     if Path(predictions).name != predictions:
-        raise PredictionsError(f"{path}: its detections are in {predictions!r}", remedy="keep them beside the card")
+        raise PredictionsError(f"{path}: accuracy.predictions_file: {predictions!r}", remedy="keep it beside the card")
 
 
 def _check_new(path: Path, card: Scorecard, board: Path) -> None:
