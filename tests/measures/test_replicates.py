@@ -1,5 +1,7 @@
 """Replicates: drawn as said, paired, the same bits whatever the threads, and equal to scoring the drawn set."""
 
+import dataclasses
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -99,6 +101,58 @@ def test_the_jackknife_leaves_one_group_out(pair: tuple[Coco, Results, list[Matc
     assert found.ap().shape == (3, 2)
     for group in range(3):
         assert_equals(found, group, 0, measure(*duplicated(coco, results, (groups != group).astype(int))))
+
+
+def many_lions(images: int, rare: dict[int, int]) -> list[Matches]:
+    """One box an image, of the category that `rare` names or the first; four in five are found."""
+    categories = [rare.get(place, 0) for place in range(images)]
+    truth = [
+        {"id": place + 1, "image_id": place + 1, "category_id": category + 1, "area": 1600.0, "iscrowd": 0}
+        | {"bbox": [5.0, 5.0, 40.0, 40.0]}
+        for place, category in enumerate(categories)
+    ]
+    found = [
+        {key: entry[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.5}
+        for entry in truth
+        if entry["id"] % 5
+    ]
+    names = [{"id": key + 1, "name": f"animal {key}"} for key in range(max(categories) + 1)]
+    entries = [{"id": place + 1} for place in range(images)]
+    return [match(data({"images": entries, "categories": names, "annotations": truth}), found)]
+
+
+def test_many_groups_are_left_out_in_blocks_of_about_the_same_spread() -> None:
+    matches, groups = many_lions(100, {}), np.arange(100)
+    spreads = []
+    for most in (100, 40, 20):
+        without = jackknife(matches, groups, most=most).ar()[:, 0]
+        assert len(without) == most
+        spreads.append(float(np.sqrt((most - 1) / most * ((without - without.mean()) ** 2).sum())))
+    assert spreads[0] == pytest.approx(0.04, rel=0.02)  # sqrt(0.8 x 0.2 / 100)
+    assert spreads[1:] == pytest.approx([spreads[0]] * 2, rel=0.3)
+
+
+@pytest.mark.parametrize("most", [10, 20, 50])
+def test_no_block_holds_all_of_a_category_that_several_groups_hold(most: int) -> None:
+    rare = {place + step * most: category for category, place in enumerate(range(7), start=1) for step in (0, 1, 3)}
+    found = jackknife(many_lions(200, rare), np.arange(200), most=most)
+    assert not np.isnan(found.precision[:, :, :, 0]).any()
+    alone = jackknife(many_lions(200, {60: 1}), np.arange(200), most=most)
+    assert np.isnan(alone.ap(category="animal 1")).sum() == 1
+
+
+def test_no_thread_waits_for_a_processor_or_memory_that_is_not_there(
+    pair: tuple[Coco, Results, list[Matches]],
+) -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert bootstrap._threads(pair[2]) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert bootstrap._threads(pair[2]) == len(allowed)
+    wide = dataclasses.replace(pair[2][0], start=np.array([0, 9 * 10**6]))  # 1.1 GB of running sums a thread
+    assert bootstrap._threads([wide]) == 1
 
 
 def test_the_same_bits_whatever_the_threads(

@@ -11,7 +11,6 @@ from test_reweighting import tied
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures import uncertainty
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.bootstrap import REPLICATES, SEED, estimate, groups_of, jackknife, resample
 from wildbench.measures.intervals import interval
@@ -131,12 +130,15 @@ def test_the_record_says_how() -> None:
     assert (found.groups, found.number_of_groups) == ("locations", len(places))
 
 
-def test_many_groups_are_left_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    coco, results = images(100, 1, missed=20)
-    alone = measure(coco, results).ar_100.interval
-    monkeypatch.setattr(uncertainty, "_MOST_GROUPS", 50)
-    together = measure(coco, results).ar_100.interval
-    assert together == pytest.approx(alone, abs=0.02)
+def test_boxes_of_two_images_far_apart_have_an_interval() -> None:
+    """However many images there are, two that hold a category are not left out together."""
+    coco, results = images(2100, 1)
+    for entry in coco["annotations"]:
+        entry["category_id"] = 2 if entry["image_id"] in (1, 1001) else 1
+    coco["categories"].append({"id": 2, "name": "crocodile"})
+    both = measure(coco, results).per_category["crocodile"].ap50
+    assert (both.n, both.caution) == (2, "on 2 boxes: a hint, not a measurement")
+    assert both.interval is not None
 
 
 def test_the_same_detections_give_the_same_record() -> None:

@@ -40,6 +40,12 @@ REPLICATES = 2000
 _CHUNK = 32
 """Replicates drawn from one seed: part of the result, because chunk k is drawn from the seeds (seed, k)."""
 
+_MOST_LEFT_OUT = 1000
+"""Groups left out one at a time, at most: the time to leave out each grows with the square of the number of images."""
+
+_MEMORY = 2**30
+"""Bytes that the threads may take together; one thread may take more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
@@ -148,15 +154,41 @@ def resample(
     return _replay(matches, weights, replicates)
 
 
-def jackknife(matches: Sequence[Matches], groups: Ints) -> Replicates:
-    """The figures without each group in turn: replicate `g` lacks group `g`."""
-    many = int(groups.max(initial=0)) + 1
+def jackknife(matches: Sequence[Matches], groups: Ints, *, most: int = _MOST_LEFT_OUT) -> Replicates:
+    """The figures without each group in turn: replicate `g` lacks group `g`.
+
+    Of more than `most` groups, `most` blocks of them are left out in turn (Efron and Tibshirani, 1993, section 11.5).
+    The blocks follow from the boxes alone, so that detectors that know the same categories share them.
+    """
+    blocks = _blocks(matches[0], groups, most)
+    many = int(blocks.max(initial=0)) + 1
 
     def weights(chunk: int) -> Numbers:
         rows = np.arange(chunk * _CHUNK, min((chunk + 1) * _CHUNK, many))
-        return np.asarray(groups != rows[:, None], dtype=np.int32)
+        return np.asarray(blocks != rows[:, None], dtype=np.int32)
 
     return _replay(matches, weights, many)
+
+
+def _blocks(matches: Matches, groups: Ints, most: int) -> Ints:
+    """[image]: its block; groups are dealt out in random order, but those that hold something rare before all others.
+
+    So two images that hold all of a category, or all of its boxes of a size, come to stand in two blocks: left out
+    together, they would leave nothing to measure.
+    """
+    many = int(groups.max(initial=0)) + 1
+    if many <= most:
+        return groups
+    category, area, image = matches.boxes.T
+    kind, group = np.unique(np.stack([category * len(AREAS) + area, groups[image]]), axis=1)
+    held_by = np.bincount(kind)
+    rank = np.empty_like(held_by)
+    rank[np.argsort(held_by, kind="stable")] = np.arange(len(held_by))
+    rarest = np.full(many, len(held_by))
+    np.minimum.at(rarest, group, rank[kind])
+    block = np.empty(many, dtype=np.int64)
+    block[np.lexsort((np.random.default_rng(SEED).permutation(many), rarest))] = np.arange(many) % most
+    return block[groups]
 
 
 def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], replicates: int) -> Replicates:
@@ -170,6 +202,14 @@ def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], repli
         for detector, layout in enumerate(layouts):
             reweighted(layout, weight, RECALL_POINTS, precision[detector, rows], recall[detector, rows])
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(_threads(matches)) as threads:
         list(threads.map(measure, range(-(-replicates // _CHUNK))))
     return Replicates(matches[0].categories, precision, recall)
+
+
+def _threads(matches: Sequence[Matches]) -> int:
+    """As many as this process has processors, and as there is memory for the running sums and weights of each."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    widest = max(int(np.diff(one.start).max(initial=0)) for one in matches)
+    each = _CHUNK * (4 * widest + 20 * matches[0].images)
+    return max(1, min(usable, _MEMORY // max(each, 1)))

@@ -23,10 +23,6 @@ from wildbench.scorecard import Figure
 
 METHOD = "bootstrap: centre corrected for bias, Student's t, Wilson's ends"
 
-_MOST_GROUPS = 1000
-"""Left out one at a time, at most; of more groups, every thousandth goes together, as in a grouped jackknife (Efron and
-Tibshirani, 1993, section 11.5): the time to leave out each would grow with the square of the number of images."""
-
 _DIGITS = 4
 """Of an interval's ends: a hundredth of a point of AP, far less than the seed makes of them."""
 
@@ -40,7 +36,7 @@ class Uncertainty:
         kind: "locations" or "images", whatever is drawn.
         groups: How many of them there are.
         drawn: On the drawn sets.
-        without: Without each group in turn.
+        without: Without each group in turn, or blocks of them where there are very many.
     """
 
     matches: Matches
@@ -122,7 +118,7 @@ def measure_uncertainty(
         kind=of,
         groups=len(set(groups.tolist())),
         drawn=resample([matches], groups, replicates=REPLICATES),
-        without=jackknife([matches], groups % _MOST_GROUPS),
+        without=jackknife([matches], groups),
     )
 
 
