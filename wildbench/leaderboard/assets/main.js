@@ -40,8 +40,9 @@ function filters(view, change) {
 function showSection(section) {
   const view = views.get(section.id);
   const [picker, table, chart, heat] = ["slot", "slot", "slot", "slot"].map((name) => el("div", { class: name }));
-  let latest = null;
+  let [latest, soon] = [null, null];
   const drawChart = () => {
+    if (!chart.isConnected) return;
     [...drawn.keys()].forEach(forget);
     const made = scatter(section, latest, choice, (changed) => {
       const active = document.activeElement?.id;
@@ -67,7 +68,8 @@ function showSection(section) {
       rows.length ? "" : el("p", { class: "empty" }, "No row matches. Clear the filter to see all."),
       pager(view, rows.length, (page) => { view.page = page; update(false); table.querySelector(".pager button:not(:disabled)").focus(); status.textContent = `Page ${page + 1}`; }) ?? "");
     heat.replaceChildren(heatmap(section, some, theme()));
-    if (latest === null || filtered) { latest = rows; drawChart(); }
+    if (latest === null) { latest = rows; drawChart(); }
+    if (filtered) { latest = rows; clearTimeout(soon); soon = setTimeout(drawChart, 120); } // not at every letter
     if (filtered) status.textContent = `${nth(rows.length, "row matches", "rows match")}`;
   };
   const change = (changed) => { Object.assign(view, changed, { page: 0 }); update(true); };

@@ -58,7 +58,8 @@ function lineageBlock(row, section) {
     figureTable("Against its parent", ["Figure", "Value", "95 % interval", "n"], rows));
 }
 
-function overlay(picture, boxes, name) {
+// Boxes over an image; what both detectors have is drawn thin and, so that the animal stays to be seen, without words.
+function overlay(picture, boxes, name, named) {
   const image = el("img", { src: DATA.images[picture.jpeg], alt: "", width: picture.width, height: picture.height });
   const [w, h] = [picture.width, picture.height];
   const shapes = boxes.map((seen) => {
@@ -66,7 +67,7 @@ function overlay(picture, boxes, name) {
     const text = seen.category + (seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`);
     const size = w / 30;
     return svg("g", { class: seen.alone ? "alone" : "shared" }, svg("rect", { x, y, width, height, "stroke-width": w / (seen.alone ? 160 : 320) }),
-      svg("text", { x: Math.min(x + 2, Math.max(0, w - text.length * size * 0.6)), y: y > size * 1.3 ? y - size * 0.35 : y + size * 1.05, "font-size": size, "stroke-width": size / 5 }, text));
+      (seen.alone || named) && svg("text", { x: Math.min(x + 2, Math.max(0, w - text.length * size * 0.6)), y: y > size * 1.3 ? y - size * 0.35 : y + size * 1.05, "font-size": size, "stroke-width": size / 5 }, text));
   });
   const words = boxes.length ? boxes.map((seen) => `${seen.category}${seen.score === undefined ? "" : ` ${seen.score.toFixed(2)}`}${seen.alone ? " (it alone)" : ""}`).join(", ") : "nothing";
   return el("figure", {}, el("figcaption", {}, el("strong", {}, name), `: ${words}`),
@@ -81,7 +82,7 @@ function picturesBlock(row, detail) {
     el("p", { class: "how" }, `The ${nth(detail.pictures.length, "image")} of the split with most detections that only one of the two has (thick boxes); `
       + `each from the score at which its F1 is best: ${dense.toFixed(2)} for ${row.parent.name}, ${own.toFixed(2)} for ${row.name}. The images are rendered by wildbench.`),
     detail.pictures.map((picture) => el("div", { class: "triple", role: "group", "aria-label": picture.file_name },
-      overlay(picture, picture.labels.map((seen) => ({ ...seen, alone: false })), "Labels"),
+      overlay(picture, picture.labels.map((seen) => ({ ...seen, alone: false })), "Labels", true),
       overlay(picture, picture.dense, row.parent.name), overlay(picture, picture.compressed, row.name))));
 }
 

@@ -6,10 +6,13 @@ function curvePoints(curve, name) {
   return Array.from({ length: 101 }, (_, step) => ({ recall: step / 100, precision: (curve[step] ?? 0) / 1000, curve: name }));
 }
 
+// Curves of categories come as value, count, value, count.
+const unrolled = (runs) => Array.from({ length: runs.length / 2 }, (_, run) => Array(runs[2 * run + 1]).fill(runs[2 * run])).flat();
+
 function curvesChart(row, detail, category, pick) {
   const all = category === "";
   const lines = all ? Object.entries(detail.curves.by_iou).map(([iou, curve]) => [`IoU ${iou}`, curve])
-    : [[category, detail.curves.per_category[category]]];
+    : [[category, unrolled(detail.curves.per_category[category])]];
   const values = lines.flatMap(([name, curve]) => curvePoints(curve, name));
   const figure = all ? row.accuracy.ap : row.per_category[category].ap50;
   const axis = (title) => ({ format: "~%", title, tickCount: 5 });

@@ -42,14 +42,15 @@ function scatterSpec(front, points, log, colours) {
   const rule = (ends, encoding) => (points.some((point) => point[ends] !== null) ? [{
     transform: [{ filter: `isValid(datum.${ends})` }], mark: { type: "rule", strokeWidth: 1.5, opacity: 0.35, aria: false },
     encoding: { ...encoding, color: colour } }] : []);
-  const named = points.length <= 12 || points.filter((point) => point.front).length <= 8;
+  const some = points.some((point) => point.front);
+  const named = points.length <= 12 || (some && points.filter((point) => point.front).length <= 8);
   return {
     height: 340,
     data: { values: points },
     layer: [
-      { transform: [{ filter: "datum.front" }],
+      ...(some ? [{ transform: [{ filter: "datum.front" }],
         mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5, opacity: 0.55, color: colours.accent, aria: false },
-        encoding: { x, y, order: { field: "x" } } },
+        encoding: { x, y, order: { field: "x" } } }] : []),
       ...rule("low", { x, y: { ...y, field: "low" }, y2: { field: "high" } }),
       ...rule("xlow", { x: { ...x, field: "xlow" }, x2: { field: "xhigh" }, y }),
       { name: "points", mark: { type: "point", size: 75, strokeWidth: 1.75, cursor: "pointer", fillOpacity: 1 },

@@ -1,0 +1,76 @@
+"""A leaderboard to look at: the bundled baselines with their errors, and rows made up from them."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.leaderboard.admission import add
+from wildbench.leaderboard.results import Result, read_results, result_id
+from wildbench.measures.diagnosis import measure_errors
+from wildbench.scorecard import Figure, read_scorecard
+
+BASELINES = ("reference", "reference-fp16")
+ROWS = 60
+SCRIPT = '</script><img src=x onerror="window.pwned=1"><!--\u2028'
+
+
+def write_baselines(folder: Path) -> Path:
+    """A leaderboard of the two bundled baselines, as `wildbench leaderboard add` makes it."""
+    data = load_dataset("parksim", with_images=False)
+    for name in BASELINES:
+        source = bundled(f"baselines/scorecards/{name}.json")
+        card = read_scorecard(source)
+        results = json.loads(source.with_name(card.accuracy.predictions_file).read_text())
+        shutil.copy(source.with_name(card.accuracy.predictions_file), folder)
+        errors = measure_errors(data, results, images_file=folder / f"{name}.csv")
+        card.model_copy(update={"errors": errors}).write(folder / f"{name}.json")
+        add(folder / f"{name}.json", folder / "board")
+    return folder / "board"
+
+
+def made_up(base: Result, number: int, **changes: Any) -> Result:
+    """Another row of the same detections: another name, AP, bytes and time."""
+    card = base.card
+    ap, cost = 0.2 + 0.005 * number, 1.5 + number
+    assert card.size
+    assert card.compute
+    assert card.latency
+    figure = Figure(value=ap, unit="AP", n=327, interval=(ap - 0.03, ap + 0.03))
+    submission = {
+        "name": f"made up {number:02d}",
+        "sha256": f"{number:064x}",
+        "parent": None,
+        "format": "onnx",
+    } | changes
+    card = card.model_copy(
+        update={
+            "submission": card.submission.model_copy(update=submission),
+            "accuracy": card.accuracy.model_copy(update={"ap": figure}),
+            "size": card.size.model_copy(update={"file_bytes": Figure(value=cost * 1e5, unit="B", n=1)}),
+            "compute": card.compute.model_copy(update={"macs": Figure(value=cost * 1e7, unit="MAC", n=4)}),
+        }
+    )
+    drawn, without = (ap - 0.4636 + values for values in (base.samples.drawn, base.samples.without))
+    samples = replace(base.samples, whole=base.samples.whole * 0 + ap, drawn=drawn, without=without)
+    return replace(base, id=result_id(card), entry=None, card=card, samples=samples)
+
+
+def elsewhere(base: Result) -> Result:
+    """The same on another data set, whose images are nobody's to give away, without errors and without a model."""
+    dataset = base.card.dataset.model_copy(update={"name": "somewhere", "split": None, "sha256": "e" * 64})
+    changes = {"dataset": dataset, "size": None, "compute": None, "latency": None, "errors": None}
+    card = base.card.model_copy(update=changes)
+    return replace(base, id=result_id(card), card=card, predictions=Path("none"))
+
+
+def results_of_page(board: Path) -> Sequence[Result]:
+    """The baselines, 60 made-up rows, one with a script for a name, and one on another data set."""
+    results, _ = read_results(board)
+    dense = results[0]
+    rows = [made_up(dense, number) for number in range(ROWS)]
+    scripted = made_up(dense, 41, name=SCRIPT, method=SCRIPT, authors=[SCRIPT], sha256="f" * 64)
+    return [*results, *rows, scripted, elsewhere(dense)]

@@ -1,0 +1,314 @@
+"""The page in a real Chromium: what it shows, how it answers, and that it asks nobody for anything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_page import BASELINES, ROWS, SCRIPT, results_of_page
+
+from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.page import render
+from wildbench.leaderboard.page_data import details
+
+IN_FIRST = len(BASELINES) + ROWS + 1
+DRAWN = ".chart[data-drawn]"
+
+CONTRAST = """() => {
+  const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const [r, g, b, a = 1] = channels(getComputedStyle(one).backgroundColor);
+      if (a === 1) return [r, g, b];
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *:not(script):not(noscript):not(option)")) {
+    if (node.closest(".overlay") || node.closest(".unseen") || !node.getClientRects().length) continue;
+    if (![...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim())) continue;
+    const style = getComputedStyle(node);
+    const ink = node instanceof SVGElement ? style.fill : style.color;
+    const [a, b] = [light(channels(ink).slice(0, 3)), light(behind(node))];
+    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.textContent.slice(0, 40)]);
+  }
+  return found.sort((a, b) => a[0] - b[0]);
+}"""
+
+UNNAMED = """() => {
+  const html = (nodes) => [...nodes].map((node) => node.outerHTML);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const named = (node) => node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length;
+  const ids = all("[id]").map((node) => node.id);
+  return [
+    ...html(all("a, button, input, select, summary, [role=region], [role=figure]").filter((node) => !named(node))),
+    ...html(all("input, select").filter((node) => !node.labels.length)),
+    ...html(all("img:not([alt]), th:not([scope]), [tabindex]:not([tabindex='0']):not([tabindex='-1'])")),
+    ...html(all("table").filter((node) => !node.caption && !node.ariaLabel)),
+    ...ids.filter((id, place) => ids.indexOf(id) !== place),
+    ...(all("h1").length === 1 && document.documentElement.lang === "en" ? [] : ["h1 or lang"]),
+  ];
+}"""
+
+ALL_DRAWN = "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart[data-drawn]').length"
+
+
+@pytest.fixture(scope="module")
+def board_and_file(baselines_board: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
+    folder = tmp_path_factory.mktemp("chromium")
+    results = results_of_page(baselines_board)
+    board = build_board(results)
+    (folder / "index.html").write_bytes(render(board, details(results)))
+    return board, folder / "index.html"
+
+
+@pytest.fixture
+def board(board_and_file: tuple[Board, Path]) -> Board:
+    return board_and_file[0]
+
+
+@pytest.fixture
+def page(browser: Any, board_and_file: tuple[Board, Path]) -> Iterator[Any]:
+    """The page, opened; afterwards nothing was logged, and nothing was asked for but the file itself."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page.set_default_timeout(60_000)
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.goto(board_and_file[1].as_uri())
+    page.locator(DRAWN).first.wait_for()
+    yield page
+    assert said == []
+    assert {url.split("#")[0].split(":")[0] for url in asked} <= {"file", "data"}
+    assert {url.split("#")[0] for url in asked if url.startswith("file")} == {board_and_file[1].as_uri()}
+    page.close()
+
+
+def names(page: Any) -> list[str]:
+    return page.locator(".board tbody .name a").all_inner_texts()
+
+
+def open_row(page: Any, name: str) -> None:
+    page.locator("#filter").fill(name)
+    page.get_by_role("link", name=name, exact=True).first.click()
+    page.locator("article").wait_for()
+    page.wait_for_function(ALL_DRAWN)
+
+
+def test_the_first_page_is_the_top_of_the_board(page: Any, board: Board) -> None:
+    section = next(section for section in board.sections if section.dataset.name == "parksim")
+    page.locator("#sections a", has_text="parksim").click()
+    page.locator(DRAWN).wait_for()
+    assert names(page) == [row.name for row in section.rows[:25]]
+    assert page.locator(".board tbody tr").count() == 25
+    first = page.locator(".board tbody tr").first.inner_text()
+    ap = section.rows[0].accuracy.ap
+    assert ap.value is not None
+    assert f"{100 * ap.value:.1f}" in first
+    assert page.locator(".pager").inner_text().split("\n")[1] == f"1–25 of {IN_FIRST}"
+    page.get_by_role("button", name="Next").click()
+    assert names(page) == [row.name for row in section.rows[25:50]]
+
+
+def test_a_click_sorts_and_a_second_turns_it_round(page: Any, board: Board) -> None:
+    rows = board.sections[0].rows
+    bytes_of = {row.name: row.size.file_bytes.value for row in rows if row.size}
+    header = page.locator("th", has=page.locator("[data-sort=bytes]"))
+    page.locator("[data-sort=bytes]").click()
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert [bytes_of[name] for name in names(page)] == sorted(bytes_of.values())[:25]
+    page.locator("[data-sort=bytes]").click()
+    assert header.get_attribute("aria-sort") == "descending"
+    assert [bytes_of[name] for name in names(page)] == sorted(bytes_of.values(), reverse=True)[:25]
+    assert page.locator("[aria-sort]").count() == 1
+    assert page.locator("#status").inner_text() == "Sorted by File, descending"
+
+
+def test_rows_without_the_figure_stand_last_whichever_way(page: Any) -> None:
+    page.locator("#filter").fill("reference")
+    for _ in range(2):
+        page.locator("[data-sort=loss]").click()
+        assert names(page) == ["reference-fp16", "reference"]
+
+
+def test_every_column_sorts(page: Any) -> None:
+    for key in page.locator("[data-sort]").evaluate_all("nodes => nodes.map(node => node.dataset.sort)"):
+        page.locator(f"[data-sort={key}]").click()
+        assert page.locator(".board tbody tr").count() == 25
+
+
+def test_the_filter_looks_at_names_and_says_how_many(page: Any) -> None:
+    page.locator("#filter").fill("UP 07")
+    assert names(page) == ["made up 07"]
+    assert page.locator("#status").inner_text() == "1 row matches"
+    assert page.locator(".heat tbody tr").count() == 1
+    page.locator("#filter").fill("nobody")
+    page.get_by_text("No row matches").wait_for()
+    page.get_by_text("None of the rows that match").wait_for()
+    page.locator("#filter").fill("")
+    page.locator("#format").select_option("wildbench")
+    assert names(page) == list(BASELINES)
+
+
+def test_the_fronts_can_be_shown_alone(page: Any, board: Board) -> None:
+    on_a_front = {name for front in board.sections[0].fronts for name in front.rows}
+    page.locator("#front").check()
+    assert page.locator("#status").inner_text() == f"{len(on_a_front)} rows match"
+    assert page.locator(".board tbody tr .mark").count() >= min(25, len(on_a_front))
+
+
+def test_the_axes_of_the_chart_change(page: Any) -> None:
+    chart = page.locator(DRAWN)
+    assert "File size, MB" in chart.inner_text()
+    ticks = chart.inner_text()
+    page.locator("#log").uncheck()
+    page.wait_for_function("text => document.querySelector('.chart[data-drawn]')?.innerText !== text", arg=ticks)
+    page.locator("#axis").select_option("1")
+    page.locator(".chart[data-drawn]", has_text="Arithmetic, GMAC an image").wait_for()
+    page.locator("#axis").select_option("2")
+    page.locator(".chart[data-drawn]", has_text="Latency, × reference network").wait_for()
+    page.locator("#axis").select_option("3")
+    page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
+
+
+def test_the_chart_stands_in_figures_too(page: Any, board: Board) -> None:
+    page.get_by_text("The same in figures").click()
+    rows = page.locator(".folded table tbody tr")
+    assert rows.count() == IN_FIRST
+    front = board.sections[0].fronts[0]
+    assert page.locator(".folded table td", has_text="yes").count() == len(front.rows)
+
+
+def test_points_are_links_for_the_mouse_and_for_the_keyboard(page: Any, board: Board) -> None:
+    page.locator(".points_marks path[tabindex='0']").wait_for()
+    points = page.locator(".points_marks path")
+    assert points.count() == IN_FIRST
+    assert page.locator(".points_marks path[tabindex='0']").count() == 1
+    page.locator(".points_marks path[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    told = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    cheapest = sorted(
+        (row for row in board.sections[0].rows if row.size), key=lambda row: row.size.file_bytes.value or 0
+    )
+    assert told.startswith(f"{cheapest[1].name}: AP ")
+    page.keyboard.press("Enter")
+    page.locator("article").wait_for()
+    assert page.locator("article h2").inner_text() == cheapest[1].name
+    assert page.evaluate("document.activeElement.id") == "title"
+    page.go_back()
+    page.locator(".points_marks path").first.wait_for()
+
+
+def test_everything_is_reached_by_keyboard(page: Any) -> None:
+    page.locator("[data-sort=ap50]").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("AP50")
+    assert page.evaluate("document.activeElement.dataset.sort") == "ap50"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.sort") == "bytes"
+    page.locator("#front").focus()
+    page.keyboard.press("Space")
+    assert page.locator("#front").is_checked()
+
+
+def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
+    row = next(row for row in board.sections[0].rows if row.name == "reference-fp16")
+    open_row(page, row.name)
+    text = page.locator("article").inner_text()
+    for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Where the bytes are"):
+        assert told in text
+    assert page.locator(".chart svg").count() == 4
+    assert page.locator(".lineage li").all_inner_texts()[0].startswith("reference ")
+    assert page.locator(".overlay img").count() % 3 == 0
+    assert page.locator(".overlay img").count() > 0
+    assert all(page.locator(".overlay img").evaluate_all("nodes => nodes.map(node => node.naturalWidth > 100)"))
+    assert row.errors
+    gain = row.errors.tide["cls"].value
+    assert gain is not None
+    assert f"{100 * gain:.1f}" in page.locator(".chart", has_text="wrong category").inner_text()
+    for number in range(page.get_by_text("The same in figures").count()):
+        page.get_by_text("The same in figures").nth(number).click()
+    assert page.locator(".folded table").count() == 4
+    page.locator("#category").select_option("lion")
+    page.locator("section", has_text="AP50 of lion").locator(DRAWN).wait_for()
+
+
+def test_rows_of_another_data_set_are_apart_and_say_what_is_missing(page: Any, board: Board) -> None:
+    page.locator("#sections a", has_text="somewhere").click()
+    page.get_by_role("heading", name="somewhere").wait_for()
+    assert page.locator("#sections a[aria-current]").inner_text() == "somewhere"
+    assert names(page) == ["reference"]
+    page.get_by_text("No row has both an AP and a cost").wait_for()
+    page.locator(".board .name a").click()
+    text = page.locator("article").inner_text()
+    assert "COCO results bring no model" in text
+    assert "score its detections again" in text
+    assert "only those of parksim are embedded" in text
+
+
+def test_a_script_in_a_name_is_a_name(page: Any) -> None:
+    open_row(page, SCRIPT.replace("\u2028", ""))
+    assert "<img src=x onerror=" in page.locator("article h2").inner_text()
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_the_policy_lets_nothing_out_and_nothing_in(browser: Any, board_and_file: tuple[Board, Path]) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(board_and_file[1].as_uri())
+    page.evaluate("""() => {
+      const script = document.createElement("script");
+      script.textContent = "window.pwned = 1";
+      document.body.append(script);
+    }""")
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("fetch('https://example.org').then(() => 'out', () => 'kept')") == "kept"
+    assert not any(url.startswith("http") for url in asked)
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_words_can_be_read_everywhere(scheme: str, width: int, page: Any) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.locator("#theme").select_option(scheme)
+    page.get_by_text("How to read this").click()
+    for row in (None, "reference-fp16"):
+        if row:
+            open_row(page, row)
+        worst, where = page.evaluate(CONTRAST)[0]
+        assert worst >= 4.5, where
+        assert page.evaluate(UNNAMED) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(page: Any) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert dark != light
+    page.locator("#theme").select_option("light")
+    assert page.evaluate(ground) == light
+    page.reload()
+    page.locator(DRAWN).wait_for()
+    assert page.evaluate(ground) == light
+    assert page.locator("#theme").input_value() == "light"
+
+
+def test_on_a_phone_rows_are_sorted_from_a_list(page: Any) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert not page.locator("[data-sort=ap]").is_visible()
+    page.get_by_label("Sort by").select_option("bytes")
+    assert names(page)[:2] == ["made up 00", "made up 01"]
+    assert page.get_by_role("row").count() >= 25
