@@ -67,14 +67,18 @@ def test_what_is_forgotten_is_found(comparison: Comparison) -> None:
     assert forgetful.overall["ap"].verdict.startswith("worse by ")
     worse = {name for name, figures in forgetful.per_category.items() if figures["ap50"].verdict.startswith("worse")}
     assert "lion" in worse <= {"lion", "impala"}  # 39 impalas at five locations may be too few for a correction by 26
-    assert forgetful.per_category["zebra"]["ap"].verdict == "the same on 30 boxes"
+    assert forgetful.per_category["zebra"]["ap"].verdict.startswith("the same on 30 boxes; ")
+    assert forgetful.per_category["gorilla"]["ap"].caution == "no interval: all 20 boxes are in one of the locations"
+    assert forgetful.per_category["zebra"]["ap"].comparisons == 2 * 12
 
 
 def test_the_order_of_the_detections_alone_matters(comparison: Comparison) -> None:
     timid = comparison.rows[1]
     for change in (timid.overall | timid.sizes).values():
-        assert change.verdict == f"the same on {change.n} boxes"
-        assert (change.difference, change.interval, change.p_value, change.smallest) == (0, (0, 0), 1, 0)
+        assert change.verdict.startswith(f"the same on {change.n} boxes; ")
+        assert (change.difference, change.p_value) == (0, 1)
+        assert change.smallest is not None
+        assert change.smallest > 0
     assert timid.errors is not None
     assert comparison.baseline_errors is not None
     assert timid.errors.calibration.ece != comparison.baseline_errors.calibration.ece
@@ -95,10 +99,9 @@ def test_the_same_question_has_the_same_answer(cards: dict[str, Path], compariso
 
 
 def test_a_smaller_difference_takes_more_images(comparison: Comparison) -> None:
-    needed = [counts[0] for counts in comparison.images_needed.values()]
-    assert all(count is not None for count in needed)
-    assert needed == sorted(needed, reverse=True)  # type: ignore[type-var]
-    assert [counts[1] for counts in comparison.images_needed.values()] == [None] * len(needed)
+    needed = [counts[0] for counts in comparison.groups_needed.values() if counts[0] is not None]
+    assert len(needed) == 4
+    assert needed == sorted(set(needed), reverse=True)
 
 
 def test_the_bundled_half_precision_is_not_distinguishable() -> None:
@@ -139,7 +142,9 @@ def test_a_file_s_labels_have_to_be_named_and_unchanged(tmp_path: Path, results:
     cards = [card(tmp_path, name, results, dataset=labels) for name in ("a", "b")]
     with pytest.raises(DatasetError, match=r"was scored on labels, a file; name the COCO JSON by --dataset"):
         compare(cards)
-    assert compare(cards, dataset=labels, replicates=50).rows[0].overall["ap"].verdict == "the same on 327 boxes"
+    assert (
+        compare(cards, dataset=labels, replicates=50).rows[0].overall["ap"].verdict.startswith("the same on 327 boxes")
+    )
     coco = json.loads(labels.read_text())
     coco["annotations"].pop()
     labels.write_text(json.dumps(coco))
@@ -147,6 +152,73 @@ def test_a_file_s_labels_have_to_be_named_and_unchanged(tmp_path: Path, results:
         compare(cards, dataset=labels)
 
 
-def test_a_difference_of_nothing_cannot_be_shown(cards: dict[str, Path]) -> None:
-    with pytest.raises(ScorecardError, match="a difference of 0 in AP; ask for one above 0"):
-        compare(list(cards.values()), differences=[0])
+@pytest.mark.parametrize("wanted", [0, -0.1, float("nan"), float("inf"), 1.5])
+def test_a_difference_is_more_than_nothing_and_no_more_than_all(cards: dict[str, Path], wanted: float) -> None:
+    with pytest.raises(ScorecardError, match=r"points of AP; ask for one in 0\.\.100"):
+        compare(list(cards.values()), differences=[wanted])
+
+
+def test_detections_are_looked_for_beside_the_card_alone(tmp_path: Path, cards: dict[str, Path]) -> None:
+    elsewhere = json.loads(cards["timid"].read_text())
+    elsewhere["accuracy"]["predictions_file"] = "../timid.predictions.json"
+    (tmp_path / "a.json").write_text(json.dumps(elsewhere))
+    with pytest.raises(ScorecardError, match=r"accuracy\.predictions_file"):
+        compare([cards["reference"], tmp_path / "a.json"])
+
+
+def herd(folder: Path, many: int) -> Path:
+    """Labels of two lions and two zebras in each of so many images."""
+    animals = [
+        {"image_id": number, "category_id": category, "bbox": [x, 10, 40, 40], "area": 1600, "iscrowd": 0}
+        for number in range(1, many + 1)
+        for category, x in ((1, 10), (1, 60), (2, 110), (2, 160))
+    ]
+    coco = {
+        "images": [{"id": id_, "file_name": f"{id_}.jpg", "width": 220, "height": 60} for id_ in range(1, many + 1)],
+        "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "zebra"}],
+        "annotations": [{"id": place} | animal for place, animal in enumerate(animals, start=1)],
+    }
+    path = folder / "herd.json"
+    path.write_text(json.dumps(coco))
+    return path
+
+
+def found(labels: Path, categories: set[int]) -> list[dict[str, Any]]:
+    """Every animal of these categories."""
+    return [
+        {key: entry[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9}
+        for entry in json.loads(labels.read_text())["annotations"]
+        if entry["category_id"] in categories
+    ]
+
+
+def test_what_is_lost_on_every_image_is_lost(tmp_path: Path) -> None:
+    labels = herd(tmp_path, 12)
+    cards = [
+        card(tmp_path, name, found(labels, categories), dataset=labels)
+        for name, categories in (("all", {1, 2}), ("lions", {1}), ("none", set()))
+    ]
+    comparison = compare(cards, dataset=labels, replicates=REPLICATES)
+    lions, none = comparison.rows
+    assert none.overall["ap"].verdict == "worse by 100.0 points on 48 boxes"
+    assert lions.per_category["zebra"]["ap50"].verdict.startswith("worse by ")
+    assert lions.per_category["lion"]["ap50"].verdict.startswith("the same on 24 boxes; ")
+    assert lions.per_category["lion"]["ap50"].caution is None
+    assert lions.overall["ap"].verdict.startswith("worse by 50.0 points")
+
+
+def test_few_images_are_called_images(tmp_path: Path) -> None:
+    labels = herd(tmp_path, 8)
+    cards = [card(tmp_path, name, found(labels, {1, 2}), dataset=labels) for name in ("a", "b")]
+    row = compare(cards, dataset=labels, replicates=50).rows[0]
+    assert row.overall["ap"].caution == "only 8 images: the interval may be too short"
+
+
+def test_detectors_of_one_name_are_told_apart_by_their_files(tmp_path: Path, cards: dict[str, Path]) -> None:
+    renamed = json.loads(cards["timid"].read_text())
+    renamed["submission"]["name"] = "reference"
+    folder = tmp_path / "cards"
+    shutil.copytree(cards["timid"].parent, folder)
+    (folder / "timid.json").write_text(json.dumps(renamed))
+    comparison = compare([folder / "reference.json", folder / "timid.json"], replicates=50)
+    assert (comparison.baseline, comparison.rows[0].name) == ("reference", "timid")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.bootstrap import REPLICATES, SEED, Replicates, estimate, groups_of, jackknife, resample
+from wildbench.measures.bootstrap import REPLICATES, SEED, Kind, Replicates, estimate, groups_of, jackknife, resample
 from wildbench.measures.engine import AREAS
-from wildbench.measures.intervals import caution
+from wildbench.measures.intervals import LEVEL, caution
 from wildbench.measures.matching import Matches, match
 from wildbench.measures.paired import SIGNIFICANCE, Difference, difference, groups_needed, holm
 from wildbench.scorecard import Errors, Record, Scorecard, read_scorecard
+
+FORMAT_VERSION = 1
+"""Of a written comparison."""
 
 Choice = Mapping[str, Any]
 
@@ -40,10 +44,15 @@ class Change(Record):
     value: float | None
     difference: float | None = Field(description="value less baseline.")
     interval: tuple[float, float] | None = Field(description="95 % interval of the difference, for itself alone.")
-    baseline_better: float | None = Field(description="Probability that the baseline is above.")
-    p_value: float | None = Field(description="Two-sided, corrected for the figures of its kind that are compared.")
-    smallest: float | None = Field(description="Difference that this data set would show with a probability of 0.8.")
-    caution: str | None = Field(description="What to know of the interval where it rests on little.")
+    baseline_better: float | None = Field(
+        description="Confidence, for itself alone, that the baseline is above: 1 less half the uncorrected p-value."
+    )
+    p_value: float | None = Field(description="Two-sided, by Holm corrected for the comparisons of its kind.")
+    comparisons: int = Field(description="How many there are of its kind.")
+    smallest: float | None = Field(
+        description="Difference that these images would show, so corrected, four times in five between two so alike."
+    )
+    caution: str | None = Field(description="What to know of the interval where it rests on little, or of its lack.")
     verdict: str
 
 
@@ -61,6 +70,8 @@ class Row(Record):
 class Comparison(Record):
     """Several detectors against one baseline, on one data set."""
 
+    format_version: int = FORMAT_VERSION
+    wildbench: str
     dataset: str
     split: str | None
     dataset_sha256: str
@@ -68,6 +79,8 @@ class Comparison(Record):
     boxes: int
     drawn: str = Field(description="What is drawn: images, or locations.")
     groups: int = Field(description="How many of them there are.")
+    method: str = "paired bootstrap: Student's t around the difference; Holm's correction"
+    level: float = LEVEL
     replicates: int
     seed: int
     categories_left_out: list[str] = Field(description="Categories that one of the detectors does not know.")
@@ -75,8 +88,8 @@ class Comparison(Record):
     baseline_sha256: str
     baseline_errors: Errors | None
     rows: list[Row]
-    images_needed: dict[str, list[int | None]] = Field(
-        description="By difference in AP: images that would show it with a probability of 0.8, for each row."
+    groups_needed: dict[str, list[int | None]] = Field(
+        description="By difference in AP: how many of what is drawn would show it four times in five, for each row."
     )
 
     def write(self, path: Path) -> None:
@@ -116,8 +129,9 @@ def compare(
     paths = [Path(card) for card in cards]
     if len(paths) < 2:
         raise ScorecardError("one scorecard compares with nothing", remedy="name the baseline's first, then others")
-    if min(differences, default=1) <= 0:
-        raise ScorecardError(f"a difference of {min(differences)} in AP", remedy="ask for one above 0")
+    for wanted in differences:
+        if not 0 < wanted <= 1:
+            raise ScorecardError(f"a difference of {wanted * 100:g} points of AP", remedy="ask for one in 0..100")
     records = [read_scorecard(path) for path in paths]
     data = _common_dataset(paths, records, dataset)
     unknown = {name for record in records for name in record.accuracy.unknown_categories}
@@ -126,6 +140,7 @@ def compare(
     found = _Findings(
         matches,
         kind,
+        len(set(groups.tolist())),
         estimate(matches),
         resample(matches, groups, replicates=replicates, seed=seed),
         jackknife(matches, groups),
@@ -136,8 +151,9 @@ def compare(
         changes |= found.changes({name: choice})
     for figure, choice in (("ap", {}), ("ap50", {"iou": 0.5})):
         changes |= found.changes({f"{figure} {name}": {**choice, "category": name} for name in known})
-    first = records[0]
+    first, shown = records[0], _names(paths, records)
     return Comparison(
+        wildbench=version("wildbench"),
         dataset=data.name,
         split=data.split,
         dataset_sha256=data.sha256,
@@ -148,12 +164,12 @@ def compare(
         replicates=replicates,
         seed=seed,
         categories_left_out=sorted(unknown),
-        baseline=first.submission.name,
+        baseline=shown[0],
         baseline_sha256=first.submission.sha256,
         baseline_errors=first.errors,
         rows=[
             Row(
-                name=record.submission.name,
+                name=shown[row + 1],
                 sha256=record.submission.sha256,
                 overall={name: changes[name][row] for name in OVERALL},
                 sizes={name: changes[name][row] for name in SIZES},
@@ -164,7 +180,7 @@ def compare(
             )
             for row, record in enumerate(records[1:])
         ],
-        images_needed={f"{wanted:g}": found.images_needed(wanted) for wanted in differences},
+        groups_needed={f"{wanted:g}": found.groups_needed(wanted) for wanted in differences},
     )
 
 
@@ -175,21 +191,18 @@ class _Findings:
     Attributes:
         matches: One a detector.
         kind: "images" or "locations".
+        groups: How many of them there are to draw.
         whole: On the data set.
         drawn: On resampled sets.
         without: Without each group in turn.
     """
 
     matches: list[Matches]
-    kind: str
+    kind: Kind
+    groups: int
     whole: Replicates
     drawn: Replicates
     without: Replicates
-
-    @property
-    def groups(self) -> int:
-        """How many images or locations there are to draw."""
-        return int(self.without.precision.shape[1])
 
     def boxes(self, choice: Choice) -> int:
         """How many boxes a figure is over."""
@@ -205,7 +218,8 @@ class _Findings:
     def difference(self, choice: Choice, row: int) -> Difference | None:
         """One figure of one row against the baseline's."""
         whole, drawn, without = (side.ap(**choice)[:, [0, row + 1]] for side in (self.whole, self.drawn, self.without))
-        return difference(whole[:, 0], whole[:, 1], drawn, without)
+        held = self.matches[0].boxes[self._held(choice)]
+        return difference(whole[0], drawn, without, boxes=len(held), categories=len(set(held[:, 0].tolist())))
 
     def changes(self, family: Mapping[str, Choice]) -> dict[str, list[Change]]:
         """Figures of one kind, of all rows; their p-values are corrected for there being so many of them."""
@@ -214,48 +228,71 @@ class _Findings:
         defined = {key: one.p_value for key, one in found.items() if one is not None}
         corrected = dict(zip(defined, holm(list(defined.values())), strict=True))
         return {
-            name: [self._change(choice, row, found[name, row], corrected.get((name, row))) for row in rows]
+            name: [
+                self._change(choice, row, found[name, row], corrected.get((name, row)), len(defined)) for row in rows
+            ]
             for name, choice in family.items()
         }
 
-    def _change(self, choice: Choice, row: int, found: Difference | None, p_value: float | None) -> Change:
+    def _change(
+        self, choice: Choice, row: int, found: Difference | None, p_value: float | None, comparisons: int
+    ) -> Change:
         values = [None if value != value else float(value) for value in self.whole.ap(**choice)[0, [0, row + 1]]]
         held = self._held(choice)
         boxes, images = int(held.sum()), len(set(self.matches[0].boxes[held, 2].tolist()))
+        if found is None or p_value is None:
+            why = f"no interval: all {boxes} boxes are in one of the {self.kind}" if boxes else "no box in the split"
+            return Change(
+                n=boxes,
+                baseline=values[0],
+                value=values[1],
+                difference=None,
+                interval=None,
+                baseline_better=None,
+                p_value=None,
+                comparisons=comparisons,
+                smallest=None,
+                caution=why,
+                verdict=why,
+            )
+        smallest = found.smallest(comparisons)
         return Change(
             n=boxes,
             baseline=values[0],
             value=values[1],
-            difference=found.value if found else None,
-            interval=found.interval if found else None,
-            baseline_better=found.baseline_better if found else None,
+            difference=found.value,
+            interval=found.interval,
+            baseline_better=found.baseline_better,
             p_value=p_value,
-            smallest=found.smallest if found else None,
-            caution=caution(boxes, images, self.groups) if found else None,
-            verdict=_verdict(found, p_value, boxes, self.kind),
+            comparisons=comparisons,
+            smallest=smallest,
+            caution=caution(boxes, images, self.groups, self.kind),
+            verdict=_verdict(found, p_value, smallest, boxes),
         )
 
-    def images_needed(self, wanted: float) -> list[int | None]:
-        """For each row, images like these that would show a difference of `wanted` in AP."""
-        needed = []
-        for row in range(len(self.matches) - 1):
-            found = self.difference({}, row)
-            groups = groups_needed(found, self.groups, wanted) if found else None
-            needed.append(None if groups is None else round(groups * self.matches[0].images / self.groups))
-        return needed
+    def groups_needed(self, wanted: float) -> list[int | None]:
+        """For each row, how many groups like these would show a difference of `wanted` in AP."""
+        found = [self.difference({}, row) for row in range(len(self.matches) - 1)]
+        return [groups_needed(one, self.groups, wanted, len(found)) if one else None for one in found]
 
 
-def _verdict(found: Difference | None, p_value: float | None, boxes: int, kind: str) -> str:
-    if not boxes:
-        return "no box in the split"
-    if found is None or p_value is None:
-        return f"no interval: all {boxes} boxes are in one of the {kind}"
-    if not found.smallest:
-        return f"the same on {boxes} boxes"
+def _verdict(found: Difference, p_value: float, smallest: float, boxes: int) -> str:
     if p_value <= SIGNIFICANCE:
-        return f"{'better' if found.value > 0 else 'worse'} by {abs(found.value) * 100:.1f} points"
-    shown = f"{found.smallest * 100:.1f} points is the smallest difference this split can show"
-    return f"not distinguishable on {boxes} boxes; {shown}"
+        return f"{'better' if found.value > 0 else 'worse'} by {_points(abs(found.value))} on {boxes} boxes"
+    seen = "the same" if found.alike else "not distinguishable"
+    shown = f"{_points(smallest)} is the smallest difference this split can show between two so alike"
+    return f"{seen} on {boxes} boxes; {shown}"
+
+
+def _points(value: float) -> str:
+    """Points of AP with two digits or, from ten on, one after the point."""
+    return f"{value * 100:.{1 if value >= 0.1 else 2}{'f' if value >= 0.1 else 'g'}} points"
+
+
+def _names(paths: Sequence[Path], records: Sequence[Scorecard]) -> list[str]:
+    """What tells the detectors apart: their names, or those of the files where two have one name."""
+    names = [record.submission.name for record in records]
+    return names if len(set(names)) == len(names) else [path.stem for path in paths]
 
 
 def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None) -> Dataset:

@@ -161,7 +161,9 @@ class Accuracy(BoxAccuracy):
     uncertainty: Uncertainty | None = Field(
         default=None, description="null in records made before wildbench gave intervals of accuracy."
     )
-    predictions_file: str = Field(description="COCO results file kept beside this record.")
+    predictions_file: str = Field(
+        pattern=r"^[^/\\]+$", description="COCO results file kept beside this record: its name, without a folder."
+    )
     predictions_sha256: str
     detections: int = Field(description="Number of detections in that file.")
 

@@ -24,9 +24,12 @@ def compare(
     """Say whether detectors differ from the first: differences with intervals, and what the data set can show."""
     from wildbench.comparison import DIFFERENCES
     from wildbench.comparison import compare as run
+    from wildbench.files import check_writable
     from wildbench.tables.comparison import comparison_tables
     from wildbench.tables.console import print_tables
 
+    if out:
+        check_writable(out)
     differences = [points / 100 for points in difference] if difference else DIFFERENCES
     comparison = run(cards, dataset=dataset, differences=differences)
     if out:

@@ -27,53 +27,68 @@ class Difference:
 
     Attributes:
         value: On the data set.
-        interval: 95 %; as `measures.intervals.difference_interval` gives it.
-        baseline_better: Probability that the baseline is above, given the images; ties count half.
-        p_value: Two-sided, of no difference.
-        smallest: The difference that would show with a probability of `POWER` at the level of the interval.
+        interval: 95 %.
+        spread: The distribution that both are read from.
+        alike: Whether no drawn set tells the two apart.
     """
 
     value: float
     interval: Interval
-    baseline_better: float
-    p_value: float
-    smallest: float
+    spread: Spread
+    alike: bool
+
+    @property
+    def baseline_better(self) -> float:
+        """One-sided confidence that the baseline is above."""
+        return 1 - self.spread.above_zero()
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided, of no difference, for itself alone."""
+        return 2 * min(self.baseline_better, 1 - self.baseline_better)
+
+    def smallest(self, comparisons: int = 1) -> float:
+        """The difference that would be called with a probability of `POWER`.
+
+        Args:
+            comparisons: Of how many it is one; Bonferroni's bound, which Holm's correction never exceeds.
+        """
+        return self.spread.error * (
+            self.spread.quantile(1 - SIGNIFICANCE / 2 / comparisons) + self.spread.quantile(POWER)
+        )
 
 
-def difference(baseline: Floats, other: Floats, drawn: Floats, without: Floats) -> Difference | None:
-    """Compare one figure of two detectors.
+def difference(whole: Floats, drawn: Floats, without: Floats, *, boxes: int, categories: int = 1) -> Difference | None:
+    """Compare one figure of two detectors, the baseline first.
 
     Args:
-        baseline: [1]: the baseline's figure on the data set; NaN where undefined.
-        other: [1]: the other's.
+        whole: [2]: the figures on the data set; NaN where undefined.
         drawn: [replicate, 2]: both on the same resampled sets.
         without: [group, 2]: both without each group in turn.
+        boxes: What the figure is over.
+        categories: Of how many categories it is a mean.
 
     Returns:
-        None where the figure is undefined for one of them, or everything is in one group.
+        None where the figure is undefined, or everything is in one group.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(0, 0.02, (2, 2000))
         >>> drawn = np.stack([0.6 + noise[0], 0.5 + noise[0] + noise[1] / 4], axis=1)  # rise and fall together
         >>> without = np.stack([np.full(50, 0.6), 0.5 + np.linspace(-1, 1, 50) / 840], axis=1)
-        >>> found = difference(np.array([0.6]), np.array([0.5]), drawn, without)
+        >>> found = difference(np.array([0.6, 0.5]), drawn, without, boxes=1000)
         >>> round(found.value, 3), [round(end, 2) for end in found.interval], found.baseline_better > 0.99
         (-0.1, [-0.11, -0.09], True)
     """
-    value = float(other[0] - baseline[0])
+    value = float(whole[1] - whole[0])
     changes = drawn[:, 1] - drawn[:, 0], without[:, 1] - without[:, 0]
-    spread, interval = spread_of(value, *changes), difference_interval(value, *changes)
+    spread = spread_of(value, *changes, boxes=boxes, categories=categories)
+    interval = difference_interval(value, *changes, boxes=boxes, categories=categories)
     if spread is None or interval is None:
         return None
-    above = spread.above_zero()
-    return Difference(value, interval, 1 - above, 2 * min(above, 1 - above), _smallest(spread))
+    return Difference(value, interval, spread, alike=not any(np.nan_to_num(side).any() for side in changes))
 
 
-def _smallest(spread: Spread) -> float:
-    return spread.error * (spread.quantile(1 - SIGNIFICANCE / 2) + spread.quantile(POWER))
-
-
-def groups_needed(found: Difference, groups: int, wanted: float) -> int | None:
+def groups_needed(found: Difference, groups: int, wanted: float, comparisons: int = 1) -> int:
     """How many groups like these would show a difference of `wanted` with a probability of `POWER`.
 
     The standard error falls with the square root of the number of groups.
@@ -82,15 +97,14 @@ def groups_needed(found: Difference, groups: int, wanted: float) -> int | None:
         found: What was found on `groups` groups.
         groups: Images, or locations where those are drawn.
         wanted: More than 0.
-
-    Returns:
-        None where no image made any difference, so that there is nothing to reckon with.
+        comparisons: As for `Difference.smallest`.
 
     Example:
-        >>> groups_needed(Difference(-0.01, (-0.03, 0.01), 0.8, 0.4, smallest=0.04), 100, wanted=0.02)
-        400
+        >>> found = Difference(-0.01, (-0.03, 0.01), Spread(-0.01, error=0.01, freedom=math.inf), alike=False)
+        >>> round(found.smallest(), 3), groups_needed(found, 100, wanted=0.014)
+        (0.028, 401)
     """
-    return math.ceil(groups * (found.smallest / wanted) ** 2) if found.smallest else None
+    return math.ceil(groups * (found.smallest(comparisons) / wanted) ** 2)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
