@@ -105,7 +105,14 @@ def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.0
     environment = card.environment.model_copy(update={"cpu": changes.pop("cpu", "c")})
     compute = compute.model_copy(update={"macs": Figure(value=macs, unit="MAC", n=2)})
     latency = latency.model_copy(update={"p50": Figure(value=p50, unit="ms", n=100), **changes})
-    parts = {"submission": submission, "environment": environment, "compute": compute, "latency": latency}
+    accuracy = card.accuracy.model_copy(update={"ap": card.accuracy.ap.model_copy(update={"n": 3000})})
+    parts = {
+        "accuracy": accuracy,
+        "submission": submission,
+        "environment": environment,
+        "compute": compute,
+        "latency": latency,
+    }
     return make_result(card.model_copy(update=parts), seed=seed, noise=noise)
 
 

@@ -9,14 +9,17 @@ from wildbench.leaderboard.samples import Samples
 from wildbench.measures.intervals import difference_interval
 
 
+@pytest.mark.parametrize("boxes", [None, 8, 300])
 @pytest.mark.parametrize("noise", [0.001, 0.02, 0.1])
-def test_intervals_are_those_of_a_pair_by_itself(noise: float) -> None:
+def test_intervals_are_those_of_a_pair_by_itself(noise: float, boxes: int | None) -> None:
     samples = [made_up_samples(0.5 + 0.01 * k, noise=noise, seed=k) for k in range(5)]
-    paired = Paired(samples)
+    paired = Paired(samples, boxes=boxes, categories=3)
     for one in range(5):
         for other in set(range(5)) - {one}:
             a, b = samples[one], samples[other]
-            expected = difference_interval(float(a.whole[0] - b.whole[0]), a.drawn - b.drawn, a.without - b.without)
+            expected = difference_interval(
+                float(a.whole[0] - b.whole[0]), a.drawn - b.drawn, a.without - b.without, boxes=boxes, categories=3
+            )
             assert expected is not None
             assert paired.interval(one, other) == pytest.approx(expected, abs=2e-6)
 
@@ -25,6 +28,14 @@ def test_a_row_and_its_copy_share_everything() -> None:
     one = made_up_samples(0.5)
     assert Paired([one, one]).interval(0, 1) == (0.0, 0.0)
     assert Paired([one, one]).ranks() == [(1, 2), (1, 2)]
+
+
+def test_what_few_boxes_cannot_show_is_not_claimed() -> None:
+    """Always apart by two points, on eight boxes: a ninth may tell another story."""
+    a, b = made_up_samples(0.52), made_up_samples(0.50)
+    assert Paired([a, b]).ranks() == [(1, 1), (2, 2)]
+    assert Paired([a, b], boxes=8).ranks() == [(1, 2), (1, 2)]
+    assert Paired([a, b], boxes=10_000).ranks() == [(1, 1), (2, 2)]
 
 
 def test_far_apart_is_a_plain_order_whatever_order_they_come_in() -> None:

@@ -57,7 +57,8 @@ def _section(results: Sequence[Result]) -> Section:
             f"{card.dataset.name}: its results were resampled differently", remedy="score them with one wildbench"
         )
     defined = [result for result in results if result.card.accuracy.ap.value is not None]
-    paired = Paired([result.samples for result in defined])
+    kinds = sum(found.ap.value is not None for found in card.accuracy.per_category.values())
+    paired = Paired([result.samples for result in defined], boxes=card.accuracy.ap.n, categories=max(kinds, 1))
     standings = _standings(defined, paired)
     by_hash = {result.card.submission.sha256: result for result in results}
     rows = sorted(

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from wildbench.leaderboard.samples import Samples
-from wildbench.measures.intervals import LEVEL, Floats, Interval
+from wildbench.measures.intervals import LEVEL, Floats, Interval, spread_of
 from wildbench.measures.matching import Ints
 
 
@@ -27,6 +27,8 @@ class Paired:
 
     Args:
         samples: One a row, drawn alike.
+        boxes: What AP is over; None for what was seen alone.
+        categories: Of how many categories it is the mean.
 
     Example:
         >>> noise, groups = np.random.default_rng(0).normal(0, 0.02, (2, 2000)), np.linspace(-1, 1, 50) / 840
@@ -36,20 +38,23 @@ class Paired:
         [-0.11, -0.09]
     """
 
-    def __init__(self, samples: Sequence[Samples]) -> None:
+    def __init__(self, samples: Sequence[Samples], *, boxes: int | None = None, categories: int = 1) -> None:
         self.ap: Floats = np.array([one.whole[0] for one in samples])
         drawn = np.array([one.drawn for one in samples], ndmin=2)
         without = np.array([one.without for one in samples], ndmin=2)
         self._drawn = _centred(drawn[:, np.isfinite(drawn).all(axis=0)])
         self.known = bool(without.shape[1] > 1 and self._drawn.shape[1] > 1 and np.isfinite(without).all())
         self._without = _centred(without)
+        alike = spread_of(0.0, np.zeros(2), np.zeros(2), boxes=boxes, categories=categories)
+        self._least = alike.margin() if alike and boxes else 0.0
 
     def _margins(self, row: int, others: Ints, variance: Floats) -> Floats:
         """Half the length of the interval of each difference; infinite where everything is in one group."""
         if not self.known:
             return np.full(len(others), np.inf)
         freedom = _freedom(self._without[others] - self._without[row])
-        margins: Floats = np.sqrt(variance * (1 + 1 / freedom)) * stdtrit(freedom, (1 + LEVEL) / 2)
+        seen = np.sqrt(variance * (1 + 1 / freedom)) * stdtrit(freedom, (1 + LEVEL) / 2)
+        margins: Floats = np.maximum(seen, self._least)
         return margins
 
     def interval(self, row: int, other: int) -> Interval | None:
