@@ -96,10 +96,11 @@ def test_the_intervals_hold_a_share_whose_truth_is_known() -> None:
 
 
 @pytest.mark.slow
-def test_intervals_deserve_their_name_and_the_usual_ones_do_not() -> None:
+def test_intervals_deserve_their_name_and_the_usual_ones_do_not(capsys: pytest.CaptureFixture[str]) -> None:
     """Of 120 intervals at 95 %, 107 to 119 hold the truth with a probability of 99.9 %; a wrong kind falls outside."""
     rows = audit_coverage(SCENARIOS[0], sets=SETS, replicates=300)
-    print_tables(*coverage_tables(rows))
+    with capsys.disabled():
+        print_tables(*coverage_tables(rows))
     found = {(row.figure, row.method): row for row in rows}
     for figure in ("AP", "AP50", "AR", "AP small", "AP medium", "AP large"):
         assert doubt(found[figure, CHOSEN]) > 1e-3, figure

@@ -1,5 +1,6 @@
 """Coverage as it is printed, and as docs/uncertainty.md prints it."""
 
+import dataclasses
 import io
 import json
 import re
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wildbench.measures.coverage import BCA, CHOSEN, DIFFERENCE, PERCENTILE, SCENARIOS, Coverage
-from wildbench.tables.coverage import FEWEST, coverage_tables
+from wildbench.tables.coverage import FEWEST, HIGHEST, LOWEST, coverage_tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -74,3 +75,31 @@ def test_the_kept_audit_is_of_every_scenario_and_of_enough_sets(kept: list[Cover
     assert list(sets) == [scenario.name for scenario in SCENARIOS]
     assert sets[SCENARIOS[0].name] >= 1000
     assert min(sets.values()) >= 500
+
+
+HEADLINES = [prefix + figure for prefix in ("", DIFFERENCE) for figure in ("AP", "AP50", "AR")]
+TOO_WIDE = {("AP near 1", figure) for figure in HEADLINES}
+"""Which intervals may hold the truth too often, as the document says; none may hold it too rarely."""
+
+
+def broken_promises(rows: list[Coverage]) -> list[tuple[str, str, float]]:
+    """Intervals of the figures over all categories that hold the truth in other than 95 % of cases, by 2 points."""
+    return [
+        (row.scenario, row.figure, row.held)
+        for row in rows
+        if row.method == CHOSEN and row.figure in HEADLINES
+        if row.held < LOWEST or (row.held > HIGHEST and (row.scenario, row.figure) not in TOO_WIDE)
+    ]
+
+
+def test_the_kept_intervals_hold_the_truth_as_often_as_they_say(kept: list[Coverage]) -> None:
+    headlines = [row for row in kept if row.method == CHOSEN and row.figure in HEADLINES]
+    assert len(headlines) == len(HEADLINES) * len(SCENARIOS)
+    assert broken_promises(kept) == []
+
+
+@pytest.mark.parametrize("below", [0.0, 0.2])
+def test_a_kept_audit_of_worse_intervals_would_be_noticed(kept: list[Coverage], below: float) -> None:
+    first = SCENARIOS[0].name
+    worse = [dataclasses.replace(row, below=below, above=0.0) if row.scenario == first else row for row in kept]
+    assert [figure for _, figure, _ in broken_promises(worse)] == HEADLINES
