@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from wildbench.datasets.registry import bundled
 from wildbench.errors import SubmissionError
+from wildbench.submissions.archive import read_submission
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.codecs.huffman import deflate, inflate
@@ -305,6 +307,34 @@ def attack_files(folder: Path, rounds: int) -> tuple[int, int]:
     return refused, rounds - refused
 
 
+def attack_memory(folder: Path) -> tuple[int, int]:
+    """A file of 8 MB with 4,000 tensors that are all the same 8 MB, under such names as its detector has not."""
+    claimed = {"tensor": "float32", "shape": [2**21]}
+    index = {"w": {"codec": "raw", "values": claimed}}
+    index |= {f"w{k}": {"codec": "raw", "values": claimed | {"same": 0}} for k in range(4000)}
+    text = zlib.compress(json.dumps(index).encode())
+    tensors = torch.cat([octets(*text), torch.zeros(2**23, dtype=torch.uint8)])
+    whole = torch.load(bundled("baselines/reference-fp16.pt"), weights_only=True)
+    keys = {"manifest": whole["manifest"], "groups": {}, "index": len(text), "tensors": tensors}
+    torch.save({"format": "wildbench-submission", "version": 2, **keys}, folder / "a.pt")
+    with pytest.raises(SubmissionError, match="the tensors do not fit the detector") as caught:
+        read_submission(folder / "a.pt")
+    check(str(caught.value))
+    return 1, 0
+
+
+def attack_shortage() -> tuple[int, int]:
+    """More memory than there is: for one tensor's promise, and for a file's bytes."""
+    large = {"codec": "huffman", "dtype": "float64", "shape": [2**28], "bits": 8, "lengths": [1] * 8}
+    with pytest.raises(SubmissionError, match="damaged huffman record") as first:
+        decode(large | {"data": octets(*range(8))}, "f.pt: w")
+    index = {"w": {"codec": "raw", "values": {"tensor": "float32", "shape": [40 * 2**20]}}}
+    with pytest.raises(SubmissionError, match="damaged index") as second:
+        read_back(zlib.compress(json.dumps(index).encode()), torch.zeros(160 * 2**20, dtype=torch.uint8), "f.pt")
+    assert not any("\n" in str(caught.value) for caught in (first, second))
+    return 2, 0
+
+
 def limited(call: str, *arguments: object) -> tuple[int, int]:
     """Run an attack in a process that may take 256 MB of memory more than its libraries do."""
     code = (
@@ -331,6 +361,16 @@ def test_flipped_records_are_refused_or_decode_to_their_promise_in_little_memory
     refused, decoded = limited("attack_records", 2500)
     assert refused > 800
     assert decoded > 300
+
+
+@needs_limits
+def test_bytes_that_are_claimed_again_and_again_take_memory_once(tmp_path: Path) -> None:
+    assert limited("attack_memory", tmp_path) == (1, 0)
+
+
+@needs_limits
+def test_too_little_memory_is_told_in_one_line() -> None:
+    assert limited("attack_shortage") == (2, 0)
 
 
 @needs_limits

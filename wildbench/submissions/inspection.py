@@ -55,7 +55,8 @@ class Tensor:
             entries: an index is looked up, not multiplied.
         stored_bits: Of one value as it is stored, before any mask or entropy coding; None where that cannot be told.
         extra_bits: What is stored beside the values: scales and zero points, a codebook.
-        entropy_bytes: At the entropy of the stored symbols; None for formats that have no such symbols.
+        entropy_bytes: At the zeroth-order entropy of the stored symbols, which is no bound; of bytes that are shared
+            with an earlier tensor nothing. None for formats that have no such symbols.
     """
 
     name: str
@@ -132,7 +133,7 @@ class Inspection:
 
     @property
     def entropy_bytes(self) -> float | None:
-        """Bytes of all tensors at the entropy of their symbols; None for formats that have no such symbols."""
+        """Bytes of all tensors at their zeroth-order entropy; None for formats that have no symbols to count."""
         return None if self.tensors is None else _total([tensor.entropy_bytes for tensor in self.tensors])
 
 
@@ -206,7 +207,9 @@ def _archive_tensors(path: Path) -> Listing:
     found = []
     for name, tensor in read.tensors.items():
         record, where = read.records[name], f"{path}: {name}"
-        again = sum(part.nbytes for part in tensors_in(record)) - read.sizes[name]  # stored for an earlier tensor
+        own = read.sizes[name] / max(
+            1, sum(part.nbytes for part in tensors_in(record))
+        )  # not stored for an earlier one
         found.append(
             Tensor(
                 name=name,
@@ -219,7 +222,7 @@ def _archive_tensors(path: Path) -> Listing:
                 bits=registry.weight_bits(record, where),
                 stored_bits=registry.stored_bits(record, where),
                 extra_bits=8 * registry.table_bytes(record),
-                entropy_bytes=max(0.0, registry.entropy_bytes(record, where) - again),
+                entropy_bytes=min(1.0, own) * registry.entropy_bytes(record, where),
             )
         )
     return found, read.overhead

@@ -85,10 +85,9 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
             sizes[name] = reader.at - before
         if reader.at != len(data):
             raise ValueError(f"{len(data) - reader.at} bytes of no tensor")
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
-        raise SubmissionError(
-            f"{where}: damaged index ({str(error)[:200]})", remedy="save or download it again"
-        ) from None
+    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError, MemoryError, zlib.error) as error:
+        said = str(error).partition("\n")[0][:200]
+        raise SubmissionError(f"{where}: damaged index ({said})", remedy="save or download it again") from None
     return records, sizes
 
 
@@ -101,12 +100,16 @@ def _inflated(index: bytes) -> bytes:
 
 
 class _Reader:
-    """Cuts the bytes into the tensors that an index describes."""
+    """Cuts the bytes into the tensors that an index describes.
+
+    However many it describes, and however often the same bytes, they take no more memory than the bytes themselves.
+    """
 
     def __init__(self, data: torch.Tensor) -> None:
         self.at = 0
         self._data = data
-        self._places: list[tuple[int, int]] = []
+        self._places: list[torch.Tensor] = []
+        self._aligned: dict[int, torch.Tensor] = {}
 
     def record(self, plain: dict[str, Any]) -> Record:
         """A record with its tensors, and those of the records in it."""
@@ -123,16 +126,19 @@ class _Reader:
         size = dtype.itemsize * math.prod(shape)
         if not size:
             return torch.zeros(shape, dtype=dtype)
+        place = len(self._places)
         if "same" in described:
-            start, length = self._places[integer(described, "same", 0, len(self._places) - 1)]
+            place = integer(described, "same", 0, place - 1)
         else:
-            start, length = self.at, size
+            self._places.append(self._data[self.at : self.at + size])
             self.at += size
-            self._places.append((start, size))
-        if length != size or start + size > len(self._data):
+        part = self._places[place]
+        if len(part) != size:
             raise ValueError("a tensor of more bytes than there are")
-        part = self._data[start : start + size]
-        whole = part if dtype == torch.uint8 else part.clone()  # for its alignment
+        if dtype == torch.uint8:
+            return part.reshape(shape)
+        if place not in self._aligned:
+            self._aligned[place] = part.clone()
         if dtype == torch.bool and int(part.max()) > 1:
             raise ValueError("a truth value that is neither")
-        return whole.view(dtype).reshape(shape)
+        return self._aligned[place].view(dtype).reshape(shape)

@@ -55,7 +55,7 @@ class Codec(Protocol):
         """The tensor that `record` stands for: the same bits on every machine."""
 
     def entropy(self, record: Record) -> float:
-        """Bytes by Shannon: each integer costs its entropy within this tensor, all else what it takes as stored."""
+        """Bytes by Shannon: each code and each byte plane at the entropy of its shares, tables as they are stored."""
 
     def width(self, record: Record) -> int:
         """Bits of one stored number: what an element takes where nothing is left out and no entropy is coded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from wildbench.submissions.codecs.fields import Promise, Record, dtype_of, name_of, values_of
@@ -26,11 +27,11 @@ class HalfPrecision:
     def accepts(self, tensor: torch.Tensor) -> bool:
         """Floating tensors whose finite values stay finite."""
         wide = tensor.dtype in WIDE
-        return wide and bool(torch.equal(tensor.isfinite(), tensor.to(torch.float16).isfinite()))
+        return wide and bool(torch.equal(tensor.isfinite(), _rounded(tensor).isfinite()))
 
     def encode(self, tensor: torch.Tensor, steps: Steps) -> Record:
         """Round to half precision."""
-        halves = store(tensor.to(torch.float16), None, steps)
+        halves = store(_rounded(tensor), None, steps)
         values = halves["values"] if halves["codec"] == "raw" else halves
         return {"codec": "fp16", "dtype": name_of(tensor.dtype), "values": values}
 
@@ -65,6 +66,14 @@ class HalfPrecision:
         """The halves as a record, which they are not where they are stored as they are."""
         values = record["values"]
         return values if isinstance(values, dict) else {"codec": "raw", "values": values_of(record, "values")}
+
+
+def _rounded(tensor: torch.Tensor) -> torch.Tensor:
+    """To half precision, once: torch goes from doubles by way of singles, which rounds twice."""
+    if tensor.dtype != torch.float64:
+        return tensor.to(torch.float16)
+    with np.errstate(over="ignore"):
+        return torch.from_numpy(np.asarray(tensor.numpy().astype(np.float16)))
 
 
 HALF = HalfPrecision()

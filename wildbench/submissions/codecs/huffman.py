@@ -21,7 +21,7 @@ from wildbench.submissions.codecs.fields import (
     shape_of,
     stored_bytes,
 )
-from wildbench.submissions.codecs.packing import Bytes, pack, packed_size, shannon, unpack
+from wildbench.submissions.codecs.packing import Bytes, pack, packed_size, planes_of, shannon, unpack
 
 FIELD = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 8: 8}
 """Bits of a code → bits that it gets in a byte, so that no code lies in two bytes."""
@@ -112,10 +112,8 @@ class Huffman:
         return torch.from_numpy(out.reshape(-1)).view(dtype).reshape(shape)
 
     def entropy(self, record: Record) -> float:
-        """Of codes; of anything else what it takes as stored."""
-        if dtype_of(record) == torch.uint8:
-            return shannon(self.decode(record).reshape(-1).numpy())
-        return stored_bytes(record).nbytes
+        """Of codes, or of each byte plane."""
+        return sum(map(shannon, planes_of(self.decode(record))))
 
     def width(self, record: Record) -> int:
         """Of a code, or of an element."""
@@ -128,11 +126,9 @@ class Huffman:
 
 
 def _planes(tensor: torch.Tensor, bits: int) -> list[Bytes]:
-    flat = tensor.reshape(-1)
     if tensor.dtype == torch.uint8:
-        return [pack(flat.numpy(), FIELD[bits])]
-    raw: Bytes = flat.view(torch.uint8).numpy()  # little-endian on every machine that torch runs on
-    return [np.ascontiguousarray(raw[place :: tensor.itemsize]) for place in range(tensor.itemsize)]
+        return [pack(tensor.reshape(-1).numpy(), FIELD[bits])]
+    return planes_of(tensor)
 
 
 HUFFMAN = Huffman()

@@ -82,7 +82,7 @@ def packed_size(count: int, bits: int) -> int:
 
 
 def shannon(codes: Bytes) -> float:
-    """Bytes that these codes take at their entropy, each coded by its share alone.
+    """Bytes that these codes take at their zeroth-order entropy, each coded by its share alone.
 
     Example:
         >>> shannon(np.array([0, 1] * 8, np.uint8))  # sixteen bits
@@ -91,6 +91,17 @@ def shannon(codes: Bytes) -> float:
     counts = np.bincount(codes)
     counts = counts[counts > 0]
     return float((counts * np.log2(len(codes) / counts)).sum() / 8)
+
+
+def planes_of(tensor: torch.Tensor) -> list[Bytes]:
+    """All first bytes of a tensor's elements, all second bytes and so on: sign and exponent repeat, the rest does not.
+
+    Example:
+        >>> [plane.tolist() for plane in planes_of(torch.tensor([1, 258], dtype=torch.int16))]
+        [[1, 2], [0, 1]]
+    """
+    raw: Bytes = tensor.reshape(-1).view(torch.uint8).numpy()  # little-endian on every machine that torch runs on
+    return [np.ascontiguousarray(raw[place :: tensor.itemsize]) for place in range(tensor.itemsize)]
 
 
 class Packed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from wildbench.submissions.codecs.fields import Promise, Record, values_of
+from wildbench.submissions.codecs.packing import planes_of, shannon
 
 
 class Raw:
@@ -20,12 +21,12 @@ class Raw:
         return Promise(tuple(values.shape), values.dtype)
 
     def decode(self, record: Record) -> torch.Tensor:
-        """Give them back."""
-        return values_of(record, "values")
+        """A copy of them: tensors that share their stored bytes must not share their memory."""
+        return values_of(record, "values").clone()
 
     def entropy(self, record: Record) -> float:
-        """What they take."""
-        return values_of(record, "values").nbytes
+        """Of each byte plane."""
+        return sum(map(shannon, planes_of(values_of(record, "values"))))
 
     def width(self, record: Record) -> int:
         """Of an element."""

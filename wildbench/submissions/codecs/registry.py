@@ -17,7 +17,7 @@ from wildbench.submissions.codecs.storage import STORAGE
 CODECS: dict[str, Codec] = {**STORAGE, "fp16": HALF, "affine": AFFINE, "codebook": CODEBOOK}
 """Every codec by the name under which files refer to it. A name, once published, keeps its meaning."""
 
-LIES = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError, OverflowError)
+LIES = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, IndexError, OverflowError, MemoryError)
 """What a codec, or torch below it, raises for a record that is damaged or lies."""
 
 Answer = TypeVar("Answer")
@@ -95,10 +95,12 @@ def weight_bits(record: Record, where: str) -> int:
 
 
 def entropy_bytes(record: Record, where: str) -> float:
-    """What a tensor takes at the entropy of its stored symbols.
+    """What a tensor takes at the zeroth-order (memoryless) entropy of its symbols.
 
-    Whole numbers (codes, indices, masks, and the byte planes of what is Huffman-coded) cost Shannon's entropy of
-    their shares within this tensor; scales, codebooks and plain floats what they take as stored.
+    A symbol is a code, an index, a bit of a mask, or a byte of any other number, whose first, second and further bytes
+    are told apart; each costs Shannon's entropy of the shares within this tensor. Scales and codebooks cost what they
+    take as stored. It is no bound: a coder that sees more than one symbol at a time, such as runs or repetitions, can
+    go below it.
 
     Raises:
         SubmissionError: As `decode`.
@@ -119,7 +121,7 @@ def _ask(record: Record, where: str, question: Callable[[Codec], Answer]) -> Ans
     try:
         return question(CODECS[name])
     except LIES as error:
-        said = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+        said = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
         raise SubmissionError(
             f"{where}: damaged {name} record ({said[:200]})", remedy="save the submission again"
         ) from None
