@@ -159,13 +159,15 @@ MOVED: dict[str, Callable[[Any], Any]] = {
     "half as large again": about(1.5),
     "wrong names": about(1),
     "one name": about(1),
+    "the first of two look-alikes": about(1),
+    "either of two look-alikes": about(1),
 }
 EVERYWHERE: dict[str, Callable[[Any, np.random.Generator], Any]] = {
     "whole": lambda whole, rng: whole,
     "middle": lambda whole, rng: about(0.5)(whole),
     "specks in the corner": lambda whole, rng: np.array([0, 0, *rng.uniform(1, 2, 2)]),
 }
-KINDS = [*MOVED, *EVERYWHERE, "junk", "far off, and junk"]
+KINDS = [*MOVED, *EVERYWHERE, "junk", "far off, and junk", "one category alone", "no suppression"]
 
 
 def detections_of(kind: str, data: Dataset, rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -178,9 +180,20 @@ def detections_of(kind: str, data: Dataset, rng: np.random.Generator) -> list[di
         if kind in EVERYWHERE:
             drawn = [(EVERYWHERE[kind](whole, rng), category) for category in categories]
         elif kind in MOVED:
-            names = {"wrong names": rng.choice(categories, len(own)), "one name": [categories[0]] * len(own)}
+            places = np.array([categories.index(category) for _, category in own], dtype=int)
+            look_alike = np.minimum(places // 2 * 2 + rng.integers(0, 2, len(own)), len(categories) - 1)
+            names = {
+                "wrong names": rng.choice(categories, len(own)),
+                "one name": [categories[0]] * len(own),
+                "the first of two look-alikes": [categories[place] for place in places // 2 * 2],
+                "either of two look-alikes": [categories[place] for place in look_alike],
+            }
             named = names.get(kind, [category for _, category in own])
             drawn = [(MOVED[kind](box), category) for (box, _), category in zip(own, named, strict=True)]
+        elif kind == "one category alone":
+            drawn = [(box, category) for box, category in own if category == categories[0]]
+        elif kind == "no suppression":
+            drawn = [(box + rng.normal(0, 0.02, 4) * np.tile(box[2:], 2), name) for box, name in own for _ in range(6)]
         else:
             drawn = [(rng.uniform(0, 0.7, 4) * np.tile(whole[2:], 2), rng.choice(categories)) for _ in range(30)]
             far = own if kind == "far off, and junk" else []
@@ -220,6 +233,33 @@ def test_weak_detectors_raise_no_alarm_on_real_labels(wildlife_real: Path, kind:
         rng = np.random.default_rng(seed)
         some = of(data, rng, count)
         assert alarms(suspect(detections_of(kind, some, rng), some)) == []
+
+
+def test_images_without_animals_at_the_end_are_not_cut_off() -> None:
+    """A detector that misses one image, before all those in which there is nothing to find."""
+    data = load_dataset("parksim", split="train", with_images=False)
+    filled = [image["id"] for image in data.images if data.boxes(image["id"])][:40]
+    empty = [{"id": 10**6 + n, "file_name": f"e{n}.jpg", "width": 512, "height": 384} for n in range(20)]
+    images = [image for image in data.images if image["id"] in filled]
+    labels = [entry for entry in data.annotations if entry["image_id"] in filled]
+    some = Dataset("some", None, data.coco | {"images": images + empty, "annotations": labels}, Path())
+    found = [
+        {key: entry[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.5 + entry["id"] % 100 / 250}
+        for entry in labels
+        if entry["image_id"] != filled[-1]
+    ]
+    findings = suspect(found, some)
+    assert [(entry.code, entry.severity) for entry in findings] == [("images-without-detections", "note")]
+
+
+def test_a_detector_that_falls_silent_now_and_then_raises_no_alarm() -> None:
+    """It gives few boxes elsewhere, so that giving none is nothing strange."""
+    data = load_dataset("parksim", split="train", with_images=False)
+    rng = np.random.default_rng(0)
+    found = [entry for entry in detections_of("no suppression", data, rng) if rng.random() < 0.1]
+    missing = {image["id"] for image in data.images} - {entry["image_id"] for entry in found}
+    assert len(missing) > len(data.images) / 10
+    assert [entry.severity for entry in suspect(found, data)] == ["note"]
 
 
 def fixture(boxes: list[list[float]], found: list[tuple[list[float], float]], **image: Any) -> tuple[Any, Any]:

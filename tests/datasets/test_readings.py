@@ -44,6 +44,8 @@ FORMS: dict[str, tuple[str, Callable[[float, float, float, float], list[float]]]
         lambda x, y, w, h: [320 * x / W, 320 * y / H, 320 * w / W, 320 * h / H],
     ),
     "padded to 416": ("detections-rescaled", padded),
+    "left for right": ("detections-mirrored-x", lambda x, y, w, h: [W - x - w, y, w, h]),
+    "top for bottom": ("detections-mirrored-y", lambda x, y, w, h: [x, H - y - h, w, h]),
 }
 
 

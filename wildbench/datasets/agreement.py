@@ -38,6 +38,10 @@ class Located:
         """The same boxes, their images and categories that many places on."""
         return replace(self, image=self.image + image, category=self.category + category)
 
+    def unnamed(self) -> Located:
+        """The same boxes, all of one category."""
+        return replace(self, category=np.zeros_like(self.category))
+
 
 def located(entries: list[dict[str, Any]], dataset: Dataset) -> Located:
     """Gather annotations or detections of a data set as arrays."""

@@ -53,6 +53,16 @@ FORMS: dict[str, tuple[str, Form, str]] = {
         lambda box, size: np.hstack([box[:, :2] - box[:, 2:] / 2, box[:, 2:]]) * np.tile(size, 2),
         "multiply by it, then subtract half of width and height from the centre",
     ),
+    "detections-mirrored-x": (
+        "mirrored, left for right",
+        lambda box, size: np.hstack([size[:, :1] - box[:, :1] - box[:, 2:3], box[:, 1:]]),
+        "turn the boxes back with the picture: x = image width - x - width",
+    ),
+    "detections-mirrored-y": (
+        "mirrored, top for bottom",
+        lambda box, size: np.hstack([box[:, :1], size[:, 1:] - box[:, 1:2] - box[:, 3:], box[:, 2:]]),
+        "count y from the top of the image: y = image height - y - height",
+    ),
 }
 """Code, the form in words, its boxes in pixels, and the remedy."""
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from wildbench.datasets.agreement import Boxes, Located, agreeing, located, pairs
+from wildbench.datasets.agreement import Boxes, Located, agreeing, located, overlap, pairs
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import WHOLE, Finding
+from wildbench.datasets.namings import check_namings
 from wildbench.datasets.readings import check_readings
 
 MOST = 100
@@ -23,6 +25,8 @@ SMALLEST = 4
 """Pixels of an image's side, up to which a box of one pixel may be a box."""
 
 _DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.1, 0.1, 5, 1.5
+_NEARLY, _SAME_IOU, _SAME_SCORE = 0.25, 0.99, 0.01
+_SILENT, _NEVER_FEWER = 0.1, 5
 
 
 def suspect(results: list[dict[str, Any]], dataset: Dataset) -> list[Finding]:
@@ -50,10 +54,11 @@ def suspect(results: list[dict[str, Any]], dataset: Dataset) -> list[Finding]:
     labels = located([entry for entry in dataset.scored(dataset.annotations) if not entry["iscrowd"]], dataset)
     everything, detections = located(results, dataset), located(dataset.scored(results), dataset)
     findings = list(check_readings(labels, detections, everything, sizes, dataset.category_names))
+    findings += check_namings(labels, everything, dataset.category_names) if not findings else []
     if not findings:
         findings += _check_centres(everything, sizes)
         findings += _check_chance(labels, detections, len(ordered))
-    findings += _check_doubled(results)
+    findings += _check_doubled(results, everything)
     findings += _check_coverage(results, dataset)
     findings += _check_counts(everything)
     return findings
@@ -94,8 +99,8 @@ def _check_chance(labels: Located, detections: Located, images: int) -> Iterator
         yield Finding("agreement-by-chance", f"all {len(detections.boxes)} detections", message, remedy, "note")
 
 
-def _check_doubled(results: list[dict[str, Any]]) -> Iterator[Finding]:
-    """Report detections that are equal in everything: a few are a note, as coarse scores may coincide.
+def _check_doubled(results: list[dict[str, Any]], detections: Located) -> Iterator[Finding]:
+    """Report detections that are equal in everything, or nearly all of them: a few are a note, as scores may coincide.
 
     Boxes without an area, as where one was clipped away, may be equal.
     """
@@ -105,30 +110,61 @@ def _check_doubled(results: list[dict[str, Any]]) -> Iterator[Finding]:
         if min(entry["bbox"][2:]) > 0
     )
     doubled = sum(count - 1 for count in seen.values())
-    if doubled:
+    nearly = int(_repeats(detections).sum())
+    where = f"all {len(results)} detections"
+    if doubled <= _DOUBLED * len(results) and nearly > _NEARLY * len(results):
+        message = (
+            f"{nearly} of {len(results)} repeat another of their image and category, at IoU above {_SAME_IOU} and with "
+            f"a score within {_SAME_SCORE:.0%}: each counts as a mistake"
+        )
+        remedy = "write each once; the file may be two runs of one detector"
+        yield Finding("detections-duplicate", where, message, remedy, "warning")
+    elif doubled:
         message = f"{doubled} of {len(results)} repeat an earlier one, score and all: each counts as a mistake"
         remedy = "write each once; the file may have been written twice over"
         severity: Literal["warning", "note"] = "warning" if doubled > _DOUBLED * len(results) else "note"
-        yield Finding("detections-duplicate", f"all {len(results)} detections", message, remedy, severity)
+        yield Finding("detections-duplicate", where, message, remedy, severity)
+
+
+def _repeats(detections: Located) -> npt.NDArray[np.bool_]:
+    """Detections that are, but for rounding, one of the two before them of their image and category, from the left."""
+    order = np.lexsort((detections.boxes[:, 1], detections.boxes[:, 0], detections.category, detections.image))
+    boxes, score = detections.boxes[order], detections.score[order]
+    cell = np.stack([detections.image, detections.category])[:, order]
+    repeat = np.zeros(len(order), dtype=np.bool_)
+    for step in (1, 2):
+        same = (cell[:, step:] == cell[:, :-step]).all(0)
+        same &= overlap(boxes[step:], boxes[:-step]) > _SAME_IOU
+        same &= np.abs(score[step:] - score[:-step]) <= _SAME_SCORE * np.maximum(score[step:], score[:-step])
+        repeat[step:] |= same
+    return repeat
 
 
 def _check_coverage(results: list[dict[str, Any]], dataset: Dataset) -> Iterator[Finding]:
-    """Report images without detections: a warning where they are all at one end of a list that is full elsewhere."""
-    with_detections = {entry["image_id"] for entry in results}
+    """Report images without detections.
+
+    A warning where they are all at one end of a list that is full elsewhere, or where the detector gives many boxes in
+    every other image, good or not: such a detector does not fall silent.
+    """
+    with_detections = Counter(entry["image_id"] for entry in results)
     with_boxes = {entry["image_id"] for entry in dataset.annotations if not entry["iscrowd"]}
     empty = [image["id"] not in with_detections for image in dataset.images]
-    missing = len(with_boxes - with_detections)
+    missing = len(with_boxes - set(with_detections))
     if not missing:
         return
     message = f"{missing} of the {len(with_boxes)} images with boxes have none"
-    if sum(empty) >= _CUT and len(empty) - sum(empty) >= _CUT and sorted(empty) in (empty, empty[::-1]):
+    where, fewest = f"all {len(results)} detections", min(with_detections.values())
+    if missing >= _CUT and len(empty) - sum(empty) >= _CUT and sorted(empty) in (empty, empty[::-1]):
         end = "last" if empty[-1] else "first"
         message += f": exactly the {end} {sum(empty)} images of the data set, and no other image is without"
         remedy = "run the detector on all images, or score with --limit"
-        yield Finding("detections-cut-short", f"all {len(results)} detections", message, remedy, "warning")
+        yield Finding("detections-cut-short", where, message, remedy, "warning")
     else:
+        silent = missing >= max(_CUT, _SILENT * len(with_boxes)) and fewest >= _NEVER_FEWER
+        severity: Literal["warning", "note"] = "warning" if silent else "note"
+        message += f", and each image that has any has {fewest} or more" if silent else ""
         remedy = "make sure that the detector saw them: all their boxes count as missed"
-        yield Finding("images-without-detections", f"all {len(results)} detections", message, remedy, "note")
+        yield Finding("images-without-detections", where, message, remedy, severity)
 
 
 def _check_counts(detections: Located) -> Iterator[Finding]:
