@@ -20,6 +20,9 @@ from wildbench.errors import RecipeError
 
 STRIDES = (8, 16, 32, 64)
 
+MOST_CHANNELS, MOST_DEPTH = 1024, 32
+"""Beyond these a stranger's file that names the detector would keep its reader building."""
+
 
 class SeparableConvolution(nn.Sequential):
     """3x3 depthwise, 1x1 pointwise, group normalisation (independent of batch and pyramid level), ReLU."""
@@ -81,8 +84,8 @@ def fcos_efficientnet_lite0_fpn(
         num_classes: Number of categories, and one for the background at index 0.
         imagenet: Whether the backbone starts from ImageNet weights.
         blocks: Blocks of the backbone to keep, 12 to 16.
-        channels: Width of pyramid and head, a multiple of 8.
-        depth: Convolutions in each tower of the head.
+        channels: Width of pyramid and head, a multiple of 8, at most 1024.
+        depth: Convolutions in each tower of the head, at most 32.
         min_size: Images are resized so that their short side has this many pixels,
         max_size: unless the long side would exceed this.
         score_thresh: Detections below it are dropped.
@@ -93,8 +96,10 @@ def fcos_efficientnet_lite0_fpn(
     """
     if not 12 <= blocks <= 16:
         raise RecipeError(f"blocks = {blocks}", remedy="keep 12 to 16 blocks of the backbone")
-    if channels < 8 or channels % 8:
-        raise RecipeError(f"channels = {channels}", remedy="give a multiple of 8")
+    if not 8 <= channels <= MOST_CHANNELS or channels % 8:
+        raise RecipeError(f"channels = {channels}", remedy=f"give a multiple of 8, at most {MOST_CHANNELS}")
+    if depth > MOST_DEPTH:
+        raise RecipeError(f"depth = {depth}", remedy=f"give at most {MOST_DEPTH}")
     backbone = EfficientNetLite0(blocks)
     if imagenet:
         load_imagenet(backbone)
