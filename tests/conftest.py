@@ -32,3 +32,18 @@ def wildlife_real() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real photographs are not at {folder}: set WILDBENCH_WILDLIFE_REAL")
     return folder
+
+
+@pytest.fixture(scope="session")
+def review_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests' reviews are kept: `review` in a cache of their own."""
+    return tmp_path_factory.mktemp("cache") / "review"
+
+
+@pytest.fixture(scope="session")
+def database(review_folder: Path) -> Iterator[None]:
+    """FiftyOne's database, one for all tests: a process has FiftyOne once."""
+    from wildbench.curation.database import running
+
+    with running(review_folder):
+        yield

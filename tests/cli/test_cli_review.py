@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pymongo
 from PIL import Image
 
 WILDBENCH = [sys.executable, "-c", "from wildbench.cli import main; main()"]
@@ -43,13 +44,14 @@ def test_without_fiftyone_one_line_says_how_to_get_it_and_the_rest_works(tmp_pat
     assert without("data", "patch", "--help").returncode == 0
 
 
-def test_review_serves_until_interrupted_then_apply_writes_a_patch_and_nothing_is_left(tmp_path: Path) -> None:
+def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_labels(tmp_path: Path) -> None:
     coco = make(tmp_path)
     (tmp_path / "found.json").write_text(
         json.dumps([{"image_id": 1, "category_id": 2, "bbox": [4, 5, 20, 20], "score": 0.9}])
     )
-    arguments = ["review", "--dataset", coco, "--predictions", "found.json", "--port", "0", "--no-open", "--quick"]
+    arguments = ["review", "--dataset", coco, "--predictions", "found.json", "--port", "0", "--quick"]
     environment = os.environ | {"WILDBENCH_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"}
+    environment |= {"PATH": str(tmp_path), "DISPLAY": ""}  # no xdg-open, no browser: the address has to be enough
     with subprocess.Popen(
         [*WILDBENCH, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -57,23 +59,40 @@ def test_review_serves_until_interrupted_then_apply_writes_a_patch_and_nothing_i
         text=True,
         cwd=tmp_path,
         env=environment,
+        start_new_session=True,
     ) as review:
         assert review.stdout is not None
+        assert review.stderr is not None
         said = []
         for line in review.stdout:
             said.append(line)
             if "http://127.0.0.1:" in line:
                 break
         children = psutil.Process(review.pid).children(recursive=True)
-        assert {"mongod"} < {child.name() for child in children}
-        review.send_signal(signal.SIGINT)
+        relabel(next(child for child in children if child.name() == "mongod"), "bird")
+        os.killpg(review.pid, signal.SIGINT)  # as Ctrl-C does: to all that run in the terminal
+        errors = review.stderr.read()
+    assert errors.strip() == "edits are kept; bring them back by: wildbench review --apply --author NAME"
+    assert review.returncode == 0
     assert any("likely wrong labels" in line for line in said)
-    assert psutil.wait_procs(children, timeout=30)[1] == []
-    applied = run("review", "--dataset", coco, "--apply", "--author", "A", "-o", "p.json", cwd=tmp_path)
-    assert (applied.returncode, applied.stdout.strip()) == (0, "p.json: 0 changes"), applied.stderr
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    applied = run(
+        "review", "--dataset", coco, "--apply", "--author", "A", "--reason", "r", "-o", "p.json", cwd=tmp_path
+    )
+    assert (applied.returncode, applied.stdout.strip()) == (0, "p.json: 1 change"), applied.stderr
     patched = run("data", "patch", coco, "p.json", "-o", "new.json", cwd=tmp_path)
-    assert patched.returncode == 0
-    assert json.loads((tmp_path / "new.json").read_text())["annotations"][0]["bbox"] == [4, 5, 20, 20]
+    assert (patched.returncode, patched.stdout.strip()) == (0, "new.json: 1 change applied"), patched.stderr
+    (box,) = json.loads((tmp_path / "new.json").read_text())["annotations"]
+    assert (box["category_id"], box["bbox"]) == (2, [4, 5, 20, 20])
+
+
+def relabel(mongod: psutil.Process, label: str) -> None:
+    """Change the first box of every image, in the database itself."""
+    (port,) = {c.laddr.port for c in mongod.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    with pymongo.MongoClient("127.0.0.1", port) as client:
+        database = client["wildbench"]
+        (samples,) = [name for name in database.list_collection_names() if name.startswith("samples.")]
+        database[samples].update_many({}, {"$set": {"ground_truth.detections.0.label": label}})
 
 
 def test_conflicts_are_named_a_line_each_and_nothing_is_written(tmp_path: Path) -> None:

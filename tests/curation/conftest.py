@@ -1,6 +1,5 @@
-"""One database for all tests of curation, and a small data set with every kind of thing in it."""
+"""A small data set with every kind of thing in it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,21 +7,9 @@ import pytest
 from made_up_labels import box
 from PIL import Image
 
-from wildbench.curation.database import running
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
 
 WIDTH, HEIGHT = 333, 250  # thirds and such do not come back from shares of an image bit by bit
-
-
-@pytest.fixture(scope="session")
-def review_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("review")
-
-
-@pytest.fixture(scope="session")
-def database(review_folder: Path) -> Iterator[None]:
-    with running(review_folder):
-        yield
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from wildbench.curation.database import running
 from wildbench.errors import CurationError
 
 HOLD = """
-import sys
+import os, sys
 from pathlib import Path
+from wildbench.curation.app import App
 from wildbench.curation.database import running
-with running(Path(sys.argv[1])):
-    import fiftyone
-    print(fiftyone.config.database_uri, *fiftyone.list_datasets(), flush=True)
+with running(Path(sys.argv[1])), App(Path(sys.argv[1]), 0):
+    print(os.environ["FIFTYONE_DATABASE_URI"], flush=True)
     sys.stdin.read()
 """
 
@@ -48,25 +48,30 @@ def test_another_process_joins_and_its_violent_end_leaves_the_server_of_the_firs
 ) -> None:
     import fiftyone
 
-    fiftyone.Dataset("seen by both", persistent=True)
     (server,) = servers(review_folder)
     command = [sys.executable, "-c", HOLD, str(review_folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
-        assert other.stdout.readline().strip() == f"{fiftyone.config.database_uri} seen by both"
+        assert other.stdout.readline().strip() == fiftyone.config.database_uri
         other.kill()
     assert servers(review_folder) == [server]
-    fiftyone.delete_dataset("seen by both")
 
 
-def test_the_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_the_servers_end_with_the_process_that_started_them(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, start_new_session=True, text=True, **pipes) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline().startswith("mongodb://127.0.0.1:")
-        (server,) = servers(tmp_path)
-        os.kill(owner.pid, signal.SIGKILL)
-    server.wait(timeout=30)
+        started = psutil.Process(owner.pid).children(recursive=True)
+        assert len(started) >= 3
+        assert servers(tmp_path)[0] in started
+        if name == "SIGKILL":
+            owner.kill()
+        else:
+            os.killpg(owner.pid, getattr(signal, name))  # as a terminal and a batch system do: to all of a group
+    assert psutil.wait_procs(started, timeout=60)[1] == []
 
 
 def test_a_folder_that_cannot_be_a_database_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ import fiftyone
 import numpy as np
 import pytest
 from made_up_labels import found
+from typer.testing import CliRunner
 
+from wildbench.cli.review import _print
+from wildbench.cli.review import app as review_app
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.reviewing import bring_back, lay_out, name_of
 from wildbench.curation.samples import GROUND_TRUTH
@@ -105,11 +108,15 @@ def test_a_copy_of_a_box_is_a_new_box(samples: fiftyone.Dataset, data: Dataset) 
     assert (change.annotation_id, change.file_name) == (None, "14.jpg")
 
 
-def test_edits_outlive_the_next_review_and_fresh_drops_them(samples: fiftyone.Dataset, data: Dataset) -> None:
+def test_edits_outlive_the_next_review_which_says_so_and_fresh_drops_them(
+    samples: fiftyone.Dataset, data: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
     edit(samples)
     before = bring_back(data, author="A", reason="r")
     one = NamedPredictions("one", "one", [found(11, 1, [10, 20, 100, 90], 0.9)])
-    assert lay_out(data, [one], look=False).edited == 3
+    again = lay_out(data, [one], look=False)
+    _print(data, [one], again)
+    assert "edits of before are kept, on 3 of 5 images; --fresh drops them" in capsys.readouterr().err
     assert bring_back(data, author="A", reason="r") == before
     assert lay_out(data, [one], look=False, fresh=True).edited == 0
     assert bring_back(data, author="A").changes == []
@@ -130,3 +137,15 @@ def test_what_was_never_reviewed_is_named(data: Dataset) -> None:
     other = Dataset("never", None, data.coco, data.images_dir)
     with pytest.raises(CurationError, match=r"never-\w{8}: not reviewed yet"):
         bring_back(other, author="A")
+
+
+def test_apply_without_edits_says_so_and_writes_nothing(
+    data: Dataset, review_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WILDBENCH_CACHE", str(review_folder.parent))  # the command joins the tests' database
+    reviewed = load_dataset(tmp_path / "set.json")
+    lay_out(reviewed, [], look=False, fresh=True)
+    options = ["--dataset", str(tmp_path / "set.json"), "--apply", "--author", "A", "-o", str(tmp_path / "p.json")]
+    result = CliRunner().invoke(review_app, options)
+    assert (result.exit_code, result.stdout) == (0, f"no changes to {reviewed.name}: no patch written\n")
+    assert not (tmp_path / "p.json").exists()

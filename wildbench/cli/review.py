@@ -94,7 +94,9 @@ def _print(data: Dataset, detectors: list[NamedPredictions], laid_out: Review) -
             f"{one.name}: from a confidence of {laid_out.answers.confidence[one.name]:.3f}, where its F1 is largest"
         )
     if laid_out.edited:
-        typer.echo(f"{laid_out.edited} images are shown as they were edited before", err=True)
+        typer.echo(
+            f"edits of before are kept, on {laid_out.edited} of {len(data.images)} images; --fresh drops them", err=True
+        )
 
 
 def _bring_back(data: Dataset, author: str | None, reason: str, out: Path | None) -> None:
@@ -111,8 +113,11 @@ def _bring_back(data: Dataset, author: str | None, reason: str, out: Path | None
         from wildbench.curation.reviewing import bring_back
 
         patch = bring_back(data, author=author, reason=reason)
+    if not patch.changes:
+        typer.echo(f"no changes to {data.name}: no patch written")
+        return
     patch.write(out)
-    typer.echo(f"{out}: {len(patch.changes)} changes")
+    typer.echo(f"{out}: {_changes(len(patch.changes))}")
 
 
 data_app = typer.Typer()
@@ -139,4 +144,8 @@ def data_patch(
     if found:
         raise typer.Exit(2)
     write_coco(apply(data, read, rebase=rebase), out)
-    typer.echo(f"{out}: {sum(len(patch.changes) for patch in read.values())} changes applied")
+    typer.echo(f"{out}: {_changes(sum(len(patch.changes) for patch in read.values()))} applied")
+
+
+def _changes(count: int) -> str:
+    return f"{count} change{'s' * (count != 1)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,14 +83,18 @@ def _connected(folder: Path, uri: str) -> Iterator[None]:
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "FIFTYONE_LOGGING_LEVEL": "ERROR",
     }
-    import fiftyone
-    from fiftyone.core.config import load_config
+    if "fiftyone" in sys.modules:  # else it reads them when it is imported, which takes seconds
+        import fiftyone
+        from fiftyone.core.config import load_config
 
-    vars(fiftyone.config).update(vars(load_config()))  # it may have been imported before this
+        vars(fiftyone.config).update(vars(load_config()))
     try:
         yield
     finally:
-        fiftyone.core.odm.get_db_conn().client.close()  # or FiftyOne waits for the server when the process exits
+        if "fiftyone" in sys.modules:
+            from fiftyone.core.odm import get_db_conn
+
+            get_db_conn().client.close()  # or FiftyOne waits for the server when the process exits
 
 
 def _port_of_running(data: Path) -> int | None:

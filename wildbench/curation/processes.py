@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 _KEEPER = """
 import signal, subprocess, sys, threading
+for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all processes of a terminal or a job at once
+    signal.signal(name, lambda *_: None)  # not SIG_IGN, which the server would inherit
 with open(sys.argv[1], "ab") as log:
     server = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # sent to all of a terminal's processes at once
-    signal.signal(name, signal.SIG_IGN)
 threading.Thread(target=lambda: (sys.stdin.read(), server.terminate()), daemon=True).start()
 sys.exit(server.wait())
 """

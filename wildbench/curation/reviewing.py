@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import fiftyone
 
+from wildbench.curation.appearance import dress
 from wildbench.curation.edits import collect, edited_labels
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.questions import Answers, answer
@@ -69,6 +70,8 @@ def lay_out(
     samples = fiftyone.Dataset(name, persistent=True)
     add_samples(samples, data, detectors, answers, kept=kept, groups=groups, progress=progress)
     _describe(samples, data)
+    dress(samples, detectors)
+    samples.save()
     if look:
         add_similarity(samples, data, progress)
     return Review(name, answers, save_views(samples, detectors), len(kept))
@@ -101,4 +104,3 @@ def _describe(samples: fiftyone.Dataset, data: Dataset) -> None:
     samples.set_label_schemas({GROUND_TRUTH: schema})
     samples.activate_label_schemas(GROUND_TRUTH)
     samples.info = {"data set": data.name, "split": data.split, "sha256": data.sha256}
-    samples.save()

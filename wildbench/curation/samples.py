@@ -35,6 +35,9 @@ WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgo
 BATCH = 500
 """Documents written at once."""
 
+SUMMARIES = {"wrong_label": float, "missing_box": float, "hardness": float, "forgotten": int, "group": int}
+"""Fields of an image that hold answers about it."""
+
 _TYPES: dict[type, Any] = {
     bool: fiftyone.BooleanField,
     int: fiftyone.IntField,
@@ -44,7 +47,6 @@ _TYPES: dict[type, Any] = {
 }
 _OWN = {"annotation_id": int, "size": str, "found_by": list, "forgotten_by": list, "wrong_label": float}
 _OWN |= {"suggested": str, "reason": str}
-_SUMMARIES = {"wrong_label": float, "missing_box": float, "hardness": float, "forgotten": int, "group": int}
 _NOT_SHOWN = {"id", "file_name", "width", "height", "license"}
 
 Document = dict[str, Any]
@@ -110,7 +112,7 @@ def relative(bbox: list[float], image: dict[str, Any]) -> list[float]:
 def _declare(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
     """Tell FiftyOne of every field."""
     samples.media_type = "image"
-    for name, kind in (_types(data.images, _NOT_SHOWN) | {"image_id": int, "licence": str} | _SUMMARIES).items():
+    for name, kind in (_types(data.images, _NOT_SHOWN) | {"image_id": int, "licence": str} | SUMMARIES).items():
         samples.add_sample_field(name, _TYPES[kind], subfield=fiftyone.StringField if kind is list else None)
     fields = {GROUND_TRUTH: attributes(data) | _OWN} | {one.field: {"error": str} for one in detectors}
     for name, extra in fields.items():
