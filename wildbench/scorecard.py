@@ -42,7 +42,7 @@ class Figure(Record):
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
     n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
     reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
-    caution: str | None = Field(default=None, description="What to know about the interval, or why there is none.")
+    caution: str | None = Field(default=None, description="What to know about the number or its interval.")
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> Self:
@@ -249,7 +249,9 @@ class Size(Record):
         default=None, description="Parameters by MicroNet's rule: a bit each, and those not zero at their stored bits."
     )
     entropy_bytes: Figure | None = Field(
-        default=None, description="All tensors at the entropy of their stored symbols: what coding could reach."
+        default=None,
+        description="All tensors at the zeroth-order (memoryless) entropy of their stored symbols; no bound: runs and "
+        "repetitions can be coded below it.",
     )
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
 

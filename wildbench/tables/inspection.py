@@ -46,7 +46,7 @@ def _cost_table(inspection: Inspection) -> Table:
         "dense fp32, 4 bytes a parameter": None if parameters is None else FP32_BYTES * parameters,
         "non-zero parameters in fp32": None if nonzero is None else FP32_BYTES * nonzero,
         "parameters by MicroNet's bitmask rule": inspection.bitmask_bytes,
-        "all tensors at the entropy of their symbols": inspection.entropy_bytes,
+        "all tensors at their zeroth-order entropy": inspection.entropy_bytes,
         "the file": inspection.file_bytes,
     }
     table = Table(title="what it would take", title_justify="left")
@@ -68,9 +68,9 @@ def _codec_table(tensors: list[Tensor]) -> Table:
     for codec in sorted({tensor.codec for tensor in tensors}):
         stored = [tensor for tensor in tensors if tensor.codec == codec]
         elements, size = sum(tensor.elements for tensor in stored), sum(tensor.bytes for tensor in stored)
-        bound = _sum([tensor.entropy_bytes for tensor in stored])
+        entropy = _sum([tensor.entropy_bytes for tensor in stored])
         bits = f"{8 * size / elements:.2f}" if elements else "-"
-        add_row(table, codec, str(len(stored)), f"{elements:,}", f"{size:,}", bound, bits)
+        add_row(table, codec, str(len(stored)), f"{elements:,}", f"{size:,}", entropy, bits)
     return table
 
 
