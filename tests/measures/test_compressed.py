@@ -77,6 +77,23 @@ def test_what_a_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
     assert tensors[0].name in (operands_of(Inspection(path, "pt2", manifest, 10, {}, unread)).unknown or "")
 
 
+def test_few_activation_bits_are_believed_only_with_a_caution(tmp_path: Path) -> None:
+    """A float32 network whose manifest says 1 bit has a 32nd of the bit operations; whoever reads that is told."""
+    path = tmp_path / "a.pt"
+    figures = {}
+    for bits in (32, 1):
+        save_submission(zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=bits)
+        operands = operands_of(inspect_submission(path))
+        name = next(iter(operands.weights))
+        counts = [Count(by_module={"a": 640}, by_weight={name: 640})]
+        nonzero, bops, cost = compressed_figures(counts, operands)
+        figures[bits] = [bops, cost.operations, cost.score]
+        assert (nonzero.caution, cost.storage.caution) == (None, None)
+    assert [figure.caution for figure in figures[32]] == [None] * 3
+    assert [figure.caution for figure in figures[1]] == ["activations of 1 bits: the manifest's word, not checked"] * 3
+    assert 32 * (figures[1][0].value or 0) == figures[32][0].value
+
+
 def pruned() -> torch.nn.Module:
     """A detector with half of every convolution's weights zero, and the others one of seven values."""
     torch.manual_seed(0)

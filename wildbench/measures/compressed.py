@@ -28,15 +28,16 @@ def compressed_figures(counts: Sequence[Count], operands: Operands) -> tuple[Fig
     if not counts:
         unknown = "no image was counted"
 
-    def mean(unit: str, of: Callable[[Count, Operands], int | Fraction]) -> Figure:
+    def mean(unit: str, of: Callable[[Count, Operands], int | Fraction], caution: str | None = None) -> Figure:
         if unknown:
             return Figure.undefined(unit, unknown)
-        return Figure(value=fmean(float(of(one, operands)) for one in counts), unit=unit, n=len(counts))
+        value = fmean(float(of(one, operands)) for one in counts)
+        return Figure(value=value, unit=unit, n=len(counts), caution=caution)
 
     return (
         mean("MAC", nonzero_macs),
-        mean("BOP", bit_operations),
-        _micronet(operands, mean("operations", micronet.operations)),
+        mean("BOP", bit_operations, operands.caution),
+        _micronet(operands, mean("operations", micronet.operations, operands.caution)),
     )
 
 
@@ -50,7 +51,8 @@ def _micronet(operands: Operands, operations: Figure) -> MicroNet:
         score = Figure.undefined("1", unknown or operations.reason or "")
     else:
         entry = micronet.Cost(stored, Fraction(operations.value))
-        score = Figure(value=float(micronet.score(entry, reference)), unit="1", n=operations.n)
+        value = float(micronet.score(entry, reference))
+        score = Figure(value=value, unit="1", n=operations.n, caution=operands.caution)
     return MicroNet(
         score=score,
         storage=storage,

@@ -9,6 +9,9 @@ from fractions import Fraction
 from wildbench.measures.macs import NO_NAME, Count
 from wildbench.submissions.inspection import Inspection, Tensor
 
+FLOAT_BITS = 32
+"""Of an activation where nothing says otherwise."""
+
 
 @dataclass(frozen=True)
 class Weight:
@@ -45,13 +48,20 @@ class Operands:
 
     Attributes:
         weights: By name in the state dict or graph.
-        activation_bits: Of every activation, as the manifest states.
+        activation_bits: Of every activation, as the manifest states: nothing here can see them.
         unknown: Why the weights cannot be told, if so.
     """
 
     weights: Mapping[str, Weight] = field(default_factory=dict)
-    activation_bits: int = 32
+    activation_bits: int = FLOAT_BITS
     unknown: str | None = None
+
+    @property
+    def caution(self) -> str | None:
+        """What to know of a figure that rests on the activations' bits; None where nobody claims that they are few."""
+        if self.activation_bits >= FLOAT_BITS:
+            return None
+        return f"activations of {self.activation_bits} bits: the manifest's word, not checked"
 
     def unknown_in(self, count: Count) -> str | None:
         """Why the operands of a count cannot be told; None where they can."""
