@@ -158,6 +158,8 @@ def test_imagenet_starts_the_small_backbone() -> None:
         ("fcos_resnet50_fpn", 13, {"score_thresh": float("nan")}, "score_thresh = nan"),
         ("fcos_resnet50_fpn", 13, {"nms_thresh": float("inf")}, "nms_thresh = inf"),
         ("fcos_efficientnet_lite0_fpn", 13, {"blocks": 3}, "blocks = 3"),
+        ("fcos_efficientnet_lite0_fpn", 13, {"channels": 2**40}, "channels = 1099511627776"),
+        ("fcos_efficientnet_lite0_fpn", 13, {"depth": 10**9}, "depth = 1000000000"),
         ("fcos_efficientnet_lite0_fpn", 13, {"channels": 90}, "channels = 90"),
         ("fcos_efficientnet_lite0_fpn", 13, {"init": "coco"}, "no COCO weights"),
         ("maskrcnn_mobilenet_v3_large_fpn", 13, {"init": "coco"}, "no COCO weights"),
