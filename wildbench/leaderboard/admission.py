@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
+from wildbench.errors import ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
 from wildbench.leaderboard.curves import measure_curves
@@ -79,10 +79,8 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
         more = f" (and {len(wrong) - 1} more; wildbench leaderboard check lists them)" if len(wrong) > 1 else ""
         raise ScorecardError(f"{card}: {wrong[0]}{more}", remedy="add a card as wildbench wrote it")
     scored = scored_categories(record, data)
-    samples, curves = (
-        measure_samples(data, results, scored).to_bytes(),
-        measure_curves(data, results, scored).to_bytes(),
-    )
+    samples = measure_samples(data, results, scored).to_bytes()
+    curves = measure_curves(data, results, scored).to_bytes()
     stored, detections = card.read_bytes(), unpacked(card.with_name(record.accuracy.predictions_file))
     files = {CARD: stored, PREDICTIONS: lzma.compress(detections), SAMPLES: samples, CURVES: curves}
     _keep(board, result_id(record), files)
@@ -111,11 +109,9 @@ def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, l
 
 
 def _check_name(path: Path, card: Scorecard) -> None:
-    name, predictions = card.submission.name, card.accuracy.predictions_file
+    name = card.submission.name
     if not name.strip() or not name.isprintable():
         raise ScorecardError(f"{path}: its name {name!r} cannot be printed", remedy="name it in plain characters")
-    if Path(predictions).name != predictions:
-        raise PredictionsError(f"{path}: accuracy.predictions_file: {predictions!r}", remedy="keep it beside the card")
 
 
 def _check_new(path: Path, card: Scorecard, board: Path) -> None:
