@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,19 @@ import numpy as np
 import pytest
 from hotcoco import COCO
 from made_up_parks import SIZE, box, lay, parks, picture, xml
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from wildbench.datasets.categories import CATEGORIES
+from wildbench.datasets.coco import Dataset
 from wildbench.datasets.collection import Collection
+from wildbench.datasets.corners import LEFT_OUT, UNKNOWN_LEFT_OUT
+from wildbench.datasets.images import decode
 from wildbench.datasets.picture_files import files_below
 from wildbench.datasets.validation import validate
 from wildbench.datasets.voc import read_voc
 from wildbench.datasets.voc_xml import LARGEST
 from wildbench.errors import DatasetError
+from wildbench.measures.accuracy import measure_accuracy
 from wildbench.progress import silent
 
 
@@ -94,7 +99,7 @@ def test_spelling_of_a_category(name: str, tmp_path: Path) -> None:
     if name == "hy\u00e9na":
         assert codes(collection) == ["category-unknown"]
         assert collection.coco["categories"][13] == {"id": 14, "name": "hy\u00e9na"}
-        assert "1 boxes" in collection.findings[0].message
+        assert "1 box of" in collection.findings[0].message
     else:
         assert collection.findings == []
     assert collection.boxes_by_category()["hyena"] == (name != "hy\u00e9na")
@@ -113,7 +118,10 @@ def test_spelling_of_a_category(name: str, tmp_path: Path) -> None:
         ((-4, 6, 30, 25), [0, 5, 30, 20], ["box-outside"]),
         ((30, 25, 11, 6), [10, 5, 20, 20], ["box-inverted"]),
         ((30, 6, 11, 25), [10, 5, 20, 20], ["box-inverted"]),
-        ((12, 6, 11, 25), None, ["box-empty"]),
+        ((12, 6, 11, 25), [10, 5, 2, 20], ["box-inverted"]),
+        ((12, 6, 11, "5.5"), [10, 5, 2, 0.5], ["box-inverted"]),
+        (("11.5", 6, "11", 25), [10.5, 5, 0.5, 20], []),
+        (("12.5", 6, "11.5", 25), None, ["box-empty"]),
         ((100, 6, 120, 25), None, ["box-off-image"]),
         (("x", 6, 11, 25), None, ["box-unreadable"]),
         (("", 6, 11, 25), None, ["box-unreadable"]),
@@ -131,6 +139,9 @@ def test_a_box(corners: tuple[object, ...], expected: list[float] | None, found:
     assert collection.read.total() == 1
     for annotation in collection.coco["annotations"]:
         assert annotation["area"] == annotation["bbox"][2] * annotation["bbox"][3]
+    scored = [name for name in CATEGORIES if name != "lion"]
+    assert collection.coco["images"][0].get("annotated_categories") == (scored if expected is None else None)
+    assert (expected is None) == any("not scored for its category" in one.message for one in collection.findings)
 
 
 def test_how_much_was_clipped_is_said(tmp_path: Path) -> None:
@@ -143,6 +154,18 @@ def test_an_object_without_box_or_name_is_left_out_and_counted(tmp_path: Path) -
     collection = one(tmp_path, "<object><name>lion</name></object>", box(""), box())
     assert codes(collection) == ["box-unreadable", "box-unreadable"]
     assert len(boxes(collection)) == 1
+    assert collection.coco["images"][0]["annotated_categories"] == []
+    assert [one.message.split("; ")[1] for one in collection.findings] == [LEFT_OUT, UNKNOWN_LEFT_OUT]
+
+
+def test_an_animal_whose_box_is_lost_is_no_false_positive(tmp_path: Path) -> None:
+    """Two lions are found, one in an image whose only box cannot be read: the other alone counts."""
+    files = {"a.jpg": picture(), "a.xml": xml(box(corners=("x", 1, 2, 3)))}
+    collection = read(tmp_path, files | {"b.jpg": picture(1), "b.xml": xml(box())})
+    data = Dataset("set", None, collection.coco, tmp_path)
+    found = [{"image_id": image, "category_id": 7, "bbox": [10, 5, 20, 20], "score": 0.9 / image} for image in (1, 2)]
+    measured = measure_accuracy(data, found, predictions_file="p.json", predictions_sha256="0")
+    assert measured.per_category["lion"].ap.value == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +349,37 @@ def test_a_damaged_picture_is_left_out_with_its_boxes(data: bytes, tmp_path: Pat
     collection = read(tmp_path, files)
     assert codes(collection) == ["image-unreadable", "label-unused", "picture-missing"]
     assert [image["file_name"] for image in collection.coco["images"]] == ["b.jpg"]
+
+
+def saved(form: str, mode: str = "RGB") -> bytes:
+    stream = io.BytesIO()
+    Image.new(mode, SIZE).save(stream, form)
+    return stream.getvalue()
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 48\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("data", [POSTSCRIPT, saved("ICO"), saved("TIFF", "F"), saved("PPM")])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_a_file_that_evaluation_cannot_read_is_no_picture(
+    data: bytes, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path / "bin", {"gs": b"#!/bin/sh\ntouch $0.ran\n"})
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # found once a process
+    collection = read(tmp_path / "set", {name: data, "a.xml": xml(box())})
+    assert "image-unreadable" in codes(collection)
+    assert collection.coco["images"] == []
+    assert [path.name for path in (tmp_path / "bin").iterdir()] == ["gs"]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF"])
+def test_every_form_that_is_named_is_read(form: str, tmp_path: Path) -> None:
+    collection = read(tmp_path, {"a.jpg": saved(form), "a.xml": xml(box())})
+    assert collection.findings == []
+    assert decode(collection.files["a.jpg"]).shape == (SIZE[1], SIZE[0], 3)
 
 
 LINES = ["{0}", "{0}.jpg", "images/{0}.jpg", "./x/images/{0}", "C:\\park\\{0}.jpg", "{0} 1", "{0}  -1"]

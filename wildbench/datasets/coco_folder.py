@@ -45,6 +45,8 @@ def read_coco_folder(folder: Path, files: Sequence[PurePosixPath], progress: Pro
         DatasetError: A file that validation refuses, images that are nowhere, or files with different categories.
     """
     paths = [folder / path for path in files if path.suffix.casefold() == ".json" and is_coco(folder / path)]
+    if not paths:
+        raise DatasetError("no COCO file in it", remedy="name the folder that holds labels and pictures")
     findings: list[Finding] = []
     read: dict[str, dict[str, Any]] = {}
     places: dict[str, Path] = {}

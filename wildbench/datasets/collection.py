@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -49,6 +50,36 @@ class Collection:
         """Boxes of each category, in the order of ids."""
         counts = Counter(annotation["category_id"] for annotation in self.coco["annotations"])
         return {category["name"]: counts[category["id"]] for category in self.coco["categories"]}
+
+
+def mark_partial(coco: Mapping[str, Any], lost: Mapping[int, Iterable[str | None]]) -> None:
+    """Write `annotated_categories` into images that have lost boxes, so that they are not scored for what was lost.
+
+    Args:
+        coco: COCO data; its images are changed.
+        lost: By image id, the categories of its lost boxes; None for a box whose category is not known.
+
+    Example:
+        >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"name": "lion"}, {"name": "zebra"}]}
+        >>> mark_partial(coco, {1: {"lion"}, 2: {None}})
+        >>> coco["images"]
+        [{'id': 1, 'annotated_categories': ['zebra']}, {'id': 2, 'annotated_categories': []}]
+    """
+    names = [category["name"] for category in coco["categories"]]
+    for image in coco["images"]:
+        missing = set(lost.get(image["id"], ()))
+        if missing:
+            image["annotated_categories"] = [name for name in names if name not in missing and None not in missing]
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "box"), counted(1300, "box"), counted(0, "finding")
+        ('1 box', '1,300 boxes', '0 findings')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 'es' if what.endswith('x') else 's'}"
 
 
 def key_of(path: PurePosixPath) -> str:

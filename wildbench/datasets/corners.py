@@ -12,6 +12,12 @@ from wildbench.datasets.findings import Finding
 EXACT = Context(prec=800)
 """Enough digits for any sum of two doubles."""
 
+LEFT_OUT = "left out, and its image is not scored for its category"
+"""What becomes of a box that cannot be kept: the animal is there, and finding it is no mistake."""
+
+UNKNOWN_LEFT_OUT = "left out, and its image is not scored"
+"""The same where it does not say which animal it is."""
+
 _LARGEST = Decimal(10**9)
 _SMALLEST = Decimal("1e-320")
 Number = int | float
@@ -77,10 +83,10 @@ def repaired(
     left, top, right, bottom = box
     shown = "[" + ", ".join(f"{float(value):g}" for value in box) + "]"
     if left >= right or top >= bottom:
-        return None, [Finding("box-empty", place, f"{shown} has no area; left out", "measure the box again")]
+        return None, [Finding("box-empty", place, f"{shown} has no area; {LEFT_OUT}", "measure the box again")]
     inside = max(left, Decimal(0)), max(top, Decimal(0)), min(right, Decimal(width)), min(bottom, Decimal(height))
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        message = f"{shown} lies wholly outside its image of {width} x {height}; left out"
+        message = f"{shown} lies wholly outside its image of {width} x {height}; {LEFT_OUT}"
         return None, [Finding("box-off-image", place, message, "measure the box again")]
     findings = []
     amount = max(abs(a - b) for a, b in zip(inside, box, strict=True))

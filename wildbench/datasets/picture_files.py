@@ -13,11 +13,18 @@ from pathlib import Path, PurePosixPath
 from PIL import Image, UnidentifiedImageError
 
 from wildbench.datasets.findings import Finding
+from wildbench.datasets.images import decode
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+"""What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
+
 _EXIF_ORIENTATION = 0x0112
+_READ_ALIKE = ("JPEG", "MPO", "PNG")
+"""Forms that Pillow (it calls some JPEGs MPO) and `decode` of evaluation both read; others `decode` judges."""
+
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 
 
@@ -109,19 +116,28 @@ def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
             for chunk in iter(lambda: file.read(1 << 20), b""):
                 digest.update(chunk)
             file.seek(0)
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
                 width, height = image.size
-                image.draft("L", (1, 1))  # a JPEG is read to its end, but not in full detail
-                image.load()
+                if image.format in _READ_ALIKE:
+                    image.draft("L", (1, 1))  # a JPEG is read to its end, but not in full detail
+                    image.load()
+                else:
+                    height, width = decode(path).shape[:2]
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise DatasetError(f"{name}: {error}", remedy="take the picture out, if you trust the others") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        why = "of no known form" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())[:100]
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, DatasetError) as error:
+        why = _why(error)
         message = f"no whole picture ({why}); left out with its boxes"
         return Finding("image-unreadable", str(name), message, "replace the file")
     orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
     return Picture(path, str(name), width, height, orientation, digest.hexdigest())
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "of no form that is read"
+    return "it cannot be decoded" if isinstance(error, DatasetError) else " ".join(str(error).split())[:100]
 
 
 def _repeated(pictures: Iterable[Picture]) -> Iterable[Finding]:

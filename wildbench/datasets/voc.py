@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.categories import CATEGORIES, canonical
-from wildbench.datasets.collection import Collection, text_of
-from wildbench.datasets.corners import EXACT, Box, repaired
+from wildbench.datasets.collection import Collection, counted, mark_partial, text_of
+from wildbench.datasets.corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, repaired
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.orientation import stored_box
 from wildbench.datasets.pairing import pair
@@ -50,10 +50,12 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
     named = short_names([picture for picture in pictures if picture.name in pairs])
     images: list[dict[str, Any]] = []
     boxes: list[tuple[int, str, dict[str, Any]]] = []
+    lost: dict[int, set[str | None]] = {}
     for number, (name, picture) in enumerate(sorted(named.items()), start=1):
         images.append({"id": number, "file_name": name, "width": picture.width, "height": picture.height})
         label = by_name[pairs[picture.name]]
-        boxes += [(number, *box) for box in _boxes(label, picture, bool(listed), findings, notes)]
+        lost[number] = set()
+        boxes += [(number, *box) for box in _boxes(label, picture, bool(listed), findings, notes, lost[number])]
     _count_from_zero(labels, findings)
     categories = _categories(Counter(name for _, name, _ in boxes), listed, findings)
     ids = {category["name"]: category["id"] for category in categories}
@@ -62,6 +64,7 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
         for number, (image, name, fields) in enumerate(boxes, start=1)
     ]
     coco = {"images": images, "categories": categories, "annotations": annotations}
+    mark_partial(coco, lost)
     parts = read_parts(folder, files, {image["file_name"]: image["id"] for image in images}, findings)
     places = {name: picture.path for name, picture in named.items()}
     read = Counter(one.name if listed else canonical(one.name) for label in labels for one in label.objects)
@@ -96,21 +99,29 @@ def _categories(counts: Counter[str], listed: list[str], findings: list[Finding]
     known = listed or list(CATEGORIES)
     others = sorted(set(counts) - set(known))
     for name in others:
-        message = f'{counts[name]} boxes of "{name}", which is none of the {len(known)} categories; kept as one more'
+        boxes = counted(counts[name], "box")
+        message = f'{boxes} of "{name}", which is none of the {len(known)} categories; kept as one more'
         remedy = "rename them in the annotation files, if it is another spelling"
         findings.append(Finding("category-unknown", name, message, remedy, "warning"))
     return [{"id": number, "name": name} for number, name in enumerate([*known, *others], start=1)]
 
 
 def _boxes(
-    label: VocFile, picture: Picture, exact_names: bool, findings: list[Finding], notes: Counter[str]
+    label: VocFile,
+    picture: Picture,
+    exact_names: bool,
+    findings: list[Finding],
+    notes: Counter[str],
+    lost: set[str | None],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield category and fields of each box that can be kept, in pixels of the stored picture."""
+    """Yield category and fields of each box that can be kept, in stored pixels; `lost` gets the others' categories."""
     turned = _check_size(label, picture, findings)
     notes.update({f"element not read: {tag}": count for tag, count in label.unread.items()})
     for one in label.objects:
+        name = one.name if exact_names else canonical(one.name)
         if one.corners is None or not one.name:
-            message = f"{one.problem or 'no name'}; left out"
+            message = f"{one.problem or 'no name'}; {LEFT_OUT if one.name else UNKNOWN_LEFT_OUT}"
+            lost.add(name or None)
             findings.append(Finding("box-unreadable", one.place, message, "label it again"))
             continue
         box = _from_one(one, findings)
@@ -119,8 +130,8 @@ def _boxes(
         sides, found = repaired(box, picture.width, picture.height, one.place)
         findings += found
         if sides is None:
+            lost.add(name)
             continue
-        name = one.name if exact_names else canonical(one.name)
         if name != one.name:
             notes[f"{one.name} read as {name}"] += 1
         yield name, {"bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0, **one.fields}
@@ -130,13 +141,22 @@ def _from_one(one: VocObject, findings: list[Finding]) -> Box:
     """Corners from 1, both inside, as left, top, right, bottom from 0; swapped where they are the wrong way round."""
     assert one.corners is not None
     left, top, right, bottom = one.corners
-    if right < left - 1 or bottom < top - 1:
+    if _inverted(left, right) or _inverted(top, bottom):
         shown = ", ".join(str(value) for value in one.corners)
         message = f"corners {shown} are the wrong way round; swapped"
         findings.append(Finding("box-inverted", one.place, message, "order the corners", "warning"))
-        (left, right), (top, bottom) = sorted((left, right)), sorted((top, bottom))
+    if _inverted(left, right):
+        left, right = right, left
+    if _inverted(top, bottom):
+        top, bottom = bottom, top
     with localcontext(EXACT):
         return left - 1, top - 1, right, bottom
+
+
+def _inverted(low: Decimal, high: Decimal) -> bool:
+    """Whether two ends, both inside, are the wrong way round; half a pixel from 5 on ends at 4.5, and is not."""
+    whole = low == low.to_integral_value() and high == high.to_integral_value()
+    return high < low if whole else high < low - 1
 
 
 def _check_size(label: VocFile, picture: Picture, findings: list[Finding]) -> bool:
@@ -165,7 +185,7 @@ def _left_out(
     used = set(pairs.values())
     for label in labels:
         if label.name not in used:
-            message = f"{len(label.objects)} boxes are left out with it"
+            message = f"{counted(len(label.objects), 'box')} left out with it"
             findings.append(Finding("label-unused", label.name, message, "see what was found about its picture"))
     for picture in pictures:
         if picture.name not in pairs:

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from wildbench.datasets.collection import PARTS, Collection, text_of
-from wildbench.datasets.corners import EXACT, Box, Number, exact, number, repaired
+from wildbench.datasets.collection import PARTS, Collection, mark_partial, text_of
+from wildbench.datasets.corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, Number, exact, number, repaired
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.pairing import pair
 from wildbench.datasets.picture_files import SUFFIXES, Picture, look_at, short_names
@@ -46,19 +46,25 @@ def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) 
         DatasetError: No category names, or a hostile file.
     """
     pictures, findings = look_at(folder, [path for path in files if path.suffix.casefold() in SUFFIXES], progress)
-    config = next(path for name in CONFIGS for path in files if path.name.casefold() == name)
+    config = next((path for name in CONFIGS for path in files if path.name.casefold() == name), None)
+    if config is None:
+        raise DatasetError("no data.yaml or classes.txt", remedy="give the names of the categories in one of them")
     settings = _settings(folder, config)
     categories = [{"id": index, "name": name} for index, name in enumerate(settings["names"], start=1)]
     pairs = pair({str(path): "" for path in _label_files(files, config)}, pictures, findings)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     read: Counter[str] = Counter()
+    lost: dict[int, set[str | None]] = {}
     named = dict(sorted(short_names(pictures).items()))
     for index, (name, picture) in enumerate(named.items(), start=1):
         images.append({"id": index, "file_name": name, "width": picture.width, "height": picture.height})
-        for fields in _boxes(folder, pairs.get(picture.name), picture, settings["names"], findings, read):
+        lost[index] = set()
+        label = pairs.get(picture.name)
+        for fields in _boxes(folder, label, picture, settings["names"], findings, read, lost[index]):
             annotations.append({"id": len(annotations) + 1, "image_id": index, **fields})
     coco = {"images": images, "categories": categories, "annotations": annotations}
+    mark_partial(coco, lost)
     ids = {name: index for index, name in enumerate(named, start=1)}
     parts = read_parts(folder, [path for path in files if str(path) not in pairs.values()], ids, findings)
     parts = parts or _folder_parts(settings, {ids[name]: picture for name, picture in named.items()})
@@ -120,8 +126,15 @@ def _pixels(shares: Sequence[Decimal], width: int, height: int) -> Box:
 
 
 def _boxes(
-    folder: Path, label: str | None, picture: Picture, names: list[str], findings: list[Finding], read: Counter[str]
+    folder: Path,
+    label: str | None,
+    picture: Picture,
+    names: list[str],
+    findings: list[Finding],
+    read: Counter[str],
+    lost: set[str | None],
 ) -> Iterator[dict[str, Any]]:
+    """Yield the fields of each box that can be kept; `lost` gets the categories of the others."""
     if picture.orientation > 1:
         message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
         remedy = "look at the boxes; they are taken to be of the stored pixels"
@@ -132,15 +145,20 @@ def _boxes(
         try:
             row = _row(line, len(names))
         except ValueError as error:
-            findings.append(Finding("box-unreadable", place, f"{error}; left out", "label it again"))
+            name = _name(line, names)
+            message = f"{error}; {LEFT_OUT if name else UNKNOWN_LEFT_OUT}"
+            findings.append(Finding("box-unreadable", place, message, "label it again"))
             read["unreadable"] += 1
+            lost.add(name)
             continue
         if row is not None:
             read[names[int(row[0])]] += 1
             box = _pixels(row[1:], picture.width, picture.height)
             sides, found = repaired(box, picture.width, picture.height, place, _SLACK)
             findings += found
-            if sides is not None:
+            if sides is None:
+                lost.add(names[int(row[0])])
+            else:
                 yield {"category_id": int(row[0]) + 1, "bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0}
 
 
@@ -151,9 +169,19 @@ def _row(line: str, classes: int) -> list[Decimal] | None:
         return None
     if len(words) != 5:
         raise ValueError(f"{len(words)} numbers instead of 5 (a polygon or a score, perhaps)")
-    if not (words[0].isdecimal() and int(words[0]) < classes):
+    if not _is_class(words[0], classes):
         raise ValueError(f"class {words[0][:20]!r} is none of the {classes}")
     return [number(word) for word in words]
+
+
+def _is_class(word: str, classes: int) -> bool:
+    return word.isdecimal() and len(word) < 10 and int(word) < classes
+
+
+def _name(line: str, names: Sequence[str]) -> str | None:
+    """The category of a line that cannot be read, where it starts with one."""
+    word = line.split()[0]
+    return names[int(word)] if _is_class(word, len(names)) else None
 
 
 def _label_files(files: Sequence[PurePosixPath], config: PurePosixPath) -> list[PurePosixPath]:
