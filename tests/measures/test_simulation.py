@@ -98,7 +98,7 @@ def test_what_became_of_each_detection_is_what_matching_finds_in_the_coco_dicts(
         assert np.array_equal(getattr(known, name), getattr(found, name)), name
     assert np.array_equal(np.unique(known.boxes, axis=0), np.unique(found.boxes, axis=0))
     assert len(known.boxes) == len(found.boxes)
-    figures = measure_accuracy(dataset, results, predictions_file="", predictions_sha256="")
+    figures = measure_accuracy(dataset, results, predictions_file="p.json", predictions_sha256="")
     measured = estimate([known])
     assert measured.ap()[0, 0] == pytest.approx(figures.ap.value, abs=1e-12)
     assert measured.ap(area="small")[0, 0] == pytest.approx(figures.ap_small.value, abs=1e-12)

@@ -21,7 +21,7 @@ from wildbench.measures.intervals import (
     percentile_interval,
 )
 from wildbench.measures.population import Detector, truth
-from wildbench.measures.simulation import KINDS, Sample, draw
+from wildbench.measures.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
 from wildbench.progress import Progress, silent
 
 Floats = npt.NDArray[np.float64]
@@ -51,6 +51,7 @@ class Scenario:
         detectors: Two; the figures are those of the first, the differences those between them.
         images: In each data set.
         locations: How many the images are spread over; None where each stands alone.
+        correlation: How alike the two detectors are, as `draw` takes it.
         thorough: Whether the first's figures by size and the usual intervals are looked at too, which takes longer.
     """
 
@@ -58,6 +59,7 @@ class Scenario:
     detectors: tuple[Detector, Detector]
     images: int = 168
     locations: int | None = None
+    correlation: float = BETWEEN_DETECTORS
     thorough: bool = False
 
 
@@ -144,7 +146,13 @@ def audit_coverage(
     for number in range(sets):
         progress(scenario.name, number, sets)
         rng = np.random.default_rng([seed, number])
-        sample = draw(scenario.detectors, scenario.images, rng, locations=scenario.locations)
+        sample = draw(
+            scenario.detectors,
+            scenario.images,
+            rng,
+            locations=scenario.locations,
+            correlation=scenario.correlation,
+        )
         for one in _tries(scenario, sample, known, replicates, level):
             tries[one.figure].append(one)
     progress(scenario.name, sets, sets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 BETWEEN_DETECTORS = 0.7
-"""Correlation of two detectors' latent values."""
+"""Correlation of two detectors' latent values, unless another is given."""
 
 IMAGE_SHARE, LOCATION_SHARE = 0.15, 0.15
 """Shares of the variance of the latent values that the boxes of an image, and of a location, have in common."""
@@ -149,7 +150,12 @@ class Sample:
 
 
 def draw(
-    detectors: Sequence[Detector], images: int, rng: np.random.Generator, *, locations: int | None = None
+    detectors: Sequence[Detector],
+    images: int,
+    rng: np.random.Generator,
+    *,
+    locations: int | None = None,
+    correlation: float = BETWEEN_DETECTORS,
 ) -> Sample:
     """Draw a data set and let detectors look at it.
 
@@ -158,6 +164,7 @@ def draw(
         images: How many.
         rng: Source of everything random.
         locations: How many the images are spread over; None where every image has its own, unlike all others.
+        correlation: Of two detectors' latent values; their false alarms only come in the same images.
 
     Example:
         >>> sample = draw([Detector.of(3.0, 0.4, 0.5)], 168, np.random.default_rng(0))
@@ -172,15 +179,15 @@ def draw(
     image, category = image.repeat(members), category.repeat(members)
     size = rng.choice(len(SIDES), len(image), p=SIZE_SHARE)
 
-    many = len(detectors)
+    many, alike = len(detectors), partial(_alike, rng, correlation)
     own = 1 - IMAGE_SHARE - (LOCATION_SHARE if locations else 0)
-    latent = _alike(rng, own, many, len(image), 1)[:, :, 0]
-    latent += _alike(rng, IMAGE_SHARE, many, images, KINDS)[:, image, category]
+    latent = alike(own, many, len(image), 1)[:, :, 0]
+    latent += alike(IMAGE_SHARE, many, images, KINDS)[:, image, category]
     alarms = rng.gamma(IMAGE_ALARMS, 1 / IMAGE_ALARMS, (images, KINDS))
     if locations:
         place = location[image]
-        latent += _alike(rng, LOCATION_SHARE / 2, many, locations, 1)[:, place, 0]
-        latent += _alike(rng, LOCATION_SHARE / 2, many, locations, KINDS)[:, place, category]
+        latent += alike(LOCATION_SHARE / 2, many, locations, 1)[:, place, 0]
+        latent += alike(LOCATION_SHARE / 2, many, locations, KINDS)[:, place, category]
         alarms *= rng.gamma(LOCATION_ALARMS, 1 / LOCATION_ALARMS, (locations, KINDS))[location]
     found = [
         _look(detector, image, category, size, values, alarms, rng)
@@ -214,10 +221,10 @@ def _look(
     )
 
 
-def _alike(rng: np.random.Generator, share: float, detectors: int, *shape: int) -> Floats:
+def _alike(rng: np.random.Generator, correlation: float, share: float, detectors: int, *shape: int) -> Floats:
     """Parts of latent scores and overlaps, [detector, *shape, 2], that take this share of the variance."""
     common, own = rng.standard_normal((1, *shape, 2)), rng.standard_normal((detectors, *shape, 2))
-    values: Floats = np.sqrt(share) * (np.sqrt(BETWEEN_DETECTORS) * common + np.sqrt(1 - BETWEEN_DETECTORS) * own)
+    values: Floats = np.sqrt(share) * (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
     values[..., 1] = SCORE_WITH_OVERLAP * values[..., 0] + np.sqrt(1 - SCORE_WITH_OVERLAP**2) * values[..., 1]
     return values
 
