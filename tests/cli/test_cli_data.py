@@ -96,7 +96,7 @@ def test_import_elsewhere_touches_no_cache(archive: Path, tmp_path: Path) -> Non
         f"import {archive} --out herd",
         cwd=tmp_path,
     )
-    strict.refused("1 findings", "--strict", "nothing is written")
+    strict.refused("1 finding,", "--strict", "nothing is written")
     assert "picture-unlabelled" in strict.stdout
     assert not (tmp_path / "strict").exists()
     assert done.status == valid.status == 0, done.stderr
@@ -142,6 +142,63 @@ def test_export_and_import_again(archive: Path, tmp_path: Path) -> None:
             path = f"annotations/{part}.json"
             original = json.loads((tmp_path / "cache" / "parks" / path).read_text())
             assert json.loads((tmp_path / f"{form}-again" / path).read_text()) == original
+
+
+def test_every_finding_can_be_listed(tmp_path: Path) -> None:
+    long = "images/" + "a-name-without-end-" * 8
+    files = {f"{long}{number}.jpg": picture(number) for number in range(5)}
+    lay(tmp_path / "set", files | {"labels.xml": xml(), "images/b.jpg": picture(9), "images/b.xml": xml(box())})
+    imported, strict, *_ = run("import set --out herd", "import set --out x --strict", cwd=tmp_path)
+    record = json.loads((tmp_path / "herd" / "import.json").read_text())
+    places = [one["place"] for one in record["findings"] if one["code"] == "picture-unlabelled"]
+    assert places == sorted(files)
+    assert "and 2 more; herd/import.json lists all" in unfolded(imported.stdout, "where")
+    assert "\u2026" not in imported.stdout
+    for place in places[:3]:
+        assert place in unfolded(imported.stdout, "where")
+    for place in places:
+        assert place in unfolded(strict.stdout, "where")
+    image = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
+    boxes = [{"id": n, "image_id": 1, "category_id": 1, "bbox": [1, 2, -3, 4], "iscrowd": 0} for n in range(5)]
+    document = {"images": [image], "annotations": boxes, "categories": [{"id": 1, "name": "lion"}]}
+    lay(tmp_path, {"a.jpg": picture(), "a.json": json.dumps(document).encode()})
+    short, long_, refused = run(
+        "validate a.json", "validate a.json --all", "export a.json --to yolo -o x", cwd=tmp_path
+    )
+    assert "and 2 more; --all prints them" in unfolded(short.stdout, "where")
+    assert "annotations[4]" in long_.stdout
+    assert "annotations[4]" not in short.stdout
+    refused.refused("wildbench data validate --all lists every finding")
+
+
+def unfolded(text: str, column: str) -> str:
+    """A column of a table, its folded lines put together."""
+    rows = [line.split(mark) for line in text.splitlines() for mark in "\u2502\u2503" if mark in line]
+    place = next(index for row in rows for index, cell in enumerate(row) if column in cell)
+    cells = [row[place].strip() for row in rows if len(row) > place]
+    return "".join(cells) + " ".join(cells)
+
+
+def test_parks_is_handed_over_once(archive: Path, tmp_path: Path) -> None:
+    first, again, replaced, both = run(
+        f"import {archive}",
+        f"import {archive}",
+        f"import {archive} --replace",
+        f"import {archive} --out x --replace",
+        cwd=tmp_path,
+    )
+    assert "not the published set by its counts: 6 boxes, where the paper has 1309 or 1409" in first.stdout
+    again.refused("parks is there already", "add --replace")
+    assert replaced.status == 0, replaced.stderr
+    both.refused("--replace is for parks alone")
+    assert not list(tmp_path.rglob("*.trusted.json"))
+
+
+def test_an_address_that_is_not_used_is_named(server: Server, tmp_path: Path) -> None:
+    first, second = run(f"fetch parks --url {server.url}", "fetch parks --url http://127.0.0.1:9/x", cwd=tmp_path)
+    assert "is not used" not in first.stderr
+    assert "is fetched already; http://127.0.0.1:9/x is not used" in second.stderr
+    assert second.status == 0
 
 
 def test_export_names_what_is_lost(tmp_path: Path) -> None:

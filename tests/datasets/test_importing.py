@@ -80,6 +80,9 @@ def test_a_total_that_holds_in_the_label_files_alone(tmp_path: Path) -> None:
     objects = [box() for _ in range(1308)] + [box(corners=(100, 1, 120, 9))]
     report = import_dataset(lay(tmp_path / "source", {"a.jpg": picture(), "a.xml": xml(*objects)}), tmp_path / "out")
     assert report.holds == "1309 (in the label files; 1308 are kept)"
+    (finding,) = json.loads((tmp_path / "out" / "import.json").read_text())["findings"]
+    assert (finding["code"], finding["severity"], finding["place"]) == ("box-off-image", "error", "a.xml: object 1309")
+    assert finding["message"].startswith("[99, 0, 120, 9] lies wholly outside its image of 64 x 48; left out")
 
 
 def test_strict_refuses_and_writes_nothing(tmp_path: Path) -> None:
@@ -116,6 +119,13 @@ def test_folders_that_cannot_be_read(files: dict[str, bytes], words: str, tmp_pa
     assert "\n" not in str(error.value)
     assert str(source) in str(error.value)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_form_that_it_has_not(tmp_path: Path) -> None:
+    source = lay(tmp_path / "source", {"a.jpg": picture()})
+    for form, words in (("yolo", "no data.yaml or classes.txt"), ("coco", "no COCO file"), ("voc", "no picture with")):
+        with pytest.raises(DatasetError, match=words):
+            import_dataset(source, tmp_path / "out", form=form)
 
 
 def test_an_archive_that_holds_an_archive_is_not_opened(tmp_path: Path) -> None:
@@ -223,8 +233,10 @@ def test_a_coco_file_that_validation_refuses(tmp_path: Path) -> None:
     broken = json.loads(coco(range(1)))
     broken["annotations"][0]["bbox"] = [1, 2, -3, 4]
     source = lay(tmp_path / "source", {"0.jpg": picture(), "a.json": json.dumps(broken).encode()})
-    with pytest.raises(DatasetError, match=r"a\.json.*negative side"):
-        import_dataset(source, tmp_path / "out")
+    for path in (source, packed(source, "zip")):
+        with pytest.raises(DatasetError, match=r": a\.json.*negative side") as error:
+            import_dataset(path, tmp_path / "out")
+        assert str(error.value).count(str(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["../outside.jpg", "/etc/hostname"])
@@ -272,11 +284,13 @@ def test_yolo_as_others_write_it(tmp_path: Path) -> None:
     ],
 )
 def test_flaws_of_yolo_labels(line: str, code: str, tmp_path: Path) -> None:
-    files = {"classes.txt": b"lion\n", "images/a.jpg": picture(), "labels/a.txt": line.encode()}
+    files = {"classes.txt": b"lion\nzebra\n", "images/a.jpg": picture(), "labels/a.txt": line.encode()}
     report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
     assert [finding.code for finding in report.collection.findings] == [code]
     assert len(report.collection.coco["annotations"]) == (code == "box-outside")
     assert report.collection.read.total() == 1
+    lost = None if code == "box-outside" else ["zebra"] if line.startswith("0") else []
+    assert report.collection.coco["images"][0].get("annotated_categories") == lost
 
 
 def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.parks import archive_path, fetch_parks, import_parks, record_path
 from wildbench.datasets.registry import load_dataset, registered
 from wildbench.datasets.summary import summary
-from wildbench.errors import DatasetError
+from wildbench.errors import DatasetError, OutputError
 from wildbench.files import sha256_of
+from wildbench.tables.importing import parks_doubt
 
 
 @pytest.fixture(autouse=True)
@@ -90,10 +91,43 @@ def test_a_second_fetch_downloads_nothing_and_another_archive_is_refused(server:
     assert sha256_of(archive_path()) in str(error.value)
     assert len(load_dataset("parks-authors", split="train").images) == 10
     with pytest.raises(DatasetError, match="not the archive that was used first"):
-        import_parks(tmp_path / "other.zip")
+        import_parks(tmp_path / "other.zip", replace=True)
     record_path().unlink()
-    assert len(import_parks(tmp_path / "other.zip").collection.coco["images"]) == 8
+    assert len(import_parks(tmp_path / "other.zip", replace=True).collection.coco["images"]) == 8
     assert len(load_dataset("parks-authors", split="train").images) == 4
+
+
+def holding(path: Path, total: int) -> Path:
+    """An archive of six images with so many lions."""
+    counts = [total - 5, 1, 1, 1, 1, 1]
+    files = {f"{number}.xml": xml(*[box()] * count) for number, count in enumerate(counts)}
+    return zipped(path, files | {f"{number}.jpg": picture(number) for number in range(6)})
+
+
+@pytest.mark.parametrize("total", [1309, 1409, 1408])
+def test_what_is_handed_over_is_trusted_only_where_its_counts_are_published(total: int, tmp_path: Path) -> None:
+    report = import_parks(holding(tmp_path / "a.zip", total))
+    assert record_path().exists() == (total != 1408)
+    doubt = parks_doubt(report)
+    assert doubt is None if total != 1408 else "1,408 boxes, where the paper has 1309 or 1409" in str(doubt)
+
+
+def test_parks_is_not_replaced_by_accident(tmp_path: Path, cache: Path) -> None:
+    import_parks(lay(tmp_path / "good", parks()))
+    before = sorted(cache.rglob("*"))
+    for source in (lay(tmp_path / "folder", parks(8)), zipped(tmp_path / "a.zip", parks(8))):
+        with pytest.raises(OutputError, match=r"parks is there already, in .*add --replace.*--out DIR"):
+            import_parks(source)
+    assert sorted(cache.rglob("*")) == before
+    import_parks(tmp_path / "folder", replace=True)
+    assert len(load_dataset("parks-authors", split="train").images) == 4
+
+
+def test_an_archive_handed_over_does_not_keep_the_authors_out(server: Server, tmp_path: Path) -> None:
+    import_parks(zipped(tmp_path / "mine.zip", parks(8)))
+    assert fetch_parks(server.url).sha256 == sha256_of(archive_path())
+    assert json.loads(record_path().read_text())["sha256"] == sha256_of(archive_path())
+    assert len(load_dataset("parks-authors", split="train").images) == 10
 
 
 def test_an_archive_spliced_of_two_is_refused_and_not_trusted(server: Server, tmp_path: Path) -> None:
@@ -110,8 +144,8 @@ def test_an_archive_spliced_of_two_is_refused_and_not_trusted(server: Server, tm
 def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
     import_parks(lay(tmp_path / "good", parks()))
     before = sorted(cache.rglob("*"))
-    with pytest.raises(DatasetError, match=r"1 findings, and --strict allows none; nothing is written"):
-        import_parks(lay(tmp_path / "bad", parks() | {"parks/images/more.jpg": picture(77)}), strict=True)
+    with pytest.raises(DatasetError, match=r"1 finding, and --strict allows none; nothing is written"):
+        import_parks(lay(tmp_path / "bad", parks() | {"parks/images/more.jpg": picture(77)}), strict=True, replace=True)
     assert sorted(cache.rglob("*")) == before
 
 
@@ -147,6 +181,6 @@ def test_a_committed_split_is_used_and_refuses_other_labels(
     lay(committed.parent, {committed.name: json.dumps(split | {"parts": {"train": [1, 2], "test": [3]}}).encode()})
     monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "repository" / "wildbench")
     assert [image["id"] for image in load_dataset("parks").images] == [3]
-    import_parks(lay(tmp_path / "other", parks(4)))
+    import_parks(lay(tmp_path / "other", parks(8)), replace=True)
     with pytest.raises(DatasetError, match="SHA-256"):
         load_dataset("parks")

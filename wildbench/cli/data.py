@@ -75,15 +75,17 @@ def data_fetch(
     strict: StrictOption = False,
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
-    from wildbench.datasets.parks import URL, fetch_parks
-    from wildbench.datasets.registry import PARKS
+    from wildbench.datasets.parks import URL, archive_path, fetch_parks
+    from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
 
     if name != PARKS:
         raise DatasetError(f"{name}: nothing to fetch by that name", remedy=f"name {PARKS}")
+    if url is not None and archive_path().is_file():
+        typer.echo(f"wildbench: {archive_path()} is fetched already; {url} is not used", err=True)
     with _strictly(), shown() as progress:
         report = fetch_parks(url or URL, strict=strict, progress=progress)
-    _print_report(report, f"--dataset {PARKS}")
+    _print_report(report, parks_folder(), f"--dataset {PARKS}")
 
 
 @app.command("import")
@@ -91,20 +93,29 @@ def data_import(
     path: Annotated[Path, typer.Argument(help="A zip, a tar or a folder, in VOC, YOLO or COCO form.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes parks.")] = None,
     form: Annotated[str | None, typer.Option(help="voc, yolo or coco; found by the files if left out.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace parks, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
     from wildbench.datasets.importing import import_dataset
     from wildbench.datasets.parks import import_parks
-    from wildbench.datasets.registry import PARKS
+    from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
+    from wildbench.tables.importing import parks_doubt
 
+    if out is not None and replace:
+        raise DatasetError(f"{out}: --replace is for parks alone", remedy="name a new folder, or leave --out out")
     with _strictly(), shown() as progress:
         if out is None:
-            report = import_parks(path, form=form, strict=strict, progress=progress)
+            report = import_parks(path, form=form, strict=strict, replace=replace, progress=progress)
         else:
             report = import_dataset(path, out, form=form, strict=strict, progress=progress)
-    _print_report(report, f"--dataset {PARKS}" if out is None else f"--dataset {out / 'annotations' / 'all.json'}")
+    if out is None:
+        _print_report(report, parks_folder(), f"--dataset {PARKS}")
+        if doubt := parks_doubt(report):
+            typer.echo(doubt)
+    else:
+        _print_report(report, out, f"--dataset {out / 'annotations' / 'all.json'}")
 
 
 @app.command("export")
@@ -141,17 +152,19 @@ def _strictly() -> Iterator[None]:
     try:
         yield
     except StrictFindings as error:
-        print_tables(findings_table(error.report.collection.findings))
+        findings = error.report.collection.findings
+        print_tables(findings_table(findings, len(findings)))  # nothing is written that could list the rest
         raise
 
 
-def _print_report(report: ImportReport, use: str) -> None:
+def _print_report(report: ImportReport, folder: Path, use: str) -> None:
     from wildbench.tables.console import print_tables
     from wildbench.tables.datasets import findings_table
     from wildbench.tables.importing import counts_table, report_lines
 
     findings = report.collection.findings
-    print_tables(*([findings_table(findings)] if findings else []), counts_table(report))
+    every = f"{folder / 'import.json'} lists all"
+    print_tables(*([findings_table(findings, hint=every)] if findings else []), counts_table(report))
     for line in [*report_lines(report), f"use it by: {use}"]:
         typer.echo(line)
 
@@ -161,6 +174,7 @@ def data_validate(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     images: ImagesOption = None,
     predictions: Annotated[Path | None, typer.Option(help="COCO results to check against its labels.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print every finding, not three a code.")] = False,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_coco
@@ -179,23 +193,23 @@ def data_validate(
     except DatasetError as error:  # the labels are worth checking where the images are not at hand
         typer.echo(f"wildbench: images not checked: {error}", err=True)
         findings += validate(document, None)
-    failed = _print_findings(coco, findings)
+    failed = _print_findings(coco, findings, every)
     if predictions is not None and not failed:
-        failed = _print_findings(predictions, validate_predictions(predictions, read_coco(coco)))
+        failed = _print_findings(predictions, validate_predictions(predictions, read_coco(coco)), every)
     elif predictions is not None:
         typer.echo(f"wildbench: {predictions} not checked: mend {coco} first", err=True)
     if failed:
         raise typer.Exit(2)
 
 
-def _print_findings(path: Path, findings: list[Finding]) -> bool:
+def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
     """Print what was found in a file, and say whether there is an error in it."""
     from wildbench.tables.console import print_tables
     from wildbench.tables.datasets import findings_table
 
     if findings:
         typer.echo(f"{path}:")
-        print_tables(findings_table(findings))
+        print_tables(findings_table(findings, len(findings) if every else 3, hint="--all prints them"))
     else:
         typer.echo(f"{path}: no findings")
     return any(finding.severity == "error" for finding in findings)

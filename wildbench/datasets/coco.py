@@ -168,7 +168,7 @@ def read_coco(
         findings += validate(coco, images_dir)
     refused = refusal(path, findings)
     if refused:
-        raise DatasetError(refused[0], remedy=f"{refused[1]} (wildbench data validate lists every finding)")
+        raise DatasetError(refused[0], remedy=f"{refused[1]} (wildbench data validate --all lists every finding)")
     return Dataset(name or _name_of(path), split, _complete(coco), Path(images_dir or path.parent), tuple(findings))
 
 

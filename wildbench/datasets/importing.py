@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from wildbench.datasets.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_json
 from wildbench.datasets.coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
-from wildbench.datasets.collection import Collection
+from wildbench.datasets.collection import Collection, counted
 from wildbench.datasets.picture_files import SUFFIXES, files_below
 from wildbench.datasets.unpacking import is_archive, unpacked
 from wildbench.datasets.voc import read_voc
@@ -55,6 +55,11 @@ class ImportReport:
             return str(self.boxes)
         read = sum(self.collection.read[name] for name in PAPER_COUNTS)
         return f"{read} (in the label files; {self.boxes} are kept)" if read in PUBLISHED.values() else "neither"
+
+    @property
+    def published(self) -> bool:
+        """Whether one of the paper's totals holds: the only sign of the authors' data set, whose hash nobody gives."""
+        return self.holds != "neither"
 
 
 def import_dataset(
@@ -99,7 +104,7 @@ class StrictFindings(DatasetError):
     def __init__(self, report: ImportReport) -> None:
         self.report = report
         super().__init__(
-            f"{report.source}: {len(report.collection.findings)} findings, and --strict allows none",
+            f"{report.source}: {counted(len(report.collection.findings), 'finding')}, and --strict allows none",
             remedy="nothing is written: repair the source, or import it without --strict",
         )
 
@@ -133,7 +138,8 @@ def read(source: Path, folder: Path, form: str | None, progress: Progress) -> Im
         if not collection.coco["images"]:
             raise DatasetError("no picture with a label", remedy="see that labels and pictures have the same names")
     except DatasetError as error:
-        raise DatasetError(f"{source}: {error.what}", remedy=error.remedy) from error
+        what, remedy = (text.replace(f"{folder}/", "") for text in (error.what, error.remedy))
+        raise DatasetError(f"{source}: {what}", remedy=remedy) from error
     read_suffixes = {"voc": {".xml", ".txt"}, "yolo": {".txt", ".yaml", ".yml"}, "coco": {".json"}}[form] | SUFFIXES
     unused = [str(path) for path in files if path.suffix.casefold() not in read_suffixes]
     sha256 = None if source.is_dir() else sha256_of(source)
@@ -168,15 +174,18 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
 
 
 def _record(report: ImportReport) -> str:
-    """What was imported, beside it: its hash, its counts and the number of each finding."""
-    findings = Counter(finding.code for finding in report.collection.findings)
+    """What was imported, beside it: its hash, its counts and every finding."""
+    findings = [
+        {"code": one.code, "severity": one.severity, "place": one.place, "message": one.message}
+        for one in report.collection.findings
+    ]
     record = {
         "source": report.source,
         "sha256": report.sha256,
         "form": report.collection.form,
         "boxes": report.collection.boxes_by_category(),
         "holds": report.holds,
-        "findings": dict(sorted(findings.items())),
+        "findings": findings,
         "notes": dict(sorted(report.collection.notes.items())),
     }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

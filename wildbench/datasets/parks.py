@@ -12,7 +12,7 @@ from wildbench.datasets.importing import ImportReport, StrictFindings, import_da
 from wildbench.datasets.registry import PARKS, cache_dir, parks_folder
 from wildbench.datasets.splits import make_split, write_split
 from wildbench.datasets.stratification import stratified_split
-from wildbench.errors import DatasetError
+from wildbench.errors import DatasetError, OutputError
 from wildbench.progress import Progress, silent
 
 URL = "https://drive.google.com/uc?id=141iHvqb_rD_WwtIhespCSA9maHzQCbb2"
@@ -45,7 +45,7 @@ def fetch_parks(url: str = URL, *, strict: bool = False, progress: Progress = si
     archive = archive_path()
     fetch(url, archive, progress=progress)
     try:
-        return import_parks(archive, strict=strict, progress=progress)
+        return import_parks(archive, strict=strict, replace=True, fetched=True, progress=progress)
     except StrictFindings:
         raise
     except DatasetError as error:
@@ -54,28 +54,40 @@ def fetch_parks(url: str = URL, *, strict: bool = False, progress: Progress = si
 
 
 def import_parks(
-    source: Path, *, form: str | None = None, strict: bool = False, progress: Progress = silent
+    source: Path,
+    *,
+    form: str | None = None,
+    strict: bool = False,
+    replace: bool = False,
+    fetched: bool = False,
+    progress: Progress = silent,
 ) -> ImportReport:
-    """Make an archive or folder the data set `parks`, in place of what is there.
+    """Make an archive or folder the data set `parks`.
 
-    The hash of the first archive that could be imported is written down; a different one is refused later.
+    Any file can be handed over. So the hash of an archive is written down, and a different one refused later, only
+    where it was fetched from its address or holds one of the totals that the paper gives. A folder has no hash.
 
     Args:
         source: A zip, a tar or a folder.
         form: "voc", "yolo" or "coco"; by default found by the files.
         strict: Refuse it if anything is found.
+        replace: Whether `parks`, where it is there already, may be replaced.
+        fetched: Whether it was downloaded from the address that is named for it.
         progress: Called during long work.
 
     Raises:
         DatasetError: It is another archive than before, cannot be read, or holds none of the paper's categories.
-        OutputError: The cache cannot be written.
+        OutputError: `parks` is there already, or the cache cannot be written.
     """
+    if parks_folder().exists() and not replace:
+        remedy = "add --replace to put this in its place, or name a folder for another data set: --out DIR"
+        raise OutputError(f"{PARKS} is there already, in {parks_folder()}", remedy=remedy)
     sha256 = check_trusted(source, record_path()) if source.is_file() else None
     finish = partial(write_splits, progress=progress)
     report = import_dataset(
         source, parks_folder(), form=form, strict=strict, replace=True, finish=finish, progress=progress
     )
-    if sha256 is not None:
+    if sha256 is not None and (fetched or report.published):
         trust(source, sha256, record_path())
     return report
 

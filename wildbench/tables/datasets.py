@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from wildbench.datasets.collection import counted
 from wildbench.tables.console import add_row
 
 if TYPE_CHECKING:
@@ -70,18 +71,18 @@ def _with_total(counts: Sequence[int]) -> list[str]:
     return [str(count) for count in (*counts, sum(counts))] if len(counts) > 1 else [str(counts[0])]
 
 
-def findings_table(findings: Sequence[Finding], examples: int = 3) -> Table:
-    """One row a code: how often it was found, the first places, and the remedy."""
-    table = Table(title=Text(f"{len(findings)} findings"), title_justify="left")
+def findings_table(findings: Sequence[Finding], examples: int = 3, *, hint: str = "") -> Table:
+    """One row a code: how often it was found, the first places, and the remedy; `hint` says where the others are."""
+    table = Table(title=Text(counted(len(findings), "finding")), title_justify="left")
     table.add_column("code", no_wrap=True)
     table.add_column("severity")
     table.add_column("count", justify="right")
-    table.add_column("where, and what")
-    table.add_column("remedy")
+    table.add_column("where, and what", overflow="fold")
+    table.add_column("remedy", overflow="fold")
     for code in dict.fromkeys(finding.code for finding in findings):
         same = [finding for finding in findings if finding.code == code]
         places = [f"{finding.place}: {finding.message}" for finding in same[:examples]]
         if len(same) > examples:
-            places.append(f"and {len(same) - examples} more")
+            places.append(f"and {len(same) - examples} more" + (f"; {hint}" if hint else ""))
         add_row(table, code, same[0].severity, str(len(same)), "\n".join(places), same[0].remedy)
     return table

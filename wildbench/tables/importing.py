@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wildbench.datasets.categories import PAPER_COUNTS
+from wildbench.datasets.collection import counted
 from wildbench.datasets.exporting import Lost
 from wildbench.datasets.importing import PUBLISHED, ImportReport
 from wildbench.tables.console import add_row
@@ -35,10 +36,14 @@ def report_lines(report: ImportReport) -> list[str]:
     """Images, parts, what was read in another way than it stands, files that are not used, and which total holds."""
     coco, parts = report.collection.coco, report.collection.parts
     boxed = {annotation["image_id"] for annotation in coco["annotations"]}
+    partial = [image for image in coco["images"] if "annotated_categories" in image]
+    empty = [image for image in coco["images"] if image["id"] not in boxed and image not in partial]
     lines = [
         f"form: {report.collection.form}",
-        f"images: {len(coco['images'])}, of them without boxes {len(coco['images']) - len(boxed)}",
+        f"images: {len(coco['images'])}, of them without boxes {len(empty)}",
     ]
+    if partial:
+        lines.append(f"images of which only some categories are scored (annotated_categories): {len(partial)}")
     lines.append(f"boxes: {len(coco['annotations'])}, in the label files {report.collection.read.total()}")
     if parts:
         lines.append("parts: " + ", ".join(f"{part} {len(ids)}" for part, ids in parts.items()))
@@ -48,6 +53,15 @@ def report_lines(report: ImportReport) -> list[str]:
     if report.sha256 is not None:
         lines.append(f"SHA-256: {report.sha256}")
     return [*lines, f"holds: {report.holds}"]
+
+
+def parks_doubt(report: ImportReport) -> str | None:
+    """Why nothing says that what was handed over as `parks` is the authors' data set; None where its counts do."""
+    totals = " or ".join(map(str, sorted(PUBLISHED.values())))
+    if not report.published:
+        unlike = f"not the published set by its counts: {counted(report.boxes, 'box')}, where the paper has {totals}"
+        return f"{unlike}; it is parks here, and its hash is not trusted"
+    return None if report.sha256 else "a folder has no hash, so nothing shows later that it is still the same"
 
 
 def lost_table(lost: Lost, form: str, out: Path) -> Table:
