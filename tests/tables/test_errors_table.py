@@ -9,6 +9,7 @@ from rich.console import Console
 
 import wildbench
 from wildbench.scorecard import Scorecard
+from wildbench.tables.comparison import _errors_table
 from wildbench.tables.diagnosis import errors_tables
 
 
@@ -49,3 +50,13 @@ def test_kinds_of_error_stand_beside_what_they_cost(tmp_path: Path) -> None:
 
 def test_a_record_that_does_not_tell_has_no_table() -> None:
     assert errors_tables(make_card("a")) == []
+
+
+def test_a_comparison_shows_an_undefined_gain_as_a_dash(tmp_path: Path) -> None:
+    errors = scored(tmp_path).errors
+    assert errors is not None
+    console = Console(width=120, file=io.StringIO())
+    console.print(_errors_table(errors, errors))
+    assert isinstance(console.file, io.StringIO)
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in console.file.getvalue().splitlines()]
+    assert ["missed", "- (1)", "- (1)", "-"] in rows
