@@ -46,3 +46,22 @@ def test_results_files_have_fields_of_their_own(data: Dataset, tmp_path: Path) -
         folder.mkdir()
     paths = [results_file(folder / "time_of_day.json", [found(11, 1, [1, 1, 5, 5], 0.5)]) for folder in folders]
     assert [one.field for one in read_named(paths, data)] == ["d_time_of_day", "d_time_of_day_2"]
+
+
+@pytest.mark.parametrize(
+    ("stems", "names", "fields"),
+    [
+        (["model_2", "model"], ["model_2", "model"], ["model_2", "model"]),
+        (["model", "a/model", "model_2"], ["model", "model 2", "model_2 2"], ["model", "model_2", "model_2_2"]),
+        (["pruned_30", "pruned"], ["pruned_30", "pruned"], ["pruned_30", "pruned"]),
+        (["a b", "a-b", "A b"], ["a b", "a-b 2", "A b 3"], ["a_b", "a_b_2", "a_b_3"]),
+        (["clean", "image_id"], ["clean", "image_id"], ["d_clean", "d_image_id"]),
+    ],
+)
+def test_no_two_detectors_have_one_name_or_field(
+    data: Dataset, tmp_path: Path, stems: list[str], names: list[str], fields: list[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    paths = [results_file(tmp_path / f"{stem}.json", [found(11, 1, [1, 1, 5, 5], 0.5)]) for stem in stems]
+    named = read_named(paths, data)
+    assert [(one.name, one.field) for one in named] == list(zip(names, fields, strict=True))

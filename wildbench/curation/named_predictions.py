@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from wildbench.curation.fields import RESERVED, image_attributes, numbered
 from wildbench.datasets.coco import Dataset, read_json
 from wildbench.datasets.predictions import read_predictions
 from wildbench.errors import PredictionsError
 from wildbench.files import sha256_of
 from wildbench.scorecard import Scorecard, read_scorecard
-
-RESERVED = frozenset(
-    {"id", "filepath", "tags", "metadata", "created_at", "last_modified_at"}
-    | {"ground_truth", "licence", "wrong_label", "missing_box", "hardness", "forgotten", "group"}
-)
-"""Fields of an image that are none of a detector's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +47,13 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
         ScorecardError: A scorecard that cannot be read.
     """
     named: list[NamedPredictions] = []
+    reserved = RESERVED | {attribute.field for attribute in image_attributes(data)}
     for path in paths:
-        one = _read(path, data, {key for image in data.images for key in image})
-        taken = sum(one.field == re.sub(r"_\d+$", "", other.field) or one.field == other.field for other in named)
-        named.append(_numbered(one, taken + 1) if taken else one)
+        one = _read(path, data, reserved)
+        names = zip(numbered(one.name, " "), numbered(one.field, "_"), strict=True)
+        taken, fields = {other.name for other in named}, reserved | {other.field for other in named}
+        name, field = next(both for both in names if both[0] not in taken and both[1] not in fields)
+        named.append(replace(one, name=name, field=field))
     return named
 
 
@@ -72,7 +70,7 @@ def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> Named
     return None if one is others[0] else others[0]
 
 
-def _read(path: Path, data: Dataset, reserved: set[str]) -> NamedPredictions:
+def _read(path: Path, data: Dataset, reserved: frozenset[str]) -> NamedPredictions:
     raw = read_json(path)
     if isinstance(raw, list):
         return NamedPredictions(path.stem, _field(path.stem, reserved), read_predictions(path, data))
@@ -89,7 +87,7 @@ def _read(path: Path, data: Dataset, reserved: set[str]) -> NamedPredictions:
     return NamedPredictions(name, _field(name, reserved), read_predictions(kept, data), card, same_labels)
 
 
-def _field(name: str, reserved: set[str]) -> str:
+def _field(name: str, reserved: Container[str]) -> str:
     """A name that MongoDB and FiftyOne take for a field, and that no other field has.
 
     Example:
@@ -97,8 +95,4 @@ def _field(name: str, reserved: set[str]) -> str:
         ('ssd_v2_int8', 'd_3_bit', 'd_weather')
     """
     field = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
-    return f"d_{field}" if not field or field[0].isdigit() or field in reserved | RESERVED else field
-
-
-def _numbered(one: NamedPredictions, number: int) -> NamedPredictions:
-    return NamedPredictions(f"{one.name} {number}", f"{one.field}_{number}", one.results, one.card, one.same_labels)
+    return f"d_{field}" if not field or field[0].isdigit() or field in reserved else field
