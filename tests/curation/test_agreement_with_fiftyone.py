@@ -6,9 +6,10 @@ import fiftyone
 import pytest
 from made_up_labels import found
 
+from wildbench.curation.fields import GROUND_TRUTH
 from wildbench.curation.named_predictions import NamedPredictions, read_named
 from wildbench.curation.questions import Answers
-from wildbench.curation.samples import GROUND_TRUTH, add_samples
+from wildbench.curation.samples import add_samples
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.measures.accuracy import measure_accuracy

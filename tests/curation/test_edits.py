@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from wildbench.cli.review import _print
 from wildbench.cli.review import app as review_app
+from wildbench.curation.fields import GROUND_TRUTH
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.reviewing import bring_back, lay_out, name_of
-from wildbench.curation.samples import GROUND_TRUTH
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
 from wildbench.datasets.patch import apply, read_patch
 from wildbench.datasets.registry import load_dataset
@@ -83,7 +83,7 @@ def test_edits_make_a_patch_that_makes_the_same_labels(
         (1, {"category": "lion"}, {"category": "bird"}, "has feathers"),
         (2, {"bbox": [200, 30, 33, 44]}, {"bbox": [166.5, 50.0, 83.25, 125.0]}, "looked again"),
         (3, {"truncated": False}, {"truncated": True}, "looked again"),
-        (4, {"category": "bird", "bbox": [100, 100, 60, 60]}, None, "looked again"),
+        (4, {"category": "bird", "bbox": [100, 100, 60, 60], "area": 3600, "iscrowd": 0}, None, "looked again"),
         (None, None, {"category": "zebra", "bbox": [33.3, 25.0, 66.6, 225.0]}, "looked again"),
     ]
     write_coco(apply(data, {"patch.json": patch}), tmp_path / "new.json")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import Change, Patch, apply, conflicts, read_patch
+from wildbench.datasets.patch import Change, Patch, apply, conflicts, described, read_patch, read_patches
 from wildbench.errors import DatasetError
 
 
@@ -121,6 +121,68 @@ def test_two_patches_that_touch_one_box_or_add_one_are_named(data: Dataset) -> N
     assert conflicts(data, {"a": here, "b": far}) == []
 
 
+ADD = change(None, 1, None, {"category": "bird", "bbox": [50, 50, 20, 20]})
+
+
+def test_a_box_that_is_there_already_is_not_added_again(data: Dataset) -> None:
+    once = edited(data, *apply(data, {"p": patch(data, ADD)})["annotations"])
+    assert conflicts(once, {"p": patch(data, ADD)}, rebase=True) == [
+        "p: new box of 1.jpg: box 9 is there already, of the same category"
+    ]
+    assert ADD.new is not None
+    nudged = ADD.model_copy(update={"new": ADD.new | {"bbox": [50.5, 50, 20, 20]}})
+    assert conflicts(data, {"p": patch(data, ADD, nudged)}) == [
+        "p: new box of 1.jpg: the same patch adds a box of this category there twice"
+    ]
+
+
+def test_animals_that_hide_each_other_may_be_added(data: Dataset) -> None:
+    assert ADD.new is not None
+    behind = ADD.model_copy(update={"new": ADD.new | {"bbox": [52, 51, 20, 20]}})  # IoU 0.75
+    other = ADD.model_copy(update={"new": ADD.new | {"category": "lion"}})
+    assert conflicts(data, {"p": patch(data, ADD, behind, other)}) == []
+    over = change(None, 1, None, {"category": "lion", "bbox": [1, 2, 30, 34]})  # IoU 0.85 with box 3
+    assert conflicts(data, {"p": patch(data, over)}) == []
+
+
+def test_a_box_may_be_removed_or_moved_and_drawn_anew(data: Dataset) -> None:
+    anew = change(None, 1, None, {"category": "lion", "bbox": [1, 2, 30, 40]})
+    moved = change(3, 1, {"bbox": [1, 2, 30, 40]}, {"bbox": [60, 2, 30, 40]})
+    twice = change(3, 1, {"category": "lion"}, {"category": "bird"})
+    assert conflicts(data, {"p": patch(data, anew)})
+    for change_of_it in (REMOVE, moved, twice):
+        assert conflicts(data, {"p": patch(data, change_of_it, anew)}) == []
+    there = change(None, 1, None, {"category": "lion", "bbox": [60, 2, 30, 40]})
+    assert conflicts(data, {"p": patch(data, moved, there)}) == [
+        "p: new box of 1.jpg: box 3 is there already, of the same category"
+    ]
+
+
+def test_a_removed_box_is_recorded_whole_and_any_change_to_it_is_a_conflict(data: Dataset) -> None:
+    old = described(data.annotations[0], "lion", whole=True)
+    assert old == {key: value for key, value in data.annotations[0].items() if not key.endswith("id")} | {
+        "category": "lion"
+    }
+    removal = {"p": patch(data, change(3, 1, old, None))}
+    assert conflicts(data, removal) == []
+    for values in ({"difficult": False}, {"segmentation": [[0, 0, 9, 0, 9, 9]]}):
+        later = edited(data, data.annotations[0] | values, data.annotations[1])
+        (line,) = conflicts(later, removal, rebase=True)
+        assert line.startswith(f"p: box 3 of 1.jpg: {next(iter(values))} is ")
+
+
+def test_a_patch_named_twice_is_refused(data: Dataset, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        patch(data, RELABEL).write(tmp_path / name)
+    (tmp_path / "folder").mkdir()
+    assert list(read_patches([tmp_path / "a.json", tmp_path / "b.json"])) == [
+        str(tmp_path / "a.json"),
+        str(tmp_path / "b.json"),
+    ]
+    with pytest.raises(DatasetError, match=r"a\.json: named twice"):
+        read_patches([tmp_path / "a.json", tmp_path / "b.json", tmp_path / "folder" / ".." / "a.json"])
+
+
 def test_another_image_and_an_unknown_category_are_named(data: Dataset) -> None:
     new = {"category": "wolf", "bbox": [1, 1, 2, 2]}
     strange = change(None, 2, None, new).model_copy(update={"file_name": "other.jpg"})
@@ -170,6 +232,10 @@ def test_a_damaged_patch_is_refused(data: Dataset, tmp_path: Path, damage: dict[
         (3, {"area": 4}, {"area": 5}),
         (3, {"bbox": [1, 2, 3]}, {"bbox": [1, 2, 3, 4]}),
         (3, {"category": 1}, {"category": 2}),
+        (3, {}, {}),
+        (3, {"category": "lion"}, {"category": "lion"}),
+        (3, {}, None),
+        (3, {"category": "lion", "bbox": [1, 1, 2, 2], "id": 3}, None),
     ],
 )
 def test_a_change_that_contradicts_itself_is_refused(
@@ -177,3 +243,20 @@ def test_a_change_that_contradicts_itself_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="Value error"):
         change(number, 1, old, new)
+
+
+@pytest.mark.parametrize("blank", [{"author": ""}, {"author": " "}, {"reason": ""}, {"reason": "\t"}])
+def test_a_change_that_nobody_signs_or_explains_is_refused(
+    data: Dataset, tmp_path: Path, blank: dict[str, Any]
+) -> None:
+    raw = patch(data, RELABEL).model_dump()
+    raw["changes"][0] |= blank
+    (tmp_path / "p.json").write_text(json.dumps(raw))
+    with pytest.raises(DatasetError, match=r"p\.json: .*(author|reason)"):
+        read_patch(tmp_path / "p.json")
+
+
+def test_a_flag_may_become_a_truth_value(data: Dataset) -> None:
+    later = edited(data, data.annotations[0] | {"difficult": 1}, data.annotations[1])
+    corrected = apply(later, {"p": patch(later, change(3, 1, {"difficult": 1}, {"difficult": True}))})
+    assert corrected["annotations"][0]["difficult"] is True

@@ -132,12 +132,12 @@ def data_patch(
 ) -> None:
     """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
     from wildbench.datasets.coco import read_coco, write_coco
-    from wildbench.datasets.patch import apply, conflicts, read_patch
+    from wildbench.datasets.patch import apply, conflicts, read_patches
     from wildbench.files import check_writable
 
     check_writable(out)
     data = read_coco(coco)
-    read = {str(path): read_patch(path) for path in patches}
+    read = read_patches(patches)
     found = conflicts(data, read, rebase=rebase)
     for conflict in found:
         typer.echo(f"wildbench: {conflict}", err=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import fiftyone
 
+from wildbench.curation.fields import GROUND_TRUTH, SUMMARIES
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.samples import GROUND_TRUTH, SUMMARIES
 
 LABELS, TAGGED = "#ffffff", "#ff3b00"
 DETECTORS = ("#56b4e9", "#cc79a7", "#009e73", "#f0e442", "#e69f00")
@@ -29,7 +29,6 @@ def dress(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions]) -> N
         fields=[{"path": path, "fieldColor": colour} for path, colour in zip(boxes, colours, strict=True)],
         label_tags={"fieldColor": TAGGED, "valueColors": []},
     )
-    samples.app_config.active_fields = fiftyone.core.odm.dataset.ActiveFields(paths=[*boxes, "_label_tags"])
     metadata = [path for path in samples.get_field_schema(flat=True) if path.startswith("metadata.")]
     known = set(boxes) | set(SUMMARIES) | set(_TECHNICAL) | {"tags", "metadata"}
     facts = [path for path in samples.get_field_schema() if path not in known]

@@ -10,9 +10,10 @@ import fiftyone
 
 from wildbench.curation.appearance import dress
 from wildbench.curation.edits import collect, edited_labels
+from wildbench.curation.fields import GROUND_TRUTH, box_attributes
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.questions import Answers, answer
-from wildbench.curation.samples import GROUND_TRUTH, add_samples, attributes
+from wildbench.curation.samples import add_samples, labels_of
 from wildbench.curation.similarity import add_similarity, near_duplicates
 from wildbench.curation.views import save_views
 from wildbench.datasets.coco import Dataset
@@ -55,7 +56,6 @@ def lay_out(
     Args:
         data: Images and labels.
         detectors: Detections to show; the first is the dense one where no scorecard names its parent.
-        groups: Places of images that show the same, group by group.
         look: Whether to look at the pixels too, for near duplicates and similarity.
         fresh: Drop the edits instead.
         progress: Called as `progress(task, done, total)`.
@@ -63,7 +63,7 @@ def lay_out(
     name = name_of(data)
     kept = {}
     if fiftyone.dataset_exists(name):
-        kept = {} if fresh else edited_labels(fiftyone.load_dataset(name), data)
+        kept = {} if fresh else edited_labels(labels_of(fiftyone.load_dataset(name)), data)
         fiftyone.delete_dataset(name)
     answers = answer(data, detectors)
     groups = near_duplicates(data, progress) if look else []
@@ -81,12 +81,12 @@ def bring_back(data: Dataset, *, author: str, reason: str = "") -> Patch:
     """Collect the edits made to a data set that was laid out.
 
     Raises:
-        CurationError: It never was, or an edit lacks its reason.
+        CurationError: It never was, or an edit lacks its author or reason.
     """
     name = name_of(data)
     if not fiftyone.dataset_exists(name):
         raise CurationError(f"{name}: not reviewed yet", remedy="run wildbench review on it first, and edit")
-    return collect(fiftyone.load_dataset(name), data, author=author, reason=reason)
+    return collect(labels_of(fiftyone.load_dataset(name)), data, author=author, reason=reason)
 
 
 def name_of(data: Dataset) -> str:
@@ -97,8 +97,8 @@ def name_of(data: Dataset) -> str:
 
 def _describe(samples: fiftyone.Dataset, data: Dataset) -> None:
     """Say what may be edited, and how the App begins."""
-    kinds = {key: _COMPONENTS[kind] for key, kind in attributes(data).items() if kind in _COMPONENTS}
-    listed = [{"name": key, "type": kind, "component": part} for key, (kind, part) in kinds.items()]
+    parts = {one.field: _COMPONENTS[one.kind] for one in box_attributes(data) if one.kept and one.kind in _COMPONENTS}
+    listed = [{"name": field, "type": kind, "component": part} for field, (kind, part) in parts.items()]
     listed.append({"name": "reason", "type": "str", "component": "text"})
     schema = {"type": "detections", "component": "dropdown", "classes": data.category_names, "attributes": listed}
     samples.set_label_schemas({GROUND_TRUTH: schema})

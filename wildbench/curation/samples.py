@@ -6,37 +6,22 @@ and checks an object a box: 11 images a second where each has 100 detections, ag
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import count
-from os import urandom
-from random import Random
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone
-from bson import ObjectId
 from fiftyone.core.odm import get_db_conn
 from pymongo.collection import Collection
 
+from wildbench.curation.documents import Document, documents
+from wildbench.curation.fields import GROUND_TRUTH, NOTES, SUMMARIES, box_attributes, image_attributes
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.questions import Answers, BoxNotes
+from wildbench.curation.questions import Answers
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import FIXED
-from wildbench.datasets.summary import size_of
 from wildbench.progress import Progress, silent
-
-GROUND_TRUTH = "ground_truth"
-"""The field of the labels."""
-
-WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgotten"
-"""Tags of the labels that a saved view is about."""
 
 BATCH = 500
 """Documents written at once."""
-
-SUMMARIES = {"wrong_label": float, "missing_box": float, "hardness": float, "forgotten": int, "group": int}
-"""Fields of an image that hold answers about it."""
 
 _TYPES: dict[type, Any] = {
     bool: fiftyone.BooleanField,
@@ -45,19 +30,6 @@ _TYPES: dict[type, Any] = {
     str: fiftyone.StringField,
     list: fiftyone.ListField,
 }
-_OWN = {"annotation_id": int, "size": str, "found_by": list, "forgotten_by": list, "wrong_label": float}
-_OWN |= {"suggested": str, "reason": str}
-_NOT_SHOWN = {"id", "file_name", "width", "height", "license"}
-
-Document = dict[str, Any]
-
-
-def attributes(data: Dataset) -> dict[str, type]:
-    """What the file says of its boxes beside place and category, with its type: occlusion, truncation, iscrowd.
-
-    An attribute that is a whole number on one box and a fraction on another is a fraction.
-    """
-    return _types(data.annotations, FIXED | {"bbox"})
 
 
 def add_samples(
@@ -86,7 +58,7 @@ def add_samples(
     _declare(samples, data, detectors)
     collection = documents_of(samples)
     batch: list[Document] = []
-    for place, document in enumerate(_documents(data, detectors, answers)):
+    for place, document in enumerate(documents(data, detectors, answers)):
         labels = kept.get(document["image_id"], document[GROUND_TRUTH])
         own = {"_dataset_id": samples._doc.id, "group": group_of.get(place), GROUND_TRUTH: labels}
         batch.append(document | own)
@@ -97,113 +69,27 @@ def add_samples(
     samples.reload()
 
 
+def labels_of(samples: fiftyone.Dataset) -> dict[int, Document]:
+    """The labels of every image as they are now, by image id."""
+    found = documents_of(samples).find({}, {"image_id": 1, GROUND_TRUTH: 1})
+    return {document["image_id"]: document.get(GROUND_TRUTH) or {} for document in found}
+
+
 def documents_of(samples: fiftyone.Dataset) -> Collection[Document]:
     """MongoDB's collection of a data set's images."""
     collection: Collection[Document] = get_db_conn()[samples._sample_collection_name]
     return collection
 
 
-def relative(bbox: list[float], image: dict[str, Any]) -> list[float]:
-    """A box in shares of its image, as FiftyOne has it."""
-    width, height = image["width"], image["height"]
-    return [bbox[0] / width, bbox[1] / height, bbox[2] / width, bbox[3] / height]
-
-
 def _declare(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
     """Tell FiftyOne of every field."""
     samples.media_type = "image"
-    for name, kind in (_types(data.images, _NOT_SHOWN) | {"image_id": int, "licence": str} | SUMMARIES).items():
+    said = {one.field: one.kind for one in image_attributes(data)}
+    for name, kind in (said | {"image_id": int, "licence": str} | SUMMARIES).items():
         samples.add_sample_field(name, _TYPES[kind], subfield=fiftyone.StringField if kind is list else None)
-    fields = {GROUND_TRUTH: attributes(data) | _OWN} | {one.field: {"error": str} for one in detectors}
-    for name, extra in fields.items():
+    of_boxes = {one.field: one.kind for one in box_attributes(data)} | NOTES
+    for name, extra in ({GROUND_TRUTH: of_boxes} | {one.field: {"error": str} for one in detectors}).items():
         samples.add_sample_field(name, fiftyone.EmbeddedDocumentField, embedded_doc_type=fiftyone.Detections)
         for attribute, kind in extra.items():
             subfield = fiftyone.StringField if kind is list else None
             samples.add_sample_field(f"{name}.detections.{attribute}", _TYPES[kind], subfield=subfield)
-
-
-def _types(entries: list[dict[str, Any]], without: set[str] | frozenset[str]) -> dict[str, type]:
-    """Type of each plain value that entries have."""
-    types: dict[str, type] = {}
-    for entry in entries:
-        for key, value in entry.items():
-            if key not in without and type(value) in _TYPES:
-                types[key] = type(value) if types.get(key) in (None, type(value), int) else types[key]
-    return types
-
-
-def _documents(data: Dataset, detectors: Sequence[NamedPredictions], answers: Answers) -> Iterator[Document]:
-    names = {category["id"]: category["name"] for category in data.categories}
-    licences = {entry["id"]: entry.get("name") for entry in data.coco.get("licenses", [])}
-    shown = _types(data.images, _NOT_SHOWN)
-    extra = attributes(data)
-    shown_of = {one.field: _by_image(one, answers.errors[one.name]) for one in detectors}
-    ids, order, now = _ids(), Random(0), datetime.now(UTC)
-    for image in data.images:
-        boxes = [
-            _label(names[box["category_id"]], relative(box["bbox"], image), next(ids))
-            | {key: kind(box[key]) for key, kind in extra.items() if box.get(key) is not None}
-            | _noted(box, answers.boxes.get(box["id"], BoxNotes()))
-            for box in data.boxes(image["id"])
-        ]
-        document: Document = {
-            "filepath": str(data.image_path(image).absolute()),
-            "tags": [data.split] if data.split else [],
-            "metadata": {"_cls": "ImageMetadata", "width": image["width"], "height": image["height"]},
-            "_media_type": "image",
-            "_rand": order.random(),
-            "created_at": now,
-            "last_modified_at": now,
-            "image_id": image["id"],
-            "licence": licences.get(image.get("license")),
-            **{key: kind(image[key]) for key, kind in shown.items() if image.get(key) is not None},
-            GROUND_TRUTH: {"_cls": "Detections", "detections": boxes},
-        }
-        missing, scored = 0.0, data.scored_categories(image)
-        for one in detectors:
-            labels = []
-            for place in shown_of[one.field][image["id"]]:
-                result, error = one.results[place], answers.errors[one.name][place]
-                label = _label(names[result["category_id"]], relative(result["bbox"], image), next(ids))
-                labels.append(label | {"confidence": float(result["score"]), "error": error})
-                if error == "background" and result["category_id"] in scored:
-                    labels[-1]["tags"] = [MISSING_TAG]
-                    missing = max(missing, float(result["score"]))
-            document[one.field] = {"_cls": "Detections", "detections": labels}
-        yield document | {
-            "wrong_label": max((box["wrong_label"] or 0.0 for box in boxes), default=0.0),
-            "missing_box": missing,
-            "hardness": answers.hardness.get(image["id"]),
-            "forgotten": sum(bool(box["forgotten_by"]) for box in boxes),
-        }
-
-
-def _by_image(one: NamedPredictions, places: Iterable[int]) -> dict[int, list[int]]:
-    """Places of the detections of each image."""
-    by_image = defaultdict(list)
-    for place in places:
-        by_image[one.results[place]["image_id"]].append(place)
-    return by_image
-
-
-def _ids() -> Iterator[ObjectId]:
-    """New ids: 8 random bytes and a number, which takes a third of the time of MongoDB's own."""
-    start = urandom(8)
-    return (ObjectId(start + number.to_bytes(4, "big")) for number in count())
-
-
-def _label(name: str, box: list[float], new_id: ObjectId) -> Document:
-    return {"_id": new_id, "_cls": "Detection", "attributes": {}, "tags": [], "label": name, "bounding_box": box}
-
-
-def _noted(box: dict[str, Any], notes: BoxNotes) -> Document:
-    return {
-        "tags": [WRONG_TAG] * bool(notes.suggested) + [FORGOTTEN_TAG] * bool(notes.forgotten_by),
-        "annotation_id": box["id"],
-        "size": size_of(box["area"]),
-        "found_by": notes.found_by,
-        "forgotten_by": notes.forgotten_by,
-        "wrong_label": notes.wrong_label or None,
-        "suggested": notes.suggested,
-        "reason": None,
-    }

@@ -12,8 +12,8 @@ from typing import Any
 import fiftyone
 from fiftyone import ViewField as F
 
+from wildbench.curation.fields import GROUND_TRUTH
 from wildbench.curation.named_predictions import NamedPredictions, dense_of
-from wildbench.curation.samples import GROUND_TRUTH
 
 WRONG = "likely wrong labels"
 MISSING = "likely missing boxes"

@@ -7,7 +7,7 @@ changes. So it can be read by a person before it is applied, and it cannot be ap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,8 +26,17 @@ FORMAT_VERSION = 1
 SAME_BOX = 0.5
 """Intersection over union from which two boxes that two patches add are taken for one."""
 
+SAME_ANIMAL = 0.9
+"""Intersection over union from which two boxes of a category are one animal's, whoever drew them.
+
+Animals that hide each other overlap less; a box that is drawn twice, or added twice, overlaps more.
+"""
+
 FIXED = frozenset({"id", "image_id", "category_id", "area", "segmentation"})
 """Keys of an annotation that no patch sets: `category` stands for its id, and area and mask follow from the box."""
+
+OUTLINE = frozenset({"area", "segmentation"})
+"""Those of them that the record of a removed box holds nevertheless."""
 
 
 class Change(Record):
@@ -36,10 +45,12 @@ class Change(Record):
     annotation_id: int | None = Field(description="Id of the box; null for one that is added.")
     image_id: int
     file_name: str = Field(description="The image, for the reader, and to make sure that the id still means it.")
-    old: dict[str, Any] | None = Field(description="`category`, `bbox` and attributes, as they were.")
+    old: dict[str, Any] | None = Field(
+        description="`category`, `bbox` and attributes, as they were; of a box that is removed all, and its outline."
+    )
     new: dict[str, Any] | None = Field(description="The same, as they are to be.")
-    author: str
-    reason: str
+    author: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -47,14 +58,25 @@ class Change(Record):
             raise ValueError("a box that is added has neither annotation_id nor old, any other has both")
         if self.old is None and not {"category", "bbox"} <= (self.new or {}).keys():
             raise ValueError("a box that is added needs category and bbox")
-        if self.old is not None and self.new is not None and self.old.keys() != self.new.keys():
-            raise ValueError("old and new name different keys")
+        if self.new is None and not {"category", "bbox"} <= (self.old or {}).keys():
+            raise ValueError("a box that is removed needs category and bbox, as they were")
+        if self.old is not None and self.new is not None:
+            if self.old.keys() != self.new.keys():
+                raise ValueError("old and new name different keys")
+            if canonical_json(self.old) == canonical_json(self.new):
+                raise ValueError("old and new are the same: nothing is changed")
+        return self
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if not (self.author.strip() and self.reason.strip()):
+            raise ValueError("author and reason may not be blank")
         for values in (self.old or {}, self.new or {}):
             if "bbox" in values and not _is_box(values["bbox"]):
                 raise ValueError("bbox has to be four numbers [x, y, width, height]")
             if not isinstance(values.get("category", ""), str):
                 raise ValueError("category has to be a name")
-        fixed = FIXED & {*(self.old or {}), *(self.new or {})}
+        fixed = (FIXED if self.new is not None else FIXED - OUTLINE) & {*(self.old or {}), *(self.new or {})}
         if fixed:
             raise ValueError(f"{', '.join(sorted(fixed))} cannot be patched")
         return self
@@ -100,14 +122,30 @@ def read_patch(path: Path) -> Patch:
         raise DatasetError(f"{path}: {first_problem(error)}", remedy="have it written again") from None
 
 
-def described(annotation: dict[str, Any], category: str) -> dict[str, Any]:
-    """What a patch can say of a box: its category by name, its `bbox`, and its attributes.
+def read_patches(paths: Sequence[Path]) -> dict[str, Patch]:
+    """Read patches that are to be applied together.
+
+    Returns:
+        By path.
+
+    Raises:
+        DatasetError: One of them cannot be read, or is named twice.
+    """
+    for place, path in enumerate(paths):
+        if path.resolve() in {other.resolve() for other in paths[:place]}:
+            raise DatasetError(f"{path}: named twice", remedy="name each patch once")
+    return {str(path): read_patch(path) for path in paths}
+
+
+def described(annotation: dict[str, Any], category: str, *, whole: bool = False) -> dict[str, Any]:
+    """What a patch can say of a box: its category by name, its `bbox`, and its attributes; area and mask if `whole`.
 
     Example:
         >>> described({"id": 5, "image_id": 1, "category_id": 7, "bbox": [1, 2, 3, 4], "iscrowd": 0}, "lion")
         {'bbox': [1, 2, 3, 4], 'iscrowd': 0, 'category': 'lion'}
     """
-    return {key: value for key, value in annotation.items() if key not in FIXED} | {"category": category}
+    left_out = FIXED - OUTLINE if whole else FIXED
+    return {key: value for key, value in annotation.items() if key not in left_out} | {"category": category}
 
 
 def conflicts(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> list[str]:
@@ -141,7 +179,7 @@ def conflicts(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False)
             if change.annotation_id in taken:
                 found.append(f"{where}: {taken[change.annotation_id]} has a change to this box too")
             taken[change.annotation_id] = name
-    return found + list(_added_twice(patches))
+    return found + list(_added_twice(data, patches))
 
 
 def apply(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> dict[str, Any]:
@@ -198,24 +236,56 @@ def _box_problems(change: Change, entry: dict[str, Any] | None, names: dict[int,
     elif entry["image_id"] != change.image_id:
         yield f"the box is on image {entry['image_id']} now"
     else:
-        now = described(entry, names[entry["category_id"]])
+        now = described(entry, names[entry["category_id"]], whole=True)
         for key, value in (change.old or {}).items():
             if now.get(key) != value:
                 yield f"{key} is {json.dumps(now.get(key))}, not {json.dumps(value)}: somebody else has changed it"
 
 
-def _added_twice(patches: dict[str, Patch]) -> Iterator[str]:
-    """Boxes that two patches add at one place."""
-    added = [(name, change) for name, change in _changes(patches) if change.old is None and change.new is not None]
-    for index, (name, change) in enumerate(added):
-        for other_name, other in added[:index]:
-            if name != other_name and change.image_id == other.image_id and _overlap(change, other) >= SAME_BOX:
-                yield f"{name}: {_place(change)}: {other_name} adds a box there too"
+def _added_twice(data: Dataset, patches: dict[str, Patch]) -> Iterator[str]:
+    """Boxes that stand where another box of theirs, or of the labels as the patches leave them, stands already."""
+    there = _left(data, patches)
+    added: list[tuple[str, Change]] = []
+    for name, change in _changes(patches):
+        if change.old is not None or change.new is None:
+            continue
+        category, bbox = change.new["category"], change.new["bbox"]
+        where = f"{name}: {_place(change)}"
+        for number, (image, other_category, other_bbox) in there.items():
+            if (image, other_category) == (change.image_id, category) and _overlap(bbox, other_bbox) >= SAME_ANIMAL:
+                yield f"{where}: box {number} is there already, of the same category"
+        for other_name, other in added:
+            other_new = other.new or {}
+            if other.image_id != change.image_id:
+                continue
+            overlap = _overlap(bbox, other_new["bbox"])
+            if name != other_name and overlap >= SAME_BOX:
+                yield f"{where}: {other_name} adds a box there too"
+            elif name == other_name and other_new["category"] == category and overlap >= SAME_ANIMAL:
+                yield f"{where}: the same patch adds a box of this category there twice"
+        added.append((name, change))
 
 
-def _overlap(one: Change, other: Change) -> float:
-    boxes = [[change.new["bbox"]] for change in (one, other) if change.new is not None]
-    return float(primitives.bbox_iou(boxes[0], boxes[1], [False])[0][0])
+def _left(data: Dataset, patches: dict[str, Patch]) -> dict[int, tuple[int, str, list[float]]]:
+    """Image, category and place of each box of the data set, by id, once patches have moved and removed theirs."""
+    names = {category["id"]: category["name"] for category in data.categories}
+    images = {change.image_id for _, change in _changes(patches) if change.old is None}
+    boxes = {
+        entry["id"]: (entry["image_id"], names[entry["category_id"]], entry["bbox"])
+        for entry in data.annotations
+        if entry["image_id"] in images
+    }
+    for _, change in _changes(patches):
+        box = boxes.pop(change.annotation_id, None) if change.annotation_id is not None else None
+        if box is not None and change.annotation_id is not None and change.new is not None:
+            image, category, bbox = box
+            values = change.new
+            boxes[change.annotation_id] = (image, values.get("category", category), values.get("bbox", bbox))
+    return boxes
+
+
+def _overlap(one: list[float], other: list[float]) -> float:
+    return float(primitives.bbox_iou([one], [other], [False])[0][0])
 
 
 def _changed(box: dict[str, Any], values: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
