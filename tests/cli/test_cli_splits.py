@@ -45,7 +45,7 @@ def test_a_split_is_written_once_and_does_not_leak(coco: Path, tmp_path: Path) -
     result = run("data", "split", coco, "-o", "splits/mine.json", "--seed", 2, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert [
-        word for word in ("train", "val", "test", "lion", "zebra", "2 images in 1 groups") if word not in result.stdout
+        word for word in ("train", "val", "test", "lion", "zebra", "2 images in 1 group") if word not in result.stdout
     ] == []
     split = read_split(tmp_path / "splits" / "mine.json")
     assert (split.name, split.seed, list(split.parts)) == ("mine", 2, list(SHARES))
@@ -77,5 +77,15 @@ def test_what_cannot_be_done_is_said_in_one_line(coco: Path, tmp_path: Path) -> 
     refused(run("data", "leaks", coco, cwd=tmp_path), "park is one part", "--split-file")
     refused(run("data", "leaks", coco, coco, "--split-file", coco, cwd=tmp_path), "divides one data set, not 2")
     refused(run("data", "leaks", coco, "--split-file", coco, cwd=tmp_path), "not a split file")
+    result = run("data", "split", coco, "-o", "x.json", "--seed", -5, cwd=tmp_path)
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+    assert "--seed" in result.stderr
+    document = json.loads(coco.read_text())
+    at_home = document | {"images": [image | {"location": "home"} for image in document["images"]]}
+    (tmp_path / "home.json").write_text(json.dumps(at_home))
+    whole = "val and test would have no image: 10 of 10 images, location 'home', stay together"
+    result = run("data", "split", "home.json", "-o", "x.json", cwd=tmp_path)
+    assert result.returncode == 2
+    assert whole in result.stderr.splitlines()[-1]  # after what it looked at
     refused(run("data", "split", "serengeti", "-o", "x.json", cwd=tmp_path), "serengeti", "parksim")
     assert not (tmp_path / "x.json").exists()

@@ -406,6 +406,40 @@ def test_names_with_spaces_and_dots_in_lists(tmp_path: Path) -> None:
     assert [names[key] for key in collection.parts["train"]] == ["a b.jpg", "v1.2.jpg"]
 
 
+def test_a_development_kit_is_clean(tmp_path: Path) -> None:
+    """Folders, lists and masks as in VOCdevkit/VOC2012."""
+    files: dict[str, bytes] = {}
+    lists = {"train": ("0", "1"), "val": ("2", "3"), "trainval": ("0", "1", "2", "3")}
+    for number in range(4):
+        files[f"VOC2012/JPEGImages/{number}.jpg"] = picture(number)
+        files[f"VOC2012/Annotations/{number}.xml"] = xml(box("lion"), box("zebra"), filename=f"{number}.jpg")
+        for kind in ("Class", "Object"):
+            files[f"VOC2012/Segmentation{kind}/{number}.png"] = picture(90 + number, form="PNG")
+    for name, numbers in lists.items():
+        for use in ("Main", "Segmentation"):
+            files[f"VOC2012/ImageSets/{use}/{name}.txt"] = "\n".join(numbers).encode()
+        for category in ("lion", "zebra"):
+            files[f"VOC2012/ImageSets/Main/{category}_{name}.txt"] = "".join(f"{one}  1\n" for one in numbers).encode()
+    collection = read(tmp_path / "whole", files)
+    assert collection.findings == []
+    assert collection.parts == {"train": [1, 2], "val": [3, 4]}
+    assert collection.notes == {"segmentation mask not read": 8}
+    classes = {name: data for name, data in files.items() if not name.endswith(("/train.txt", "/val.txt"))}
+    collection = read(tmp_path / "classes", classes)
+    assert (collection.findings, collection.parts) == ([], {"train": [1, 2], "val": [3, 4]})
+
+
+def test_a_whole_name_is_not_ambiguous(tmp_path: Path) -> None:
+    files = {}
+    for number, name in enumerate(("a.JPG", "sub/a.jpg", "sub/b.jpg", "c/b.jpg")):
+        files |= {f"images/{name}": picture(number), f"annotations/{name[:-3]}xml": xml(box())}
+    collection = read(tmp_path, files | {"train.txt": b"a\nsub/b 1\n", "val.txt": b"sub/a\nb\n"})
+    assert codes(collection) == ["list-missing", "list-unknown"]  # b may be either
+    names = {image["id"]: image["file_name"] for image in collection.coco["images"]}
+    assert [names[key] for key in collection.parts["train"]] == ["a.JPG", "sub/b.jpg"]
+    assert [names[key] for key in collection.parts["val"]] == ["sub/a.jpg"]
+
+
 def test_flaws_of_lists(tmp_path: Path) -> None:
     files = parks(4) | {"parks/train.txt": b"0\n0\n1\nnone\n", "parks/valid.txt": b"1\n2\n"}
     collection = read(tmp_path, files)

@@ -22,11 +22,12 @@ audit_app = typer.Typer()
 def data_split(
     name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Split file to write; its stem is the split's name.")],
-    seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.", min=0)] = 0,
     images: ImagesOption = None,
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.collection import counted
     from wildbench.datasets.splits import apply_split, write_split
     from wildbench.datasets.stratification import SHARES, imbalance, kept_together, random_split, stratified_split
     from wildbench.datasets.summary import split_summary
@@ -48,7 +49,7 @@ def data_split(
     write_split(split, out)
     print_tables(*summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}}))
     several = [group for group in together if len(group) > 1]
-    typer.echo(f"kept together: {sum(map(len, several))} images in {len(several)} groups")
+    typer.echo(f"kept together: {counted(sum(map(len, several)), 'image')} in {counted(len(several), 'group')}")
     typer.echo(
         f"misplaced share of a label, mean: {imbalance(whole.coco, split.parts, SHARES):.3f}"
         f" (50 random splits: {sum(by_chance) / len(by_chance):.3f}, the best of them {min(by_chance):.3f})"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from wildbench.datasets.collection import part_of, text_of
+from wildbench.datasets.collection import PARTS, part_of, text_of
 from wildbench.datasets.findings import Finding
 
 
@@ -20,25 +20,23 @@ def read_parts(
 
     Args:
         folder: The folder.
-        files: Every file below it; a list is a `.txt` whose name says a part.
+        files: Every file below it; a list is a `.txt` whose name says a part. Where `train.txt` is there,
+            `lion_train.txt` is none: VOC writes one a category, of the same images.
         ids: Image ids by `file_name`.
         findings: Gets `list-unknown`, `list-repeated`, `list-overlap` and `list-missing`.
 
     Returns:
         Image ids by part, in the order of the lists; empty where there is no list.
     """
-    names = _names(ids)
+    names, whole = _names(ids), _whole_names(ids)
     parts: dict[str, list[int]] = {}
-    for path in files:
-        part = part_of(path.stem) if path.suffix.casefold() == ".txt" else None
-        if part is None:
-            continue
-        listed = parts.setdefault(part, [])
+    for path, part in _lists(files):
+        listed: dict[int, None] = {}
         for number, line in enumerate(text_of((folder / path).read_bytes()).splitlines(), start=1):
             if not line.strip():
                 continue
             place = f"{path}: line {number}"
-            found = _find(line.strip(), names)
+            found = _find(line.strip(), whole, names)
             if len(found) != 1:
                 message = f"{line.strip()[:80]!r} names {'more than one image' if found else 'no image'}"
                 findings.append(Finding("list-unknown", place, message, "correct the list, or add the image"))
@@ -46,9 +44,27 @@ def read_parts(
                 message = f"{line.strip()[:80]!r} stands in the list already"
                 findings.append(Finding("list-repeated", place, message, "list each image once", "warning"))
             else:
-                listed.append(found[0])
+                listed[found[0]] = None
+        parts[part] = list(dict.fromkeys([*parts.get(part, ()), *listed]))
     findings += _check(parts, ids)
     return parts
+
+
+def _lists(files: Sequence[PurePosixPath]) -> list[tuple[PurePosixPath, str]]:
+    """Each list with its part: those that are called as a part alone, else those whose name has one in it."""
+    texts = [path for path in files if path.suffix.casefold() == ".txt"]
+    plain = {PARTS[path.stem.casefold()] for path in texts if path.stem.casefold() in PARTS}
+    named = [(path, part_of(path.stem)) for path in texts]
+    return [(path, part) for path, part in named if part and (part not in plain or path.stem.casefold() in PARTS)]
+
+
+def _whole_names(ids: Mapping[str, int]) -> dict[str, list[int]]:
+    """Images by their whole relative name, with and without suffix: what a list that means just this one writes."""
+    names: dict[str, list[int]] = defaultdict(list)
+    for name, number in ids.items():
+        for alias in dict.fromkeys((name, str(PurePosixPath(name).with_suffix("")))):
+            names[alias.casefold()].append(number)
+    return names
 
 
 def _names(ids: Mapping[str, int]) -> dict[str, list[int]]:
@@ -61,9 +77,11 @@ def _names(ids: Mapping[str, int]) -> dict[str, list[int]]:
     return names
 
 
-def _find(line: str, names: Mapping[str, list[int]]) -> list[int]:
+def _find(line: str, whole: Mapping[str, list[int]], names: Mapping[str, list[int]]) -> list[int]:
     for text in (line, line.split()[0]):
         path = PurePosixPath(text.replace("\\", "/"))
+        if found := whole.get(str(path).casefold()):
+            return found
         suffixes = [PurePosixPath(*path.parts[start:]) for start in range(len(path.parts))]
         for alias in suffixes:
             found = names.get(str(alias).casefold()) or names.get(str(alias.with_suffix("")).casefold())

@@ -14,6 +14,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.duplicates import find_pairs, groups
 from wildbench.datasets.splits import Split, make_split
 from wildbench.datasets.summary import size_of
+from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
 
 SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
@@ -48,10 +49,29 @@ def stratified_split(
         progress: Called as `progress(task, done, total)`.
 
     Raises:
-        DatasetError: An image that cannot be decoded.
+        DatasetError: An image that cannot be decoded, or a part that would have no image.
     """
-    parts = stratify(dataset.coco, kept_together(dataset, progress) if together is None else together, seed=seed)
+    together = kept_together(dataset, progress) if together is None else together
+    parts = stratify(dataset.coco, together, seed=seed)
+    _check_parts(dataset, parts, together)
     return make_split(dataset.coco, parts, name=name, dataset=dataset.name, method=METHOD, seed=seed)
+
+
+def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together: Sequence[Sequence[int]]) -> None:
+    """Refuse parts without images, and name the largest group, which is what leaves none for them."""
+    bare = [part for part, ids in parts.items() if not ids]
+    if not bare:
+        return
+    count = len(dataset.images)
+    what = f"{dataset.name}: {' and '.join(bare)} would have no image"
+    group = set(max(map(tuple, together), key=len, default=()))
+    if len(group) < 2:
+        raise DatasetError(f"{what}: there are {count} in all", remedy="a split needs more images")
+    members = [image for image in dataset.images if image["id"] in group]
+    locations = list(dict.fromkeys(str(image["location"]) for image in members if "location" in image))
+    which = f"location {locations[0]!r}" if len(locations) == 1 else f"{members[0]['file_name']!r} among them"
+    remedy = "add images of other places; correct location where they are not of one, and leave out copies"
+    raise DatasetError(f"{what}: {len(group)} of {count} images, {which}, stay together", remedy=remedy)
 
 
 def kept_together(dataset: Dataset, progress: Progress = silent) -> list[list[int]]:

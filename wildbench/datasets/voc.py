@@ -25,6 +25,9 @@ from wildbench.datasets.split_lists import read_parts
 from wildbench.datasets.voc_xml import Malformed, VocFile, VocObject, read_voc_xml
 from wildbench.progress import Progress
 
+_MASKS = {"segmentationclass", "segmentationobject"}
+"""Folders of the development kit that hold masks, not photographs."""
+
 
 def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
     """Read every annotation file and picture below a folder.
@@ -40,8 +43,10 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
     Raises:
         DatasetError: A hostile file.
     """
-    pictures, findings = look_at(folder, [path for path in files if path.suffix.casefold() in SUFFIXES], progress)
-    notes: Counter[str] = Counter()
+    seen = [path for path in files if path.suffix.casefold() in SUFFIXES]
+    masks = [path for path in seen if _MASKS.intersection(map(str.casefold, path.parent.parts))]
+    pictures, findings = look_at(folder, [path for path in seen if path not in masks], progress)
+    notes = Counter({"segmentation mask not read": len(masks)} if masks else {})
     labels = list(_read_files(folder, files, progress, findings))
     pairs = pair({label.name: label.filename for label in labels}, pictures, findings)
     _left_out(labels, pictures, pairs, findings)
