@@ -97,6 +97,16 @@ def test_a_connection_that_always_breaks_leaves_its_part_for_the_next_time(serve
     assert left(archive) == ["archive"]
 
 
+def test_a_part_of_one_address_is_not_resumed_from_another(server: Server, archive: Path) -> None:
+    server.breaks = [600_000] * 40
+    with pytest.raises(DownloadError, match="it broke after"):
+        fetch(server.url, archive)
+    server.breaks, server.asked = [], []
+    server.data = bytes(100) + server.data[100:]
+    assert fetch(f"{server.url}?mirror", archive)
+    assert (server.asked, archive.read_bytes() == server.data, left(archive)) == ([""], True, ["archive"])
+
+
 @pytest.mark.parametrize("status", [403, 404, 429, 500])
 def test_a_refusal_is_named_and_leaves_nothing(status: int, server: Server, archive: Path) -> None:
     server.status = status

@@ -86,6 +86,14 @@ def test_backslashes_of_windows_are_folders(tmp_path: Path) -> None:
     assert list(content(make_tar(tmp_path / "a", {"park\\deep\\b.jpg": b"x"}), tmp_path)) == ["park/deep/b.jpg"]
 
 
+def test_a_name_that_is_too_long_where_it_is_unpacked(tmp_path: Path) -> None:
+    deep = tmp_path
+    while len(str(deep)) < 3100:
+        deep /= "f" * 200
+    deep.mkdir(parents=True)
+    refused(make_tar(deep / "a", {"d/" * 450 + "x" * 90: b"x"}), "too long")
+
+
 HOSTILE_NAMES = {
     "../evil": "leads out",
     "a/../../evil": "leads out",
@@ -97,6 +105,7 @@ HOSTILE_NAMES = {
     "a\nb": "control",
     "a\x1b[2Jb": "control",
     "x" * 300: "too long",
+    "d/" * 3000 + "x": "too long",
 }
 
 

@@ -6,6 +6,7 @@ here: a server that cannot resume, an answer that is no archive, and an archive 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,8 @@ def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
 
     Args:
         url: An http or https address.
-        archive: Where it goes; it appears there when it is whole. Until then a `.part` lies beside it.
+        archive: Where it goes; it appears there when it is whole. Until then a `.part` lies beside it, with a hash of
+            the address in its name: another address may hold another archive, and starts anew.
         progress: Called with the kilobytes so far, where the server tells how many there are.
 
     Returns:
@@ -47,10 +49,12 @@ def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
     if archive.is_file():
         return False
     check_writable(archive)
-    fetched = archive.with_name(f"{archive.name}.fetched")
+    fetched = archive.with_name(f"{archive.name}.{hashlib.sha256(url.encode()).hexdigest()[:12]}.fetched")
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         fetched.unlink(missing_ok=True)
+        for part in set(_parts(archive)) - set(_parts(fetched)):
+            part.unlink()  # of another address
         _download(url, fetched, progress)
         if not is_archive(fetched):
             with fetched.open("rb") as file:

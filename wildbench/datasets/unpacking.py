@@ -31,6 +31,9 @@ from wildbench.progress import Progress, silent
 
 REMEDY = "get the archive from its authors again, or unpack it by hand and import the folder"
 _CHUNK = 1 << 20
+_LONGEST = 1000
+"""Bytes of a path in an archive; no data set nests so deep, and systems end at 1024 or 4096 with their own folders."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _XZ = b"\xfd7zXZ\x00"
 _COMPRESSIONS: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
@@ -133,6 +136,8 @@ def unpacked(
         except OSError as error:
             if error.errno in (None, errno.EINVAL):  # damage, to gzip, to bz2, and to a seek before the start
                 raise DatasetError(f"{archive}: damaged or cut short ({error})", remedy=REMEDY) from error
+            if error.errno == errno.ENAMETOOLONG:  # below a folder whose own name is long
+                raise DatasetError(f"{archive}: has a name that is too long for {beside}", remedy=REMEDY) from error
             raise OutputError(f"{folder}: {error.strerror}", remedy="make room, or set WILDBENCH_CACHE") from error
         yield Path(folder)
 
@@ -207,7 +212,7 @@ def _unsafe(name: str, path: PurePosixPath) -> str | None:
         return "leads out of the folder"
     if any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
         return "has control characters in its name, or a name that is not UTF-8"
-    if any(len(part.encode()) > 255 for part in path.parts):
+    if any(len(part.encode()) > 255 for part in path.parts) or len(name.encode()) > _LONGEST:
         return "has a name that is too long"
     return None
 
