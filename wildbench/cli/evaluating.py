@@ -17,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for scorecards, leaderboard.json and pictures.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for scorecards, a leaderboard and pictures.")] = Path("demo"),
 ) -> None:
     """Score the two bundled submissions on parksim and draw what they see."""
     from wildbench.demo import run_demo
