@@ -72,7 +72,9 @@ def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_l
         relabel(next(child for child in children if child.name() == "mongod"), "bird")
         os.killpg(review.pid, signal.SIGINT)  # as Ctrl-C does: to all that run in the terminal
         errors = review.stderr.read()
-    assert errors.strip() == "edits are kept; bring them back by: wildbench review --apply --author NAME"
+    progress, last = errors.strip().splitlines()
+    assert "1/1" in progress
+    assert last == "edits are kept; bring them back by: wildbench review --apply --author NAME"
     assert review.returncode == 0
     assert any("likely wrong labels" in line for line in said)
     assert psutil.wait_procs(children, timeout=60)[1] == []
