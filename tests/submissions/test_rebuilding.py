@@ -35,9 +35,20 @@ def test_a_plan_is_the_detector_without_its_weights() -> None:
     assert differing == {f"head.classification_head.cls_logits.{kind}" for kind in ("weight", "bias")}
 
 
-def test_a_manifest_that_asks_for_a_giant_is_refused_before_it_is_built() -> None:
-    manifest = parse_manifest(document(blocks=12, channels=80_000, depth=1), "a.pt")
-    with pytest.raises(SubmissionError, match=rf"a\.pt: a detector of [\d,]+ numbers, more than {MOST_ELEMENTS:,}"):
+@pytest.mark.parametrize(
+    ("arguments", "categories", "problem"),
+    [
+        ({"channels": 80_000}, 2, "channels = 80000"),
+        ({"depth": 10**9}, 2, "depth = 1000000000"),
+        ({"channels": 1024}, 40_000, rf"a detector of [\d,]+ numbers, more than {MOST_ELEMENTS:,}"),
+    ],
+)
+def test_a_manifest_that_asks_for_a_giant_is_refused_before_it_is_built(
+    arguments: dict[str, int], categories: int, problem: str
+) -> None:
+    names = [f"species {number}" for number in range(categories)]
+    manifest = parse_manifest(document(**(ARGUMENTS | arguments)) | {"categories": names}, "a.pt")
+    with pytest.raises(SubmissionError, match=rf"^a\.pt: {problem}"):
         plan(manifest, "a.pt")
 
 

@@ -7,6 +7,7 @@ extra files, in ONNX's metadata, or beside the file as ``NAME.manifest.json``.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -191,10 +192,11 @@ class Manifest(Contract):
 
     @model_validator(mode="after")
     def _categories_are_distinct_and_mapped(self) -> Self:
-        twice = sorted({name for name in self.categories if self.categories.count(name) > 1})
+        known = Counter(self.categories)  # a stranger may name very many
+        twice = sorted(name for name, times in known.items() if times > 1)
         if twice:
             raise ValueError(f"`categories` names {twice[0]!r} twice")
-        unknown = [name for name in self.category_map if name not in self.categories]
+        unknown = [name for name in self.category_map if name not in known]
         if unknown:
             raise ValueError(f"`category_map` maps {unknown[0]!r}, which is none of `categories`")
         return self
