@@ -60,7 +60,7 @@ def archive(tmp_path: Path) -> Path:
     """One picture has no label."""
     path = tmp_path / "parks.zip"
     with zipfile.ZipFile(path, "w") as file:
-        for name, data in (parks() | {"parks/images/stray.jpg": picture(50)}).items():
+        for name, data in (parks(10) | {"parks/images/stray.jpg": picture(50)}).items():
             file.writestr(name, data)
     return path
 
@@ -77,12 +77,12 @@ def test_fetch_reports_and_the_name_works(server: Server, tmp_path: Path) -> Non
     )
     before.refused("parks is not here", "wildbench data fetch parks", "wildbench data import PATH")
     assert fetched.status == 0, fetched.stderr
-    for words in ("picture-unlabelled", "hyna read as hyena: 3", "holds: neither", "1309", "1409", "SHA-256: "):
+    for words in ("picture-unlabelled", "hyna read as hyena: 5", "holds: neither", "1309", "1409", "SHA-256: "):
         assert words in fetched.stdout
     rows = {line.split("│")[1].strip(): line.split("│")[2:5] for line in fetched.stdout.splitlines() if "│" in line}
-    assert [cell.strip() for cell in rows["hyena"]] == ["3", "70", "-67"]
-    assert "images: 6, of them without boxes 3" in fetched.stdout
-    assert "parts: train 3, val 3" in fetched.stdout
+    assert [cell.strip() for cell in rows["hyena"]] == ["5", "70", "-65"]
+    assert "images: 10, of them without boxes 5" in fetched.stdout
+    assert "parts: train 5, val 5" in fetched.stdout
     assert "parks-authors" in listed.stdout
     assert (info.status, "zebra" in info.stdout) == (0, True)
     assert again.status == 0, again.stderr  # nothing is downloaded
@@ -137,7 +137,7 @@ def test_export_and_import_again(archive: Path, tmp_path: Path) -> None:
     for result in (first, *results):
         assert result.status == 0, result.stderr
     for form, result in zip(forms, results[:3], strict=True):
-        assert f"{form}: 6 images" in result.stdout
+        assert f"{form}: 10 images" in result.stdout
         for part in ("all", "train", "val"):
             path = f"annotations/{part}.json"
             original = json.loads((tmp_path / "cache" / "parks" / path).read_text())
@@ -187,7 +187,7 @@ def test_parks_is_handed_over_once(archive: Path, tmp_path: Path) -> None:
         f"import {archive} --out x --replace",
         cwd=tmp_path,
     )
-    assert "not the published set by its counts: 6 boxes, where the paper has 1309 or 1409" in first.stdout
+    assert "not the published set by its counts: 10 boxes, where the paper has 1309 or 1409" in first.stdout
     again.refused("parks is there already", "add --replace")
     assert replaced.status == 0, replaced.stderr
     both.refused("--replace is for parks alone")

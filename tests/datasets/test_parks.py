@@ -113,7 +113,7 @@ def test_what_is_handed_over_is_trusted_only_where_its_counts_are_published(tota
 
 
 def test_parks_is_not_replaced_by_accident(tmp_path: Path, cache: Path) -> None:
-    import_parks(lay(tmp_path / "good", parks()))
+    import_parks(lay(tmp_path / "good", parks(10)))
     before = sorted(cache.rglob("*"))
     for source in (lay(tmp_path / "folder", parks(8)), zipped(tmp_path / "a.zip", parks(8))):
         with pytest.raises(OutputError, match=r"parks is there already, in .*add --replace.*--out DIR"):
@@ -142,10 +142,12 @@ def test_an_archive_spliced_of_two_is_refused_and_not_trusted(server: Server, tm
 
 
 def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
-    import_parks(lay(tmp_path / "good", parks()))
+    import_parks(lay(tmp_path / "good", parks(10)))
     before = sorted(cache.rglob("*"))
     with pytest.raises(DatasetError, match=r"1 finding, and --strict allows none; nothing is written"):
-        import_parks(lay(tmp_path / "bad", parks() | {"parks/images/more.jpg": picture(77)}), strict=True, replace=True)
+        import_parks(
+            lay(tmp_path / "bad", parks(10) | {"parks/images/more.jpg": picture(77)}), strict=True, replace=True
+        )
     assert sorted(cache.rglob("*")) == before
 
 
@@ -157,7 +159,7 @@ def test_other_animals_are_not_parks(tmp_path: Path, cache: Path) -> None:
 
 
 def test_an_archive_without_lists_has_no_authors_split(tmp_path: Path) -> None:
-    files = {name: data for name, data in parks().items() if not name.endswith(".txt")}
+    files = {name: data for name, data in parks(10).items() if not name.endswith(".txt")}
     import_parks(lay(tmp_path / "bare", files))
     assert load_dataset("parks", split="train").images
     with pytest.raises(DatasetError, match="no lists of its parts; use parks"):
@@ -165,7 +167,7 @@ def test_an_archive_without_lists_has_no_authors_split(tmp_path: Path) -> None:
 
 
 def test_labels_edited_in_the_cache_are_refused(tmp_path: Path, cache: Path) -> None:
-    import_parks(lay(tmp_path / "good", parks()))
+    import_parks(lay(tmp_path / "good", parks(10)))
     path = cache / "parks" / "annotations" / "all.json"
     path.write_text(path.read_text().replace("[10, 5, 20, 20]", "[10, 5, 20, 21]", 1))
     with pytest.raises(DatasetError, match="SHA-256"):
@@ -175,7 +177,7 @@ def test_labels_edited_in_the_cache_are_refused(tmp_path: Path, cache: Path) -> 
 def test_a_committed_split_is_used_and_refuses_other_labels(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import_parks(lay(tmp_path / "first", parks()))
+    import_parks(lay(tmp_path / "first", parks(10)))
     committed = tmp_path / "repository" / "annotations" / "parks" / "splits" / "wildbench-v1.json"
     split = json.loads((cache / "parks" / "splits" / "wildbench-v1.json").read_text())
     lay(committed.parent, {committed.name: json.dumps(split | {"parts": {"train": [1, 2], "test": [3]}}).encode()})

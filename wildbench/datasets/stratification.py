@@ -64,7 +64,8 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
         return
     count = len(dataset.images)
     what = f"{dataset.name}: {' and '.join(bare)} would have no image"
-    group = set(max(map(tuple, together), key=len, default=()))
+    sizes = [len(members) for members in together]
+    group = set(together[sizes.index(max(sizes))]) if sizes else set()
     if len(group) < 2:
         raise DatasetError(f"{what}: there are {count} in all", remedy="a split needs more images")
     members = [image for image in dataset.images if image["id"] in group]
