@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 HEAD = """# Findings
 
 Labels and detections can be wrong in ways that a score does not show. wildbench looks for them whenever it reads a
-file, and names each by a code. `wildbench data validate COCO.json --predictions P.json` lists all of them; every
+file, and names each by a code. `wildbench data validate COCO.json --predictions P.json --all` lists all of them; every
 other command refuses a file at its first **error**, in one line with the code, and goes on after a **warning** or a
 **note**, which it prints and keeps under `notes` in the scorecard.
 
@@ -57,8 +57,9 @@ Each is made from one honest pair of files by one change. {PEERS}
 IMPORTING = """
 ## Importing
 
-`wildbench data import` and `wildbench data fetch` report these besides; an error leaves out what it names. The dots
-stand for what is filled in.
+`wildbench data import` and `wildbench data fetch` report these besides, and write each into
+`import.json`; an error leaves out what it names. An image whose box is left out is not scored for that category. The
+dots stand for what is filled in.
 
 """
 
