@@ -217,3 +217,4 @@ def test_export_names_what_is_lost(tmp_path: Path) -> None:
     (result,) = run("export a.json --to yolo -o yolo", cwd=tmp_path)
     assert result.status == 0, result.stderr
     assert "annotations: individual" in result.stdout
+    assert result.stdout.endswith("yolo: 1 image\n")

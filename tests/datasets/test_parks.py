@@ -151,6 +151,15 @@ def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
     assert sorted(cache.rglob("*")) == before
 
 
+def test_too_few_images_to_split_are_not_parks(tmp_path: Path, cache: Path) -> None:
+    folder = lay(tmp_path / "one", {"a.jpg": picture(), "a.xml": xml(box())})
+    with pytest.raises(
+        DatasetError, match=r"val and test would have no image: it has 1 image in all.*--out DIR is not"
+    ):
+        import_parks(folder)
+    assert list(cache.iterdir()) == []
+
+
 def test_other_animals_are_not_parks(tmp_path: Path, cache: Path) -> None:
     folder = lay(tmp_path / "cats", {"a.jpg": picture(), "a.xml": xml(box("cat"))})
     with pytest.raises(DatasetError, match=r"no box of the paper's categories, so this is not parks.*--out DIR"):

@@ -127,6 +127,7 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
+    from wildbench.datasets.collection import counted
     from wildbench.datasets.exporting import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
@@ -139,7 +140,7 @@ def data_export(
         lost = export_dataset(parts, to, out, progress=progress)
     if lost:
         print_tables(lost_table(lost, to, out))
-    typer.echo(f"{out}: {sum(len(part.images) for part in parts)} images")
+    typer.echo(f"{out}: {counted(sum(len(part.images) for part in parts), 'image')}")
 
 
 @contextlib.contextmanager

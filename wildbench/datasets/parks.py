@@ -110,4 +110,8 @@ def write_splits(report: ImportReport, folder: Path, progress: Progress = silent
         split = make_split(coco, parts, name="authors", dataset=PARKS, method=method)
         write_split(split, folder / "splits" / "authors.json")
     whole = Dataset(PARKS, None, coco, folder / "images")
-    write_split(stratified_split(whole, progress=progress), folder / "splits" / "wildbench-v1.json")
+    try:
+        split = stratified_split(whole, progress=progress)
+    except DatasetError as error:
+        raise DatasetError(error.what, remedy=f"{error.remedy}; parks is split on import, --out DIR is not") from error
+    write_split(split, folder / "splits" / "wildbench-v1.json")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.collection import counted
 from wildbench.datasets.duplicates import find_pairs, groups
 from wildbench.datasets.splits import Split, make_split
 from wildbench.datasets.summary import size_of
@@ -67,7 +68,7 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
     sizes = [len(members) for members in together]
     group = set(together[sizes.index(max(sizes))]) if sizes else set()
     if len(group) < 2:
-        raise DatasetError(f"{what}: there are {count} in all", remedy="a split needs more images")
+        raise DatasetError(f"{what}: it has {counted(count, 'image')} in all", remedy="add images, or do not split it")
     members = [image for image in dataset.images if image["id"] in group]
     locations = list(dict.fromkeys(str(image["location"]) for image in members if "location" in image))
     which = f"location {locations[0]!r}" if len(locations) == 1 else f"{members[0]['file_name']!r} among them"
