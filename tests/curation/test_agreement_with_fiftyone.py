@@ -28,7 +28,7 @@ def evaluate(data: Dataset, one: NamedPredictions, **options: Any) -> Any:
 
 
 def agree(data: Dataset, one: NamedPredictions) -> None:
-    ours = measure_accuracy(data, one.results, predictions_file="", predictions_sha256="")
+    ours = measure_accuracy(data, one.results, predictions_file="p.json", predictions_sha256="")
     theirs = evaluate(data, one, iscrowd="iscrowd")
     assert theirs.mAP() == pytest.approx(ours.ap.value, abs=1e-12)
     for name, figures in ours.per_category.items():
@@ -57,7 +57,7 @@ def test_map_is_fiftyones_on_parksim() -> None:
 def test_where_labels_are_partial_fiftyone_counts_what_we_leave_out(data: Dataset) -> None:
     unlisted = found(14, 2, [200, 200, 20, 20], 0.95)
     results = [found(11, 2, [200, 30, 33, 44], 0.8), found(12, 2, [50.33, 60.77, 20, 20], 0.7), unlisted]
-    ours = measure_accuracy(data, results, predictions_file="", predictions_sha256="")
+    ours = measure_accuracy(data, results, predictions_file="p.json", predictions_sha256="")
     theirs = evaluate(data, NamedPredictions("one", "one", results), iscrowd="iscrowd")
     assert ours.per_category["zebra"].ap.value == 1.0
     assert theirs.mAP(classes=["zebra"]) == pytest.approx(2 / 3)

@@ -9,8 +9,8 @@ import fiftyone
 from wildbench.curation.fields import GROUND_TRUTH, SUMMARIES
 from wildbench.curation.named_predictions import NamedPredictions
 
-LABELS, TAGGED = "#ffffff", "#ff3b00"
-DETECTORS = ("#56b4e9", "#cc79a7", "#009e73", "#f0e442", "#e69f00")
+LABELS, TAGGED = "#009e73", "#ff3b00"
+DETECTORS = ("#56b4e9", "#cc79a7", "#e69f00", "#f0e442", "#0072b2")
 """Colours that the colour-blind tell apart too (Okabe and Ito, 2002), from the dense detector on."""
 
 _TECHNICAL = ["id", "filepath", "created_at", "last_modified_at"]
