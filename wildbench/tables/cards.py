@@ -35,7 +35,7 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
             scaled(size.file_bytes if size else None, 1e-6, 2),
             scaled(compute.macs if compute else None, 1e-9, 3),
             scaled(latency.p50 if latency else None),
-            scaled(latency.p99 if latency else None),
+            scaled(latency.p99 if latency else None, digits=0),
         )
     below = ", below it its 95 % interval" if any(figure.interval for figure in shown) else ""
     cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
