@@ -100,3 +100,9 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 
 def test_the_published_schema_is_the_code_s() -> None:
     assert json.loads(SCHEMA_FILE.read_text()) == json_schema()
+
+
+def test_a_card_of_brackets_alone_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "card.json").write_text("[" * 200_000)
+    with pytest.raises(ScorecardError, match=r"card\.json: not JSON, or cut short"):
+        read_scorecard(tmp_path / "card.json")

@@ -352,7 +352,7 @@ def read_scorecard(path: Path) -> Scorecard:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ScorecardError(f"{path}: not JSON, or cut short", remedy="evaluate the submission again") from None
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if type(version) is not int or version < 1:

@@ -65,3 +65,13 @@ def test_latex_is_booktabs_and_escaped(board: Board) -> None:
     for line in text.splitlines():
         if line.endswith(r" \\"):
             assert line.count(" & ") == 7
+
+
+def test_a_row_may_lack_what_another_has(board: Board) -> None:
+    section = board.sections[0]
+    first = section.rows[0].model_copy(update={"method": "=1+1", "detector": None})
+    second = section.rows[1].model_copy(update={"method": None, "detector": "fcos"})
+    mixed = board.model_copy(update={"sections": [section.model_copy(update={"rows": [first, second]})]})
+    table = pandas.read_csv(io.StringIO(to_csv(mixed)))
+    assert table["method"].fillna("").tolist() == ["'=1+1", ""]
+    assert table["detector"].fillna("").tolist() == ["", "fcos"]

@@ -54,7 +54,7 @@ def read_chain(path: Path) -> list[Entry]:
             entries.append(Entry.model_validate(json.loads(line)))
         except ValidationError as error:
             raise ScorecardError(f"{path}: line {number}: {first_problem(error)}", remedy=_RESTORE) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ScorecardError(f"{path}: line {number}: not JSON, or cut short", remedy=_RESTORE) from None
     return entries
 

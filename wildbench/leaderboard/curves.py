@@ -83,7 +83,7 @@ def curves_from(stored: bytes, where: str) -> Curves:
     """
     try:
         return Curves.model_validate(json.loads(stored))
-    except (ValueError, ValidationError):
+    except (ValueError, ValidationError, RecursionError):
         raise ScorecardError(
             f"{where}: damaged, or of another version", remedy="restore it from version control"
         ) from None

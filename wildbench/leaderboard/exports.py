@@ -9,7 +9,7 @@ import pandas as pd
 from wildbench.leaderboard.model import Board, Row, Section
 from wildbench.scorecard import Figure
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""
 
 
@@ -25,11 +25,8 @@ def frame(board: Board) -> pd.DataFrame:
 
 
 def to_csv(board: Board) -> str:
-    """One line a row, of all sections; names that a spreadsheet would run as a formula get an apostrophe."""
-    table = frame(board)
-    for column in ("name", "method", "detector", "dataset", "hardware"):
-        table[column] = [_harmless(text) for text in table[column]]
-    return str(table.to_csv(index=False, lineterminator="\n"))
+    """One line a row, of all sections; texts that a spreadsheet would run as a formula get an apostrophe."""
+    return str(frame(board).map(_harmless).to_csv(index=False, lineterminator="\n"))
 
 
 def to_markdown(board: Board) -> str:
@@ -133,8 +130,8 @@ def _printed(section: Section, missing: str) -> pd.DataFrame:
     )
 
 
-def _harmless(text: str | None) -> str | None:
-    return f"'{text}" if text and text.startswith(_FORMULA) else text
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def _plain(text: str) -> str:

@@ -201,7 +201,7 @@ def read_board(path: Path) -> Board:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="build it first") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ScorecardError(f"{path}: not JSON, or cut short", remedy="build it again") from None
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != FORMAT_VERSION:

@@ -115,7 +115,7 @@ def _board(path: Path, built: Board) -> list[str]:
         kept = json.loads(text)
     except OSError as error:
         return [f"{path.name}: cannot be read ({error.strerror}); build it"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return [f"{path.name}: not JSON, or cut short; build it again"]
     if text == built.to_json():
         return []
