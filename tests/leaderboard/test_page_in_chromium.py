@@ -219,6 +219,16 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
     assert page.locator("#front").is_checked()
 
 
+def test_skipping_to_the_board_stays_on_the_row(page: Any) -> None:
+    open_row(page, "reference-fp16")
+    place = page.url
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    assert page.url == place
+    assert page.locator("article h2").inner_text() == "reference-fp16"
+    assert page.evaluate("document.activeElement.id") == "title"
+
+
 def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     row = next(row for row in board.sections[0].rows if row.name == "reference-fp16")
     open_row(page, row.name)

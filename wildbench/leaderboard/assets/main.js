@@ -129,4 +129,8 @@ function themes() {
 navigation();
 themes();
 addEventListener("hashchange", route);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the hash is the place in the board: following the link would leave it
+  document.getElementById("title").focus();
+});
 route(true);
