@@ -31,7 +31,7 @@ def percentile_figure(samples: Sequence[float], p: float, unit: str) -> Figure:
 
     Example:
         >>> percentile_figure(range(1, 101), 0.9, "ms")
-        Figure(value=90.0, unit='ms', interval=(84.0, 96.0), n=100, reason=None)
+        Figure(value=90.0, unit='ms', interval=(84.0, 96.0), n=100, reason=None, caution=None)
     """
     n, least = len(samples), math.ceil(round(1 / (1 - p), 9))
     if n < least:
