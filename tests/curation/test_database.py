@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -61,7 +62,8 @@ def test_another_process_joins_and_its_violent_end_leaves_the_server_of_the_firs
 def test_the_servers_end_with_the_process_that_started_them(name: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, start_new_session=True, text=True, **pipes) as owner:
+    heeding = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests by nohup hands on none
+    with subprocess.Popen(command, start_new_session=True, text=True, preexec_fn=heeding, **pipes) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline().startswith("mongodb://127.0.0.1:")
         started = psutil.Process(owner.pid).children(recursive=True)

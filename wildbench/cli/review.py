@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,10 +71,11 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
             laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
         _print(data, detectors, laid_out)
         url = server.url(laid_out.name)
-        typer.echo(f"{url} (Ctrl-C ends it)")
-        if browse:
-            typer.launch(url)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
         try:
+            typer.echo(f"{url} (Ctrl-C ends it)")
+            if browse:
+                typer.launch(url)
             threading.Event().wait()
         except KeyboardInterrupt:
             typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
