@@ -167,7 +167,7 @@ def test_the_fronts_can_be_shown_alone(page: Any, board: Board) -> None:
 
 def test_the_axes_of_the_chart_change(page: Any) -> None:
     chart = page.locator(DRAWN)
-    assert "File size, MB" in chart.inner_text()
+    page.locator(".chart[data-drawn]", has_text="File size, MB").wait_for()
     ticks = chart.inner_text()
     page.locator("#log").uncheck()
     page.wait_for_function("text => document.querySelector('.chart[data-drawn]')?.innerText !== text", arg=ticks)
@@ -208,8 +208,10 @@ def test_points_are_links_for_the_mouse_and_for_the_keyboard(page: Any, board: B
 
 
 def test_everything_is_reached_by_keyboard(page: Any) -> None:
+    page.locator(DRAWN).wait_for()
     page.locator("[data-sort=ap50]").focus()
     page.keyboard.press("Enter")
+    page.locator("th[aria-sort=descending]", has_text="AP50").wait_for()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("AP50")
     assert page.evaluate("document.activeElement.dataset.sort") == "ap50"
     page.keyboard.press("Tab")
