@@ -19,7 +19,7 @@ LAYERS = [
     {"datasets"},
     {"environment"},
     {"scorecard"},
-    {"files", "progress"},
+    {"files", "progress", "versions"},
     {"errors"},
 ]
 """From left to right; a module imports from its own room and from the layers to its right."""

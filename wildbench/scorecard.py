@@ -12,10 +12,11 @@ import math
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wildbench.errors import ScorecardError, first_problem
+from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
+from wildbench.versions import read_version
 
 FORMAT_VERSION = 1
 """Version of the record. A reader takes this one and older ones, and refuses newer ones."""
@@ -120,8 +121,8 @@ class PerCategory(Record):
     ar_100: Figure
 
 
-class BoxAccuracy(Record):
-    """COCO's twelve statistics and their split by category, for boxes or for masks."""
+class Statistics(Record):
+    """COCO's twelve statistics, for boxes or for masks."""
 
     ap: Figure
     ap50: Figure
@@ -135,6 +136,11 @@ class BoxAccuracy(Record):
     ar_small: Figure
     ar_medium: Figure
     ar_large: Figure
+
+
+class BoxAccuracy(Statistics):
+    """COCO's twelve statistics and their split by category."""
+
     per_category: dict[str, PerCategory]
 
 
@@ -354,18 +360,15 @@ def read_scorecard(path: Path) -> Scorecard:
         raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
     except (ValueError, RecursionError):
         raise ScorecardError(f"{path}: not JSON, or cut short", remedy="evaluate the submission again") from None
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if type(version) is not int or version < 1:
-        raise ScorecardError(f"{path}: not a scorecard (no format_version)", remedy="give a file that evaluate wrote")
-    if version > FORMAT_VERSION:
-        raise ScorecardError(
-            f"{path}: format version {version} is newer than the {FORMAT_VERSION} that this wildbench reads",
-            remedy="upgrade wildbench",
-        )
-    try:
-        return Scorecard.model_validate(raw)
-    except ValidationError as error:
-        raise ScorecardError(f"{path}: {first_problem(error)}", remedy="evaluate the submission again") from None
+    return read_version(
+        raw,
+        Scorecard,
+        FORMAT_VERSION,
+        path=path,
+        error=ScorecardError,
+        no_record=("not a scorecard", "give a file that evaluate wrote"),
+        again="evaluate the submission again",
+    )
 
 
 def json_schema() -> dict[str, object]:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from hotcoco import primitives
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from wildbench.datasets.coco import Dataset, canonical_json, read_json
 from wildbench.datasets.validation import validate
-from wildbench.errors import DatasetError, first_problem
+from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
 from wildbench.scorecard import Record
+from wildbench.versions import read_version
 
 FORMAT_VERSION = 1
 """Version of the file. A reader takes this one and older ones, and refuses newer ones."""
@@ -107,19 +108,15 @@ def read_patch(path: Path) -> Patch:
     Raises:
         DatasetError: The file is missing, damaged, no patch, or written by a newer wildbench.
     """
-    raw = read_json(path)
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if type(version) is not int or version < 1:
-        raise DatasetError(f"{path}: not a label patch (no format_version)", remedy="give a file that review wrote")
-    if version > FORMAT_VERSION:
-        raise DatasetError(
-            f"{path}: format version {version} is newer than the {FORMAT_VERSION} that this wildbench reads",
-            remedy="upgrade wildbench",
-        )
-    try:
-        return Patch.model_validate(raw)
-    except ValidationError as error:
-        raise DatasetError(f"{path}: {first_problem(error)}", remedy="have it written again") from None
+    return read_version(
+        read_json(path),
+        Patch,
+        FORMAT_VERSION,
+        path=path,
+        error=DatasetError,
+        no_record=("not a label patch", "give a file that review wrote"),
+        again="have it written again",
+    )
 
 
 def read_patches(paths: Sequence[Path]) -> dict[str, Patch]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wildbench.datasets.coco import Dataset, coco_sha256, read_json
 from wildbench.errors import DatasetError, first_problem
 from wildbench.files import write_atomically
+from wildbench.versions import read_version
 
 FORMAT_VERSION = 1
 """Version of the file. A reader takes this one and refuses newer ones."""
@@ -165,16 +166,13 @@ def read_split(path: Path) -> Split:
     Raises:
         DatasetError: The file is missing, damaged, no split, or written by a newer wildbench.
     """
-    raw = read_json(path)
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if type(version) is not int or version < 1:
-        raise DatasetError(f"{path}: not a split file (no format_version)", remedy="name a file that data split wrote")
-    if version > FORMAT_VERSION:
-        raise DatasetError(
-            f"{path}: format version {version} is newer than the {FORMAT_VERSION} that this wildbench reads",
-            remedy="upgrade wildbench",
-        )
-    try:
-        return Split.model_validate(raw, strict=True)
-    except ValidationError as error:
-        raise DatasetError(f"{path}: {first_problem(error)}", remedy="write it again by wildbench data split") from None
+    return read_version(
+        read_json(path),
+        Split,
+        FORMAT_VERSION,
+        path=path,
+        error=DatasetError,
+        no_record=("not a split file", "name a file that data split wrote"),
+        again="write it again by wildbench data split",
+        strict=True,
+    )

@@ -14,30 +14,13 @@ from pydantic import Field, ValidationError
 
 from wildbench.errors import ScorecardError, first_problem
 from wildbench.files import write_atomically
-from wildbench.scorecard import Dataset, Figure, Record, Uncertainty
+from wildbench.scorecard import Dataset, Figure, Record, Statistics, Uncertainty
 
 FORMAT_VERSION = 2
 """Version of leaderboard.json; 1 had neither sections nor intervals."""
 
 Axis = Literal["file_bytes", "macs", "latency_ratio", "latency_p50"]
 """What a front sets AP against."""
-
-
-class RowAccuracy(Record):
-    """COCO's twelve statistics, for boxes."""
-
-    ap: Figure
-    ap50: Figure
-    ap75: Figure
-    ap_small: Figure
-    ap_medium: Figure
-    ap_large: Figure
-    ar_1: Figure
-    ar_10: Figure
-    ar_100: Figure
-    ar_small: Figure
-    ar_medium: Figure
-    ar_large: Figure
 
 
 class CategoryAccuracy(Record):
@@ -122,7 +105,7 @@ class Row(Record):
     training_data: str | None
     trusted: bool = Field(description="Whether the file was opened with --trust.")
     standing: Standing | None = Field(description="null where AP is undefined.")
-    accuracy: RowAccuracy
+    accuracy: Statistics
     per_category: dict[str, CategoryAccuracy]
     size: RowSize | None = Field(description="null for a COCO results file, which brings no model.")
     compute: RowCompute | None

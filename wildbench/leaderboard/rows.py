@@ -9,7 +9,6 @@ from wildbench.leaderboard.model import (
     CategoryAccuracy,
     Loss,
     Row,
-    RowAccuracy,
     RowCompute,
     RowErrors,
     RowLatency,
@@ -17,7 +16,7 @@ from wildbench.leaderboard.model import (
     Standing,
 )
 from wildbench.leaderboard.results import Result
-from wildbench.scorecard import Compute, Errors, Scorecard, Size
+from wildbench.scorecard import Compute, Errors, Scorecard, Size, Statistics
 
 
 def make_row(result: Result, standing: Standing | None, loss: Loss | None, by_hash: Mapping[str, Result]) -> Row:
@@ -44,7 +43,7 @@ def make_row(result: Result, standing: Standing | None, loss: Loss | None, by_ha
         training_data=submission.training_data,
         trusted=card.protocol.trusted,
         standing=standing,
-        accuracy=RowAccuracy(**{name: getattr(accuracy, name) for name in RowAccuracy.model_fields}),
+        accuracy=Statistics(**{name: getattr(accuracy, name) for name in Statistics.model_fields}),
         per_category={
             name: CategoryAccuracy(ap=found.ap, ap50=found.ap50) for name, found in accuracy.per_category.items()
         },

@@ -1,0 +1,64 @@
+"""Records that carry the version of their format: this one and older ones are read, newer ones refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from wildbench.errors import WildbenchError, first_problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_version(
+    raw: object,
+    model: type[Model],
+    newest: int,
+    *,
+    path: Path,
+    error: type[WildbenchError],
+    no_record: tuple[str, str],
+    again: str,
+    strict: bool | None = None,
+) -> Model:
+    """Make a record of what a JSON file holds.
+
+    Args:
+        raw: The parsed JSON.
+        model: What it is to be.
+        newest: The version of the format that this wildbench writes.
+        path: The file, for the messages.
+        error: What to raise.
+        no_record: What the file is not, and what to give instead, where it has no version.
+        again: How to get a whole one, where it is damaged.
+        strict: Whether values have to be of the very types.
+
+    Raises:
+        WildbenchError: It is no such record, damaged, or written by a newer wildbench.
+
+    Example:
+        >>> class Note(BaseModel):
+        ...     format_version: int = 1
+        ...     text: str
+        >>> told = {"path": Path("n.json"), "error": WildbenchError, "no_record": ("not a note", ""), "again": ""}
+        >>> read_version({"format_version": 1, "text": "lion"}, Note, 1, **told).text
+        'lion'
+        >>> read_version({"format_version": 2, "text": "lion"}, Note, 1, **told)
+        Traceback (most recent call last):
+        wildbench.errors.WildbenchError: n.json: format version 2 is newer than the 1 that this wildbench reads; \
+upgrade wildbench
+    """
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if type(version) is not int or version < 1:
+        raise error(f"{path}: {no_record[0]} (no format_version)", remedy=no_record[1])
+    if version > newest:
+        raise error(
+            f"{path}: format version {version} is newer than the {newest} that this wildbench reads",
+            remedy="upgrade wildbench",
+        )
+    try:
+        return model.model_validate(raw, strict=strict)
+    except ValidationError as problem:
+        raise error(f"{path}: {first_problem(problem)}", remedy=again) from None
