@@ -1,0 +1,1 @@
+"""Making detectors smaller: pruning, quantization, weight sharing, and what wins accuracy back."""

@@ -1,0 +1,50 @@
+"""Scopes: which part of a detector a step works on."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from wildbench.errors import RecipeError
+
+Scope = Literal["backbone", "head", "both", "all"]
+"""backbone: with its feature pyramid. head: the ROI heads of a two-stage detector, else the dense head. both: these two,
+without a region proposal network, as in Muhawenayo & Gkioxari (2021). all: the whole detector."""
+
+
+def prefixes(model: nn.Module, scope: Scope) -> tuple[str, ...]:
+    """Beginnings of the names of everything in a scope.
+
+    Args:
+        model: A detector of the zoo.
+        scope: Which part.
+
+    Raises:
+        RecipeError: The detector has no such part.
+
+    Example:
+        >>> from wildbench.detectors import zoo
+        >>> prefixes(zoo.build("fcos_efficientnet_lite0_fpn", 2), "both")
+        ('backbone.', 'head.')
+    """
+    if scope == "all":
+        return ("",)
+    heads = tuple(f"{name}." for name in ("roi_heads", "head") if hasattr(model, name))[:1]
+    found = {"backbone": ("backbone.",), "head": heads, "both": ("backbone.", *heads)}[scope]
+    if not heads or not hasattr(model, "backbone"):
+        raise RecipeError(f"scope {scope!r}: the detector has no backbone and head", remedy='use scope "all"')
+    return found
+
+
+def prunable(model: nn.Module, scope: Scope) -> dict[str, nn.Conv2d | nn.ConvTranspose2d | nn.Linear]:
+    """The layers with weights in a scope, by name, in the model's order.
+
+    Biases and normalisations are left alone, as everywhere in the field.
+    """
+    beginnings = prefixes(model, scope)
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and name.startswith(beginnings)
+    }

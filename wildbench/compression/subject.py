@@ -1,0 +1,76 @@
+"""What a chain of compression steps hands on: the detector so far, and what the next steps must leave true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from wildbench.datasets.coco import Dataset
+from wildbench.progress import Progress, silent
+from wildbench.submissions.codecs.fields import Record
+from wildbench.submissions.manifest import Manifest
+
+Constraint = Callable[[Tensor], Tensor]
+"""Maps a tensor to the nearest one that obeys: what was pruned is zero, what shares a value is equal."""
+
+
+@dataclass
+class Subject:
+    """A detector on its way through a chain; steps change it in place.
+
+    Attributes:
+        model: The detector, on the CPU, in eval mode.
+        manifest: Of the dense submission it was made from: its name in the zoo, arguments and categories.
+        constraints: By parameter: what must stay true when later steps train it.
+        records: By tensor: how a quantizer, which knows its scales, wants it stored; the model holds the same values.
+        codec: Chain of codecs for the other tensors (`submissions.codecs.chains`); by default what is smallest
+            without loss.
+        activations: By layer: how its input is quantized (`submissions.activations`).
+        history: One phrase a step, for the manifest's `method`.
+    """
+
+    model: nn.Module
+    manifest: Manifest
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    codec: str = "smallest"
+    activations: dict[str, object] = field(default_factory=dict)
+    history: list[str] = field(default_factory=list)
+
+    def constrain(self, name: str, constraint: Constraint) -> None:
+        """Add to what must stay true of a parameter; the last added has the last word.
+
+        Example:
+            >>> subject.constrain("backbone.body.stem.weight", lambda tensor: tensor * mask)  # doctest: +SKIP
+        """
+        before = self.constraints.get(name)
+        self.constraints[name] = constraint if before is None else lambda tensor: constraint(before(tensor))
+
+    @torch.no_grad()
+    def obey(self) -> None:
+        """Bring the model back to what must be true of it, after a training step moved it."""
+        for name, constraint in self.constraints.items():
+            parameter = self.model.get_parameter(name)
+            parameter.copy_(constraint(parameter))
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What steps may use beside the subject.
+
+    Attributes:
+        teacher: The dense detector, in eval mode; never changed.
+        data: What it was trained on: calibration and fine-tuning see this and nothing else.
+        seed: Of everything random.
+        device: "cpu" or "cuda", for training.
+        progress: Called as `progress(task, done, total)`.
+    """
+
+    teacher: nn.Module
+    data: Dataset
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = silent
