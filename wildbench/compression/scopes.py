@@ -9,8 +9,8 @@ from torch import nn
 from wildbench.errors import RecipeError
 
 Scope = Literal["backbone", "head", "both", "all"]
-"""backbone: with its feature pyramid. head: the ROI heads of a two-stage detector, else the dense head. both: these two,
-without a region proposal network, as in Muhawenayo & Gkioxari (2021). all: the whole detector."""
+"""backbone: with its feature pyramid. head: the ROI heads of a two-stage detector, else the dense head. both: these
+two, without a region proposal network, as in Muhawenayo & Gkioxari (2021). all: the whole detector."""
 
 
 def prefixes(model: nn.Module, scope: Scope) -> tuple[str, ...]:
