@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
-    {"demo", "training_run"},
+    {"baselines", "demo", "training_run"},
     {"evaluation", "tables", "curation"},
     {"leaderboard"},
     {"pictures"},

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import audit, comparing, data, evaluating, leaderboard, review, training
+from wildbench.cli import audit, baseline, comparing, data, evaluating, leaderboard, review, training
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ for group in (evaluating, comparing, training, review):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 

@@ -136,6 +136,8 @@ def load_recipe(path: Path | str) -> Recipe:
 
 def parse_recipe(values: dict[str, Any], place: str = "recipe") -> Recipe:
     """Validate the values of a recipe; `place` names them in the error."""
+    if "steps" in values:
+        raise RecipeError(f"{place}: a compression recipe, with [[steps]]", remedy="use: wildbench baseline run")
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:

@@ -1,0 +1,32 @@
+"""Every method that a recipe can name, gathered from the families."""
+
+from __future__ import annotations
+
+from wildbench.compression import kernels, units, unstructured
+from wildbench.compression.methods import Method
+from wildbench.errors import RecipeError
+
+FAMILIES = (unstructured, units, kernels)
+"""Modules with `METHODS`, in the order in which methods are listed."""
+
+
+def methods() -> dict[str, Method]:
+    """Every method by its name.
+
+    Example:
+        >>> methods()["weights"].settings().ratio
+        0.3
+    """
+    return {name: method for family in FAMILIES for name, method in family.METHODS.items()}
+
+
+def method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        RecipeError: There is none.
+    """
+    known = methods()
+    if name not in known:
+        raise RecipeError(f"no method is called {name!r}", remedy=f"choose from {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,240 @@
+"""Compression recipes: a short TOML file that names the steps of a chain and what each takes.
+
+They live beside the training recipes in `baselines/`, and are told from them by their steps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wildbench.compression.catalogue import method
+from wildbench.compression.methods import Method, Settings
+from wildbench.datasets.registry import bundled
+from wildbench.errors import RecipeError, first_problem
+
+SUFFIX = ".toml"
+SEE = "see docs/baselines.md"
+
+
+class Data(BaseModel):
+    """What steps that calibrate or train see: never what the result is scored on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = Field(default="parksim", description="A registered name, or the path of a COCO JSON.")
+    split: str = Field(default="train", description="Split of a registered data set.")
+
+
+class _Document(BaseModel):
+    """A recipe as it is written; each step is checked by the settings of its method."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    summary: str = Field(min_length=1)
+    source: str | None = None
+    data: Data = Data()
+    steps: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a chain: the name of a method, and its settings."""
+
+    method: str
+    settings: Settings
+
+    @property
+    def kind(self) -> Method:
+        """What the method is."""
+        return method(self.method)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A chain of steps.
+
+    Attributes:
+        name: Of the file, without its suffix.
+        place: Where it was read from, for messages.
+        summary: One line.
+        source: The paper whose experiment it is; None where it is ours.
+        data: For the steps that calibrate or train.
+        steps: At least one.
+    """
+
+    name: str
+    place: str
+    summary: str
+    source: str | None
+    data: Data
+    steps: tuple[Step, ...]
+
+    @property
+    def chain(self) -> str:
+        """Names of the methods, in order: "weights → share → code"."""
+        return " → ".join(step.method for step in self.steps)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that the result depends on: the steps with every setting, and the data's name."""
+        plain = {
+            "data": self.data.model_dump(mode="json"),
+            "steps": [[step.method, step.settings.model_dump(mode="json")] for step in self.steps],
+        }
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe: a path, or the name of one that comes with wildbench.
+
+    Raises:
+        RecipeError: There is none.
+    """
+    path = Path(name)
+    if path.suffix != SUFFIX and len(path.parts) == 1:
+        path = bundled(f"baselines/{name}{SUFFIX}")
+    if not path.is_file():
+        raise RecipeError(f"no recipe {name!r}", remedy="name one of `wildbench baseline list`, or a TOML file")
+    return path
+
+
+def bundled_recipes() -> list[Recipe]:
+    """Every compression recipe that comes with wildbench, by name."""
+    paths = sorted(bundled("baselines").glob(f"*{SUFFIX}"))
+    return [load_recipe(path) for path in paths if is_compression(_read(path))]
+
+
+def is_compression(values: dict[str, Any]) -> bool:
+    """Whether the values are those of a compression recipe rather than of a training recipe."""
+    return "steps" in values or not ("detector" in values or "schedule" in values)
+
+
+def load_recipe(path: Path | str) -> Recipe:
+    """Read and validate a compression recipe.
+
+    Raises:
+        RecipeError: No such file, no TOML, a training recipe, or a wrong step, key or value; it is named.
+
+    Example:
+        >>> recipe = load_recipe(find_recipe("unstructured-30"))
+        >>> recipe.chain, recipe.steps[0].settings.ratio
+        ('weights', 0.3)
+    """
+    return parse_recipe(_read(Path(path)), str(path), Path(path).stem)
+
+
+def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "recipe") -> Recipe:
+    """Validate the values of a recipe; `place` names them in errors."""
+    if not is_compression(values):
+        raise RecipeError(f"{place}: a training recipe, without [[steps]]", remedy="use: wildbench train")
+    try:
+        document = _Document.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: {first_problem(error)}", remedy=SEE) from None
+    if not document.steps:
+        raise RecipeError(f"{place}: it has no steps", remedy=f"give at least one [[steps]]; {SEE}")
+    steps = tuple(_step(plain, f"{place}: step {number}") for number, plain in enumerate(document.steps, 1))
+    for number, step in enumerate(steps[:-1], 1):
+        if step.kind.last:
+            raise RecipeError(
+                f"{place}: step {number + 1} ({steps[number].method}) follows {step.method}, after which nothing may "
+                "change",
+                remedy=f"let {step.method} be the last",
+            )
+    return Recipe(name, place, document.summary, document.source, document.data, steps)
+
+
+def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
+    """A recipe with some settings changed.
+
+    Args:
+        recipe: As it was read.
+        changes: Keys and values. "ratio" is of the one step that takes it, "filters.ratio" of the one step of that
+            method, "2.ratio" of the second step.
+
+    Raises:
+        RecipeError: No step takes the key, several do, or the value is wrong.
+
+    Example:
+        >>> recipe = parse_recipe({"summary": "a control", "steps": [{"method": "weights"}]})
+        >>> with_settings(recipe, [("ratio", 0.5)]).steps[0].settings.ratio
+        0.5
+    """
+    steps = list(recipe.steps)
+    for key, value in changes:
+        number, field = _addressed(recipe, key)
+        plain = {"method": steps[number].method, **steps[number].settings.model_dump(), field: value}
+        steps[number] = _step(plain, f"{recipe.place}: {key}: step {number + 1}")
+    return replace(recipe, steps=tuple(steps))
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Read "ratio=0.4" as it is given on the command line; the value is TOML's, or a plain word.
+
+    Raises:
+        RecipeError: There is no "=" or no key.
+
+    Example:
+        >>> parse_change("ratio=0.4"), parse_change("filters.importance=taylor")
+        (('ratio', 0.4), ('filters.importance', 'taylor'))
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise RecipeError(f"--set {text}: not a setting", remedy="write KEY=VALUE, such as ratio=0.4")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
+
+
+def _addressed(recipe: Recipe, key: str) -> tuple[int, str]:
+    """The step and the field that a key names."""
+    owner, dot, field = key.rpartition(".")
+    found = [
+        number
+        for number, step in enumerate(recipe.steps)
+        if field in type(step.settings).model_fields and (not dot or owner in (step.method, str(number + 1)))
+    ]
+    if len(found) == 1:
+        return found[0], field
+    keys = [
+        f"{number}.{name}" for number, step in enumerate(recipe.steps, 1) for name in type(step.settings).model_fields
+    ]
+    if not found:
+        raise RecipeError(f"{recipe.place}: no step takes {key!r}", remedy=f"set one of {', '.join(keys)}")
+    clear = ", ".join(f"{number + 1}.{field}" for number in found)
+    raise RecipeError(f"{recipe.place}: {len(found)} steps take {key!r}", remedy=f"set one of {clear}")
+
+
+def _step(plain: dict[str, Any], place: str) -> Step:
+    """One step, checked by its method's settings."""
+    name = plain.get("method")
+    if not isinstance(name, str):
+        raise RecipeError(f"{place}: it names no method", remedy=f'write method = "weights", say; {SEE}')
+    try:
+        kind = method(name)
+    except RecipeError as error:
+        raise RecipeError(f"{place}: {error.what}", remedy=error.remedy) from None
+    given = {key: value for key, value in plain.items() if key != "method"}
+    try:
+        return Step(name, kind.settings.model_validate(given))
+    except ValidationError as error:
+        takes = ", ".join(kind.settings.model_fields) or "nothing"
+        raise RecipeError(f"{place} ({name}): {first_problem(error)}", remedy=f"{name} takes {takes}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}", remedy="name a recipe of `wildbench baseline list`") from None
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise RecipeError(f"{path}: not TOML ({error})", remedy=SEE) from None

@@ -1,0 +1,37 @@
+"""Compression baselines: recipes and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from wildbench.tables.console import add_row
+
+if TYPE_CHECKING:
+    from wildbench.compression.methods import Method
+    from wildbench.compression.recipes import Recipe
+
+
+def recipes_table(recipes: Sequence[Recipe]) -> Table:
+    """One row a recipe: what it is, its steps, whose experiment it is."""
+    table = Table(title="recipes: wildbench baseline run NAME --from dense.pt -o out.pt", title_justify="left")
+    table.add_column("recipe", no_wrap=True)
+    for column in ("what it does", "steps", "source"):
+        table.add_column(column)
+    for recipe in recipes:
+        add_row(table, recipe.name, recipe.summary, recipe.chain, recipe.source or "-")
+    return table
+
+
+def methods_table(methods: Mapping[str, Method]) -> Table:
+    """One row a method: what it does, what it takes, where it comes from."""
+    table = Table(title="methods: what a step of a recipe may name", title_justify="left")
+    table.add_column("method", no_wrap=True)
+    for column in ("what it does", "takes", "source"):
+        table.add_column(column)
+    for name, method in methods.items():
+        takes = ", ".join(f"{key} = {field.default}" for key, field in method.settings.model_fields.items())
+        add_row(table, name, method.summary, takes or "-", method.source)
+    return table
