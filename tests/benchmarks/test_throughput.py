@@ -1,12 +1,12 @@
 """What the harness costs over the detector itself: ratios of times taken in turn, in one run.
 
 The best of many rounds is compared with the best, as `timeit` does: whatever else the machine does only ever adds time.
+A loop's best is the sum of its images' bests, since a stall in one image says nothing of the others.
 """
 
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
 import cv2
 import numpy as np
@@ -60,64 +60,62 @@ def box(submission: Path) -> Iterator[Sandbox]:
         yield running
 
 
-def seconds(work: Callable[[], None]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
+def best(rounds: list[list[float]]) -> float:
+    """Seconds of a loop undisturbed: of each image the least that any round took."""
+    return sum(map(min, zip(*rounds, strict=True)))
 
 
-def at_most(limit: float, ratio: float, work: Callable[[], None]) -> None:
-    """Assert it; inconclusive where other programs take the CPU even from one thread that works alone."""
-    if ratio > limit:
-        shares = []
-        for _ in range(5):
-            busy = time.process_time()
-            wall = seconds(work)
-            shares.append((time.process_time() - busy) / wall)
-        if median(shares) < 0.95:
-            pytest.skip(
-                f"a ratio of {ratio:.2f}, but other programs took {1 - median(shares):.0%} of one CPU meanwhile"
-            )
+def at_most(limit: float, harness: list[list[float]], bare: list[list[float]], one_more: Callable[[], None]) -> float:
+    """The ratio of the bests, asserted; inconclusive where the bare loop does not even agree with itself.
+
+    On a busy machine it takes more rounds until each image was once undisturbed.
+    """
+    enough = len(bare)
+    while (ratio := best(harness) / best(bare)) > limit and len(bare) < 4 * enough:
+        one_more()
+    disagreement = abs(best(bare[::2]) / best(bare[1::2]) - 1)
+    if ratio > limit and disagreement > 0.02:
+        pytest.skip(f"a ratio of {ratio:.2f}, but the bare loop differs from itself by {disagreement:.0%}")
     assert ratio <= limit
+    return ratio
 
 
 def test_evaluating_takes_at_most_a_tenth_more_than_a_bare_loop(
     benchmark: BenchmarkFixture, photographs: Dataset, opened: Opened, box: Sandbox
 ) -> None:
-    alone: list[float] = []
-    evaluated: list[float] = []
+    alone: list[list[float]] = []
+    evaluated: list[list[float]] = []
     reported: dict[int, float] = {}
 
     def tell(_task: str, done: int, _total: int) -> None:
         reported[done] = time.perf_counter()
 
-    def bare() -> None:
+    def bare() -> list[float]:
+        times = [time.perf_counter()]
         for image in photographs.images:
             opened.forward(opened.prepare(decode(photographs.image_path(image))))
+            times.append(time.perf_counter())
+        return np.diff(times).tolist()
 
     def both() -> None:
-        alone.append(seconds(bare))
-        _detect(box, photographs, {1: 3, 2: 7}, Stopwatch(), tell)
-        evaluated.append(reported[len(photographs.images)] - reported[0])  # the warm-up comes before
+        alone.append(bare())
+        _detect(box, photographs, {1: 3, 2: 7}, Stopwatch(), tell)  # its warm-up comes before the first report
+        evaluated.append(np.diff([reported[done] for done in range(len(photographs.images) + 1)]).tolist())
 
     benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=1)
-    ratio = min(evaluated) / min(alone)
-    benchmark.extra_info["ratio"] = ratio
-    at_most(1.10, ratio, bare)
+    benchmark.extra_info["ratio"] = at_most(1.10, evaluated, alone, both)
 
 
 def test_the_way_to_the_detectors_process_and_back_takes_at_most_a_twentieth(
-    benchmark: BenchmarkFixture, photographs: Dataset, opened: Opened, box: Sandbox
+    benchmark: BenchmarkFixture, photographs: Dataset, box: Sandbox
 ) -> None:
     image, whole, inside = decode(photographs.image_path(photographs.images[0])), [], []
 
     def there_and_back() -> None:
         begin = time.perf_counter()
         answer = box.predict(image)
-        whole.append(time.perf_counter() - begin)
-        inside.append(sum(answer.stages.values()))
+        whole.append([time.perf_counter() - begin])
+        inside.append([sum(answer.stages.values())])
 
     benchmark.pedantic(there_and_back, rounds=5 * ROUNDS, warmup_rounds=3)
-    ratio = min(whole) / min(inside)
-    benchmark.extra_info["ratio"] = ratio
-    at_most(1.05, ratio, lambda: opened.forward(opened.prepare(image)))
+    benchmark.extra_info["ratio"] = at_most(1.05, whole, inside, there_and_back)
