@@ -1,0 +1,44 @@
+"""Detectors and workshops for trying compression methods."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.subject import Subject, Workshop
+from wildbench.datasets.coco import Dataset
+from wildbench.detectors import zoo
+from wildbench.submissions.manifest import parse_manifest
+
+EMPTY = Dataset("none", "train", {"images": [], "annotations": [], "categories": []}, None)
+SMALL = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 96, "max_size": 128, "score_thresh": 0.0}
+
+
+def subject_of(model: nn.Module, name: str = zoo.SMALL, arguments: dict[str, Any] | None = None) -> Subject:
+    """A subject whose manifest names a detector of the zoo, whatever the model is."""
+    detector = {"name": name, "arguments": arguments or {}}
+    document = {"name": "dense", "detector": detector, "categories": ["zebra", "lion"]}
+    return Subject(model.eval(), parse_manifest(document, "dense.pt"))
+
+
+def detector(name: str = zoo.SMALL, seed: int = 3, **arguments: Any) -> Subject:
+    """A detector of two categories with random weights."""
+    torch.manual_seed(seed)
+    arguments = arguments or (SMALL if name == zoo.SMALL else {})
+    return subject_of(zoo.build(name, 2, **arguments), name, arguments)
+
+
+def step(subject: Subject, method: str, seed: int = 0, data: Dataset = EMPTY, **settings: Any) -> Subject:
+    """Do one step of a recipe to the subject."""
+    found = parse_recipe({"summary": "one step", "steps": [{"method": method, **settings}]}).steps[0]
+    found.kind.apply(subject, found.settings, Workshop(nn.Identity(), data, seed))
+    return subject
+
+
+def train_a_step(subject: Subject) -> None:
+    """Move every parameter, as an optimizer would, and let the subject obey."""
+    with torch.no_grad():
+        for parameter in subject.model.parameters():
+            parameter.add_(1.0)
+    subject.obey()
