@@ -39,7 +39,7 @@ class Figure(Record):
     """
 
     value: float | None = Field(description="The number; null where it is undefined or was not measured.")
-    unit: str = Field(description="AP, AR, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
+    unit: str = Field(description="AP, AR, IoU, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
     interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
     n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
     reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
@@ -139,9 +139,14 @@ class Statistics(Record):
 
 
 class BoxAccuracy(Statistics):
-    """COCO's twelve statistics and their split by category."""
+    """COCO's twelve statistics, their split by category, and how closely the found boxes are met."""
 
     per_category: dict[str, PerCategory]
+    mean_iou50: Figure | None = Field(
+        default=None,
+        description="Mean IoU of the matches at IoU 0.5, of detections at or above the score where F1 over the split "
+        "is best; null in records made before wildbench measured it.",
+    )
 
 
 class Uncertainty(Record):

@@ -8,7 +8,7 @@ from made_up_cards import make_card
 from rich.console import Console
 
 import wildbench
-from wildbench.scorecard import Scorecard
+from wildbench.scorecard import Figure, Scorecard
 from wildbench.tables.comparison import _errors_table
 from wildbench.tables.diagnosis import errors_tables
 
@@ -46,6 +46,14 @@ def test_kinds_of_error_stand_beside_what_they_cost(tmp_path: Path) -> None:
     text = console.file.getvalue()
     assert "not one box is found of: lion, bird" in text
     assert "expected calibration error 0.500, largest 0.750" in text
+
+
+def test_the_mean_iou_of_the_matches_stands_with_what_is_told_at_the_threshold(tmp_path: Path) -> None:
+    card = scored(tmp_path)
+    iou = Figure(value=0.7213, unit="IoU", n=1500, interval=(0.7, 0.74))
+    known = card.model_copy(update={"accuracy": card.accuracy.model_copy(update={"mean_iou50": iou})})
+    assert "mean IoU of the 1,500 matches 0.721 [0.700, 0.740]" in str(errors_tables(known)[0].caption)
+    assert "IoU of the" not in str(errors_tables(card)[0].caption)
 
 
 def test_a_record_that_does_not_tell_has_no_table() -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.engine import AREAS, MAX_DETECTIONS, known_categories, prepare, what_counts
+from wildbench.measures.overlaps import mean_iou
 from wildbench.measures.uncertainty import Uncertainty, measure_uncertainty
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
 
@@ -109,6 +110,7 @@ def _box_accuracy(
         ar_medium=curves.figure("AR", area="medium"),
         ar_large=curves.figure("AR", area="large"),
         per_category=per_category,
+        mean_iou50=mean_iou(uncertainty),
     )
 
 

@@ -37,7 +37,7 @@ SEED = 2102_02896
 REPLICATES = 2000
 """Enough for the ends of a 95 % interval to move by a few hundredths of its width with the seed."""
 
-_CHUNK = 32
+CHUNK = 32
 """Replicates drawn from one seed: part of the result, because chunk k is drawn from the seeds (seed, k)."""
 
 _MOST_LEFT_OUT = 1000
@@ -146,12 +146,22 @@ def resample(
     size = many if draws is None else draws
 
     def weights(chunk: int) -> Numbers:
-        rows = min(_CHUNK, replicates - chunk * _CHUNK)
-        drawn = np.random.default_rng([seed, chunk]).integers(many, size=(rows, size))
-        counts = np.bincount((drawn + np.arange(rows)[:, None] * many).ravel(), minlength=rows * many)
-        return np.ascontiguousarray(counts.reshape(rows, many)[:, groups], dtype=np.int32)
+        rows = min(CHUNK, replicates - chunk * CHUNK)
+        return np.ascontiguousarray(draw(chunk, rows, many, size, seed)[:, groups], dtype=np.int32)
 
     return _replay(matches, weights, replicates)
+
+
+def draw(chunk: int, rows: int, many: int, size: int, seed: int = SEED) -> Ints:
+    """How often each of `many` groups is drawn, `size` at a time, in the first `rows` replicates of a chunk.
+
+    Example:
+        >>> draw(0, 3, many=4, size=4).sum(axis=1)
+        array([4, 4, 4])
+    """
+    drawn = np.random.default_rng([seed, chunk]).integers(many, size=(rows, size))
+    counts = np.bincount((drawn + np.arange(rows)[:, None] * many).ravel(), minlength=rows * many)
+    return counts.reshape(rows, many)
 
 
 def jackknife(matches: Sequence[Matches], groups: Ints, *, most: int = _MOST_LEFT_OUT) -> Replicates:
@@ -160,17 +170,17 @@ def jackknife(matches: Sequence[Matches], groups: Ints, *, most: int = _MOST_LEF
     Of more than `most` groups, `most` blocks of them are left out in turn (Efron and Tibshirani, 1993, section 11.5).
     The blocks follow from the boxes alone, so that detectors that know the same categories share them.
     """
-    blocks = _blocks(matches[0], groups, most)
+    blocks = blocks_of(matches[0], groups, most)
     many = int(blocks.max(initial=0)) + 1
 
     def weights(chunk: int) -> Numbers:
-        rows = np.arange(chunk * _CHUNK, min((chunk + 1) * _CHUNK, many))
+        rows = np.arange(chunk * CHUNK, min((chunk + 1) * CHUNK, many))
         return np.asarray(blocks != rows[:, None], dtype=np.int32)
 
     return _replay(matches, weights, many)
 
 
-def _blocks(matches: Matches, groups: Ints, most: int) -> Ints:
+def blocks_of(matches: Matches, groups: Ints, most: int = _MOST_LEFT_OUT) -> Ints:
     """[image]: its block; groups are dealt out in random order, but those that hold something rare before all others.
 
     So two images that hold all of a category, or all of its boxes of a size, come to stand in two blocks: left out
@@ -198,12 +208,12 @@ def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], repli
     layouts = [lay_out(one) for one in matches]
 
     def measure(chunk: int) -> None:
-        rows, weight = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK), weights(chunk)
+        rows, weight = slice(chunk * CHUNK, (chunk + 1) * CHUNK), weights(chunk)
         for detector, layout in enumerate(layouts):
             reweighted(layout, weight, RECALL_POINTS, precision[detector, rows], recall[detector, rows])
 
     with ThreadPoolExecutor(_threads(matches)) as threads:
-        list(threads.map(measure, range(-(-replicates // _CHUNK))))
+        list(threads.map(measure, range(-(-replicates // CHUNK))))
     return Replicates(matches[0].categories, precision, recall)
 
 
@@ -211,5 +221,5 @@ def _threads(matches: Sequence[Matches]) -> int:
     """As many as this process has processors, and as there is memory for the running sums and weights of each."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     widest = max(int(np.diff(one.start).max(initial=0)) for one in matches)
-    each = _CHUNK * (4 * widest + 20 * matches[0].images)
+    each = CHUNK * (4 * widest + 20 * matches[0].images)
     return max(1, min(usable, _MEMORY // max(each, 1)))

@@ -18,6 +18,7 @@ import numpy as np
 from wildbench.datasets.coco import Dataset
 from wildbench.files import write_atomically
 from wildbench.measures.engine import image_numbers, known_categories, prepare, what_counts
+from wildbench.measures.overlaps import best_threshold
 from wildbench.scorecard import Calibration, CalibrationBin, Errors, ErrorType, Figure, ImageScore, ImageScores
 
 POSITIVE, BACKGROUND = 0.5, 0.1
@@ -141,7 +142,7 @@ def _image_scores(
     hits = {place: status == "tp" for place, status in diagnostics["dt_status"].items()}
     scores = {place: results[place - 1]["score"] for place in hits}
     boxes = len(diagnostics["gt_status"])
-    threshold = _best_threshold(scores, hits, boxes)
+    threshold = best_threshold(np.array(list(scores.values())), np.array(list(hits.values()), dtype=bool), boxes)
     numbers = image_numbers(dataset)
     tallies = {number: (0, 0) for number in numbers.values()}
     for place, hit in hits.items():
@@ -168,23 +169,6 @@ def _image_scores(
             (row for row in rows if row.wrong + row.missed), key=lambda row: (-row.wrong - row.missed, row.image_id)
         )[:WORST],
     )
-
-
-def _best_threshold(scores: dict[int, float], hits: dict[int, bool], boxes: int) -> float | None:
-    """The score from which on F1 over all detections is best; the highest of them; None where nothing is found.
-
-    Example:
-        >>> _best_threshold({1: 0.9, 2: 0.8, 3: 0.8, 4: 0.1}, {1: True, 2: False, 3: True, 4: False}, 2)
-        0.8
-    """
-    order = sorted(scores, key=lambda place: -scores[place])
-    falling = np.array([scores[place] for place in order])
-    found = np.cumsum([hits[place] for place in order])
-    if not order or not found[-1]:
-        return None
-    f1 = 2 * found / (np.arange(1, len(order) + 1) + boxes)
-    last = np.append(falling[1:] < falling[:-1], True)  # all detections of one score come in together
-    return float(falling[int(np.argmax(np.where(last, f1, -1.0)))])
 
 
 def _image_score(image_id: int, found: int, wrong: int, summary: dict[str, Any] | None) -> ImageScore:

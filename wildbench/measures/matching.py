@@ -48,6 +48,7 @@ class Matches:
         score: float64 [detection].
         place: int64 [detection]: rank from 0 among the detections of its image and category.
         outcome: uint8 [area, threshold, detection]: `FALSE`, `TRUE` or `IGNORED`; areas in the order of `AREAS`.
+        overlap: float64 [detection]: with the box that it finds among all at the lowest threshold; 0 for none.
         boxes: int64 [box, 3]: category, area and image of each box to be found; a box is in "all" and in its size, a
             category that the detector does not know has none.
     """
@@ -59,6 +60,7 @@ class Matches:
     score: Floats
     place: Ints
     outcome: Outcomes
+    overlap: Floats
     boxes: Ints
 
 
@@ -92,7 +94,8 @@ def match(
     shared = np.intersect1d(found.pair, boxes.pair)
     spans = np.stack([np.searchsorted(side.pair, shared + end) for side in (found, boxes) for end in (0, 1)], axis=1)
     overlaps = (_mask_overlaps if kind == "segm" else _box_overlaps)(dataset, found, boxes, crowd, spans)
-    _choose(overlaps, spans, ignored, crowd, THRESHOLDS, outcome)
+    overlap = np.zeros(len(found.entries))
+    _choose(overlaps, spans, ignored, crowd, THRESHOLDS, outcome, overlap)
     ranks = np.lexsort((-found.score, found.category))  # stable, as COCO's
     area, box = np.nonzero(~ignored)
     return Matches(
@@ -103,6 +106,7 @@ def match(
         score=found.score[ranks],
         place=found.place[ranks],
         outcome=np.ascontiguousarray(outcome[:, :, ranks]),
+        overlap=overlap[ranks],
         boxes=np.stack([boxes.category[box], area, boxes.image[box]], axis=1),
     )
 
@@ -173,7 +177,15 @@ def _mask_overlaps(dataset: Dataset, found: _Ordered, boxes: _Ordered, crowd: Fl
 
 
 @kernel
-def _choose(overlaps: Floats, spans: Ints, ignored: Flags, crowd: Flags, thresholds: Floats, outcome: Outcomes) -> None:
+def _choose(
+    overlaps: Floats,
+    spans: Ints,
+    ignored: Flags,
+    crowd: Flags,
+    thresholds: Floats,
+    outcome: Outcomes,
+    overlap: Floats,
+) -> None:
     """Let the detections of each pair of image and category choose their boxes, in turn."""
     free = np.empty(len(crowd), dtype=np.bool_)
     first = 0
@@ -194,6 +206,8 @@ def _choose(overlaps: Floats, spans: Ints, ignored: Flags, crowd: Flags, thresho
                     if box >= 0:
                         open_to[box] = crowd[first_box + box]
                         outcome[area, level, first_found + row] = IGNORED if own[box] else TRUE
+                        if area == level == 0 and not own[box]:
+                            overlap[first_found + row] = table[row, box]
 
 
 @kernel

@@ -114,6 +114,7 @@ class Sample:
             score=found.score[order],
             place=_places(image, category),
             outcome=outcome,
+            overlap=np.where(true[0], found.overlap[order], 0.0),
             boxes=np.concatenate([np.stack([self.category, area, self.image], axis=1) for area in areas]),
         )
 

@@ -18,7 +18,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.measures.bootstrap import REPLICATES, SEED, Kind, Replicates, groups_of, jackknife, resample
 from wildbench.measures.engine import AREAS
 from wildbench.measures.intervals import LEVEL, caution, interval
-from wildbench.measures.matching import Flags, Matches, match
+from wildbench.measures.matching import Flags, Ints, Matches, match
 from wildbench.scorecard import Figure
 
 METHOD = "bootstrap: centre corrected for bias, Student's t, Wilson's ends"
@@ -34,16 +34,21 @@ class Uncertainty:
     Attributes:
         matches: What became of its detections.
         kind: "locations" or "images", whatever is drawn.
-        groups: How many of them there are.
+        group: int64 [image]: the group of each image, numbered from 0.
         drawn: On the drawn sets.
         without: Without each group in turn, or blocks of them where there are very many.
     """
 
     matches: Matches
     kind: Kind
-    groups: int
+    group: Ints
     drawn: Replicates
     without: Replicates
+
+    @property
+    def groups(self) -> int:
+        """How many of them there are."""
+        return len(set(self.group.tolist()))
 
     def complete(
         self,
@@ -79,7 +84,7 @@ class Uncertainty:
             told = f"all {boxes} boxes are in one of the {self.kind}: no interval"
             return figure.model_copy(update={"caution": told})
         told_if = caution(boxes, images, self.groups, self.kind)
-        return figure.model_copy(update={"interval": _rounded(*ends), "caution": told_if})
+        return figure.model_copy(update={"interval": rounded(*ends), "caution": told_if})
 
     def _held(self, area: str, category: str | None) -> Flags:
         """Which of the boxes a figure is over."""
@@ -116,17 +121,17 @@ def measure_uncertainty(
     return Uncertainty(
         matches=matches,
         kind=of,
-        groups=len(set(groups.tolist())),
+        group=groups,
         drawn=resample([matches], groups, replicates=REPLICATES),
         without=jackknife([matches], groups),
     )
 
 
-def _rounded(low: float, high: float) -> tuple[float, float]:
+def rounded(low: float, high: float) -> tuple[float, float]:
     """Rounded away from each other, so that what they enclose stays enclosed.
 
     Example:
-        >>> _rounded(0.41236, 0.51231)
+        >>> rounded(0.41236, 0.51231)
         (0.4123, 0.5124)
     """
     scale = 10**_DIGITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.scorecard import Errors, Scorecard
+from wildbench.scorecard import Errors, Figure, Scorecard
 from wildbench.tables.console import add_row, scaled
 
 _KINDS = {
@@ -22,16 +22,19 @@ def errors_tables(card: Scorecard) -> list[Table]:
     """Kinds of error with what each costs, then the calibration of the scores; none where the card does not tell."""
     if card.errors is None:
         return []
-    return [_kinds_table(card.errors), _calibration_table(card.errors)]
+    return [_kinds_table(card.errors, card.accuracy.mean_iou50), _calibration_table(card.errors)]
 
 
-def _kinds_table(errors: Errors) -> Table:
+def _kinds_table(errors: Errors, overlap: Figure | None) -> Table:
     images = errors.images
     caption = (
         f"IoU {errors.iou:g}; what AP50 would gain if these errors alone were mended\n"
         f"at score {scaled(images.threshold, digits=3)} and above: mean F1 {scaled(images.mean_f1, digits=3)}, "
         f"{scaled(images.without_error, digits=0)} of {images.without_error.n} images without error"
     )
+    if overlap is not None and overlap.value is not None:
+        ends = f" [{overlap.interval[0]:.3f}, {overlap.interval[1]:.3f}]" if overlap.interval else ""
+        caption += f"\nand mean IoU of the {overlap.n:,} matches {scaled(overlap, digits=3)}{ends}"
     if errors.unfound:
         caption += f"\nnot one box is found of: {', '.join(errors.unfound)}"
     table = Table(title="errors by TIDE", title_justify="left", caption=Text(caption), caption_justify="left")
