@@ -21,6 +21,7 @@ LAYERS = [
     {"scorecard"},
     {"files", "progress", "versions"},
     {"errors"},
+    {"characters"},
 ]
 """From left to right; a module imports from its own room and from the layers to its right."""
 

@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wildbench.characters import printable
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -41,8 +43,8 @@ class WildbenchError(Exception):
     """
 
     def __init__(self, what: str, *, remedy: str = "") -> None:
-        self.what = " ".join(what.split())
-        self.remedy = " ".join(remedy.split())
+        self.what = printable(" ".join(what.split()))
+        self.remedy = printable(" ".join(remedy.split()))
         super().__init__(f"{self.what}; {self.remedy}" if remedy else self.what)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from wildbench.characters import printable
 from wildbench.scorecard import Figure
 
 
@@ -15,7 +20,18 @@ def print_tables(*tables: Table) -> None:
     if console.width < 100:
         console = Console(width=100)
     for table in tables:
-        console.print(table)
+        console.print(_Harmless(table))
+
+
+@dataclass(frozen=True)
+class _Harmless:
+    """A table without the characters that steer a terminal, wherever in it they are."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for text, style, control in console.render(self.table, options):
+            yield Segment(printable(text), style, control)
 
 
 def add_row(table: Table, *cells: str, end_section: bool = False) -> None:
