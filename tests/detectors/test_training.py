@@ -11,8 +11,9 @@ from torchvision.ops import box_iou
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.detectors import training
+from wildbench.detectors.loop import learning_rate
 from wildbench.detectors.recipe import Recipe, Submission, parse_recipe
-from wildbench.detectors.training import learning_rate, train
+from wildbench.detectors.training import train
 from wildbench.errors import RecipeError
 
 
