@@ -61,3 +61,49 @@ def run(
     typer.echo(f"method: {made.method}")
     typer.echo(f"bytes: {made.before:,} before, {made.after:,} after, {made.ratio:.2f} times smaller")
     typer.echo(f"submission: {made.path}")
+
+
+@app.command()
+def sweep(
+    sweep: Annotated[str, typer.Argument(help="A TOML file, or the name of one in baselines/sweeps.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for submissions, scorecards, JSON, CSV and charts.")],
+    dense: Annotated[
+        list[Path] | None, typer.Option("--from", help="Dense submission instead of the sweep's; repeatable.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Score on this instead of the sweep's.", metavar="NAME|JSON")
+    ] = None,
+    images: ImagesOption = None,
+    train_on: Annotated[
+        str | None, typer.Option(help="Calibrate and train on this instead of the recipes'.", metavar="NAME|JSON")
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
+    from wildbench.baselines.cells import HEADINGS, LEGEND, dense_cells, point_cells
+    from wildbench.baselines.grid import find_sweep, load_sweep
+    from wildbench.baselines.points import Bench
+    from wildbench.baselines.sweeping import run_sweep
+    from wildbench.progress import shown
+    from wildbench.tables.baselines import sweep_table
+    from wildbench.tables.console import print_tables
+
+    grid = load_sweep(find_sweep(sweep), dense or ())
+    with shown() as progress:
+        bench = Bench(
+            folder=out,
+            dataset=dataset or grid.data.dataset,
+            split=grid.data.split,
+            images=images,
+            training=train_on,
+            device=device,
+            progress=progress,
+        )
+        summary = run_sweep(grid, bench)
+    rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
+    print_tables(sweep_table(summary.summary, HEADINGS, rows, LEGEND))
+    typer.echo(f"summary: {out / grid.name}.json, .csv, .svg and .png")
+    for failure in summary.failed:
+        typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)
+    if summary.failed:
+        raise typer.Exit(1)

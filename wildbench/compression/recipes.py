@@ -124,7 +124,7 @@ def load_recipe(path: Path | str) -> Recipe:
         RecipeError: No such file, no TOML, a training recipe, or a wrong step, key or value; it is named.
 
     Example:
-        >>> recipe = load_recipe(find_recipe("unstructured-30"))
+        >>> recipe = load_recipe(find_recipe("unstructured"))
         >>> recipe.chain, recipe.steps[0].settings.ratio
         ('weights', 0.3)
     """

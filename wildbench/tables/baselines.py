@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from wildbench.tables.console import add_row
 
@@ -34,4 +35,14 @@ def methods_table(methods: Mapping[str, Method]) -> Table:
     for name, method in methods.items():
         takes = ", ".join(f"{key} = {field.default}" for key, field in method.settings.model_fields.items())
         add_row(table, name, method.summary, takes or "-", method.source)
+    return table
+
+
+def sweep_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
+    """One row a point of a sweep, dense parents first."""
+    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        add_row(table, *row)
     return table

@@ -1,0 +1,100 @@
+"""Figures of a sweep as they are printed, on a terminal and in RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wildbench.baselines.summary import Change, Measures, PointRecord, Spread
+from wildbench.scorecard import Figure
+
+HEADINGS = ("", "MB", "times smaller", "non-zeros", "GMAC", "latency", "AP50", "AP50 less dense", "AP less dense")
+"""Of `point_cells` and `dense_cells`."""
+
+LEGEND = (
+    "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
+    "file as it is"
+)
+
+
+def point_cells(point: PointRecord) -> tuple[str, ...]:
+    """One point as a row."""
+    against = (change(point.overall[name]) for name in ("ap50", "ap"))
+    return (label(point), *_costs(point, f"{point.ratio:.2f}"), percent(point.ap50), *against)
+
+
+def label(point: PointRecord) -> str:
+    """What tells a point from the others, in words: "unstructured, ratio 0.4, seed 0, of reference"."""
+    settings = [f"{key} {value}" for key, value in point.settings.items()]
+    return ", ".join([point.recipe, *settings, f"seed {point.seed}", f"of {point.dense}"])
+
+
+def dense_cells(dense: Measures) -> tuple[str, ...]:
+    """A dense parent as a row."""
+    return (dense.name, *_costs(dense, "1"), percent(dense.ap50), "-", "-")
+
+
+def _costs(one: Measures, ratio: str) -> tuple[str, ...]:
+    return (
+        f"{one.file_bytes / 1e6:.2f}",
+        ratio,
+        _share(one.nonzero, one.parameters),
+        "-" if one.macs.value is None else f"{one.macs.value / 1e9:.3f}",
+        number(one.latency_ratio, 1, 2),
+    )
+
+
+def _share(part: Figure, whole: Figure) -> str:
+    if part.value is None or not whole.value:
+        return "-"
+    return f"{100 * part.value / whole.value:.1f} %"
+
+
+def percent(figure: Figure | None) -> str:
+    """A figure between 0 and 1 in percent, with its interval."""
+    return number(figure, 100, 1)
+
+
+def number(figure: Figure | None, scale: float, digits: int) -> str:
+    """A figure with its interval; a dash where it has no value."""
+    if figure is None or figure.value is None:
+        return "-"
+    return f"{figure.value * scale:.{digits}f}{ends(figure.interval, scale, digits)}"
+
+
+def change(one: Change) -> str:
+    """A paired difference in points, with its interval; a dash where it is undefined."""
+    if one.difference is None:
+        return "-"
+    return points(one.difference) + ends(one.interval, 100, 1, "+")
+
+
+def points(value: float) -> str:
+    """A difference in points of AP, with its sign.
+
+    Example:
+        >>> points(-0.0432), points(0.0), points(-0.0001)
+        ('-4.3', '0.0', '-0.0')
+    """
+    return f"{100 * value:+.1f}" if value else "0.0"
+
+
+def ends(interval: tuple[float, float] | None, scale: float, digits: int, sign: str = "") -> str:
+    """Both ends of an interval in brackets; nothing where there is none."""
+    return "" if interval is None else f" [{', '.join(f'{end * scale:{sign}.{digits}f}' for end in interval)}]"
+
+
+def spread(one: Spread | None, scale: float, digits: int) -> str:
+    """A mean and the range around it; a dash where it is undefined."""
+    if one is None:
+        return "-"
+    return f"{one.mean * scale:.{digits}f} ({one.low * scale:.{digits}f} to {one.high * scale:.{digits}f})"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    Example:
+        >>> joined(["lion"]), joined(["lion", "zebra", "bird"])
+        ('lion', 'lion, zebra and bird')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
