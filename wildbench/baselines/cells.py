@@ -65,14 +65,14 @@ def change(one: Change) -> str:
     """A paired difference in points, with its interval; a dash where it is undefined."""
     if one.difference is None:
         return "-"
-    return points(one.difference) + ends(one.interval, 100, 1, "+")
+    return points_text(one.difference) + ends(one.interval, 100, 1, "+")
 
 
-def points(value: float) -> str:
+def points_text(value: float) -> str:
     """A difference in points of AP, with its sign.
 
     Example:
-        >>> points(-0.0432), points(0.0), points(-0.0001)
+        >>> points_text(-0.0432), points_text(0.0), points_text(-0.0001)
         ('-4.3', '0.0', '-0.0')
     """
     return f"{100 * value:+.1f}" if value else "0.0"
@@ -83,11 +83,12 @@ def ends(interval: tuple[float, float] | None, scale: float, digits: int, sign: 
     return "" if interval is None else f" [{', '.join(f'{end * scale:{sign}.{digits}f}' for end in interval)}]"
 
 
-def spread(one: Spread | None, scale: float, digits: int) -> str:
-    """A mean and the range around it; a dash where it is undefined."""
+def spread_text(one: Spread | None, scale: float, digits: int, sign: str = "") -> str:
+    """A mean and the range around it, or the one value; a dash where it is undefined."""
     if one is None:
         return "-"
-    return f"{one.mean * scale:.{digits}f} ({one.low * scale:.{digits}f} to {one.high * scale:.{digits}f})"
+    mean, low, high = (f"{value * scale:{sign}.{digits}f}" for value in (one.mean, one.low, one.high))
+    return mean if one.low == one.high else f"{mean} ({low} to {high})"
 
 
 def joined(names: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import vl_convert
 
-from wildbench.baselines.summary import Measures, PointRecord, Summary
+from wildbench.baselines.series import series_of
+from wildbench.baselines.summary import Measures, Summary
 from wildbench.files import write_atomically
 from wildbench.leaderboard.vega import VEGA_LITE
 from wildbench.scorecard import Figure
@@ -35,7 +36,7 @@ def svg(spec: dict[str, Any]) -> bytes:
 def chart(summary: Summary) -> dict[str, Any]:
     """The sweep's panels in Vega-Lite: a row a figure, a column a cost; dense parents are diamonds."""
     rows = [_row(one, DENSE, one.name) for one in summary.dense]
-    rows += [_row(point, _series(point), f"{point.dense} {point.seed}") for point in summary.points]
+    rows += [_row(point, series_of(point), f"{point.dense} {point.seed}") for point in summary.points]
     where = f"{summary.dataset.name} {summary.dataset.split or ''}".strip()
     shown = f"{where}: {summary.dataset.boxes} boxes in {summary.dataset.images} images; bars are 95 % intervals"
     return {
@@ -46,12 +47,6 @@ def chart(summary: Summary) -> dict[str, Any]:
         "vconcat": [{"hconcat": [_panel(cost, figure) for cost in COSTS]} for figure in FIGURES],
         "config": {"legend": {"orient": "bottom", "columns": 4, "labelLimit": 300}},
     }
-
-
-def _series(point: PointRecord) -> str:
-    """What a line joins: points of a recipe that differ in numbers alone."""
-    words = [str(value) for value in point.settings.values() if isinstance(value, str)]
-    return " ".join([point.recipe, *words])
 
 
 def _row(one: Measures, series: str, line: str) -> dict[str, Any]:
@@ -68,8 +63,13 @@ def _percent(name: str, figure: Figure) -> dict[str, float | None]:
 
 
 def _panel(cost: str, figure: str) -> dict[str, Any]:
-    x = {"field": cost, "type": "quantitative", "title": COSTS[cost], "scale": {"type": "log", "nice": False}}
-    x["axis"] = {"format": "~s", "tickCount": 4}
+    x = {
+        "field": cost,
+        "type": "quantitative",
+        "title": COSTS[cost],
+        "scale": {"type": "log", "nice": False, "padding": 12},
+    }
+    x["axis"] = {"format": ".3~s", "tickCount": 4}
     y = {"field": figure, "type": "quantitative", "title": FIGURES[figure], "scale": {"zero": False}}
     colour = {"field": "series", "type": "nominal", "title": None}
     is_dense = {"test": f"datum.series === '{DENSE}'"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from statistics import fmean
 from typing import Any
 
 from wildbench.baselines.grid import Sweep
 from wildbench.baselines.points import Point
-from wildbench.baselines.summary import Failure, Group, Measures, PointRecord, Spread, Summary
+from wildbench.baselines.series import Place, places, spread
+from wildbench.baselines.summary import Failure, Group, Measures, PointRecord, Summary
 from wildbench.comparison import SIZES, Change
 from wildbench.errors import ScorecardError
 from wildbench.scorecard import Scorecard
@@ -39,17 +38,9 @@ def gather(sweep: Sweep, dense: Mapping[str, Scorecard], points: Sequence[Point]
         environment=card.environment,
         dense=list(parents.values()),
         points=records,
-        groups=grouped(records),
+        groups=[_group(place) for place in places(records) if len(place) > 1],
         failed=list(failed),
     )
-
-
-def grouped(points: Sequence[PointRecord]) -> list[Group]:
-    """Mean and range over seeds and parents, of points with the same recipe and settings."""
-    found: dict[str, list[PointRecord]] = {}
-    for point in points:
-        found.setdefault(json.dumps([point.recipe, point.settings], sort_keys=True), []).append(point)
-    return [_group(members) for members in found.values() if len(members) > 1]
 
 
 def _measures(name: str, card: Scorecard) -> Measures:
@@ -79,7 +70,9 @@ def _point(point: Point, dense: Measures) -> PointRecord:
         {
             **own.model_dump(),
             "recipe": plan.recipe.name,
-            "steps": [step.method for step in plan.recipe.steps],
+            "steps": [
+                {"method": step.method, "settings": step.settings.model_dump(mode="json")} for step in plan.recipe.steps
+            ],
             "settings": plan.settings,
             "seed": plan.seed,
             "dense": plan.dense.stem,
@@ -106,24 +99,15 @@ def _change(full: Change) -> dict[str, Any]:
     }
 
 
-def _group(members: Sequence[PointRecord]) -> Group:
+def _group(place: Place) -> Group:
     return Group(
-        recipe=members[0].recipe,
-        settings=members[0].settings,
-        seeds=sorted({point.seed for point in members}),
-        dense=sorted({point.dense for point in members}),
-        ratio=_range([point.ratio for point in members]),
-        ap=_spread([point.ap.value for point in members]),
-        ap50=_spread([point.ap50.value for point in members]),
-        ap_difference=_spread([point.overall["ap"].difference for point in members]),
-        ap50_difference=_spread([point.overall["ap50"].difference for point in members]),
+        recipe=place[0].recipe,
+        settings=place[0].settings,
+        seeds=sorted({point.seed for point in place}),
+        dense=sorted({point.dense for point in place}),
+        ratio=spread([point.ratio for point in place]),
+        ap=spread([point.ap.value for point in place]),
+        ap50=spread([point.ap50.value for point in place]),
+        ap_difference=spread([point.overall["ap"].difference for point in place]),
+        ap50_difference=spread([point.overall["ap50"].difference for point in place]),
     )
-
-
-def _range(values: Sequence[float]) -> Spread:
-    return Spread(mean=fmean(values), low=min(values), high=max(values))
-
-
-def _spread(values: Sequence[float | None]) -> Spread | None:
-    defined = [value for value in values if value is not None]
-    return _range(defined) if len(defined) == len(values) else None

@@ -47,11 +47,18 @@ class Measures(Record):
     mean_iou50: Figure | None = Field(description="Mean IoU of the matches at IoU 0.5; null in older scorecards.")
 
 
+class StepRecord(Record):
+    """One step of a chain, with every setting."""
+
+    method: str
+    settings: dict[str, JsonValue]
+
+
 class PointRecord(Measures):
     """One point of the grid."""
 
     recipe: str
-    steps: list[str] = Field(description="Names of the methods, in order.")
+    steps: list[StepRecord]
     settings: dict[str, JsonValue] = Field(description="What the grid changed in the recipe.")
     seed: int
     dense: str = Field(description="Name of the dense parent.")
@@ -77,7 +84,7 @@ class Group(Record):
     settings: dict[str, JsonValue]
     seeds: list[int]
     dense: list[str]
-    ratio: Spread
+    ratio: Spread | None
     ap: Spread | None = Field(description="null where it is undefined for one of them.")
     ap50: Spread | None
     ap_difference: Spread | None

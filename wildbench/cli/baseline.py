@@ -107,3 +107,17 @@ def sweep(
         typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)
     if summary.failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def results(
+    folder: Annotated[
+        Path | None, typer.Option(help="With sweeps/*.json; by default the repository's baselines/.")
+    ] = None,
+) -> None:
+    """Write RESULTS.md and its charts from the summaries of the sweeps."""
+    from wildbench.baselines.results import write_results
+    from wildbench.datasets.registry import bundled
+
+    for path in write_results(folder or bundled("baselines")):
+        typer.echo(f"written: {path}")

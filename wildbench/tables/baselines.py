@@ -41,8 +41,9 @@ def methods_table(methods: Mapping[str, Method]) -> Table:
 def sweep_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
     """One row a point of a sweep, dense parents first."""
     table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
+    table.add_column(headings[0], min_width=18)
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
     for row in rows:
         add_row(table, *row)
     return table

@@ -1,0 +1,224 @@
+"""RESULTS.md: every sentence and number of it follows from the summaries of the sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from wildbench.baselines.bounds import BOUNDS, Finding, examine, is_plain_thirty
+from wildbench.baselines.cells import (
+    HEADINGS,
+    LEGEND,
+    change,
+    dense_cells,
+    joined,
+    point_cells,
+    points_text,
+    spread_text,
+)
+from wildbench.baselines.charts import chart, svg
+from wildbench.baselines.losses import Part, categories, sizes, told
+from wildbench.baselines.markdown import table
+from wildbench.baselines.series import Place, places, position_of, series_of, spread
+from wildbench.baselines.summary import PointRecord, Summary, read_summary
+from wildbench.errors import ScorecardError
+from wildbench.files import write_atomically
+
+HEAD = """# What compression costs
+
+Written by `wildbench baseline results` from the summaries in [sweeps/](sweeps/); a sentence here follows from the
+numbers beside it. How the sweeps are run: [docs/baselines.md](../docs/baselines.md)."""
+
+HALF_A_POINT = 0.005
+
+
+def write_results(folder: Path) -> list[Path]:
+    """Write `RESULTS.md` and the sweeps' charts into a folder with `sweeps/*.json`.
+
+    Returns:
+        What was written, the document first.
+
+    Raises:
+        ScorecardError: There is no summary, or one is damaged.
+    """
+    paths = sorted((folder / "sweeps").glob("*.json"))
+    if not paths:
+        raise ScorecardError(f"{folder / 'sweeps'}: no summary of a sweep", remedy="run: wildbench baseline sweep")
+    summaries = [read_summary(path) for path in paths]
+    document = folder / "RESULTS.md"
+    write_atomically(document, results(summaries).encode())
+    charts = [folder / "sweeps" / f"{summary.sweep}.svg" for summary in summaries]
+    for path, summary in zip(charts, summaries, strict=True):
+        write_atomically(path, svg(chart(summary)))
+    return [document, *charts]
+
+
+def results(summaries: Sequence[Summary]) -> str:
+    """The whole document.
+
+    Args:
+        summaries: In the order in which they are told.
+    """
+    parts = [HEAD, "## Bounds", *_bounds(summaries), '## Does "30 % without loss" hold?', *_thirty(summaries)]
+    for summary in summaries:
+        parts += [f"## {summary.summary}", *_sweep(summary)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _by_dataset(summaries: Iterable[Summary]) -> dict[str, list[PointRecord]]:
+    """Points by what they were scored on, in words."""
+    found: dict[str, list[PointRecord]] = {}
+    for summary in summaries:
+        found.setdefault(_place(summary), []).extend(summary.points)
+    return found
+
+
+def _place(summary: Summary) -> str:
+    data = summary.dataset
+    return f"{f'{data.name} {data.split or str()}'.strip()} ({data.boxes} boxes in {data.images} images)"
+
+
+def _bounds(summaries: Sequence[Summary]) -> list[str]:
+    rows, untested, tried = [], [], []
+    for where, found in _by_dataset(summaries).items():
+        for bound in BOUNDS:
+            finding = examine(bound, found)
+            if finding is None:
+                untested.append(f"{bound.title} on {where}")
+                continue
+            rows.append(_finding_cells(finding, where))
+            if not finding.met:
+                tried.append(_tried(finding, where))
+    parts = [
+        "A bound is on the difference in AP50 from the dense parent and on real file bytes. Where several seeds or "
+        "dense parents were run, mean and range stand in place of the paired interval, and the mean decides.",
+        table(["bound", "claim", "on", "best attempt", "times smaller", "AP50 less dense", "met"], rows),
+        *tried,
+    ]
+    return [*parts, f"Not run: {joined(untested)}."] if untested else parts
+
+
+def _finding_cells(finding: Finding, where: str) -> list[str]:
+    best = finding.best
+    met = "yes" if finding.met else "**no**"
+    if finding.met and _reaches_beyond(best, finding.bound.most_loss):
+        met = "yes, though the interval reaches beyond it"
+    ratio = spread_text(spread([point.ratio for point in best]), 1, 2)
+    return [finding.bound.title, finding.bound.claim, where, _label(best), ratio, _cost(best), met]
+
+
+def _reaches_beyond(place: Place, loss: float) -> bool:
+    intervals = [point.overall["ap50"].interval for point in place]
+    return any(interval is not None and interval[0] < -loss for interval in intervals)
+
+
+def _tried(finding: Finding, where: str) -> str:
+    """What was tried for a bound that is not met."""
+    lines = [f"{finding.bound.title}, {finding.bound.claim}, is not met on {where}. Tried:"]
+    for place in finding.tried:
+        ratio = spread_text(spread([point.ratio for point in place]), 1, 2)
+        lines.append(f"- {_label(place)}: {ratio} times smaller, {_cost(place)}")
+    return f"{lines[0]}\n\n" + "\n".join(lines[1:])
+
+
+def _label(place: Place) -> str:
+    return " ".join(filter(None, (series_of(place[0]), position_of(place[0]))))
+
+
+def _cost(place: Place) -> str:
+    """Difference in AP50: one point's with its interval, or the mean and range of several."""
+    if len(place) == 1:
+        return change(place[0].overall["ap50"])
+    return (
+        spread_text(spread([point.overall["ap50"].difference for point in place]), 100, 1, "+") + f", n = {len(place)}"
+    )
+
+
+def _thirty(summaries: Sequence[Summary]) -> list[str]:
+    """An answer for each data set."""
+    said = []
+    for where, found in _by_dataset(summaries).items():
+        for place in places(point for point in found if is_plain_thirty(point)):
+            lines = [f"On {where}, 30 % of the backbone's weights pruned by magnitude, without recovery:"]
+            lines += [f"- {point.dense}: {_answer(point)}" for point in place]
+            if len(place) > 1:
+                lines.append(f"- mean and range over {len(place)} dense detectors: {_cost(place)}")
+            said.append(f"{lines[0]}\n\n" + "\n".join(lines[1:]))
+    return said or ["It was not run."]
+
+
+def _answer(point: PointRecord) -> str:
+    """Whether 30 % come without loss, for one detector."""
+    one = point.overall["ap50"]
+    shown = f"{change(one)} points of AP50 on {one.n} boxes"
+    if one.interval is None:
+        return f"{shown}, {one.caution}: no answer"
+    low, high = one.interval
+    if high < 0:
+        answer = "there is a loss"
+    elif low >= -HALF_A_POINT:
+        answer = "it holds within half a point"
+    else:
+        answer = f"no loss is shown, but one of up to {-100 * low:.1f} points is not excluded"
+    return f"{shown}: {answer}" + (f" ({one.caution})" if one.caution else "")
+
+
+def _sweep(summary: Summary) -> list[str]:
+    """One sweep: its points, its chart, and what it loses."""
+    rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
+    drawn = f"; {summary.replicates} paired draws of {summary.groups_drawn} {summary.drawn}" if summary.drawn else ""
+    parts = [
+        f"On {_place(summary)}{drawn}. {LEGEND}.",
+        f"![AP and AP50 against bytes, MACs and latency](sweeps/{summary.sweep}.svg)",
+        table(HEADINGS, rows),
+    ]
+    if summary.groups:
+        parts += ["Mean and range over seeds and dense parents:", _groups_table(summary)]
+    for curve in _curves(summary.points):
+        parts += _losses(curve)
+    if summary.failed:
+        parts.append("Not made:\n\n" + "\n".join(f"- {failure.name}: {failure.reason}" for failure in summary.failed))
+    return parts
+
+
+def _groups_table(summary: Summary) -> str:
+    rows = []
+    for place in places(summary.points):
+        if len(place) > 1:
+            over = f"{len({point.dense for point in place})} × {len({point.seed for point in place})}"
+            figures = [spread([getattr(point, name).value for point in place]) for name in ("ap50", "ap")]
+            lost = [spread([point.overall[name].difference for point in place]) for name in ("ap50", "ap")]
+            ratio = spread_text(spread([point.ratio for point in place]), 1, 2)
+            cells = [spread_text(one, 100, 1) for one in figures] + [spread_text(one, 100, 1, "+") for one in lost]
+            rows.append([_label(place), over, ratio, *cells])
+    return table(["", "parents × seeds", "times smaller", "AP50", "AP", "AP50 less dense", "AP less dense"], rows)
+
+
+def _curves(points: Sequence[PointRecord]) -> list[tuple[str, list[Place]]]:
+    """Places by the curve they are on; recipes with one place each are put beside each other."""
+    found: dict[str, list[Place]] = {}
+    for place in places(points):
+        found.setdefault(series_of(place[0]), []).append(place)
+    single = [curve[0] for curve in found.values() if len(curve) == 1]
+    curves = [(name, curve) for name, curve in found.items() if len(curve) > 1]
+    return [*curves, ("", single)] if single else curves
+
+
+def _losses(curve: tuple[str, list[Place]]) -> list[str]:
+    """What a curve loses, per category and size."""
+    name, along = curve
+    columns = [position_of(place[0]) if name else _label(place) for place in along]
+    by_category, by_size = categories(along), sizes(along)
+    headings = [f"{name or 'each recipe'}: difference in points", "boxes", "dense", *columns]
+    rows = [_part_cells(f"AP50 {part.name}", part) for part in by_category]
+    rows += [_part_cells(f"AP {part.name}", part) for part in by_size if part.boxes]
+    said = told(by_category, columns) if name else ""
+    note = "Bold: the interval of the difference lies below zero, for itself alone."
+    return [table(headings, rows), " ".join(filter(None, (note, said)))]
+
+
+def _part_cells(name: str, part: Part) -> list[str]:
+    dense = "-" if part.dense is None else f"{100 * part.dense:.1f}"
+    cells = ["-" if value is None else points_text(value) for value in part.differences]
+    marked = [f"**{cell}**" if worse else cell for cell, worse in zip(cells, part.worse, strict=True)]
+    return [name, str(part.boxes), dense, *marked]
