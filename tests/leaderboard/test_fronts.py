@@ -10,6 +10,7 @@ from made_up_results import make_named, names
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.fronts import LIMITS, hypervolume, pareto
 from wildbench.leaderboard.model import Front, Section
+from wildbench.scorecard import Figure
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -78,12 +79,28 @@ def test_milliseconds_stay_on_their_hardware_and_ratios_with_their_reference() -
         make_named("gpu", 0.9, device="H100", reference="in torch", p50=1.0),
     )
     fronts = {(front.axis, front.within): members(section, front) for front in section.fronts}
-    assert fronts["latency_p50", "old, unknown number of threads"] == ["slow"]
     assert fronts["latency_p50", "new, unknown number of threads"] == ["fast"]
-    assert fronts["latency_p50", "H100"] == ["gpu"]
     assert fronts["latency_ratio", "a small network"] == ["slow"]
-    assert fronts["latency_ratio", "in torch"] == ["gpu"]
     assert fronts["macs", None] == ["gpu"]
+
+
+def test_a_row_measured_like_no_other_has_no_front_to_itself() -> None:
+    alike = make_named("here", 0.6, p50=80.0), make_named("there", 0.5, cpu="another", p50=10.0)
+    other = make_named("gpu", 0.1, device="H100", reference="in torch", p50=1.0)
+    fronts = [(front.axis, front.within) for front in section_of(*alike, other).fronts]
+    assert fronts == [("file_bytes", None), ("macs", None), ("latency_ratio", "a small network")]
+    (ratio,) = [front for front in section_of(alike[0]).fronts if front.axis == "latency_ratio"]
+    assert members(section_of(alike[0]), ratio) == ["here"]  # the only one of its section
+
+
+def test_across_hardware_time_is_the_ratio_to_the_reference() -> None:
+    ratios = Figure(value=2.0, unit="1", n=9), Figure(value=1.0, unit="1", n=9)
+    section = section_of(
+        make_named("slow here", 0.6, cpu="fast", p50=10.0, reference_ratio=ratios[0]),
+        make_named("fast there", 0.7, cpu="slow", p50=90.0, reference_ratio=ratios[1]),
+    )
+    times = {front.axis: members(section, front) for front in section.fronts if front.axis.startswith("latency")}
+    assert times == {"latency_ratio": ["fast there"]}
 
 
 def test_a_front_stands_on_its_limits_and_its_rows() -> None:

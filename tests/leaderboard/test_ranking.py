@@ -1,5 +1,7 @@
 """Ranks by paired intervals: those of one pair exactly as elsewhere, and what follows for many rows."""
 
+import itertools
+
 import numpy as np
 import pytest
 from made_up_results import made_up_samples
@@ -50,6 +52,39 @@ def test_where_only_the_ends_differ_two_are_first_and_one_is_second() -> None:
     assert (paired.interval(0, 2) or (0, 0))[0] > 0
     assert all(low < 0 < high for low, high in (paired.interval(0, 1) or (1, 1), paired.interval(1, 2) or (1, 1)))
     assert paired.ranks() == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_what_is_better_than_a_better_row_is_better() -> None:
+    """A can be told from B and B from C; between A and C all hangs on one group of images, and the interval says so."""
+    rng = np.random.default_rng(0)
+    (one, two), groups = rng.normal(0, 0.011, (2, 2000)), np.linspace(-0.01, 0.01, 30)
+    outlier = np.where(np.arange(30) == 0, 0.005, 0.0)
+    a = Samples(np.array([0.53]), np.full(2000, 0.53), np.full(30, 0.53))
+    b = Samples(np.array([0.50]), 0.50 + one, 0.50 + groups + outlier)
+    c = Samples(np.array([0.47]), 0.47 + one + two, 0.47 + 2 * outlier)
+    paired = Paired([c, a, b])
+    assert (paired.interval(1, 2) or (0, 0))[0] > 0
+    assert (paired.interval(2, 0) or (0, 0))[0] > 0
+    assert (paired.interval(1, 0) or (1, 1))[0] < 0
+    assert paired.ranks() == [(3, 3), (1, 1), (2, 2)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_share_a_rank_unless_one_is_better_and_the_better_is_always_ahead(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    drawn = [
+        made_up_samples(float(ap), noise=float(noise), seed=k)
+        for k, (ap, noise) in enumerate(zip(rng.uniform(0.4, 0.6, 25), rng.uniform(0.005, 0.05, 25), strict=True))
+    ]
+    paired = Paired(drawn)
+    ranks = paired.ranks()
+    for row, other in itertools.combinations(np.argsort(-paired.ap), 2):
+        (first, last), (others_first, others_last) = ranks[row], ranks[other]
+        if (paired.interval(row, other) or (0, 0))[0] > 0:
+            assert first < others_first
+            assert last < others_last
+        else:  # nothing between them here is told from both
+            assert min(last, others_last) - max(first, others_first) >= 1, "two ranks in common: each may be ahead"
 
 
 def test_ranks_are_what_counting_pairs_gives() -> None:

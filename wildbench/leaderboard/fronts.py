@@ -65,13 +65,23 @@ def hypervolume(points: Sequence[Point], limits: Point) -> float:
 
 
 def fronts(rows: Sequence[Row]) -> list[Front]:
-    """Every front of a section: AP against bytes, MACs, latency ratios and, for each hardware, milliseconds."""
+    """Every front of a section: AP against bytes, MACs, latency ratios and, within a hardware, milliseconds.
+
+    A row that was measured like no other is on no front of milliseconds, nor of ratios where others have another
+    reference: it would have a front to itself, which says nothing of it.
+
+    Args:
+        rows: Of one section.
+    """
     found: dict[tuple[Axis, str | None], list[tuple[Row, Point]]] = {}
     for row in rows:
         for axis, within, cost in _costs(row):
             if cost is not None and cost.value is not None and row.accuracy.ap.value is not None:
                 found.setdefault((axis, within), []).append((row, (cost.value, row.accuracy.ap.value)))
-    order = sorted(found, key=lambda key: (list(LIMITS).index(key[0]), key[1] or ""))
+    references = sum(axis == "latency_ratio" for axis, _ in found)
+    alone = {"latency_p50"} | ({"latency_ratio"} if references > 1 else set())
+    kept = [key for key, points in found.items() if len(points) > 1 or key[0] not in alone]
+    order = sorted(kept, key=lambda key: (list(LIMITS).index(key[0]), key[1] or ""))
     return [_front(axis, within, found[axis, within]) for axis, within in order]
 
 

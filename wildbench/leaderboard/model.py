@@ -1,7 +1,7 @@
 """What leaderboard.json holds: sections of rows that compare, the fronts among them, and the chain they stand on.
 
 Keys are those of a scorecard wherever the figure is one of a scorecard's. Rows are plain, so that
-`pandas.json_normalize(board["sections"], "rows")` is a table.
+`pandas.json_normalize(board, ["sections", "rows"])` is a table.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ class RowErrors(Record):
 class Standing(Record):
     """Where a row stands in its section by AP, as far as the images can tell."""
 
-    rank: int = Field(description="1 + the rows that are better by a paired 95 % interval without 0.")
+    rank: int = Field(
+        description="1 + the rows that are better: by a paired 95 % interval above 0, or than a row that is better."
+    )
     last: int = Field(description="The last rank it may hold: all rows less those that it is better than.")
     to_best: Figure | None = Field(description="AP less that of the row with the highest; null for that row itself.")
 
@@ -119,7 +121,9 @@ class Front(Record):
     """Rows that no other row of the section beats at both AP and one cost."""
 
     axis: Axis
-    within: str | None = Field(description="The hardware or the reference network whose rows compare; null for all.")
+    within: str | None = Field(
+        description="latency_p50: the hardware, of two rows at least; latency_ratio: the reference network; null: all."
+    )
     unit: str
     rows: list[str] = Field(description="Row ids, the cheapest first.")
     hypervolume: Figure = Field(

@@ -1,9 +1,15 @@
 """Who is better than whom, as far as the images can tell.
 
-Row A is better than row B where the paired 95 % interval of the difference in AP lies above 0. A row's rank is 1 plus
-the number of rows that are better than it, as in a competition where those who cannot be told apart share a place. The
-rank needs no transitivity: where A is better than C, and B can be told from neither, A and B are first and C is second.
-The intervals are each for itself: among 500 rows of equal worth, some pairs differ by chance.
+Row A is better than row B where the paired 95 % interval of the difference in AP lies above 0, or where A is better
+than a row that is better than B. That is a partial order. The ranks a row may hold are its places in all orders of the
+rows that put each better row first: from 1 plus the number of rows that are better, to all rows less those that it is
+better than. Of two rows neither of which is better, each may stand right before the other, so they have ranks in
+common.
+
+The second half of the rule is hardly ever needed. Standard errors of differences obey the triangle inequality, so that
+with one quantile for all pairs intervals alone would be transitive; only where degrees of freedom differ much, A can be
+told from B and B from C, and A not from C. The intervals are each for itself: among 500 rows of equal worth, some
+pairs differ by chance.
 """
 
 from __future__ import annotations
@@ -71,14 +77,15 @@ class Paired:
         order = np.argsort(-self.ap, kind="stable")
         covariance = self._drawn @ self._drawn.T / max(self._drawn.shape[1] - 1, 1)
         own = covariance.diagonal()
-        better, worse = np.zeros(len(order), dtype=int), np.zeros(len(order), dtype=int)
+        better = np.zeros((len(order), len(order)), dtype=bool)  # [row, the better one]
         for place, row in enumerate(order):
             above = order[:place]
             variance = np.maximum(own[above] + own[row] - 2 * covariance[row, above], 0)
-            told = self.ap[above] - self.ap[row] > self._margins(row, above, variance)
-            better[row] = told.sum()
-            worse[above] += told
-        return [(1 + int(b), len(order) - int(w)) for b, w in zip(better, worse, strict=True)]
+            told = above[self.ap[above] - self.ap[row] > self._margins(row, above, variance)]
+            better[row] = better[told].any(axis=0)
+            better[row, told] = True
+        firsts, lasts = 1 + better.sum(axis=1), len(order) - better.sum(axis=0)
+        return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def _centred(values: Floats) -> Floats:
