@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -98,6 +99,18 @@ def test_what_does_not_compare_is_in_another_section(changes: dict[str, dict[str
     assert [names(section.rows) for section in board.sections] == [["a"], ["a"]]
     assert len({section.id for section in board.sections}) == 2
     assert all(row.standing and row.standing.rank == 1 for section in board.sections for row in section.rows)
+
+
+def test_names_make_no_section_of_their_own() -> None:
+    """Two files with the same labels compare whatever they are called; the first that was added names the section."""
+    one, other = make_named("one", 0.5), make_named("other", 0.6)
+    renamed = other.card.dataset.model_copy(update={"name": "a private park", "split": "hard", "limit": 2})
+    other = replace(other, card=other.card.model_copy(update={"dataset": renamed}), entry=2)
+    for results in ((one, other), (other, one)):
+        section = section_of(replace(results[0], entry=results[0].entry or 1), replace(results[1], entry=2))
+        assert names(section.rows) == ["other", "one"]
+    section = section_of(replace(one, entry=1), other)
+    assert (section.dataset.name, section.dataset.split) == ("d", None)
 
 
 def test_a_child_stands_against_its_parent() -> None:

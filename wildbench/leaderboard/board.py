@@ -18,7 +18,7 @@ from wildbench.leaderboard.results import Result
 from wildbench.leaderboard.rows import make_row
 from wildbench.scorecard import Scorecard
 
-Key = tuple[str, str, int, str, str]
+Key = tuple[str, int, tuple[str, ...]]
 
 
 def build_board(results: Iterable[Result], entries: Sequence[Entry] | None = None) -> Board:
@@ -38,19 +38,22 @@ def build_board(results: Iterable[Result], entries: Sequence[Entry] | None = Non
         raise ScorecardError("a leaderboard needs at least one result", remedy="add a scorecard first")
     return Board(
         chain=None if entries is None else Chain(entries=len(entries), head=head(entries)),
-        sections=[_section(sections[key]) for key in sorted(sections)],
+        sections=sorted(map(_section, sections.values()), key=_order),
     )
 
 
 def _key(card: Scorecard) -> Key:
-    """What has to be the same for two rows to compare; the name and split come first, to sort by."""
-    data = card.dataset
-    left_out = json.dumps(sorted(card.accuracy.unknown_categories))
-    return data.name, data.split or "", card.protocol.version, data.sha256, left_out
+    """What has to be the same for two rows to compare. Names are no part of it: anybody may give a file another."""
+    return card.dataset.sha256, card.protocol.version, tuple(sorted(card.accuracy.unknown_categories))
+
+
+def _order(section: Section) -> tuple[str, str, int, str, list[str]]:
+    data = section.dataset
+    return data.name, data.split or "", section.protocol, data.sha256, section.left_out
 
 
 def _section(results: Sequence[Result]) -> Section:
-    card = results[0].card
+    card = min(results, key=lambda result: (result.entry or 0, result.id)).card  # the first that was added names it
     shapes = {(result.samples.drawn.shape, result.samples.without.shape) for result in results}
     if len(shapes) > 1:
         raise ScorecardError(
@@ -68,7 +71,7 @@ def _section(results: Sequence[Result]) -> Section:
         ),
         key=_place,
     )
-    key = "\n".join(map(str, _key(card)[2:]))
+    key = json.dumps(_key(card))
     name = re.sub(r"[^a-z0-9]+", "-", f"{card.dataset.name} {card.dataset.split or ''}".casefold()).strip("-")
     return Section(
         id=f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:8]}",

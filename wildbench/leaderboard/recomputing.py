@@ -9,8 +9,9 @@ from typing import Any
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset, names
-from wildbench.errors import DatasetError, WildbenchError
+from wildbench.errors import DatasetError, SubmissionError, WildbenchError
 from wildbench.files import sha256_of
+from wildbench.leaderboard.claims import shortened, wrong_categories
 from wildbench.leaderboard.results import scored_categories
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
@@ -88,7 +89,7 @@ def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]
         with tempfile.TemporaryDirectory() as folder:
             errors = measure_errors(data, results, images_file=Path(folder) / "images.csv", scored_categories=scored)
         found += _differences("errors", card.errors, errors)
-    return _counted(found, "its detections give")
+    return wrong_categories(card, data, results) + _counted(found, "its detections give")
 
 
 def wrong_sizes(card: Scorecard, submission: Path) -> list[str]:
@@ -105,8 +106,18 @@ def wrong_sizes(card: Scorecard, submission: Path) -> list[str]:
 
 
 def submissions_in(folder: Path | None) -> dict[str, Path]:
-    """Files of a folder by their hash; none where there is no folder."""
-    return {} if folder is None else {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
+    """Files of a folder by their hash; none where no folder is named.
+
+    Raises:
+        SubmissionError: The folder or a file in it cannot be read.
+    """
+    if folder is None:
+        return {}
+    try:
+        return {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
+    except OSError as error:
+        place = error.filename or folder
+        raise SubmissionError(f"{place}: {error.strerror}", remedy="name a folder that can be read") from None
 
 
 def _differences(place: str, claimed: Record | None, found: Record | None) -> Iterator[tuple[str, object, object]]:
@@ -137,11 +148,8 @@ def _same(claimed: object, found: object) -> bool:
 
 
 def _counted(found: Sequence[tuple[str, object, object]], says: str) -> list[str]:
-    lines = [f"{place} is {_short(claimed)}, {says} {_short(value)}" for place, claimed, value in found[:MOST_NAMED]]
+    lines = [
+        f"{place} is {shortened(claimed)}, {says} {shortened(value)}" for place, claimed, value in found[:MOST_NAMED]
+    ]
     more = len(found) - len(lines)
     return [*lines, f"and {more} more figures are not what {says}"] if more else lines
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
