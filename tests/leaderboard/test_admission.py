@@ -1,7 +1,13 @@
 """What gets on a board, what does not, and that nothing is left half-done."""
 
+import contextlib
+import fcntl
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +15,11 @@ from made_up_results import edited, write_card, write_dataset
 
 from wildbench.errors import WildbenchError
 from wildbench.leaderboard.admission import add, check
+from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import breaks, read_chain
 from wildbench.leaderboard.results import chain_file, read_results, unpacked
+
+LOCKS = Path("/proc/locks")
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +93,31 @@ def test_the_same_submission_twice_and_a_name_that_is_taken(cards: dict[str, Pat
         (("accuracy", None), "accuracy"),
         (("submission.name", " "), "cannot be printed"),
         (("submission.name", "a\x1b[31mred"), "cannot be printed"),
-        (("submission.name", "two\nlines"), "cannot be printed"),
+        (("submission.name", "two\nlines"), "submission.name: 'two\\nlines' cannot be printed"),
+        (("submission.authors", ["me", "\u202eem"]), "submission.authors.1: '\\u202eem' cannot be printed"),
+        (("submission.method", "\x1b]0;owned\x07"), "submission.method: '\\x1b]0;owned\\x07' cannot be printed"),
+        (("dataset.name", "park\x07"), "dataset.name: "),
+        (("dataset.categories", ["lion", "\u200fzebra"]), "dataset.categories.1: "),
+        (("environment.cpu", "\x9b2J"), "environment.cpu: "),
+        (("environment.gpu", "\x00"), "environment.gpu: "),
+        (("environment.packages", {"a\x1bb": "1"}), "environment.packages: the name 'a\\x1bb' in it"),
+        (("submission.sha256", "mine"), "submission.sha256: 'mine' is no SHA-256"),
+        (("submission.sha256", "A" * 64), "is no SHA-256"),
+        (("submission.parent", "../dense"), "submission.parent: '../dense' is no SHA-256"),
+        (("errors.images.sha256", ""), "errors.images.sha256: '' is no SHA-256"),
+        (("protocol.version", 2), "protocol.version is 2, here it is 1"),
+        (("protocol.version", 0), "protocol.version is 0, here it is 1"),
+        (("protocol.iou_thresholds", [0.5]), "protocol.iou_thresholds is [0.5], here it is [0.5, 0.55,"),
+        (
+            ("protocol.max_detections", [1, 10, 1000]),
+            "protocol.max_detections is [1, 10, 1000], here it is [1, 10, 100]",
+        ),
+        (("protocol.batch_size", 8), "protocol.batch_size is 8, here it is 1"),
+        (("accuracy.unknown_categories", ["zebra"]), "unknown_categories holds zebra, which its detections hold too"),
+        (("accuracy.unknown_categories", ["okapi"]), "accuracy.unknown_categories is "),
         (("accuracy.predictions_file", "../good.score.predictions.json"), "accuracy.predictions_file"),
         (("accuracy.predictions_file", "none.json"), "No such file"),
+        (("accuracy.predictions_sha256", "0"), "accuracy.predictions_sha256: '0' is no SHA-256"),
         (("accuracy.predictions_sha256", "0" * 64), "not the detections that were scored"),
         (("accuracy.ap50.value", 0.99), "accuracy.ap50.value is 0.99, its detections give 0."),
         (("accuracy.ap.interval", [0.1, 0.9]), "accuracy.ap.interval.0 is 0.1, its detections give 0."),
@@ -134,6 +165,54 @@ def test_what_a_stopped_add_left_is_replaced(cards: dict[str, Path], tmp_path: P
     (tmp_path / "results" / name / "card.json").write_text("{")
     assert add(cards["good"], tmp_path, datasets=[cards["data"]]) == name
     assert files(tmp_path) == whole
+
+
+@pytest.mark.skipif(not LOCKS.exists(), reason="needs Linux's list of locks, to see who waits")
+def test_those_who_add_at_once_wait_for_each_other(cards: dict[str, Path], tmp_path: Path) -> None:
+    """Two processes are made to arrive together: both results are kept, and of the same card one is refused."""
+    results = tmp_path / "board" / "results"
+    results.mkdir(parents=True)
+    program = "import sys; from pathlib import Path; from wildbench.leaderboard.admission import add; "
+    program += "card, board, data = map(Path, sys.argv[1:]); add(card, board, datasets=[data])"
+    handle = os.open(results, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    adding = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, cards[name], tmp_path / "board", cards["data"]],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("good", "poor", "good")
+    ]
+    waiting: set[int] = set()
+    while waiting != {one.pid for one in adding}:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            adding[0].wait(0.02)
+        assert all(one.poll() is None for one in adding), "one did not wait"
+        found = re.findall(r"-> FLOCK +ADVISORY +WRITE (\d+)", LOCKS.read_text())
+        waiting = {one.pid for one in adding} & set(map(int, found))
+    os.close(handle)
+    told = [one.communicate()[1] for one in adding]
+    kept, entries = read_results(tmp_path / "board")
+    assert sorted(result.card.submission.name for result in kept) == ["good", "poor"]
+    assert breaks(entries) == []
+    assert sum("its submission is on the board for park" in line for line in told) == 1
+    assert sorted(path.name for path in results.iterdir()) == sorted([*(entry.id for entry in entries), "chain.jsonl"])
+
+
+def test_half_a_character_is_refused(cards: dict[str, Path], tmp_path: Path) -> None:
+    card = edited(cards["good"], tmp_path / "card.json")
+    card.write_text(card.read_text().replace('"name": "good"', '"name": "\\ud800"'))
+    assert "submission.name: " in refusal(card, tmp_path / "board", cards["data"])
+
+
+def test_a_card_of_another_name_for_the_same_images_meets_the_others(cards: dict[str, Path], tmp_path: Path) -> None:
+    add(cards["good"], tmp_path / "board", datasets=[cards["data"]])
+    changes = ("dataset.name", "mine"), ("dataset.split", "easy")
+    add(edited(cards["poor"], tmp_path / "poor.json", *changes), tmp_path / "board", datasets=[cards["data"]])
+    (section,) = build_board(*read_results(tmp_path / "board")).sections
+    assert [row.name for row in section.rows] == ["good", "poor"]
+    assert section.dataset.name == "park"
 
 
 def test_a_broken_history_takes_no_more(cards: dict[str, Path], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The chain: every change of the past shows."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,40 @@ def test_damage_is_one_line(entries: list[Entry], tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ScorecardError, match="line 4: not JSON, or cut short"):
         read_chain(path)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace('", "', '",  "', 1),
+        lambda text: text.replace("\n", "\r\n", 1),
+        lambda text: text.removesuffix("\n"),
+        lambda text: text.replace('{"card_sha256": "a"', '{"card_sha256": "b", "card_sha256": "a"'),
+    ],
+    ids=["a space", "an end of line", "the last end of line", "a key twice"],
+)
+def test_a_line_is_as_it_was_written_to_the_byte(
+    edit: Callable[[str], str], entries: list[Entry], tmp_path: Path
+) -> None:
+    path = tmp_path / "chain.jsonl"
+    write_chain(path, entries)
+    path.write_bytes(edit(path.read_text()).encode())
+    with pytest.raises(ScorecardError, match=r"line [14]: edited: not as wildbench writes it"):
+        read_chain(path)
+
+
+def test_an_empty_line_is_no_entry(entries: list[Entry], tmp_path: Path) -> None:
+    path = tmp_path / "chain.jsonl"
+    write_chain(path, entries)
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(ScorecardError, match="line 5: not JSON"):
+        read_chain(path)
+
+
+def test_a_folder_in_its_place_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ScorecardError, match=r"cannot be read \(Is a directory\)"):
+        read_chain(tmp_path)
+    assert read_chain(tmp_path / "none") == []
 
 
 def test_an_entry_names_a_folder_of_results_and_no_other(tmp_path: Path) -> None:

@@ -2,19 +2,24 @@
 
 import json
 import lzma
+import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_up_results import edited, write_card, write_dataset
 
+from wildbench.errors import WildbenchError
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.chain import Entry, head, read_chain, write_chain
 from wildbench.leaderboard.publishing import build
-from wildbench.leaderboard.results import chain_file
+from wildbench.leaderboard.results import KEPT, chain_file
 from wildbench.leaderboard.verification import verify
+
+NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +39,22 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     shutil.copytree(whole / "board", tmp_path / "board")
     shutil.copy(whole / "park.json", tmp_path)
     return tmp_path / "board"
+
+
+@pytest.fixture
+def bound_by_permissions(whole: Path) -> Iterator[Path]:
+    """A board of somebody whom permissions bind, as they do not bind root."""
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(whole / "board", Path(place) / "board")
+        shutil.copy(whole / "park.json", place)
+        root = os.geteuid() == 0
+        if root:
+            for path in (Path(place), *Path(place).rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        yield Path(place) / "board"
+        if root:
+            os.seteuid(0)
 
 
 def found(board: Path, known: str | None = None) -> list[str]:
@@ -66,9 +87,9 @@ def test_a_whole_board_holds(copy: Path) -> None:
 
 
 def test_a_build_is_the_same_again(copy: Path) -> None:
-    before = (copy / "leaderboard.json").read_bytes()
+    before = [(copy / name).read_bytes() for name in ("leaderboard.json", "index.html")]
     build(copy)
-    assert (copy / "leaderboard.json").read_bytes() == before
+    assert [(copy / name).read_bytes() for name in ("leaderboard.json", "index.html")] == before
 
 
 def test_a_changed_digit_in_a_card_is_named(copy: Path) -> None:
@@ -124,13 +145,96 @@ def test_predictions_cut_short_are_named(cut: int, copy: Path) -> None:
     assert "cut short" in line or "damaged" in line
 
 
-@pytest.mark.parametrize("name", ["card.json", "samples.npy", "predictions.json.xz"])
-def test_a_missing_file_is_named(name: str, copy: Path) -> None:
+@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("replaced", [False, True], ids=["missing", "a folder in its place"])
+def test_a_missing_file_is_named(name: str, replaced: bool, copy: Path) -> None:
     path = folder(copy, 0) / name
     path.unlink()
+    if replaced:
+        path.mkdir()
+    (line,) = found(copy)
+    assert line == f"{path.parent.name}: its {name} is missing; restore it from version control"
+
+
+def test_what_follows_the_detections_is_named(copy: Path) -> None:
+    path = folder(copy, 0) / "predictions.json.xz"
+    path.write_bytes(path.read_bytes() + b"more")
     (line,) = found(copy)
     assert line.startswith(f"{path.parent.name}: ")
-    assert name in line
+    assert "something follows the detections" in line
+
+
+def test_what_nobody_added_is_named(copy: Path) -> None:
+    (copy / "results" / "notes\x1b[2J.txt").write_text("hello")
+    (copy / "results" / ".hidden").mkdir()
+    (folder(copy, 1) / "model.pt").write_bytes(b"weights")
+    lines = found(copy)
+    assert len(lines) == 3
+    assert lines[0].startswith(".hidden: in results/, but no entry of the chain holds it")
+    assert lines[1].startswith("notes\\x1b[2J.txt: in results/")
+    assert lines[2].startswith(f"{folder(copy, 1).name}: model.pt in its folder is none of card.json, ")
+
+
+def test_a_changed_space_in_the_history_is_named(copy: Path) -> None:
+    chain = chain_file(copy)
+    chain.write_text(chain.read_text().replace('": "', '":  "', 1))
+    (line,) = found(copy)
+    assert line.startswith(f"{chain}: line 1: edited")
+
+
+def test_a_page_that_was_edited_is_named(copy: Path) -> None:
+    page = copy / "index.html"
+    whole = page.read_bytes()
+    for edited_page in (whole.replace(b'"rank":1', b'"rank":2', 1), whole + b" ", whole.replace(b"Every", b"Each", 1)):
+        assert edited_page != whole
+        page.write_bytes(edited_page)
+        (line,) = found(copy)
+        assert line.startswith("index.html: not what the results give: edited, or built with other versions")
+    page.unlink()
+    assert found(copy) == ["index.html: cannot be read (No such file or directory); build it"]
+    page.mkdir()
+    assert found(copy) == ["index.html: cannot be read (Is a directory); build it"]
+
+
+@pytest.mark.parametrize("place", ["results/chain.jsonl", "leaderboard.json"])
+def test_a_folder_in_place_of_a_file_is_named(place: str, copy: Path) -> None:
+    (copy / place).unlink()
+    (copy / place).mkdir()
+    (line,) = found(copy)
+    assert "cannot be read (Is a directory)" in line
+
+
+def test_a_history_of_a_forger_who_steers_the_terminal_is_named_without_doing_so(copy: Path) -> None:
+    card = folder(copy, 1) / "card.json"
+    edited(card, card, ("environment.cpu", "\x1b[2J"), ("protocol.max_detections", [1]), ("submission.parent", "x"))
+    readmit(copy, 1, card_sha256=sha256(card))
+    build(copy)
+    lines = found(copy)
+    assert [line.split(": ")[1].split(" is ")[0] for line in lines] == [
+        "submission.parent",
+        "environment.cpu",
+        "protocol.max_detections",
+    ]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_what_cannot_be_read_is_one_line(bound_by_permissions: Path) -> None:
+    board = bound_by_permissions
+    submissions = board.parent / "submissions"
+    submissions.mkdir(mode=0)
+    with pytest.raises(WildbenchError, match=r"submissions: Permission denied; name a folder that can be read"):
+        verify(board, submissions=submissions)
+    (board / "results").chmod(0o311)
+    (line,) = found(board)
+    assert line.startswith(f"{board / 'results'}: cannot be read (Permission denied)")
+    (board / "results").chmod(0o755)
+    for name in KEPT:
+        path = folder(board, 0) / name
+        path.chmod(0)
+        line = next(line for line in found(board) if not line.startswith("index.html"))
+        assert name in line
+        assert "Permission denied" in line
+        path.chmod(0o644)
 
 
 def test_another_version_of_the_data_set_is_named(copy: Path) -> None:
@@ -159,6 +263,10 @@ def test_samples_that_the_detections_do_not_give_are_named(copy: Path) -> None:
         (lambda row: row["accuracy"]["ap"].update(value=0.999), "accuracy.ap.value is 0.999, the results give 0."),
         (lambda row: row["standing"].update(rank=7), "standing.rank is 7, the results give"),
         (lambda row: row.update(name="me"), 'name is "me"'),
+        (lambda row: row.update(name="\x1b[2J"), 'name is "\\u001b[2J"'),
+        (lambda row: row.update({"\x1b[2J": 1}), "\\x1b[2J is 1, the results give null"),
+        (lambda row: row.update(id=7), "rows is [{"),
+        (lambda row: row.update(id=["a"]), "rows is [{"),
         (lambda row: row.pop("method"), ""),
     ],
 )
@@ -171,7 +279,7 @@ def test_an_edited_row_is_named(change: Callable[[dict[str, object]], object], n
     (line,) = found(copy)
     assert line.startswith("leaderboard.json")
     assert named in line
-    assert not named or row["id"] in line
+    assert not named or f"{row['id']}" in line or "rows is" in line
 
 
 def test_a_row_that_was_taken_out_of_the_board_is_named(copy: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import lzma
+import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.errors import ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
+from wildbench.leaderboard.claims import wrong_claims
 from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
@@ -59,7 +63,8 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
     """Put a scorecard and its detections on a leaderboard.
 
     The result is made in a folder of its own, which takes its name when it is whole; the chain comes last, so that
-    whatever happens the history holds no result that is not there.
+    whatever happens the history holds no result that is not there. Of several that add at once, each waits for the one
+    before, and looks again whether it can still be added.
 
     Args:
         card: The scorecard; its detections lie beside it.
@@ -83,23 +88,37 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
     curves = measure_curves(data, results, scored).to_bytes()
     stored, detections = card.read_bytes(), unpacked(card.with_name(record.accuracy.predictions_file))
     files = {CARD: stored, PREDICTIONS: lzma.compress(detections), SAMPLES: samples, CURVES: curves}
-    _keep(board, result_id(record), files)
-    _, entries = read_results(board)
-    entry = Entry(
-        id=result_id(record),
-        card_sha256=hashlib.sha256(stored).hexdigest(),
-        predictions_sha256=record.accuracy.predictions_sha256,
-        samples_sha256=hashlib.sha256(samples).hexdigest(),
-        previous=head(entries),
-    )
-    write_chain(chain_file(board), [*entries, entry])
+    with _alone(board / "results") as folder:
+        entries = _check_new(card, record, board)
+        entry = Entry(
+            id=result_id(record),
+            card_sha256=hashlib.sha256(stored).hexdigest(),
+            predictions_sha256=record.accuracy.predictions_sha256,
+            samples_sha256=hashlib.sha256(samples).hexdigest(),
+            previous=head(entries),
+        )
+        _keep(folder / entry.id, files)
+        write_chain(chain_file(board), [*entries, entry])
     return entry.id
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """Make a folder where there is none, and wait until no other process is in this block with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(handle)
 
 
 def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, list[dict[str, Any]], Dataset]:
     """Read a card, its detections and its data set, unless something about it keeps it off the board."""
     card = read_scorecard(path)
-    _check_name(path, card)
+    for line in wrong_claims(card):
+        raise ScorecardError(f"{path}: {line}")
     _check_new(path, card, board)
     try:
         data = datasets.of(card)
@@ -108,14 +127,12 @@ def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, l
     return card, read_detections(path.with_name(card.accuracy.predictions_file), card, data), data
 
 
-def _check_name(path: Path, card: Scorecard) -> None:
-    name = card.submission.name
-    if not name.strip() or not name.isprintable():
-        raise ScorecardError(f"{path}: its name {name!r} cannot be printed", remedy="name it in plain characters")
+def _check_new(path: Path, card: Scorecard, board: Path) -> list[Entry]:
+    """Refuse a broken history, the same submission twice on one data set, and two cards of one name.
 
-
-def _check_new(path: Path, card: Scorecard, board: Path) -> None:
-    """Refuse a broken history, the same submission twice on one data set, and two cards of one name."""
+    Returns:
+        The history as it is.
+    """
     results, entries = read_results(board)
     for line in breaks(entries):
         raise ScorecardError(f"{board}: {line}", remedy="restore the chain from version control")
@@ -132,17 +149,16 @@ def _check_new(path: Path, card: Scorecard, board: Path) -> None:
             raise ScorecardError(
                 f"{path}: another submission is named {card.submission.name!r} on {place}", remedy="rename this one"
             )
+    return entries
 
 
-def _keep(board: Path, name: str, files: dict[str, bytes]) -> None:
+def _keep(folder: Path, files: dict[str, bytes]) -> None:
     """Write the folder of a result, whole or not at all."""
-    results = board / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=results, prefix=".adding-") as temporary:
-        folder = Path(temporary) / name
-        folder.mkdir()
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".adding-") as temporary:
+        made = Path(temporary) / folder.name
+        made.mkdir()
         for file, data in files.items():
-            (folder / file).write_bytes(data)
-        if (results / name).exists():  # left by one that was stopped before it reached the chain
-            shutil.rmtree(results / name)
-        folder.rename(results / name)
+            (made / file).write_bytes(data)
+        if folder.exists():  # left by one that was stopped before it reached the chain
+            shutil.rmtree(folder)
+        made.rename(folder)

@@ -44,19 +44,27 @@ def read_chain(path: Path) -> list[Entry]:
     """Read all entries, whether or not they follow from each other; none where there is no file.
 
     Raises:
-        ScorecardError: A line is no entry.
+        ScorecardError: A line is no entry, or not to the byte as it was written; or the file cannot be read.
     """
-    if not path.exists():
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
         return []
-    entries = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            entries.append(Entry.model_validate(json.loads(line)))
-        except ValidationError as error:
-            raise ScorecardError(f"{path}: line {number}: {first_problem(error)}", remedy=_RESTORE) from None
-        except (ValueError, RecursionError):
-            raise ScorecardError(f"{path}: line {number}: not JSON, or cut short", remedy=_RESTORE) from None
-    return entries
+    except OSError as error:
+        raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy=_RESTORE) from None
+    return [_read_line(line, f"{path}: line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _read_line(line: bytes, place: str) -> Entry:
+    try:
+        entry = Entry.model_validate(json.loads(line))
+    except ValidationError as error:
+        raise ScorecardError(f"{place}: {first_problem(error)}", remedy=_RESTORE) from None
+    except (ValueError, RecursionError):
+        raise ScorecardError(f"{place}: not JSON, or cut short", remedy=_RESTORE) from None
+    if line != f"{entry.line()}\n".encode():
+        raise ScorecardError(f"{place}: edited: not as wildbench writes it", remedy=_RESTORE)
+    return entry
 
 
 def write_chain(path: Path, entries: Sequence[Entry]) -> None:

@@ -10,7 +10,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.curves import Curves, curves_from
 from wildbench.leaderboard.disagreements import Picture, pictures, threshold
-from wildbench.leaderboard.results import CURVES, Result
+from wildbench.leaderboard.results import CURVES, Result, read_kept
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, Figure, Record
 
@@ -86,7 +86,7 @@ def _detail(
         by_part=card.size.by_part if card.size else None,
         tide={name: kind.count for name, kind in card.errors.tide.items()} if card.errors else None,
         calibration=card.errors.calibration.bins if card.errors else None,
-        curves=curves_from(stored.read_bytes(), f"{result.id}/{CURVES}") if stored.is_file() else None,
+        curves=curves_from(read_kept(stored), f"{result.id}/{CURVES}") if stored.is_file() else None,
         pictures=drawn,
         thresholds=thresholds,
         no_pictures=reason,

@@ -47,10 +47,24 @@ def publish(
         ScorecardError: There are no results.
     """
     board = build_board(results, entries)
-    page = render(board, details(results, progress))
+    page = page_of_results(board, results, progress)
     board.write(folder / BOARD)
     write_atomically(folder / PAGE, page)
     return board
+
+
+def page_of_results(board: Board, results: Sequence[Result], progress: Progress = silent) -> bytes:
+    """The page of a board: the same bytes wherever wildbench, vl-convert and Pillow have the same versions.
+
+    Args:
+        board: What is ranked.
+        results: What it was built from.
+        progress: Called as `progress(task, done, total)`, should images have to be rendered.
+
+    Raises:
+        WildbenchError: A file beside a card is damaged.
+    """
+    return render(board, details(results, progress))
 
 
 def page_of(folder: Path) -> Path:

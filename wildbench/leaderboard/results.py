@@ -27,8 +27,8 @@ from wildbench.leaderboard.chain import Entry, read_chain
 from wildbench.leaderboard.samples import Samples, measure_samples, samples_from
 from wildbench.scorecard import Scorecard, read_scorecard
 
-CARD, PREDICTIONS, SAMPLES, CHAIN = "card.json", "predictions.json.xz", "samples.npy", "chain.jsonl"
-CURVES = "curves.json"
+CARD, PREDICTIONS, SAMPLES, CURVES = KEPT = "card.json", "predictions.json.xz", "samples.npy", "curves.json"
+CHAIN = "chain.jsonl"
 
 MOST_BYTES = 1 << 30
 """Of unpacked detections: a file that claims more is no result."""
@@ -102,14 +102,32 @@ def read_result(board: Path, entry: Entry, number: int) -> Result:
         ScorecardError: A file is missing, damaged or not the one that was added.
     """
     folder = board / "results" / entry.id
-    for name, sha256 in ((CARD, entry.card_sha256), (SAMPLES, entry.samples_sha256)):
+    for name in KEPT:
         if not (folder / name).is_file():
             raise ScorecardError(f"{entry.id}: its {name} is missing", remedy="restore it from version control")
-        if sha256_of(folder / name) != sha256:
-            raise ScorecardError(f"{entry.id}: {name} is not the one that was added", remedy="restore it")
-    card = read_scorecard(folder / CARD)
-    samples = samples_from((folder / SAMPLES).read_bytes(), f"{entry.id}/{SAMPLES}")
+    stored = _as_added(folder / SAMPLES, entry.samples_sha256)
+    _as_added(folder / CARD, entry.card_sha256)
+    card, samples = read_scorecard(folder / CARD), samples_from(stored, f"{entry.id}/{SAMPLES}")
     return Result(entry.id, number, card, entry.card_sha256, folder / PREDICTIONS, samples)
+
+
+def _as_added(path: Path, sha256: str) -> bytes:
+    stored = read_kept(path)
+    if hashlib.sha256(stored).hexdigest() != sha256:
+        raise ScorecardError(f"{path.parent.name}: {path.name} is not the one that was added", remedy="restore it")
+    return stored
+
+
+def read_kept(path: Path) -> bytes:
+    """The bytes of a file of a result.
+
+    Raises:
+        ScorecardError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="restore it") from None
 
 
 def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
@@ -166,4 +184,6 @@ def unpacked(path: Path) -> bytes:
         raise PredictionsError(f"{path}: damaged ({error})", remedy="restore it from version control") from None
     if not reader.eof:
         raise PredictionsError(f"{path}: cut short, or too large", remedy="restore it from version control")
+    if reader.unused_data:
+        raise PredictionsError(f"{path}: something follows the detections", remedy="restore it from version control")
     return plain

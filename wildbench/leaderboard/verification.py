@@ -10,18 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from wildbench.errors import WildbenchError
+from wildbench.characters import printable
+from wildbench.errors import ScorecardError, WildbenchError
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import Entry, breaks, read_chain
+from wildbench.leaderboard.claims import wrong_claims
 from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.model import Board
-from wildbench.leaderboard.publishing import BOARD
+from wildbench.leaderboard.publishing import BOARD, PAGE, page_of_results
 from wildbench.leaderboard.recomputing import MOST_NAMED, DataSets, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
+    CHAIN,
     CURVES,
+    KEPT,
     PREDICTIONS,
     Result,
     chain_file,
+    read_kept,
     read_result,
     result_id,
     scored_categories,
@@ -53,11 +58,11 @@ def verify(
     """
     try:
         entries = read_chain(chain_file(board))
+        found = [*breaks(entries, known), *_strays(board / "results", entries)]
     except WildbenchError as error:
         return [str(error)]
     if not entries:
         return [f"{board}: no results: add a scorecard first"]
-    found = [*breaks(entries, known), *_strays(board, entries)]
     data, files = DataSets(datasets), submissions_in(submissions)
     results = []
     for number, entry in enumerate(entries, start=1):
@@ -69,20 +74,30 @@ def verify(
             found.append(f"{entry.id}: {str(error).removeprefix(f'{entry.id}: ')}")
         progress("verify", number, len(entries))
     if len(results) == len(entries):
-        found += _board(board / BOARD, build_board(results, entries))
+        built = build_board(results, entries)
+        found += _board(board / BOARD, built) + _page(board / PAGE, built, results, progress)
     return found
 
 
-def _strays(board: Path, entries: Sequence[Entry]) -> list[str]:
-    """Results that are in no entry, and ids that are in two."""
+def _strays(results: Path, entries: Sequence[Entry]) -> list[str]:
+    """What is in no entry, and ids that are in two."""
     ids = [entry.id for entry in entries]
-    twice = sorted({one for one in ids if ids.count(one) > 1})
-    folders = sorted(path.name for path in (board / "results").iterdir() if path.is_dir())
-    strays = [name for name in folders if name not in ids and not name.startswith(".")]
-    return [f"chain: {name} was added twice" for name in twice] + [
-        f"{name}: in results/, but no entry of the chain holds it: its entry was removed, or adding was stopped"
-        for name in strays
-    ]
+    found = [f"chain: {name} was added twice" for name in sorted({one for one in ids if ids.count(one) > 1})]
+    for name in _listed(results):
+        if name not in (*ids, CHAIN):
+            why = "no entry of the chain holds it: its entry was removed, adding was stopped, or it is a stray file"
+            found.append(printable(f"{name}: in results/, but {why}"))
+    for one in ids:
+        strays = [name for name in _listed(results / one) if name not in KEPT]
+        found += [printable(f"{one}: {name} in its folder is none of {', '.join(KEPT)}") for name in strays]
+    return found
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise ScorecardError(f"{folder}: cannot be read ({error.strerror})", remedy="let it be read") from None
 
 
 def _row(result: Result, entry: Entry, datasets: DataSets, submissions: dict[str, Path]) -> list[str]:
@@ -90,19 +105,19 @@ def _row(result: Result, entry: Entry, datasets: DataSets, submissions: dict[str
     card = result.card
     if result_id(card) != result.id:
         return ["its folder is not the one of its name, data set and protocol"]
+    found = wrong_claims(card)
     if hashlib.sha256(unpacked(result.predictions)).hexdigest() != entry.predictions_sha256:
         return [f"{PREDICTIONS} is not the one that was added"]
     data = datasets.of(card)
     results = result.detections(data)
-    found = wrong_accuracy(card, data, results)
+    found += wrong_accuracy(card, data, results)
     scored = scored_categories(card, data)
     again = measure_samples(data, results, scored)
     for name in ("whole", "drawn", "without"):
         kept, given = getattr(result.samples, name), getattr(again, name)
         if kept.shape != given.shape or not np.allclose(kept, given, rtol=0, atol=1e-9, equal_nan=True):
             found.append(f"samples.npy: its AP {name} is not what its detections give")
-    curves = result.predictions.with_name(CURVES)
-    if curves.is_file() and curves.read_bytes() != measure_curves(data, results, scored).to_bytes():
+    if read_kept(result.predictions.with_name(CURVES)) != measure_curves(data, results, scored).to_bytes():
         found.append(f"{CURVES}: not what its detections give")
     submission = submissions.get(card.submission.sha256)
     return found + (wrong_sizes(card, submission) if submission else [])
@@ -110,31 +125,45 @@ def _row(result: Result, entry: Entry, datasets: DataSets, submissions: dict[str
 
 def _board(path: Path, built: Board) -> list[str]:
     """Where leaderboard.json is not what the results give, by row."""
+    expected = built.to_json()
     try:
         text = path.read_text(encoding="utf-8")
-        kept = json.loads(text)
+        differing = list(_edits(BOARD, json.loads(text), json.loads(expected)))
     except OSError as error:
         return [f"{path.name}: cannot be read ({error.strerror}); build it"]
     except (ValueError, RecursionError):
         return [f"{path.name}: not JSON, or cut short; build it again"]
-    if text == built.to_json():
+    if text == expected:
         return []
-    differing = list(_edits(BOARD, kept, json.loads(built.to_json())))
     if not differing:
         return [f"{path.name}: not as wildbench writes it; build it again"]
     more = len(differing) - MOST_NAMED
     return differing[:MOST_NAMED] + ([f"{path.name}: and {more} more places; build it again"] if more > 0 else [])
 
 
+def _page(path: Path, built: Board, results: Sequence[Result], progress: Progress) -> list[str]:
+    """Whether the page is what the results give, to the byte."""
+    try:
+        if path.read_bytes() != page_of_results(built, results, progress):
+            told = "edited, or built with other versions of wildbench, vl-convert or Pillow than these"
+            return [f"{path.name}: not what the results give: {told}; build it again"]
+    except OSError as error:
+        return [f"{path.name}: cannot be read ({error.strerror}); build it"]
+    except WildbenchError as error:
+        return [f"{path.name}: cannot be compared: {error}"]
+    return []
+
+
 def _edits(place: str, kept: Any, built: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     """Every place where two documents differ; rows and sections by their ids."""
     if isinstance(kept, dict) and isinstance(built, dict):
         for key in sorted(kept.keys() | built.keys()):
-            yield from _edits(f"{place}.{key}", kept.get(key), built.get(key))
+            yield from _edits(f"{place}.{printable(key)}", kept.get(key), built.get(key))
     elif _named(kept) and _named(built):
         before, after = ({entry["id"]: entry for entry in side} for side in (kept, built))
         if list(before) != list(after):
-            yield f"{place}: holds {', '.join(before) or 'nothing'}; the results give {', '.join(after)}"
+            held = printable(", ".join(before)) or "nothing"
+            yield f"{place}: holds {held}; the results give {', '.join(after)}"
         for name in sorted(before.keys() & after.keys()):
             yield from _edits(f"{place}.{name}", before[name], after[name])
     elif kept != built:
@@ -142,4 +171,5 @@ def _edits(place: str, kept: Any, built: Any) -> Iterator[str]:  # noqa: ANN401 
 
 
 def _named(side: Any) -> bool:  # noqa: ANN401 - JSON
-    return isinstance(side, list) and all(isinstance(entry, dict) and "id" in entry for entry in side)
+    entries = side if isinstance(side, list) else [None]
+    return all(isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in entries)
