@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from wildbench.datasets.coco import Dataset
 from wildbench.progress import Progress, silent
+from wildbench.submissions.activations import Activation
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.manifest import Manifest
 
@@ -25,19 +26,23 @@ class Subject:
         model: The detector, on the CPU, in eval mode.
         manifest: Of the dense submission it was made from: its name in the zoo, arguments and categories.
         constraints: By parameter: what must stay true when later steps train it.
+        joint: What must stay true of several parameters together; each brings a detector back to it, in place.
         records: By tensor: how a quantizer, which knows its scales, wants it stored; the model holds the same values.
         codec: Chain of codecs for the other tensors (`submissions.codecs.chains`); by default what is smallest
             without loss.
-        activations: By layer: how its input is quantized (`submissions.activations`).
+        activations: By module: how what enters and leaves it is quantized (`submissions.activations`).
+        errors: By module: relative error that quantization left in its result, as seen on calibration images.
         history: One phrase a step, for the manifest's `method`.
     """
 
     model: nn.Module
     manifest: Manifest
     constraints: dict[str, Constraint] = field(default_factory=dict)
+    joint: list[Callable[[nn.Module], None]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
     codec: str = "smallest"
-    activations: dict[str, object] = field(default_factory=dict)
+    activations: dict[str, Activation] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
     history: list[str] = field(default_factory=list)
 
     def constrain(self, name: str, constraint: Constraint) -> None:
@@ -55,6 +60,8 @@ class Subject:
         for name, constraint in self.constraints.items():
             parameter = self.model.get_parameter(name)
             parameter.copy_(constraint(parameter))
+        for restore in self.joint:
+            restore(self.model)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ def nonzero_macs(count: Count, operands: Operands) -> Fraction:
         >>> print(nonzero_macs(Count(by_module={"conv": 800}, by_weight={"conv.weight": 800}), half_empty))
         400
     """
-    skipping = (weight.nonzero_macs(macs) if weight else Fraction(macs) for macs, weight in operands.of(count))
+    skipping = (weight.nonzero_macs(macs) if weight else Fraction(macs) for macs, weight, _ in operands.of(count))
     return sum(skipping, Fraction())
 
 
@@ -32,5 +32,4 @@ def bit_operations(count: Count, operands: Operands) -> int:
         >>> bit_operations(Count(by_module={"fc": 100}, by_weight={"fc.weight": 80}), int8)  # 20 are attention's
         2880
     """
-    activation = operands.activation_bits
-    return sum(macs * activation * (weight.bits if weight else activation) for macs, weight in operands.of(count))
+    return sum(macs * bits * (weight.bits if weight else bits) for macs, weight, bits in operands.of(count))

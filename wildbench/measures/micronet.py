@@ -87,9 +87,9 @@ def operations(count: Count, operands: Operands) -> Fraction:
     a zero weight is skipped.
     """
     widest = FREE_BITS if is_free(operands) else FULL_BITS
-    activation = min(operands.activation_bits, widest)
     total = Fraction(0)
-    for macs, weight in operands.of(count):
+    for macs, weight, met in operands.of(count):
+        activation = min(met, widest)
         done = weight.nonzero_macs(macs) if weight else Fraction(macs)
         bits = activation if weight is None else min(weight.bits, widest)
         total += done * (operation(bits, activation) + operation(FULL_BITS))

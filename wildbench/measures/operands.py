@@ -48,18 +48,21 @@ class Operands:
 
     Attributes:
         weights: By name in the state dict or graph.
-        activation_bits: Of every activation, as the manifest states: nothing here can see them.
+        activation_bits: Of every activation, as the manifest states, where the file does not say it of each layer.
+        rounded: Bits of what meets a weight, by its name, where the file says how its layer rounds it; what it does not
+            name is a float. None where the file says nothing, and the manifest's word is all there is.
         unknown: Why the weights cannot be told, if so.
     """
 
     weights: Mapping[str, Weight] = field(default_factory=dict)
     activation_bits: int = FLOAT_BITS
+    rounded: Mapping[str, int] | None = None
     unknown: str | None = None
 
     @property
     def caution(self) -> str | None:
         """What to know of a figure that rests on the activations' bits; None where nobody claims that they are few."""
-        if self.activation_bits >= FLOAT_BITS:
+        if self.activation_bits >= FLOAT_BITS or self.rounded is not None:
             return None
         return f"activations of {self.activation_bits} bits: the manifest's word, not checked"
 
@@ -72,10 +75,18 @@ class Operands:
             return "a weight is calculated as it runs, or is stored so that 0 is no zero"
         return f"the file stores no weight {missing[0]!r}"
 
-    def of(self, count: Count) -> list[tuple[int, Weight | None]]:
-        """MACs and their weight; with None, those that multiply two activations."""
-        known: list[tuple[int, Weight | None]] = [(macs, self.weights[name]) for name, macs in count.by_weight.items()]
-        return [*known, (count.macs - sum(count.by_weight.values()), None)]
+    def activation_bits_at(self, weight: str | None) -> int:
+        """Bits of what meets a weight; with None, of activations that meet each other."""
+        if self.rounded is None:
+            return self.activation_bits
+        return FLOAT_BITS if weight is None else self.rounded.get(weight, FLOAT_BITS)
+
+    def of(self, count: Count) -> list[tuple[int, Weight | None, int]]:
+        """MACs, their weight, and the bits of what it meets; with no weight, those that multiply two activations."""
+        known: list[tuple[int, Weight | None, int]] = [
+            (macs, self.weights[name], self.activation_bits_at(name)) for name, macs in count.by_weight.items()
+        ]
+        return [*known, (count.macs - sum(count.by_weight.values()), None, self.activation_bits_at(None))]
 
 
 def operands_of(inspection: Inspection) -> Operands:
@@ -89,7 +100,8 @@ def operands_of(inspection: Inspection) -> Operands:
             activation_bits=bits, unknown=f"the values of {len(unread)} tensors cannot be read: {unread[0]}"
         )
     weights = {tensor.name: weight for tensor in inspection.tensors if (weight := _weight(tensor))}
-    return Operands(weights, bits)
+    rounded = {f"{name}.weight": found.input.bits for name, found in inspection.activations.items() if found.input}
+    return Operands(weights, bits, rounded if inspection.activations else None)
 
 
 def _weight(tensor: Tensor) -> Weight | None:

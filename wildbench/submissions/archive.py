@@ -2,8 +2,9 @@
 
 {"format": "wildbench-submission", "version": 2, "manifest": {...}, "groups": {...}, "index": n, "tensors": bytes}
 
-`tensors` is one uint8 tensor: an index of n bytes and then all the tensors' bytes (`payload`). Version 1 is read too:
-it has {"state_dict": {name: codec record}} in their place.
+`tensors` is one uint8 tensor: an index of n bytes and then all the tensors' bytes (`payload`). Where activations are
+quantized the version is 3 and there is "activations": m, and between the two stand m bytes about them (`activations`).
+Version 1 is read too: it has {"state_dict": {name: codec record}} in their place.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from torch import nn
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
 from wildbench.submissions import payload
+from wildbench.submissions.activations import Activation, attach, pack, unpack, widest
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode, promise
-from wildbench.submissions.container import VERSION, read_content
+from wildbench.submissions.container import PLAIN_VERSION, VERSION, read_content
 from wildbench.submissions.manifest import FORMAT, Manifest, parse_manifest
 from wildbench.submissions.rebuilding import check_fit, plan, rebuild_with, shapes_of
 from wildbench.submissions.widths import groups_of
@@ -44,6 +46,7 @@ class Archive:
         sizes: Bytes of each in the file; those that several share are counted for the first.
         overhead: Bytes of the file that belong to no tensor, by what they are for.
         groups: Groups of normalisation layers that their widths do not tell.
+        activations: How activations are quantized, by module; none where they are not.
     """
 
     manifest: Manifest
@@ -52,6 +55,7 @@ class Archive:
     sizes: dict[str, int]
     overhead: dict[str, int]
     groups: dict[str, int]
+    activations: dict[str, Activation]
 
 
 def save_submission(
@@ -63,6 +67,7 @@ def save_submission(
     arguments: dict[str, Any] | None = None,
     name: str | None = None,
     codec: Codecs = "raw",
+    activations: Mapping[str, Activation] | None = None,
     **manifest: Any,  # noqa: ANN401 - the manifest validates them
 ) -> Manifest:
     """Write a detector of the zoo as a `submission.pt`.
@@ -77,14 +82,16 @@ def save_submission(
         codec: How the tensors are stored: a chain such as "fp16", "int8+huffman,fp16" or "smallest"
             (`codecs.chains.encode`); or such chains, and finished records of `codecs.affine` and `codecs.codebook`, by
             tensor. A name may be a pattern ("backbone.*"), the first that matches counts, and the rest is raw.
+        activations: How activations are quantized, by module: the detector is rebuilt so that it rounds them. The
+            manifest's `activation_bits` follow from it.
         **manifest: Further keys of the manifest: authors, licence, method, training_data, parent, category_map, input.
 
     Returns:
         The manifest that was written.
 
     Raises:
-        SubmissionError: A key of the manifest is wrong, the tensors do not fit the detector of that name, or a codec
-            is unknown or for a tensor that is not there.
+        SubmissionError: A key of the manifest is wrong, the tensors or activations do not fit the detector of that
+            name, or a codec is unknown or for a tensor that is not there.
 
     Example:
         >>> save_submission(model, "submission.pt", detector="ssdlite320_mobilenet_v3_large",
@@ -95,6 +102,8 @@ def save_submission(
         raise SubmissionError(f"{path}: a submission's suffix is .pt", remedy=f"name it {path.stem}.pt")
     architecture = {"name": detector, "arguments": arguments or {}}
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
+    if activations:
+        document.setdefault("activation_bits", widest(activations))
     checked = parse_manifest(document, str(path))
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
     shapes = shapes_of(state)
@@ -104,14 +113,17 @@ def save_submission(
     if narrowed:
         groups = groups_of(model, plan(checked, str(path)).groups) if isinstance(model, nn.Module) else {}
         rebuild_with(checked, state, groups, str(path))
+    rounded = pack(activations) if activations else b""
+    _unpacked(rounded, checked, str(path))
     index, data = payload.lay_out(records)
     plain = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if rounded else PLAIN_VERSION,
         "manifest": checked.model_dump(mode="json"),
         "groups": groups,
         "index": len(index),
-        "tensors": torch.cat([torch.frombuffer(bytearray(index), dtype=torch.uint8), data]),
+        **({"activations": len(rounded)} if rounded else {}),
+        "tensors": torch.cat([torch.frombuffer(bytearray(index + rounded), dtype=torch.uint8), data]),
     }
     buffer = io.BytesIO()
     torch.save(plain, buffer)
@@ -134,10 +146,11 @@ def read_submission(path: Path) -> Archive:
     path = Path(path)
     content = read_content(path)
     manifest = parse_manifest(content.manifest, str(path))
+    activations = _unpacked(content.activations, manifest, str(path))
     shapes = {key: promise(record, f"{path}: {key}").shape for key, record in content.records.items()}
     check_fit(shapes, manifest, str(path))  # before anything is decoded: it bounds what decoding may take
     tensors = {key: decode(record, f"{path}: {key}") for key, record in content.records.items()}
-    return Archive(manifest, tensors, content.records, content.sizes, content.overhead, content.groups)
+    return Archive(manifest, tensors, content.records, content.sizes, content.overhead, content.groups, activations)
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -152,12 +165,28 @@ def read_manifest(path: Path) -> Manifest:
 def rebuild(archive: Archive, where: str) -> nn.Module:
     """The detector that an archive describes, with its weights, in eval mode on the CPU.
 
-    Its layers have the widths of the stored tensors: channels may have been removed.
+    Its layers have the widths of the stored tensors: channels may have been removed. It rounds the activations that the
+    archive says are quantized.
 
     Raises:
         SubmissionError: The zoo has no such detector, or the tensors do not fit it.
     """
-    return rebuild_with(archive.manifest, archive.tensors, archive.groups, where)
+    model = rebuild_with(archive.manifest, archive.tensors, archive.groups, where)
+    attach(model, archive.activations)
+    return model
+
+
+def _unpacked(packed: bytes, manifest: Manifest, where: str) -> dict[str, Activation]:
+    """The activations that a file holds, after seeing that they are the detector's and what its manifest says."""
+    if not packed:
+        return {}
+    found = unpack(packed, plan(manifest, where).sites, where)
+    if manifest.activation_bits != widest(found):
+        raise SubmissionError(
+            f"{where}: manifest: activation_bits: {manifest.activation_bits}, but the finest grid has {widest(found)}",
+            remedy="leave the key out",
+        )
+    return found
 
 
 def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> dict[str, Record]:

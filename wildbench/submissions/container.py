@@ -16,8 +16,11 @@ from wildbench.submissions.formats import DAMAGE, SAVE, pickled_globals, records
 from wildbench.submissions.manifest import FORMAT
 from wildbench.submissions.payload import read_back
 
-VERSION = 2
-"""Version of the archive. Version 1 is read too; anything newer is refused."""
+VERSION = 3
+"""Newest version of the archive. Versions 1 and 2 are read too; anything newer is refused."""
+
+PLAIN_VERSION = 2
+"""Version of an archive without quantized activations, which readers of version 2 would leave out unseen."""
 
 CALLED = {"torch._utils._rebuild_tensor_v2", "collections.OrderedDict"}
 """What the pickle of plain tensors calls, storage types apart; others that torch would load could allocate any size."""
@@ -35,6 +38,7 @@ class Content:
         sizes: Bytes of each in the file; those that several share are counted for the first.
         overhead: Bytes of the file that belong to no tensor, by what they are for.
         groups: Groups of normalisation layers that their widths do not tell.
+        activations: How activations are quantized, packed; empty where they are not.
     """
 
     manifest: dict[str, Any]
@@ -42,6 +46,7 @@ class Content:
     sizes: dict[str, int]
     overhead: dict[str, int]
     groups: dict[str, int]
+    activations: bytes = b""
 
 
 def read_content(path: Path) -> Content:
@@ -63,6 +68,8 @@ def read_content(path: Path) -> Content:
     version = _version(content, path)
     if not isinstance(content.get("manifest"), dict):
         raise SubmissionError(f"{path}: `manifest` or its tensors are missing", remedy=SAVE)
+    if (version == VERSION) != ("activations" in content):
+        raise SubmissionError(f"{path}: `activations` do not belong to version {version}, or are missing", remedy=SAVE)
     return _first_version(content, path) if version == 1 else _packed(content, entries, path)
 
 
@@ -123,22 +130,33 @@ def _first_version(content: dict[str, Any], path: Path) -> Content:
 
 
 def _packed(content: dict[str, Any], entries: dict[str, zipfile.ZipInfo], path: Path) -> Content:
-    """{"index": its bytes, "tensors": uint8, "groups": {...}}."""
-    length, whole, groups = content.get("index"), content.get("tensors"), content.get("groups")
-    if not _is_bytes(whole) or type(length) is not int or not 0 <= length <= len(whole):
+    """{"index": its bytes, "activations": their bytes, "tensors": uint8, "groups": {...}}."""
+    whole, groups = content.get("tensors"), content.get("groups")
+    length, more = _count(content.get("index")), _count(content.get("activations", 0))
+    if not _is_bytes(whole) or length is None or more is None or length + more > len(whole):
         raise SubmissionError(f"{path}: `index` or `tensors` is missing or damaged", remedy=AGAIN)
+    index, activations, data = whole[:length], whole[length : length + more], whole[length + more :]
     if not isinstance(groups, dict) or any(
         not isinstance(name, str) or type(count) is not int or count < 1 for name, count in groups.items()
     ):
         raise SubmissionError(f"{path}: `groups` is damaged", remedy=AGAIN)
-    found, sizes = read_back(whole[:length].numpy().tobytes(), whole[length:], str(path))
+    found, sizes = read_back(index.numpy().tobytes(), data, str(path))
     return Content(
         manifest=content["manifest"],
         records=found,
         sizes=sizes,
-        overhead={"manifest": entries["data.pkl"].file_size, "index": length},
+        overhead={
+            "manifest": entries["data.pkl"].file_size,
+            "index": length,
+            **({"activations": more} if more else {}),
+        },
         groups=groups,
+        activations=activations.numpy().tobytes(),
     )
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _is_bytes(value: object) -> TypeGuard[torch.Tensor]:

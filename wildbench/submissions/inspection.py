@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zipfile import ZipInfo
 
 import numpy as np
@@ -18,6 +18,9 @@ from wildbench.errors import SubmissionError
 from wildbench.submissions.admission import find_manifest
 from wildbench.submissions.formats import Kind, read_record, records, sniff
 from wildbench.submissions.manifest import Manifest
+
+if TYPE_CHECKING:
+    from wildbench.submissions.activations import Activation
 
 CONTAINER = "container"
 """The part of a file that is no tensor: the format's own bookkeeping, the manifest, a graph, padding."""
@@ -106,6 +109,7 @@ class Inspection:
             container; they sum to `file_bytes`.
         tensors: In the order of the file; None where they cannot be listed without running it.
         reason: Why `tensors` is None.
+        activations: How a `submission.pt` rounds its activations, by module; no other format says so.
     """
 
     path: Path
@@ -115,6 +119,7 @@ class Inspection:
     bytes_by_part: dict[str, int]
     tensors: list[Tensor] | None
     reason: str | None = None
+    activations: Mapping[str, Activation] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int | None:
@@ -155,18 +160,24 @@ def inspect_submission(path: Path | str) -> Inspection:
     kind = sniff(path)
     manifest = find_manifest(path, kind)
     size = path.stat().st_size
-    tensors, overhead = READERS[kind](path)
+    tensors, overhead, activations = READERS[kind](path)
     parts = Counter(_record_parts(path) if tensors is None else _tensor_parts(tensors))
     parts.update(overhead)
     container = size - parts.total()
     if container < 0:
         raise SubmissionError(f"{path}: its tensors claim more bytes than the file has", remedy="save it again")
     bytes_by_part = {**dict(sorted(parts.items())), CONTAINER: container}
-    return Inspection(path, kind, manifest, size, bytes_by_part, tensors, NOT_READ if tensors is None else None)
+    reason = NOT_READ if tensors is None else None
+    return Inspection(path, kind, manifest, size, bytes_by_part, tensors, reason, activations)
 
 
-Listing = tuple[list[Tensor] | None, dict[str, int]]
-"""A file's tensors, None where they cannot be listed, and bytes that belong to none, by what they are for."""
+class Listing(NamedTuple):
+    """A file's tensors, None where they cannot be listed; bytes of none, by what they are for; its grids."""
+
+    tensors: list[Tensor] | None
+    overhead: dict[str, int]
+    activations: Mapping[str, Activation]
+
 
 Number = TypeVar("Number", int, float)
 
@@ -225,7 +236,7 @@ def _archive_tensors(path: Path) -> Listing:
                 entropy_bytes=min(1.0, own) * registry.entropy_bytes(record, where),
             )
         )
-    return found, read.overhead
+    return Listing(found, read.overhead, read.activations)
 
 
 def _onnx_tensors(path: Path) -> Listing:
@@ -253,7 +264,7 @@ def _onnx_tensors(path: Path) -> Listing:
                 **_value_widths(values.dtype.name),
             )
         )
-    return found, {}
+    return Listing(found, {}, {})
 
 
 def _export_tensors(path: Path) -> Listing:
@@ -261,7 +272,7 @@ def _export_tensors(path: Path) -> Listing:
     stored = records(path)
     lists = sorted(name for name in stored if name.startswith("data/") and name.endswith("_config.json"))
     if not any(name.endswith("weights_config.json") for name in lists):
-        return None, {}
+        return Listing(None, {}, {})
     found: list[Tensor] = []
     seen: set[object] = set()
     try:
@@ -272,7 +283,7 @@ def _export_tensors(path: Path) -> Listing:
                     found.append(_export_tensor(path, key, entry, stored[f"{folder}/{entry['path_name']}"], seen))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise SubmissionError(f"{path}: its list of weights is damaged ({error!r})", remedy="export it again") from None
-    return found, {}
+    return Listing(found, {}, {})
 
 
 def _export_tensor(path: Path, name: str, entry: dict[str, Any], record: ZipInfo, seen: set[object]) -> Tensor:
@@ -325,7 +336,7 @@ def _nonzero(data: bytes, dtype: str, shape: tuple[int, ...], strides: tuple[int
 
 READERS: dict[Kind, Callable[[Path], Listing]] = {
     "wildbench": _archive_tensors,
-    "torchscript": lambda path: (None, {}),
+    "torchscript": lambda path: Listing(None, {}, {}),
     "onnx": _onnx_tensors,
     "pt2": _export_tensors,
 }

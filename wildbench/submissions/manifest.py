@@ -182,7 +182,9 @@ class Manifest(Contract):
     input: InputContract = Field(default_factory=InputContract)
     output: OutputContract
     activation_bits: Annotated[int, Field(ge=1, le=32)] = Field(
-        default=32, description="Bits of the activations that the weights meet, where they are quantized. Not checked."
+        default=32,
+        description="Bits of the activations that the weights meet, where they are quantized. Not checked, but for a "
+        "submission.pt that says how each layer rounds them.",
     )
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
     training_data: str | None = None

@@ -74,7 +74,7 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
         SubmissionError: The two do not fit each other.
     """
     try:
-        plain = json.loads(_inflated(index))
+        plain = json.loads(inflate(index))
         if not isinstance(plain, dict) or not all(isinstance(record, dict) for record in plain.values()):
             raise ValueError("no list of records")
         reader = _Reader(data)
@@ -91,9 +91,18 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
     return records, sizes
 
 
-def _inflated(index: bytes) -> bytes:
+def inflate(data: bytes) -> bytes:
+    """Deflated text, at most `LARGEST_INDEX` bytes of it.
+
+    Args:
+        data: Untrusted.
+
+    Raises:
+        ValueError: It is longer, or there is more in the data.
+        zlib.error: It is not deflated.
+    """
     decoder = zlib.decompressobj()
-    text = decoder.decompress(index, LARGEST_INDEX)
+    text = decoder.decompress(data, LARGEST_INDEX)
     if not decoder.eof or decoder.unused_data:
         raise ValueError(f"no deflated text of at most {LARGEST_INDEX:,} bytes")
     return text

@@ -16,6 +16,7 @@ from torch import nn
 from wildbench.detectors import zoo
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.submissions import widths
+from wildbench.submissions.activations import LAYERS, NORMS
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.widths import Shape
@@ -45,11 +46,13 @@ class Plan:
         shapes: Of the tensors of its state dict, by name.
         parameters: Names of those that are parameters; the others are buffers.
         groups: Of its group normalisations, by layer: number of groups, number of channels.
+        sites: "input" and "output": modules whose activations may be quantized.
     """
 
     shapes: Mapping[str, Shape]
     parameters: frozenset[str]
     groups: Mapping[str, tuple[int, int]]
+    sites: Mapping[str, frozenset[str]]
 
 
 def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
@@ -82,10 +85,17 @@ def _plan(name: str, arguments: str, categories: int) -> Plan:
     with torch.device("meta"):
         model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
+    kinds = {"input": LAYERS, "output": (*LAYERS, *NORMS)}
     return Plan(
         shapes=MappingProxyType(shapes_of(model.state_dict())),
         parameters=frozenset(name for name, _ in model.named_parameters()),
         groups=MappingProxyType({path: (norm.num_groups, norm.num_channels) for path, norm in norms.items()}),
+        sites=MappingProxyType(
+            {
+                side: frozenset(path for path, module in model.named_modules() if isinstance(module, kind))
+                for side, kind in kinds.items()
+            }
+        ),
     )
 
 

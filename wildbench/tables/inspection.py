@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.text import Text
 from wildbench.tables.console import add_row
 
 if TYPE_CHECKING:
+    from wildbench.submissions.activations import Activation
     from wildbench.submissions.inspection import Inspection, Tensor
 
 FP32_BYTES = 4
@@ -21,6 +23,8 @@ def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
     manifest = Table(title=Text(f"{inspection.path.name} ({inspection.kind})"), title_justify="left", show_header=False)
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
         add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
+    if inspection.activations:
+        add_row(manifest, "activations", _rounding(inspection.activations))
     parts = Table(title="bytes by part", title_justify="left", show_footer=True)
     parts.add_column("part", "the file")
     parts.add_column("bytes", f"{inspection.file_bytes:,}", justify="right")
@@ -37,6 +41,21 @@ def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
         _codec_table(inspection.tensors),
         _tensor_table(inspection.tensors, most),
     ]
+
+
+def _rounding(activations: Mapping[str, Activation]) -> str:
+    """How activations are quantized, such as "12 inputs and 3 outputs of layers in 8 bits"."""
+    counts = Counter(
+        (grid.bits, side)
+        for activation in activations.values()
+        for side, grid in (("inputs", activation.input), ("outputs", activation.output))
+        if grid is not None
+    )
+    widths = sorted({bits for bits, _ in counts}, reverse=True)
+    return ", ".join(
+        f"{counts[bits, 'inputs']} inputs and {counts[bits, 'outputs']} outputs of layers in {bits} bits"
+        for bits in widths
+    )
 
 
 def _cost_table(inspection: Inspection) -> Table:

@@ -1,0 +1,59 @@
+"""Rounding weights to few bits: symmetric, with one scale an output channel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Rounding = Literal["minmax", "mse"]
+
+SHRUNK = torch.linspace(0.3, 1.0, 36)
+"""Parts of a channel's largest magnitude among which the one of least squared error is sought."""
+
+
+def scales(weight: Tensor, bits: int, axis: int, rounding: Rounding) -> Tensor:
+    """The scale of each channel of a weight.
+
+    Args:
+        weight: Float32, any shape.
+        bits: 2 to 8; codes are -(2^(bits - 1) - 1) to 2^(bits - 1) - 1.
+        axis: Of the channels.
+        rounding: "minmax": the largest magnitude gets the largest code (Krishnamoorthi, 2018). "mse": of the parts of
+            that scale in `SHRUNK`, the one that leaves the least squared error.
+
+    Returns:
+        Float32 [channels], positive; 1 where all weights are zero.
+
+    Example:
+        >>> scales(torch.tensor([[127.0, -3.0], [0.0, 0.0]]), bits=8, axis=0, rounding="minmax")
+        tensor([1., 1.])
+    """
+    rows = weight.detach().movedim(axis, 0).flatten(1).float()
+    largest = rows.abs().amax(1)
+    whole = torch.where(largest > 0, largest / most_of(bits), 1.0).clamp_min(torch.finfo(torch.float32).tiny)
+    if rounding == "minmax":
+        return whole
+    best, least = whole, torch.full_like(whole, float("inf"))
+    for part in SHRUNK.flip(0):
+        tried = (whole * part).clamp_min(torch.finfo(torch.float32).tiny)
+        error = (to_codes(rows, tried, bits, 0) * tried[:, None] - rows).square().sum(1)
+        best, least = torch.where(error < least, tried, best), torch.minimum(error, least)
+    return best
+
+
+def to_codes(weight: Tensor, scale: Tensor, bits: int, axis: int) -> Tensor:
+    """The nearest codes, as floats of the weight's shape."""
+    steps = scale.reshape([-1 if side == axis else 1 for side in range(weight.dim())])
+    return (weight / steps).round_().clamp_(-most_of(bits), most_of(bits))
+
+
+def most_of(bits: int) -> int:
+    """The largest code: the range is symmetric, so that negative and positive weights are rounded alike.
+
+    Example:
+        >>> most_of(8)
+        127
+    """
+    return int(2 ** (bits - 1) - 1)

@@ -1,0 +1,130 @@
+"""What follows what in a detector, seen on one image: norms that fold into layers, and results that only enter layers.
+
+Detectors' branches depend on values, so no graph of them can be traced; this watches the operators as they run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from wildbench.submissions.activations import LAYERS, NORMS
+
+aten = torch.ops.aten
+RECTIFIERS = {aten.relu, aten.relu_, aten.hardtanh, aten.hardtanh_}
+"""ReLU and ReLU6: an unsigned grid does them by its range."""
+
+
+@dataclass
+class Wiring:
+    """What was seen.
+
+    Attributes:
+        norms: By layer, the batch norms that take its result; one in all detectors of the zoo.
+        enters: By layer, the layers that its result enters, after its norm and a ReLU.
+        leaves: Layers whose result meets any other operator.
+    """
+
+    norms: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    enters: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    leaves: set[str] = field(default_factory=set)
+
+    def folding(self) -> dict[str, str]:
+        """Layers and the one norm that follows each, where it follows no other."""
+        pairs = {layer: next(iter(norms)) for layer, norms in self.norms.items() if len(norms) == 1}
+        once = [norm for norms in self.norms.values() for norm in norms]
+        return {layer: norm for layer, norm in pairs.items() if once.count(norm) == 1}
+
+
+def watch(model: nn.Module, image: Tensor) -> Wiring:
+    """Run a detector once and see what follows what.
+
+    Args:
+        model: In eval mode.
+        image: 3 x H x W, 0 to 1.
+
+    Example:
+        >>> from wildbench.detectors import zoo
+        >>> model = zoo.build("fcos_efficientnet_lite0_fpn", 1, min_size=64).eval()
+        >>> watch(model, torch.rand(3, 64, 64)).folding()["backbone.body._conv_stem"]
+        'backbone.body._bn0'
+    """
+    watcher = _Watcher()
+    with torch.no_grad(), watcher.following(model), watcher:
+        model([image])
+    return watcher.wiring
+
+
+class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows each layer's result through the operators, by its storage."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.wiring = Wiring()
+        self._makers: dict[int, str] = {}
+        self._inside = 0
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        out = func(*args, **(kwargs or {}))
+        packet = func.overloadpacket
+        rectifies = packet in RECTIFIERS and (packet in (aten.relu, aten.relu_) or args[1] == 0)
+        met = {maker for tensor in _tensors((args, kwargs)) if (maker := self._makers.get(_key(tensor)))}
+        if not self._inside and not rectifies:
+            self.wiring.leaves |= met
+        for tensor in _tensors(out):
+            self._makers.pop(_key(tensor), None)
+            if rectifies and met:
+                self._makers[_key(tensor)] = next(iter(met))
+        return out
+
+    @contextmanager
+    def following(self, model: nn.Module) -> Iterator[None]:
+        """Hooks on layers and norms while the block runs."""
+        with ExitStack() as stack:
+            for name, module in model.named_modules():
+                if isinstance(module, (*LAYERS, *NORMS)):
+                    is_norm = isinstance(module, NORMS)
+                    enter = module.register_forward_pre_hook(
+                        lambda _, args, name=name, is_norm=is_norm: self._enter(name, args[0], is_norm)
+                    )
+                    leave = module.register_forward_hook(
+                        lambda _, args, result, name=name, is_norm=is_norm: self._leave(name, result, is_norm)
+                    )
+                    stack.callback(enter.remove)
+                    stack.callback(leave.remove)
+            yield
+
+    def _enter(self, name: str, entering: Tensor, is_norm: bool) -> None:
+        self._inside += 1
+        self._of_norm = self._makers.get(_key(entering))
+        if self._of_norm is not None:
+            (self.wiring.norms if is_norm else self.wiring.enters)[self._of_norm].add(name)
+
+    def _leave(self, name: str, result: Tensor, is_norm: bool) -> None:
+        self._inside -= 1
+        maker = self._of_norm if is_norm else name
+        if maker is not None:
+            self._makers[_key(result)] = maker
+
+
+def _tensors(tree: object) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _key(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
