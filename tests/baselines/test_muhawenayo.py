@@ -68,7 +68,8 @@ def test_files_take_what_a_bitmask_takes(network: nn.Module) -> None:
         files = measured.files[row.scope, 90]
         many = weights[row.scope]
         saved = 4 * 0.9 * many - many / 8
-        assert files.bitmask == pytest.approx(measured.raw - saved, rel=0.005)  # less where a layer is all zero
+        # A little less, because equal masks of layers that are all zero are stored once.
+        assert 0.98 * (measured.raw - saved) < files.bitmask < 1.001 * (measured.raw - saved)
         assert 0.75 * files.bitmask < files.coded < files.bitmask
         assert files.bitmask > 1e6 * float(row.megabytes[-1])
 
