@@ -80,7 +80,7 @@ def sweep(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
-    from wildbench.baselines.cells import HEADINGS, LEGEND, dense_cells, point_cells
+    from wildbench.baselines.cells import LEGEND, NARROW, dense_cells, narrow, point_cells
     from wildbench.baselines.grid import find_sweep, load_sweep
     from wildbench.baselines.points import Bench
     from wildbench.baselines.sweeping import run_sweep
@@ -101,7 +101,7 @@ def sweep(
         )
         summary = run_sweep(grid, bench)
     rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
-    print_tables(sweep_table(summary.summary, HEADINGS, rows, LEGEND))
+    print_tables(sweep_table(summary.summary, NARROW, [narrow(row) for row in rows], LEGEND))
     typer.echo(f"summary: {out / grid.name}.json, .csv, .svg and .png")
     for failure in summary.failed:
         typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)
@@ -121,3 +121,17 @@ def results(
 
     for path in write_results(folder or bundled("baselines")):
         typer.echo(f"written: {path}")
+
+
+@app.command()
+def paper(
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the files, which take minutes to save.")] = False,
+) -> None:
+    """Print the papers' tables beside what their networks really take, and beside our own sweep."""
+    from wildbench.baselines.paper import paper_tables
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+
+    with shown() as progress:
+        tables = paper_tables(progress, quick=quick)
+    print_tables(*tables)
