@@ -2,8 +2,11 @@
 
 import itertools
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -17,6 +20,7 @@ from wildbench.leaderboard.results import Result
 from wildbench.scorecard import Scorecard
 
 GOLDEN = Path(__file__).parent / "golden"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "leaderboard.md"
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "leaderboard.schema.json"
 
 
@@ -164,11 +168,21 @@ def test_the_published_schema_is_the_code_s() -> None:
     assert json.loads(SCHEMA_FILE.read_text()) == json_schema()
 
 
-def test_it_loads_in_pandas_in_one_line() -> None:
-    table = pandas.json_normalize(json.loads((GOLDEN / "leaderboard.json").read_text())["sections"], "rows")
+def test_it_loads_in_pandas_in_the_line_that_the_document_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaderboard").mkdir()
+    shutil.copy(GOLDEN / "leaderboard.json", tmp_path / "leaderboard")
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    table: pandas.DataFrame = found["rows"]
     assert len(table) == 6
     best = table.loc[table["accuracy.ap.value"].idxmax()]
     assert (best["name"], best["standing.rank"], best["size.file_bytes.value"]) == ("z", 1, 1000)
+    assert (best["sections.dataset.name"], best["sections.dataset.split"]) == ("d", None)
+    assert table["sections.id"].value_counts().tolist() == [5, 1]
     assert table["accuracy.ap.value"].dtype == float
 
 

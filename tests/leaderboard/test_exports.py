@@ -1,7 +1,9 @@
 """Tables for papers: golden, escaped, and the numbers of the board."""
 
 import io
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas
@@ -65,6 +67,58 @@ def test_latex_is_booktabs_and_escaped(board: Board) -> None:
     for line in text.splitlines():
         if line.endswith(r" \\"):
             assert line.count(" & ") == 7
+
+
+HOSTILE = [
+    r"\input{/etc/passwd}",
+    "50% & $x$ #1_a^b~{c}",
+    "\"q\" 'a' `b`",
+    "a--b,,c<<d>>",
+    "cafe\u0301 −1",
+    "\x1b[2J\u202e",
+    "|[*]",
+]
+
+
+def named(board: Board, names: Sequence[str]) -> Board:
+    section = board.sections[0]
+    rows = [section.rows[0].model_copy(update={"name": name, "id": f"r{place}"}) for place, name in enumerate(names)]
+    return board.model_copy(update={"sections": [section.model_copy(update={"rows": rows})]})
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        (r"\input{a}", r"\textbackslash{}input\{a\}"),
+        ("50% & $x$ #1_a^b~", r"50\% \& \$x\$ \#1\_a\textasciicircum{}b\textasciitilde{}"),
+        ('"q" it\'s `so`', r"\char34{}q\char34{} it\textquotesingle{}s \textasciigrave{}so\textasciigrave{}"),
+        ("a---b,,c", r"a-{}-{}-b,{},c"),
+        ("cafe\u0301 日本", "café 日本"),
+        ("\u22121", "$-$1"),
+        ("\x1b[2J", r"\textbackslash{}x1b[2J"),
+    ],
+)
+def test_latex_prints_a_name_as_it_is(name: str, cell: str, board: Board) -> None:
+    lines = to_latex(named(board, [name])).splitlines()
+    assert f"{cell} & 60.5" in next(line for line in lines if line.endswith(r"1.50 \\"))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX on this machine")
+@pytest.mark.parametrize("encoding", ["OT1", "T1"])
+def test_latex_takes_every_name(encoding: str, board: Board, tmp_path: Path) -> None:
+    rules = "".join(rf"\let\{rule}rule\hline" for rule in ("top", "mid", "bottom"))
+    head = rf"\documentclass{{article}}\usepackage[{encoding}]{{fontenc}}{rules}\begin{{document}}"
+    (tmp_path / "a.tex").write_text(f"{head}\n{to_latex(named(board, HOSTILE))}\n\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "a.tex"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert made.returncode == 0, made.stdout
+    assert (tmp_path / "a.pdf").is_file()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_export_steers_a_terminal(name: str, board: Board) -> None:
+    text = FORMATS[name](named(board, HOSTILE))
+    assert all(mark.isprintable() or mark == "\n" or mark == "\u0301" for mark in text)
 
 
 def test_a_row_may_lack_what_another_has(board: Board) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from wildbench.characters import printable
 from wildbench.leaderboard.model import Board, Row, Section
 from wildbench.scorecard import Figure
 
@@ -46,7 +49,7 @@ def to_latex(board: Board) -> str:
     """One table a section, for documents that use the package booktabs."""
     tables = []
     for section in board.sections:
-        styler = _printed(section, "--").style.hide(axis="index").format(_latex)
+        styler = _printed(section, "--").style.hide(axis="index").format(_signed).format(_latex, ["Submission"])
         tables.append(
             styler.to_latex(
                 hrules=True,
@@ -63,8 +66,8 @@ def to_latex(board: Board) -> str:
 FORMATS: Mapping[str, Callable[[Board], str]] = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
 
 _NOTE = (
-    "AP in %, with 95 % intervals; rows share a rank where the paired interval of their difference holds 0; "
-    "latency is p50 over that of the reference network on the same machine."
+    "AP in %, with 95 % intervals; ranks are the places that a row may hold, where paired intervals say which rows are "
+    "better; latency is p50 over that of the reference network on the same machine."
 )
 
 
@@ -101,12 +104,12 @@ def _numbers(section: Section, row: Row) -> dict[str, object]:
     return numbers
 
 
-def _printed(section: Section, missing: str) -> pd.DataFrame:
-    """The table as a paper has it, every cell a text."""
+def _printed(section: Section, dash: str) -> pd.DataFrame:
+    """The table as a paper has it, every cell a text; the dash stands for "to" and for what is missing."""
 
     def cell(figure: Figure | None, scale: float, digits: int) -> str:
         if figure is None or figure.value is None:
-            return missing
+            return dash
         value = f"{figure.value * scale:,.{digits}f}"
         if figure.interval is None:
             return value
@@ -116,7 +119,7 @@ def _printed(section: Section, missing: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Rank": str(row.standing.rank) if row.standing else missing,
+                "Rank": row.standing.places(dash) if row.standing else dash,
                 "Submission": row.name,
                 "AP": cell(row.accuracy.ap, 100, 1),
                 "AP50": cell(row.accuracy.ap50, 100, 1),
@@ -131,7 +134,9 @@ def _printed(section: Section, missing: str) -> pd.DataFrame:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    return printable(f"'{cell}" if cell.startswith(_FORMULA) else cell)
 
 
 def _plain(text: str) -> str:
@@ -141,22 +146,29 @@ def _plain(text: str) -> str:
         >>> _plain("a|b *c* <d>")
         'a\\|b \\*c\\* &lt;d&gt;'
     """
-    told = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    told = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#|~!" else mark for mark in told)
 
 
+def _signed(cell: object) -> str:
+    """Figures with the minus sign of mathematics."""
+    return re.sub(r"(?<![-\d])-(?=\d)", "$-$", str(cell))
+
+
 def _latex(cell: object) -> str:
-    r"""A text that LaTeX prints as it is.
+    r"""A text that LaTeX prints as it is, in any font encoding: without its commands, ligatures and active characters.
 
     Example:
-        >>> _latex("50%_a")
-        '50\\%\\_a'
+        >>> _latex("50%_a--b")
+        '50\\%\\_a-{}-b'
     """
-    return str(cell).translate(_SPECIAL)
+    plain = unicodedata.normalize("NFC", printable(str(cell))).translate(_SPECIAL)  # pdfTeX sets no accent by itself
+    return re.sub(r"([-,])(?=\1)", r"\1{}", plain)
 
 
 _SPECIAL = str.maketrans(
     {mark: f"\\{mark}" for mark in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "\u2212": "$-$"}
+    | {'"': r"\char34{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}"}
 )

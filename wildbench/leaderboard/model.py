@@ -78,6 +78,15 @@ class Standing(Record):
     last: int = Field(description="The last rank it may hold: all rows less those that it is better than.")
     to_best: Figure | None = Field(description="AP less that of the row with the highest; null for that row itself.")
 
+    def places(self, to: str = "–") -> str:
+        """The ranks it may hold.
+
+        Example:
+            >>> Standing(rank=1, last=3, to_best=None).places()
+            '1–3'
+        """
+        return f"{self.rank}" if self.rank == self.last else f"{self.rank}{to}{self.last}"
+
 
 class Loss(Record):
     """A row against the dense submission it was made from."""

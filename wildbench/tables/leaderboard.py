@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.leaderboard.model import Board, Front, Row, Section
+from wildbench.leaderboard.model import Board, Front, Section
 from wildbench.scorecard import Figure
 from wildbench.tables.console import add_row, scaled
 
@@ -26,7 +26,7 @@ def _section_table(section: Section) -> Table:
     for row in section.rows:
         add_row(
             table,
-            _rank(row),
+            row.standing.places() if row.standing else "-",
             row.name,
             _with_ends(row.accuracy.ap, 1),
             _with_ends(row.accuracy.ap50, 1),
@@ -45,14 +45,6 @@ def _front(section: Section, front: Front) -> str:
     on = f" on {front.within}" if front.axis == "latency_p50" else ""
     members = ", ".join(names[row] for row in front.rows)
     return f"best by AP and {_AXES[front.axis]}{on}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
-
-
-def _rank(row: Row) -> str:
-    """The rank, and the last that it may be."""
-    if row.standing is None:
-        return "-"
-    rank, last = row.standing.rank, row.standing.last
-    return f"{rank}" if rank == last else f"{rank}–{last}"
 
 
 def _with_ends(figure: Figure | None, digits: int) -> str:
