@@ -60,16 +60,18 @@ def is_plain_thirty(point: PointRecord) -> bool:
     return _methods(point) == ["weights"] and wanted.items() <= point.steps[0].settings.items()
 
 
+def is_int8(point: PointRecord) -> bool:
+    """Weights and activations in 8 bits, and nothing else."""
+    wanted = {"weights": 8, "activations": 8}
+    return _methods(point) == ["quantize"] and wanted.items() <= point.steps[0].settings.items()
+
+
 BOUNDS = (
     Bound("Unstructured pruning, 30 % of the backbone", is_plain_thirty, 1, 0.005),
-    Bound("INT8", lambda point: _methods(point)[-1] == "quantize" and _bits(point) == 8, 4, 0.005),
+    Bound("INT8", is_int8, 4, 0.005),
     Bound("Channels removed, with recovery", lambda point: "filters" in _methods(point), 1.6, 0.01),
     Bound("Deep Compression", lambda point: {"share", "code"} <= set(_methods(point)), 12, 0.01),
 )
-
-
-def _bits(point: PointRecord) -> object:
-    return point.steps[-1].settings.get("bits")
 
 
 def examine(bound: Bound, points: Iterable[PointRecord]) -> Finding | None:

@@ -10,6 +10,9 @@ from wildbench.scorecard import Figure
 HEADINGS = ("", "MB", "times smaller", "non-zeros", "GMAC", "latency", "AP50", "AP50 less dense", "AP less dense")
 """Of `point_cells` and `dense_cells`."""
 
+NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense")
+"""Those of the headings that fit a terminal."""
+
 LEGEND = (
     "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
     "file as it is"
@@ -22,10 +25,16 @@ def point_cells(point: PointRecord) -> tuple[str, ...]:
     return (label(point), *_costs(point, f"{point.ratio:.2f}"), percent(point.ap50), *against)
 
 
+def narrow(cells: Sequence[str]) -> tuple[str, ...]:
+    """Those cells of a row that fit a terminal."""
+    return tuple(cell for heading, cell in zip(HEADINGS, cells, strict=True) if heading in NARROW)
+
+
 def label(point: PointRecord) -> str:
     """What tells a point from the others, in words: "unstructured, ratio 0.4, seed 0, of reference"."""
     settings = [f"{key} {value}" for key, value in point.settings.items()]
-    return ", ".join([point.recipe, *settings, f"seed {point.seed}", f"of {point.dense}"])
+    graph = [] if point.format == "pt" else [point.format]
+    return ", ".join([point.recipe, *settings, *graph, f"seed {point.seed}", f"of {point.dense}"])
 
 
 def dense_cells(dense: Measures) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ def _point(point: Point, dense: Measures) -> PointRecord:
                 {"method": step.method, "settings": step.settings.model_dump(mode="json")} for step in plan.recipe.steps
             ],
             "settings": plan.settings,
+            "format": plan.format,
             "seed": plan.seed,
             "dense": plan.dense.stem,
             "parent": point.comparison.baseline_sha256,

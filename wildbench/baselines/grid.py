@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -36,6 +36,7 @@ class Axis(_Section):
     recipe: str
     set: dict[str, list[Any]] = Field(default_factory=dict)
     seeds: list[int] = Field(default=[0], min_length=1)
+    format: Literal["pt", "onnx"] = "pt"
 
 
 class _Document(_Section):
@@ -55,6 +56,7 @@ class Plan:
         settings: Those that the grid changed.
         seed: Of everything random.
         dense: What it is made from.
+        format: Of the submission: "pt", or "onnx" for a quantized detector that runs in int8.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Plan:
     settings: dict[str, Any]
     seed: int
     dense: Path
+    format: str
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,9 @@ def _plans(axis: Axis, dense: Path, sweep: Path) -> list[Plan]:
             chosen = with_settings(recipe, list(settings.items()))
             for seed in axis.seeds:
                 told = "".join(f"-{key.rpartition('.')[2]}{value}" for key, value in settings.items())
-                plans.append(Plan(f"{dense.stem}-{recipe.name}{told}-seed{seed}", chosen, settings, seed, dense))
+                graph = "" if axis.format == "pt" else f"-{axis.format}"
+                name = f"{dense.stem}-{recipe.name}{told}{graph}-seed{seed}"
+                plans.append(Plan(name, chosen, settings, seed, dense, axis.format))
     except RecipeError as error:
         raise RecipeError(f"{sweep}: {error.what}", remedy=error.remedy) from None
     return plans

@@ -110,7 +110,7 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
     card, depends = folder / f"{plan.name}.json", _depends(plan, bench)
     if not _is_done(folder, depends, card):
         _clear(folder)
-        made = folder / f"{plan.name}.pt"
+        made = folder / f"{plan.name}.{plan.format}"
         run_chain(
             plan.recipe,
             plan.dense,

@@ -13,17 +13,17 @@ Place = tuple[PointRecord, ...]
 
 
 def places(points: Iterable[PointRecord]) -> list[Place]:
-    """Put points with the same recipe and settings together, in the order of the first of each."""
+    """Put points with the same recipe, format and settings together, in the order of the first of each."""
     found: dict[str, list[PointRecord]] = {}
     for point in points:
-        found.setdefault(json.dumps([point.recipe, point.settings], sort_keys=True), []).append(point)
+        found.setdefault(json.dumps([point.recipe, point.format, point.settings], sort_keys=True), []).append(point)
     return [tuple(members) for members in found.values()]
 
 
 def series_of(point: PointRecord) -> str:
-    """The curve that a point is on: its recipe, and those of its settings that are words."""
+    """The curve that a point is on: its recipe, those of its settings that are words, and the format if not `.pt`."""
     words = [value for value in point.settings.values() if isinstance(value, str)]
-    return " ".join([point.recipe, *words])
+    return " ".join([point.recipe, *words, *([] if point.format == "pt" else [point.format])])
 
 
 def position_of(point: PointRecord) -> str:

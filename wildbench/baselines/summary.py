@@ -60,6 +60,7 @@ class PointRecord(Measures):
     recipe: str
     steps: list[StepRecord]
     settings: dict[str, JsonValue] = Field(description="What the grid changed in the recipe.")
+    format: str = Field(description="Of the file: pt, or onnx, which ONNX Runtime runs.")
     seed: int
     dense: str = Field(description="Name of the dense parent.")
     parent: str = Field(description="Hash of its file.")
@@ -160,6 +161,7 @@ def _csv_row(point: PointRecord) -> dict[str, object]:
         "name": point.name,
         "recipe": point.recipe,
         "settings": settings,
+        "format": point.format,
         "seed": point.seed,
         "dense": point.dense,
         "file_bytes": point.file_bytes,

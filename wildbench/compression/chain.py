@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import read_submission, rebuild, save_submission
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.formats import sniff
+from wildbench.submissions.manifest import parse_manifest
 
 SUFFIXES = (".pt", ".onnx")
 
@@ -125,57 +127,47 @@ def run(
         except RecipeError as error:
             place = f"{recipe.place}: step {number} ({step.method})"
             raise RecipeError(f"{place}: {error.what}", remedy=error.remedy) from None
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}.") as folder:
-        written = Path(folder) / out.name
-        _write(subject, written, parent=sha256_of(dense), trained_on=workshop.used)
-        written.replace(out)
+    save(subject, out, parent=sha256_of(dense), trained_on=workshop.used)
     return Compressed(out, _method(subject), dense.stat().st_size, out.stat().st_size)
 
 
-def _open(dense: Path) -> tuple[Subject, nn.Module]:
-    """The detector of a submission, to work on, and once more to compare with."""
-    if sniff(dense) != "wildbench":
-        raise SubmissionError(
-            f"{dense}: only a .pt of wildbench's own format can be compressed", remedy="save it by save_submission"
-        )
-    archive = read_submission(dense)
-    teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
-    model = copy.deepcopy(teacher).requires_grad_()
-    return Subject(model, archive.manifest, history=_past(archive.manifest.parent, archive.manifest.method)), teacher
+def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None = None) -> None:
+    """Write what steps left, whole or not at all, after reading it again.
 
+    Args:
+        subject: After the last step.
+        out: ".pt", or ".onnx".
+        parent: Hash of the dense file.
+        trained_on: Data that steps have seen, beside those that the dense detector was trained on.
 
-def _past(parent: str | None, method: str | None) -> list[str]:
-    """What was done before, where the detector to compress is a compressed one."""
-    return [method] if parent is not None and method is not None else []
-
-
-def _method(subject: Subject) -> str:
-    return "; ".join(subject.history)
-
-
-def _write(subject: Subject, path: Path, *, parent: str, trained_on: Dataset | None) -> None:
-    manifest = subject.manifest
-    seen = manifest.training_data
-    if trained_on is not None:
-        name = " ".join(filter(None, (trained_on.name, trained_on.split)))
-        seen = "; ".join(dict.fromkeys(filter(None, (seen, name))))
+    Raises:
+        RecipeError: An ONNX graph of a detector that is not quantized.
+        SubmissionError: A step promised a record that says something else than the model.
+    """
     subject.model.eval()
+    manifest = _manifest(subject, out.stem, parent, trained_on)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}.") as folder:
+        written = Path(folder) / out.name
+        if out.suffix == ".onnx":
+            from wildbench.compression.export_int8 import export  # tracing takes onnx, which most runs do not
+
+            export(subject, written, parse_manifest(manifest, out.name))
+        else:
+            _save_archive(subject, written, manifest)
+        written.replace(out)
+
+
+def _save_archive(subject: Subject, path: Path, manifest: dict[str, Any]) -> None:
+    detector = manifest["detector"]
     save_submission(
         subject.model,
         path,
-        detector=manifest.detector.name,
-        arguments=manifest.detector.arguments,
-        categories=manifest.categories,
+        detector=detector["name"],
+        arguments=detector["arguments"],
         codec={**subject.records, "*": subject.codec},
-        authors=manifest.authors,
-        licence=manifest.licence,
-        category_map=manifest.category_map,
-        input=manifest.input,
-        output=manifest.output,
-        method=_method(subject),
-        training_data=seen,
-        parent=parent,
+        activations=subject.activations,
+        **{key: value for key, value in manifest.items() if key != "detector"},
     )
     check_same(subject.model, path)
 
@@ -184,12 +176,41 @@ def check_same(model: nn.Module, path: Path) -> None:
     """Check that a written submission decodes to the very numbers of a model (of zeros the sign is not kept).
 
     Raises:
-        SubmissionError: A tensor came out different: a step promised a record that says something else.
+        SubmissionError: A tensor came out different.
     """
     stored = read_submission(path).tensors
     for name, tensor in model.state_dict().items():
         if not torch.equal(stored[name], tensor):
             raise SubmissionError(
                 f"{path.name}: {name} is not stored as the steps left it",
-                remedy="this is a fault of a method: let no step follow one that quantizes",
+                remedy="let no step change what a step before it has quantized",
             )
+
+
+def _open(dense: Path) -> tuple[Subject, nn.Module]:
+    """The detector of a submission, to work on, and once more to learn from."""
+    if sniff(dense) != "wildbench":
+        raise SubmissionError(
+            f"{dense}: only a .pt of wildbench's own format can be compressed", remedy="save it by save_submission"
+        )
+    archive = read_submission(dense)
+    if archive.activations:
+        raise SubmissionError(f"{dense}: its activations are quantized already", remedy="start from the dense detector")
+    teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
+    model = copy.deepcopy(teacher).requires_grad_()
+    past = [archive.manifest.method] if archive.manifest.parent and archive.manifest.method else []
+    return Subject(model, archive.manifest, history=past), teacher
+
+
+def _method(subject: Subject) -> str:
+    return "; ".join(subject.history)
+
+
+def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | None) -> dict[str, Any]:
+    """What the compressed submission says of itself: all that the dense one does, and what was done to it."""
+    seen = [subject.manifest.training_data]
+    if trained_on is not None:
+        seen.append(" ".join(filter(None, (trained_on.name, trained_on.split))))
+    kept = subject.manifest.model_dump(mode="json", exclude={"format", "version", "activation_bits"})
+    training_data = "; ".join(dict.fromkeys(filter(None, seen))) or None
+    return {**kept, "name": name, "method": _method(subject), "parent": parent, "training_data": training_data}

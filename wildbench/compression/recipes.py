@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -223,12 +224,18 @@ def _step(plain: dict[str, Any], place: str) -> Step:
         kind = method(name)
     except RecipeError as error:
         raise RecipeError(f"{place}: {error.what}", remedy=error.remedy) from None
-    given = {key: value for key, value in plain.items() if key != "method"}
+    given = {key: _or_nothing(kind, key, value) for key, value in plain.items() if key != "method"}
     try:
         return Step(name, kind.settings.model_validate(given))
     except ValidationError as error:
         takes = ", ".join(kind.settings.model_fields) or "nothing"
         raise RecipeError(f"{place} ({name}): {first_problem(error)}", remedy=f"{name} takes {takes}") from None
+
+
+def _or_nothing(kind: Method, key: str, value: object) -> object:
+    """TOML has no null: `false` is written where a setting may be left empty."""
+    field = kind.settings.model_fields.get(key)
+    return None if value is False and field is not None and NoneType in get_args(field.annotation) else value
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""From a dense submission to a smaller one that remembers where it came from."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from made_up_herd import ARGUMENTS, dense_submission, herd
+from torch.nn.utils import prune
+
+from wildbench.compression.chain import LazyWorkshop, check_same, run, save
+from wildbench.compression.recipes import Recipe, parse_recipe
+from wildbench.compression.subject import Subject
+from wildbench.datasets.registry import load_dataset
+from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
+from wildbench.files import sha256_of
+from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.codecs.chains import encode
+
+
+def recipe(*steps: dict[str, object], **keys: object) -> Recipe:
+    return parse_recipe({"summary": "a chain", "steps": list(steps), **keys}, "chain.toml", "chain")
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dense_submission(tmp_path_factory.mktemp("dense") / "dense.pt")
+
+
+def test_what_is_pruned_is_what_torch_prunes(dense: Path, tmp_path: Path) -> None:
+    made = run(recipe({"method": "weights", "ratio": 0.4}), dense, tmp_path / "small.pt")
+    model = rebuild(read_submission(dense), "dense")
+    layers = [
+        module
+        for name, module in model.named_modules()
+        if name.startswith("backbone.") and isinstance(module, (torch.nn.Conv2d, torch.nn.Linear))
+    ]
+    prune.global_unstructured([(layer, "weight") for layer in layers], prune.L1Unstructured, amount=0.4)
+    for layer in layers:
+        prune.remove(layer, "weight")
+    stored = read_submission(tmp_path / "small.pt").tensors
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(stored[name], tensor), name
+    assert (made.before, made.after) == (dense.stat().st_size, (tmp_path / "small.pt").stat().st_size)
+    assert made.ratio == pytest.approx(made.before / made.after)
+    assert made.ratio > 1.3
+
+
+def test_it_remembers_where_it_came_from(dense: Path, tmp_path: Path) -> None:
+    run(recipe({"method": "weights"}, {"method": "units", "ratio": 0.1}), dense, tmp_path / "small.pt")
+    found, before = read_submission(tmp_path / "small.pt").manifest, read_submission(dense).manifest
+    assert found.name == "small"
+    assert found.parent == sha256_of(dense)
+    assert found.method is not None
+    assert found.method.index("weights of backbone zeroed") < found.method.index("; ") < found.method.index("units")
+    kept = ("authors", "licence", "training_data", "categories", "detector", "input", "output", "category_map")
+    for key in kept:
+        assert getattr(found, key) == getattr(before, key), key
+    assert found.detector.arguments == ARGUMENTS
+
+
+def test_what_is_made_of_a_compressed_one_tells_both_steps(dense: Path, tmp_path: Path) -> None:
+    run(recipe({"method": "weights"}), dense, tmp_path / "first.pt")
+    run(recipe({"method": "units"}), tmp_path / "first.pt", tmp_path / "second.pt")
+    first, second = (read_submission(tmp_path / f"{name}.pt").manifest for name in ("first", "second"))
+    assert second.method is not None
+    assert second.method.startswith(f"{first.method}; ")
+    assert second.parent == sha256_of(tmp_path / "first.pt")
+
+
+def test_the_same_seed_makes_the_same_bytes(dense: Path, tmp_path: Path) -> None:
+    control = recipe({"method": "weights", "criterion": "random"})
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(control, dense, tmp_path / name / "small.pt", seed=seed)
+    files = {name: (tmp_path / name / "small.pt").read_bytes() for name in "abc"}
+    assert files["a"] == files["b"] != files["c"]
+
+
+def test_pruning_by_magnitude_needs_no_data(dense: Path, tmp_path: Path) -> None:
+    run(recipe({"method": "weights"}, data={"dataset": "nowhere"}), dense, tmp_path / "small.pt")
+    assert read_submission(tmp_path / "small.pt").manifest.training_data == "herd"
+
+
+def test_data_that_a_step_asks_for_are_loaded_then(tmp_path: Path) -> None:
+    path, loads = herd(tmp_path / "photos", images=2), []
+
+    def load() -> object:
+        loads.append(1)
+        return load_dataset(path)
+
+    workshop = LazyWorkshop(torch.nn.Identity(), load, seed=3, device="cpu")
+    assert (workshop.seed, workshop.device, workshop.used, loads) == (3, "cpu", None, [])
+    assert workshop.data is workshop.data
+    assert (workshop.used, loads) == (workshop.data, [1])
+
+
+def test_data_that_are_not_there_leave_nothing_behind(dense: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="nowhere"):
+        run(recipe({"method": "quantize"}), dense, tmp_path / "out" / "small.pt", dataset="nowhere")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_data_than_the_dense_one_s_are_told(dense: Path, tmp_path: Path) -> None:
+    subject = Subject(rebuild(read_submission(dense), "dense"), read_submission(dense).manifest)
+    data = load_dataset(herd(tmp_path / "photos", images=2).rename(tmp_path / "photos" / "zoo.json"))
+    save(subject, tmp_path / "small.pt", parent=sha256_of(dense), trained_on=data)
+    assert read_submission(tmp_path / "small.pt").manifest.training_data == "herd; zoo"
+
+
+def test_a_record_that_lies_is_found_and_nothing_is_left(dense: Path, tmp_path: Path) -> None:
+    archive = read_submission(dense)
+    subject = Subject(rebuild(archive, "dense"), archive.manifest)
+    name = next(name for name, tensor in archive.tensors.items() if tensor.ndim == 4)
+    subject.records[name] = encode(archive.tensors[name] * 2, "raw")
+    with pytest.raises(SubmissionError, match=f"small.pt: {name} is not stored as the steps left it"):
+        save(subject, tmp_path / "out" / "small.pt", parent=sha256_of(dense))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_changed_model_is_not_the_written_one(dense: Path) -> None:
+    model = rebuild(read_submission(dense), "dense")
+    check_same(model, dense)
+    with torch.no_grad():
+        next(model.parameters()).flatten()[-1] += 1e-6
+    with pytest.raises(SubmissionError, match="is not stored as the steps left it"):
+        check_same(model, dense)
+
+
+def test_an_old_result_stays_where_the_new_one_fails(dense: Path, tmp_path: Path) -> None:
+    shutil.copy(dense, tmp_path / "small.pt")
+    with pytest.raises(DatasetError):
+        run(recipe({"method": "quantize"}), dense, tmp_path / "small.pt", dataset="nowhere")
+    assert sha256_of(tmp_path / "small.pt") == sha256_of(dense)
+    assert [path.name for path in tmp_path.iterdir()] == ["small.pt"]
+
+
+def test_what_cannot_be_compressed_is_one_line(dense: Path, tmp_path: Path) -> None:
+    plain = recipe({"method": "weights"})
+    with pytest.raises(RecipeError, match=r"small\.zip: no suffix of a submission; name it small\.pt or small\.onnx"):
+        run(plain, dense, tmp_path / "small.zip")
+    with pytest.raises(OutputError):
+        run(plain, dense, dense.parent / "dense.pt" / "small.pt")
+    (tmp_path / "text.pt").write_text("no network")
+    with pytest.raises(SubmissionError, match=r"text\.pt"):
+        run(plain, tmp_path / "text.pt", tmp_path / "small.pt")
+    with pytest.raises(SubmissionError, match=r"none\.pt"):
+        run(plain, tmp_path / "none.pt", tmp_path / "small.pt")
+
+
+def test_a_step_that_cannot_be_done_names_itself(tmp_path: Path) -> None:
+    path = dense_submission(tmp_path / "dense.pt")
+    with pytest.raises(RecipeError, match=r"chain\.toml: step 2 \(quantize\): .*; "):
+        run(
+            recipe({"method": "weights"}, {"method": "quantize", "scope": "head", "keep": "head"}),
+            path,
+            tmp_path / "small.pt",
+            dataset=str(herd(tmp_path / "photos", images=2)),
+        )

@@ -1,0 +1,148 @@
+"""A recipe says what is done; a mistake in it is one line that names the file, the step and the key."""
+
+from pathlib import Path
+
+import pytest
+
+from wildbench.compression.catalogue import methods
+from wildbench.compression.recipes import (
+    Recipe,
+    bundled_recipes,
+    find_recipe,
+    load_recipe,
+    parse_change,
+    parse_recipe,
+    with_settings,
+)
+from wildbench.datasets.registry import bundled
+from wildbench.detectors.recipe import load_recipe as load_training_recipe
+from wildbench.errors import RecipeError
+
+WEIGHTS = {"method": "weights", "ratio": 0.3}
+UNITS = {"method": "units", "ratio": 0.2}
+
+
+def chain(*steps: dict[str, object]) -> Recipe:
+    return parse_recipe({"summary": "a chain", "steps": list(steps)}, "chain.toml", "chain")
+
+
+@pytest.mark.parametrize("recipe", bundled_recipes(), ids=lambda recipe: recipe.name)
+def test_bundled_recipes_say_what_they_do(recipe: Recipe) -> None:
+    assert recipe.name == Path(recipe.place).stem
+    assert recipe.summary[0].islower() or not recipe.summary[0].isalpha() or recipe.summary.split()[0].isupper()
+    assert not recipe.summary.endswith(".")
+    assert recipe.chain.split(" → ") == [step.method for step in recipe.steps]
+
+
+def test_every_toml_of_the_folder_is_of_one_kind() -> None:
+    compression = {recipe.name for recipe in bundled_recipes()}
+    for path in bundled("baselines").glob("*.toml"):
+        if path.stem in compression:
+            with pytest.raises(
+                RecipeError, match=r"a compression recipe, with \[\[steps\]\]; use: wildbench baseline run"
+            ):
+                load_training_recipe(path)
+        else:
+            load_training_recipe(path)
+            with pytest.raises(RecipeError, match=r"a training recipe.*; use: wildbench train"):
+                load_recipe(path)
+
+
+def test_every_method_is_in_some_bundled_recipe() -> None:
+    assert {step.method for recipe in bundled_recipes() for step in recipe.steps} == set(methods())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("summary = ", "r.toml: not TOML"),
+        ("[[steps]]\nmethod = 'weights'", "r.toml: summary: Field required"),
+        ("summary = 'x'\nsteps = []", "r.toml: it has no steps; give at least one"),
+        ("summary = 'x'\nspeed = 3\n[[steps]]\nmethod = 'weights'", "r.toml: speed: Extra inputs"),
+        ("summary = 'x'\n[data]\nname = 'x'\n[[steps]]\nmethod = 'weights'", "r.toml: data.name: Extra inputs"),
+        ("summary = 'x'\n[[steps]]\nratio = 0.3", "r.toml: step 1: it names no method"),
+        ("summary = 'x'\n[[steps]]\nmethod = 'wieghts'", "r.toml: step 1: no method is called 'wieghts'; "),
+        (
+            "summary = 'x'\n[[steps]]\nmethod = 'weights'\n[[steps]]\nmethod = 'units'\nrate = 0.3",
+            "r.toml: step 2 (units): rate: Extra inputs are not permitted; units takes ratio, scope",
+        ),
+        ("summary = 'x'\n[[steps]]\nmethod = 'weights'\nratio = 1.5", "r.toml: step 1 (weights): ratio: Input "),
+        ("summary = 'x'\n[[steps]]\nmethod = 'weights'\nratio = nan", "r.toml: step 1 (weights): ratio: Input "),
+        (
+            "summary = 'x'\n[[steps]]\nmethod = 'half'\n[[steps]]\nmethod = 'weights'",
+            "r.toml: step 2 (weights) follows half, after which nothing may change; let half be the last",
+        ),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("r.toml")
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"no recipe 'unstructed'; name one of `wildbench baseline list`"):
+        find_recipe("unstructed")
+    with pytest.raises(RecipeError, match="no recipe"):
+        find_recipe(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"), [("2.ratio", 1), ("units.ratio", 1), ("weights.ratio", 0), ("criterion", 0)]
+)
+def test_a_setting_finds_its_step(key: str, changed: int) -> None:
+    value = "random" if key == "criterion" else 0.7
+    recipe = chain(WEIGHTS, UNITS)
+    steps = with_settings(recipe, [(key, value)]).steps
+    assert getattr(steps[changed].settings, key.rpartition(".")[2]) == value
+    assert steps[1 - changed] == recipe.steps[1 - changed]
+
+
+@pytest.mark.parametrize(
+    ("steps", "key", "value", "said"),
+    [
+        ([WEIGHTS, UNITS], "ratio", 0.7, "chain.toml: 2 steps take 'ratio'; set one of 1.ratio, 2.ratio"),
+        ([UNITS, UNITS], "units.ratio", 0.7, "chain.toml: 2 steps take 'units.ratio'; set one of 1.ratio, 2.ratio"),
+        ([UNITS], "rate", 0.7, "chain.toml: no step takes 'rate'; set one of 1.ratio, 1.scope"),
+        ([UNITS], "2.ratio", 0.7, "chain.toml: no step takes '2.ratio'; set one of 1.ratio, 1.scope"),
+        ([UNITS], "ratio", "much", "chain.toml: ratio: step 1 (units): ratio: Input should be a valid number"),
+    ],
+)
+def test_a_setting_that_has_no_one_step_is_refused(
+    steps: list[dict[str, object]], key: str, value: object, said: str
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        with_settings(chain(*steps), [(key, value)])
+    assert str(caught.value).startswith(said)
+
+
+def test_a_change_is_read_as_toml_or_as_a_word() -> None:
+    assert parse_change("ratio=0.4") == ("ratio", 0.4)
+    assert parse_change("images=8") == ("images", 8)
+    assert parse_change("fold=false") == ("fold", False)
+    assert parse_change("scope=both") == ("scope", "both")
+    for text in ("ratio", "=0.4"):
+        with pytest.raises(RecipeError, match="not a setting; write KEY=VALUE"):
+            parse_change(text)
+
+
+def test_false_empties_a_setting_that_may_be_empty_and_no_other() -> None:
+    emptied = chain({"method": "quantize", "activations": False, "fold": False}).steps[0].settings.model_dump()
+    assert emptied["activations"] is None
+    assert emptied["fold"] is False
+    with pytest.raises(RecipeError, match="ratio"):
+        chain({"method": "units", "ratio": "no"})
+
+
+def test_the_digest_follows_what_is_done_and_not_what_is_said() -> None:
+    plain = {"summary": "a chain", "steps": [WEIGHTS]}
+    first = parse_recipe(plain)
+    assert parse_recipe({**plain, "summary": "another", "source": "us"}, "elsewhere", "other").digest == first.digest
+    written_out = parse_recipe({**plain, "steps": [{**WEIGHTS, "scope": "backbone", "criterion": "l1"}]})
+    assert written_out.digest == first.digest
+    for changes in ({"steps": [UNITS]}, {"data": {"split": "val"}}, {"steps": [WEIGHTS, UNITS]}):
+        assert parse_recipe({**plain, **changes}).digest != first.digest
+    assert with_settings(first, [("ratio", 0.31)]).digest != first.digest
