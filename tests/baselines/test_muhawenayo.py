@@ -70,7 +70,7 @@ def test_files_take_what_a_bitmask_takes(network: nn.Module) -> None:
         saved = 4 * 0.9 * many - many / 8
         # A little less, because equal masks of layers that are all zero are stored once.
         assert 0.98 * (measured.raw - saved) < files.bitmask < 1.001 * (measured.raw - saved)
-        assert 0.75 * files.bitmask < files.coded < files.bitmask
+        assert 0.6 * files.bitmask < files.coded < files.bitmask
         assert files.bitmask > 1e6 * float(row.megabytes[-1])
 
 
