@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from wildbench.compression import kernels, units, unstructured
+from wildbench.compression import (
+    coding,
+    filters,
+    finetuning,
+    kernels,
+    quantization,
+    recalibration,
+    sharing,
+    units,
+    unstructured,
+)
 from wildbench.compression.methods import Method
 from wildbench.errors import RecipeError
 
-FAMILIES = (unstructured, units, kernels)
+FAMILIES = (unstructured, units, filters, kernels, quantization, sharing, coding, recalibration, finetuning)
 """Modules with `METHODS`, in the order in which methods are listed."""
 
 

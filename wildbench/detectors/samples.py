@@ -72,7 +72,13 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         scene = self._scene(index)
         if position < self.plain_from:
             scene = self._mixed(scene, index, random)
-        scene = self.augment(scene, int(random.integers(2**31)))
+        return self._learnable(self.augment(scene, int(random.integers(2**31))), index)
+
+    def plain(self, index: int) -> tuple[Tensor, Target]:
+        """Image number `index` of the data as it is, in its own size."""
+        return self._learnable(self._scene(index), index)
+
+    def _learnable(self, scene: Scene, index: int) -> tuple[Tensor, Target]:
         target = {
             "boxes": torch.from_numpy(scene.boxes),
             "labels": torch.from_numpy(scene.labels),
