@@ -87,6 +87,17 @@ def test_a_size_that_the_submission_does_not_have_is_named(key: str, folder: Pat
     assert check(card, tmp_path / "board") == []  # nobody can tell without the file
 
 
+def test_a_folder_without_the_submission_is_said_so(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    told = "empty: no file in it has the hash of a submission that is looked at: no size was measured again\n"
+    arguments = "--submissions", tmp_path / "empty"
+    verified = leaderboard("verify", *arguments, cwd=folder)
+    assert verified.returncode == 0
+    assert verified.stderr.endswith(told)
+    checked = leaderboard("check", "cards/reference.json", "--board", tmp_path / "new", *arguments, cwd=folder)
+    assert (checked.returncode, checked.stderr) == (0, f"wildbench: {tmp_path}/{told}")
+
+
 def test_check_says_yes_or_why_not_and_changes_nothing(folder: Path, tmp_path: Path) -> None:
     before = sorted(folder.rglob("*"))
     result = leaderboard("check", "cards/reference.json", "--board", tmp_path / "new", cwd=folder)
@@ -156,8 +167,13 @@ def test_what_the_document_tells_a_maintainer_s_ci_to_run_does_run(folder: Path,
     (tmp_path / "bin" / "wildbench").chmod(0o755)
     shutil.copytree(folder / "leaderboard", clone / "leaderboard")
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "board"]):
-        subprocess.run([*git, *command], cwd=clone, check=True)
+
+    def commit() -> None:
+        for command in (["add", "-A"], ["commit", "-qm", "change"]):
+            subprocess.run([*git, *command], cwd=clone, check=True)
+
+    subprocess.run([*git, "init", "-q"], cwd=clone, check=True)
+    commit()
     subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD"], cwd=clone, check=True)
     submitted = clone / "leaderboard" / "submitted"
     submitted.mkdir()
@@ -168,13 +184,24 @@ def test_what_the_document_tells_a_maintainer_s_ci_to_run_does_run(folder: Path,
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(["bash", "-c", script], cwd=clone, capture_output=True, text=True, env=environment)
 
+    commit()
     good = run()
     assert good.returncode == 0, good.stderr
     assert "leaderboard/submitted/mine.json: can be added" in good.stdout
     edited(submitted / "mine.json", submitted / "mine.json", ("accuracy.ap.value", 0.9))
+    commit()
     bad = run()
     assert bad.returncode == 2
     assert "accuracy.ap.value is 0.9, its detections give" in bad.stderr
+    shutil.rmtree(submitted)
+    commit()
+    empty = run()
+    assert (empty.returncode, empty.stdout.count("\n")) == (0, 1), empty.stderr
+    (clone / "leaderboard" / "index.html").write_text("mine")
+    commit()
+    other = run()
+    assert other.returncode == 2
+    assert other.stderr == "a submission changes nothing else: leaderboard/index.html\n"
 
 
 def test_every_verb_that_the_document_names_exists() -> None:

@@ -19,7 +19,7 @@ from wildbench.files import check_writable
 from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
 from wildbench.leaderboard.claims import wrong_claims
 from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.recomputing import DataSets, submissions_in, wrong_accuracy, wrong_sizes
+from wildbench.leaderboard.recomputing import DataSets, note_unmeasured, submissions_in, wrong_accuracy, wrong_sizes
 from wildbench.leaderboard.results import (
     CARD,
     CURVES,
@@ -55,7 +55,10 @@ def check(
     except WildbenchError as error:
         return [str(error)]
     found = [f"{card}: {line}" for line in wrong_accuracy(record, data, results)]
-    submission = submissions_in(submissions).get(record.submission.sha256)
+    files = submissions_in(submissions)
+    if submissions is not None:
+        note_unmeasured(submissions, files, [record.submission.sha256])
+    submission = files.get(record.submission.sha256)
     return found + ([f"{card}: {line}" for line in wrong_sizes(record, submission)] if submission else [])
 
 

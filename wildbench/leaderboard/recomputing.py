@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wildbench.characters import printable
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, SubmissionError, WildbenchError
@@ -118,6 +120,13 @@ def submissions_in(folder: Path | None) -> dict[str, Path]:
     except OSError as error:
         place = error.filename or folder
         raise SubmissionError(f"{place}: {error.strerror}", remedy="name a folder that can be read") from None
+
+
+def note_unmeasured(folder: Path, files: Mapping[str, Path], wanted: Iterable[str]) -> None:
+    """Warn where no file of a folder has one of these hashes: whoever names a folder takes sizes for measured."""
+    if not any(sha256 in files for sha256 in wanted):
+        told = "no file in it has the hash of a submission that is looked at: no size was measured again"
+        logging.getLogger("wildbench").warning(printable(f"wildbench: {folder}: {told}"))
 
 
 def _differences(place: str, claimed: Record | None, found: Record | None) -> Iterator[tuple[str, object, object]]:

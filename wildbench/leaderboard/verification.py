@@ -18,7 +18,14 @@ from wildbench.leaderboard.claims import wrong_claims
 from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.publishing import BOARD, PAGE, page_of_results
-from wildbench.leaderboard.recomputing import MOST_NAMED, DataSets, submissions_in, wrong_accuracy, wrong_sizes
+from wildbench.leaderboard.recomputing import (
+    MOST_NAMED,
+    DataSets,
+    note_unmeasured,
+    submissions_in,
+    wrong_accuracy,
+    wrong_sizes,
+)
 from wildbench.leaderboard.results import (
     CHAIN,
     CURVES,
@@ -73,6 +80,8 @@ def verify(
         except WildbenchError as error:
             found.append(f"{entry.id}: {str(error).removeprefix(f'{entry.id}: ')}")
         progress("verify", number, len(entries))
+    if submissions is not None:
+        note_unmeasured(submissions, files, [result.card.submission.sha256 for result in results])
     if len(results) == len(entries):
         built = build_board(results, entries)
         found += _board(board / BOARD, built) + _page(board / PAGE, built, results, progress)
