@@ -1,0 +1,121 @@
+"""Weight sharing: every weight of a layer takes one of a few values (Han et al., "Deep Compression", ICLR 2016).
+
+The values are the centroids of k-means, and what was pruned stays zero. Later training moves the centroids: a step
+moves each weight, and then all that share a value take their mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from wildbench.compression.kmeans import kmeans, nearest
+from wildbench.compression.methods import Method, Settings
+from wildbench.compression.scopes import Scope, prunable
+from wildbench.compression.subject import Subject, Workshop
+
+
+class Share(Settings):
+    """Settings of `share`."""
+
+    bits: int = Field(default=5, ge=2, le=8, description="Of an index; so many bits tell 2^bits values apart.")
+    table: Literal["layer", "global"] = Field(default="layer", description="Whether layers have values of their own.")
+    scope: Scope = Field(default="all", description="Part of the detector.")
+    small: int = Field(
+        default=4096,
+        ge=0,
+        description="Layers of fewer weights, which have a table of their own, take 8 bits: depthwise ones are most of "
+        "them, carry much and weigh little.",
+    )
+
+
+def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
+    """Replace weights by centroids, and keep equal what shares one; zeros stay zero and take one of the values."""
+    names = [f"{name}.weight" for name in prunable(subject.model, settings.scope)]
+    groups = [[name] for name in names] if settings.table == "layer" else [names]
+    for done, group in enumerate(groups, 1):
+        weights = [subject.model.get_parameter(name) for name in group]
+        fine = settings.table == "layer" and weights[0].numel() < settings.small
+        indices = clusters(weights, 2 ** (8 if fine else settings.bits))
+        if settings.table == "layer":
+            subject.constrain(group[0], partial(_tied_alone, index=indices[0]))
+        else:
+            subject.joint.append(partial(_tie, names=group, indices=indices))
+        workshop.progress("share weights", done, len(groups))
+    subject.obey()
+    tables = "a table a layer" if settings.table == "layer" else "one table"
+    subject.history.append(f"weights of {settings.scope} shared by {settings.bits} bits, {tables}")
+
+
+def clusters(weights: Sequence[Tensor], values: int) -> list[Tensor]:
+    """To which cluster each weight belongs.
+
+    Args:
+        weights: Any shapes; all of them share the same values.
+        values: How many there may be; zero, where there is one, is one of them.
+
+    Returns:
+        uint8, of each tensor's shape; 0 is for zeros and nothing else.
+
+    Example:
+        >>> [indices.tolist() for indices in clusters([torch.tensor([0.0, 1.0, 9.0]), torch.tensor([1.5])], 3)]
+        [[0, 1, 2], [1]]
+    """
+    arrays = [weight.detach().cpu().numpy() for weight in weights]
+    kept = np.concatenate([array[array != 0] for array in arrays])
+    size = sum(array.size for array in arrays)
+    if not kept.size:
+        return [torch.zeros(array.shape, dtype=torch.uint8) for array in arrays]
+    centroids = kmeans(kept, min(values - (kept.size < size), 255))
+    codes = [np.where(array == 0, 0, nearest(array, centroids) + 1) for array in arrays]
+    return [torch.from_numpy(code.astype(np.uint8)) for code in codes]
+
+
+def tied(weights: Sequence[Tensor], indices: Sequence[Tensor]) -> list[Tensor]:
+    """The nearest weights that are equal within each cluster, by their mean, and zero in cluster 0.
+
+    Args:
+        weights: Any shapes, on any device.
+        indices: uint8 of the same shapes.
+
+    Returns:
+        New tensors on the CPU, where sums have one order and so the same bits each time.
+
+    Example:
+        >>> tied([torch.tensor([0.1, 1.0, 2.0])], [torch.tensor([0, 1, 1], dtype=torch.uint8)])
+        [tensor([0.0000, 1.5000, 1.5000])]
+    """
+    flat = [index.flatten().long() for index in indices]
+    sums, counts = torch.zeros(256, dtype=torch.float64), torch.zeros(256, dtype=torch.float64)
+    for weight, index in zip(weights, flat, strict=True):
+        sums += torch.bincount(index, weight.detach().cpu().flatten().double(), 256)
+        counts += torch.bincount(index, minlength=256)
+    means = sums / counts.clamp(min=1)
+    means[0] = 0
+    return [means[at].to(weight.dtype).view(weight.shape) for weight, at in zip(weights, flat, strict=True)]
+
+
+def _tied_alone(weight: Tensor, index: Tensor) -> Tensor:
+    return tied([weight], [index])[0]
+
+
+def _tie(model: nn.Module, names: Sequence[str], indices: Sequence[Tensor]) -> None:
+    weights = [model.get_parameter(name) for name in names]
+    for weight, value in zip(weights, tied(weights, indices), strict=True):
+        weight.copy_(value)
+
+
+METHODS = {
+    "share": Method(
+        Share,
+        share,
+        summary="k-means weight sharing: 2 to 8 bits tell the values of a layer apart",
+        source="Han et al. 2016, Deep Compression",
+    )
+}
