@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from wildbench.compression import (
     coding,
+    distillation,
     filters,
     finetuning,
     kernels,
     quantization,
     recalibration,
+    scratch,
     sharing,
     units,
     unstructured,
@@ -16,7 +18,19 @@ from wildbench.compression import (
 from wildbench.compression.methods import Method
 from wildbench.errors import RecipeError
 
-FAMILIES = (unstructured, units, filters, kernels, quantization, sharing, coding, recalibration, finetuning)
+FAMILIES = (
+    unstructured,
+    units,
+    filters,
+    kernels,
+    quantization,
+    sharing,
+    coding,
+    recalibration,
+    finetuning,
+    distillation,
+    scratch,
+)
 """Modules with `METHODS`, in the order in which methods are listed."""
 
 

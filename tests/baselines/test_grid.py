@@ -1,0 +1,95 @@
+"""A sweep's TOML and the points that it lays out."""
+
+from pathlib import Path
+
+import pytest
+
+from wildbench.baselines.grid import find_sweep, load_sweep
+from wildbench.compression.recipes import load_recipe
+from wildbench.datasets.registry import bundled
+from wildbench.errors import RecipeError
+
+SWEEPS = sorted(bundled("baselines/sweeps").glob("*.toml"))
+HEAD = "summary = 'x'\ndense = ['reference']\n"
+AXIS = "[[grid]]\nrecipe = 'unstructured'\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "grid.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_combination_is_a_point_with_a_name_of_its_own(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, HEAD + AXIS + "set = { scope = ['backbone', 'both'], ratio = [0.1, 0.2] }\nseeds = [0, 7]\n"
+    )
+    plans = load_sweep(path).plans
+    assert [plan.name for plan in plans] == [
+        f"reference-unstructured-scope{scope}-ratio{ratio}-seed{seed}"
+        for scope in ("backbone", "both")
+        for ratio in (0.1, 0.2)
+        for seed in (0, 7)
+    ]
+    for plan in plans:
+        settings = plan.recipe.steps[0].settings.model_dump()
+        assert {key: settings[key] for key in ("scope", "ratio")} == plan.settings
+        assert plan.dense == bundled("baselines/reference.pt")
+
+
+def test_other_parents_take_the_place_of_the_file_s(tmp_path: Path) -> None:
+    parents = [tmp_path / f"{name}.pt" for name in "ab"]
+    for parent in parents:
+        parent.write_bytes(b"")
+    sweep = load_sweep(written(tmp_path, HEAD + AXIS), parents)
+    assert [plan.dense for plan in sweep.plans] == parents
+    assert [plan.name for plan in sweep.plans] == ["a-unstructured-seed0", "b-unstructured-seed0"]
+
+
+def test_paths_are_from_the_sweep_s_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own.pt").write_bytes(b"")
+    (tmp_path / "own.toml").write_text("summary = 'x'\n[[steps]]\nmethod = 'units'\n")
+    path = written(tmp_path, "summary = 'x'\ndense = ['own.pt']\n[[grid]]\nrecipe = 'own.toml'\n")
+    monkeypatch.chdir("/")
+    (plan,) = load_sweep(path).plans
+    assert (plan.dense, plan.recipe.chain) == (tmp_path / "own.pt", "units")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("summary = ", "not TOML"),
+        ("summary = 'x'\ngrid = []", "grid: List should have at least 1 item"),
+        ("summary = 'x'\n" + AXIS, "it names no dense submission; name one by --from"),
+        ("summary = 'x'\ndense = ['none.pt']\n" + AXIS, "none.pt: no such file"),
+        (HEAD + AXIS + "ratio = 0.3", "grid.0.ratio: Extra inputs"),
+        (HEAD + AXIS + "seeds = []", "grid.0.seeds: List should have"),
+        (HEAD + AXIS + "format = 'zip'", "grid.0.format: Input should be 'pt' or 'onnx'"),
+        (HEAD + "[[grid]]\nrecipe = 'wieghts'", "no recipe 'wieghts'"),
+        (HEAD + "[[grid]]\nrecipe = 'reference'", "a training recipe"),
+        (HEAD + AXIS + "set = { rate = [0.1] }", "no step takes 'rate'"),
+        (HEAD + AXIS + "set = { ratio = [0.1, 1.5] }", "ratio: Input should be less than 1"),
+        (HEAD + AXIS + AXIS, "two points would be called 'reference-unstructured-seed0'"),
+        ("summary = 'x'\ndense = ['reference', 'reference']\n" + AXIS, "two points would be called"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_sweep(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_sweep(written(tmp_path, text))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_bundled_sweeps_lay_out(path: Path, tmp_path: Path) -> None:
+    parent = tmp_path / "parent.pt"
+    parent.write_bytes(b"")
+    assert find_sweep(path.stem) == path
+    sweep = load_sweep(path, [parent])
+    assert len(sweep.plans) >= 5
+    assert all(plan.recipe == load_recipe(plan.recipe.place) or plan.settings for plan in sweep.plans)
+
+
+def test_a_sweep_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(RecipeError, match=r"no sweep 'none'; name a TOML file, or one of .*paper-parksim"):
+        find_sweep("none")

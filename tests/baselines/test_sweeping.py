@@ -1,0 +1,214 @@
+"""A sweep from its TOML to its record: real detectors, real evaluations, on a few small photographs."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_herd import dense_submission, herd
+
+from wildbench.baselines.grid import Sweep, load_sweep
+from wildbench.baselines.points import Bench
+from wildbench.baselines.summary import Summary, read_summary
+from wildbench.baselines.sweeping import run_sweep
+from wildbench.comparison import compare
+from wildbench.errors import DatasetError, ScorecardError
+from wildbench.files import sha256_of
+from wildbench.scorecard import read_scorecard
+
+GRID = """
+summary = "weights of a tiny detector"
+dense = ["dense.pt"]
+[[grid]]
+recipe = "recipe.toml"
+set = { ratio = [0.1, 0.5] }
+"""
+RECIPE = "summary = 'some weights go'\n[[steps]]\nmethod = 'weights'\nscope = 'both'\n"
+REPLICATES = 200
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    dense_submission(folder / "dense.pt")
+    herd(folder / "photos")
+    (folder / "recipe.toml").write_text(RECIPE)
+    (folder / "grid.toml").write_text(GRID)
+    return folder
+
+
+def bench(place: Path, name: str, **changes: Any) -> Bench:
+    options = {"dataset": str(place / "photos" / "herd.json"), "device": "cpu", "replicates": REPLICATES}
+    return Bench(folder=place / name, **options | changes)
+
+
+@pytest.fixture(scope="module")
+def sweep(place: Path) -> Sweep:
+    return load_sweep(place / "grid.toml")
+
+
+@pytest.fixture(scope="module")
+def summary(place: Path, sweep: Sweep) -> Summary:
+    return run_sweep(sweep, bench(place, "whole"))
+
+
+def without_times(summary: Summary) -> Any:
+    """The record but for what was timed."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: strip(inner) for key, inner in value.items() if key != "latency_ratio"}
+        return [strip(inner) for inner in value] if isinstance(value, list) else value
+
+    return strip(summary.model_dump(mode="json"))
+
+
+def test_every_point_is_kept_with_its_files(place: Path, summary: Summary) -> None:
+    assert [point.name for point in summary.points] == ["dense-recipe-ratio0.1-seed0", "dense-recipe-ratio0.5-seed0"]
+    for point in summary.points:
+        folder = place / "whole" / "points" / point.name
+        card = read_scorecard(folder / f"{point.name}.json")
+        assert sha256_of(folder / f"{point.name}.pt") == card.submission.sha256 == point.sha256
+        assert (folder / card.accuracy.predictions_file).is_file()
+        assert card.submission.parent == point.parent == sha256_of(place / "dense.pt")
+
+
+def test_a_point_says_what_its_scorecard_and_the_comparison_say(place: Path, summary: Summary) -> None:
+    dense_card = place / "whole" / "dense" / "dense" / "dense.json"
+    for point in summary.points:
+        path = place / "whole" / "points" / point.name / f"{point.name}.json"
+        card = read_scorecard(path)
+        assert card.size is not None
+        assert card.compute is not None
+        assert (point.ap, point.ap50, point.macs) == (card.accuracy.ap, card.accuracy.ap50, card.compute.macs)
+        assert point.file_bytes == (path.parent / f"{point.name}.pt").stat().st_size == card.size.file_bytes.value
+        assert point.ratio == (place / "dense.pt").stat().st_size / point.file_bytes
+        row = compare([dense_card, path], dataset=place / "photos" / "herd.json", replicates=REPLICATES).rows[0]
+        for mine, theirs in (
+            (point.overall, {name: row.overall[name] for name in ("ap", "ap50")}),
+            (point.sizes, row.sizes),
+            (point.per_category, {name: changes["ap50"] for name, changes in row.per_category.items()}),
+        ):
+            assert mine.keys() == theirs.keys()
+            for name, change in mine.items():
+                assert (change.interval, change.n, change.verdict) == (
+                    theirs[name].interval,
+                    theirs[name].n,
+                    theirs[name].verdict,
+                )
+                if theirs[name].difference is not None:
+                    assert change.difference == pytest.approx(theirs[name].difference, abs=1e-12)
+
+
+def test_pruning_half_costs_more_than_a_tenth(summary: Summary) -> None:
+    """The boxes are the dense detector's own, so it does well on them, and a ruined copy does not."""
+    (dense,), (little, much) = summary.dense, summary.points
+    assert dense.ap50.value is not None
+    assert dense.ap50.value > 0.6
+    costs = [point.overall["ap50"].difference for point in (little, much)]
+    assert costs[0] is not None
+    assert costs[1] is not None
+    assert costs[1] < costs[0]
+    assert little.nonzero.value is not None
+    assert much.nonzero.value is not None
+    assert much.nonzero.value < little.nonzero.value
+
+
+def test_the_record_is_read_again_and_a_newer_one_refused(place: Path, summary: Summary) -> None:
+    path = place / "whole" / "grid.json"
+    assert read_summary(path) == summary
+    raw = json.loads(path.read_text())
+    newer = place / "newer.json"
+    newer.write_text(json.dumps(raw | {"format_version": 2}))
+    with pytest.raises(ScorecardError, match=r"newer\.json: format version 2 is newer than the 1"):
+        read_summary(newer)
+    damaged = {"{}": "not the summary of a sweep", "{": "not JSON", '{"format_version": 1}': "Field required"}
+    for text, said in damaged.items():
+        newer.write_text(text)
+        with pytest.raises(ScorecardError, match=said):
+            read_summary(newer)
+    with pytest.raises(ScorecardError, match="No such file"):
+        read_summary(place / "none.json")
+
+
+def test_the_csv_has_a_row_a_point(place: Path, summary: Summary) -> None:
+    rows = list(csv.DictReader((place / "whole" / "grid.csv").read_text().splitlines()))
+    assert [row["name"] for row in rows] == [point.name for point in summary.points]
+    for row, point in zip(rows, summary.points, strict=True):
+        assert float(row["ap50"]) == point.ap50.value
+        assert row["settings"] == f"ratio={point.settings['ratio']}"
+        assert point.overall["ap50"].interval is not None
+        assert float(row["ap50_difference_low"]) == point.overall["ap50"].interval[0]
+        assert float(row["ap50_difference_lion"]) == point.per_category["lion"].difference
+
+
+def test_the_chart_is_drawn_twice(place: Path, summary: Summary) -> None:
+    assert (place / "whole" / "grid.svg").read_text().startswith("<svg")
+    assert (place / "whole" / "grid.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_done_is_not_done_again(place: Path, sweep: Sweep, summary: Summary) -> None:
+    kept = {path: path.stat().st_mtime_ns for path in (place / "whole" / "points").rglob("*.*")}
+    assert run_sweep(sweep, bench(place, "whole")) == summary
+    assert {path: path.stat().st_mtime_ns for path in (place / "whole" / "points").rglob("*.*")} == kept
+
+
+def test_a_changed_recipe_makes_its_points_anew_and_others_stay(place: Path, summary: Summary) -> None:
+    """Another importance; the ratio 0.5 is dropped, so one point is run."""
+    before = (place / "whole" / "points" / summary.points[0].name / "point.json").read_text()
+    (place / "recipe.toml").write_text(RECIPE + "criterion = 'random'\n")
+    (place / "grid.toml").write_text(GRID.replace("[0.1, 0.5]", "[0.1]"))
+    try:
+        found = run_sweep(load_sweep(place / "grid.toml"), bench(place, "whole"))
+    finally:
+        (place / "recipe.toml").write_text(RECIPE)
+        (place / "grid.toml").write_text(GRID)
+    (point,) = found.points
+    assert point.name == summary.points[0].name
+    assert point.sha256 != summary.points[0].sha256
+    assert point.steps[0].settings["criterion"] == "random"
+    assert (place / "whole" / "points" / point.name / "point.json").read_text() != before
+    assert found.dense == summary.dense  # was not evaluated again: its times are the same
+
+
+@pytest.mark.slow
+def test_an_interrupted_sweep_goes_on_to_the_same_record(place: Path, sweep: Sweep, summary: Summary) -> None:
+    """Interrupted while its second point is evaluated: the first stays, the second starts anew."""
+    second = sweep.plans[1].name
+
+    def interrupt(task: str, done: int, total: int) -> None:
+        if task == f"evaluate {second}" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(sweep, bench(place, "resumed", progress=interrupt))
+    points = place / "resumed" / "points"
+    assert (points / sweep.plans[0].name / "point.json").is_file()
+    assert not (points / second / "point.json").exists()
+    assert not (place / "resumed" / "grid.json").exists()
+    (points / second / "left over.txt").write_text("of the interrupted run")
+    first = {path: path.stat().st_mtime_ns for path in (points / sweep.plans[0].name).iterdir()}
+    resumed = run_sweep(sweep, bench(place, "resumed"))
+    assert {path: path.stat().st_mtime_ns for path in (points / sweep.plans[0].name).iterdir()} == first
+    assert not (points / second / "left over.txt").exists()
+    assert without_times(resumed) == without_times(summary)
+
+
+def test_a_point_that_cannot_be_made_is_told_and_the_others_are_run(place: Path, summary: Summary) -> None:
+    (place / "wrong.toml").write_text(RECIPE + "[[steps]]\nmethod = 'filters'\n")
+    (place / "wrong_grid.toml").write_text(
+        GRID.replace("recipe.toml", "wrong.toml").replace("ratio", "weights.ratio").replace("0.1, 0.5", "0.1")
+        + "[[grid]]\nrecipe = 'recipe.toml'\nset = { ratio = [0.5] }\n"
+    )
+    found = run_sweep(load_sweep(place / "wrong_grid.toml"), bench(place, "whole"))
+    assert found.points == [summary.points[1]]
+    (failure,) = found.failed
+    assert failure.name == "dense-wrong-ratio0.1-seed0"
+    assert "wrong.toml: step 2 (filters): " in failure.reason
+
+
+def test_a_data_set_that_is_not_there_stops_it(place: Path, sweep: Sweep) -> None:
+    with pytest.raises(DatasetError):
+        run_sweep(sweep, bench(place, "nowhere", dataset=str(place / "none.json")))
+    assert not (place / "nowhere").exists()
