@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from wildbench.baselines.summary import Change, Measures, PointRecord, Spread
 from wildbench.scorecard import Figure
 
-HEADINGS = ("", "MB", "times smaller", "non-zeros", "GMAC", "latency", "AP50", "AP50 less dense", "AP less dense")
+HEADINGS = (
+    *("", "MB", "times smaller", "non-zeros", "GMAC", "latency"),
+    *("mean IoU", "AP50", "AP50 less dense", "AP less dense"),
+)
 """Of `point_cells` and `dense_cells`."""
 
 NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense")
@@ -15,14 +18,14 @@ NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense
 
 LEGEND = (
     "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
-    "file as it is"
+    "file as it is; mean IoU of the matches at IoU 0.5"
 )
 
 
 def point_cells(point: PointRecord) -> tuple[str, ...]:
     """One point as a row."""
     against = (change(point.overall[name]) for name in ("ap50", "ap"))
-    return (label(point), *_costs(point, f"{point.ratio:.2f}"), percent(point.ap50), *against)
+    return (label(point), *_costs(point, f"{point.ratio:.2f}"), *_found(point), *against)
 
 
 def narrow(cells: Sequence[str]) -> tuple[str, ...]:
@@ -39,7 +42,11 @@ def label(point: PointRecord) -> str:
 
 def dense_cells(dense: Measures) -> tuple[str, ...]:
     """A dense parent as a row."""
-    return (dense.name, *_costs(dense, "1"), percent(dense.ap50), "-", "-")
+    return (dense.name, *_costs(dense, "1"), *_found(dense), "-", "-")
+
+
+def _found(one: Measures) -> tuple[str, ...]:
+    return number(one.mean_iou50, 1, 3), percent(one.ap50)
 
 
 def _costs(one: Measures, ratio: str) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ def _sweep(summary: Summary) -> list[str]:
         f"![AP and AP50 against bytes, MACs and latency](sweeps/{summary.sweep}.svg)",
         table(HEADINGS, rows),
     ]
-    if summary.groups:
+    if any(len(place) > 1 for place in places(summary.points)):
         parts += ["Mean and range over seeds and dense parents:", _groups_table(summary)]
     for curve in _curves(summary.points):
         parts += _losses(curve)

@@ -1,0 +1,105 @@
+"""RESULTS.md follows from the summaries, and the committed one from the committed summaries."""
+
+import re
+from pathlib import Path
+
+import pytest
+from made_up_points import measures, point, summary
+
+from wildbench.baselines.results import results, write_results
+from wildbench.baselines.summary import read_summary
+from wildbench.datasets.registry import bundled
+from wildbench.errors import ScorecardError
+
+FILTERS = [{"method": "filters", "settings": {}}]
+
+
+def test_the_committed_results_are_those_of_the_committed_summaries() -> None:
+    paths = sorted(bundled("baselines/sweeps").glob("*.json"))
+    if not paths:
+        pytest.skip("no sweep is committed yet")
+    committed = bundled("baselines/RESULTS.md").read_text(encoding="utf-8")
+    assert committed == results([read_summary(path) for path in paths])
+    for picture in re.findall(r"\]\((sweeps/[^)]+\.svg)\)", committed):
+        assert bundled(f"baselines/{picture}").is_file()
+
+
+@pytest.mark.parametrize(
+    ("cost", "interval", "said"),
+    [
+        (-0.02, (-0.03, -0.01), "-2.0 [-3.0, -1.0] points of AP50 on 10 boxes: there is a loss"),
+        (0.001, (-0.004, 0.006), "+0.1 [-0.4, +0.6] points of AP50 on 10 boxes: it holds within half a point"),
+        (
+            -0.001,
+            (-0.02, 0.018),
+            "-0.1 [-2.0, +1.8] points of AP50 on 10 boxes: no loss is shown, but one of up to 2.0 points is not "
+            "excluded",
+        ),
+        (
+            -0.001,
+            None,
+            "-0.1 points of AP50 on 10 boxes, no interval: all 10 boxes are in one of the locations: no answer",
+        ),
+    ],
+)
+def test_thirty_percent_is_answered_by_the_interval(
+    cost: float, interval: tuple[float, float] | None, said: str
+) -> None:
+    assert f"- dense: {said}\n" in results([summary(point(cost=cost, interval=interval))])
+
+
+def test_several_parents_are_answered_one_by_one_and_by_their_range() -> None:
+    points = [point(cost=cost, dense=name) for name, cost in (("a", -0.01), ("b", 0.0), ("c", 0.04))]
+    said = results([summary(*points)])
+    assert "- a: -1.0 [-2.0, +0.0]" in said
+    assert "- mean and range over 3 dense detectors: +1.0 (-1.0 to +4.0), n = 3" in said
+    assert "| unstructured | 3 × 1 | 2.00 | 71.0 (69.0 to 74.0) |" in said
+
+
+def test_a_bound_that_is_not_met_is_told_with_all_that_was_tried() -> None:
+    tried = [
+        point("filters-tuned", cost, (cost - 0.01, cost + 0.01), ratio=ratio, steps=FILTERS, settings={"ratio": keep})
+        for cost, ratio, keep in ((-0.03, 1.8, 0.3), (-0.005, 1.4, 0.2))
+    ]
+    said = results([summary(*tried)])
+    where = "parksim test (327 boxes in 168 images)"
+    assert (
+        f"| Channels removed, with recovery | within 1 AP50, 1.6 times smaller | {where} | filters-tuned ratio 0.3 "
+        "| 1.80 | -3.0 [-4.0, -2.0] | **no** |" in said
+    )
+    assert "- filters-tuned ratio 0.3: 1.80 times smaller, -3.0 [-4.0, -2.0]\n" in said
+    assert "- filters-tuned ratio 0.2: 1.40 times smaller, -0.5 [-1.5, +0.5]\n" in said
+    assert f"Not run: Unstructured pruning, 30 % of the backbone on {where}, INT8 on {where} and Deep" in said
+
+
+def test_a_bound_that_is_met_by_the_value_alone_says_so() -> None:
+    said = results([summary(point(cost=-0.004, interval=(-0.02, 0.01)))])
+    assert "| -0.4 [-2.0, +1.0] | yes, though the interval reaches beyond it |" in said
+    assert "| +0.1 [-0.2, +0.4] | yes |" in results([summary(point(cost=0.001, interval=(-0.002, 0.004)))])
+
+
+def test_what_could_not_be_made_is_named() -> None:
+    failure = {"name": "dense-filters-seed0", "reason": "no filter can go; prune the backbone"}
+    said = results([summary(point(), failed=[failure])])
+    assert "Not made:\n\n- dense-filters-seed0: no filter can go; prune the backbone\n" in said
+
+
+def test_a_figure_that_is_undefined_is_a_dash() -> None:
+    ratio = {"value": None, "unit": "1", "reason": "not measured"}
+    said = results(
+        [summary(point(latency_ratio=ratio), dense=[measures("dense", latency_ratio=ratio, mean_iou50=None)])]
+    )
+    assert "| dense | 8.00 | 1 | 100.0 % | 1.500 | - | - | 70.0 [60.0, 80.0] | - | - |" in said
+
+
+def test_it_is_written_with_its_charts_and_the_same_each_time(tmp_path: Path) -> None:
+    with pytest.raises(ScorecardError, match="no summary of a sweep; run: wildbench baseline sweep"):
+        write_results(tmp_path)
+    summary(point(settings={"ratio": 0.1}), point(settings={"ratio": 0.2})).write(tmp_path / "sweeps" / "made-up.json")
+    assert [path.name for path in write_results(tmp_path)] == ["RESULTS.md", "made-up.svg"]
+    written = {path.name: path.read_bytes() for path in write_results(tmp_path)}
+    assert written == {path.name: path.read_bytes() for path in write_results(tmp_path)}
+    assert b"](sweeps/made-up.svg)" in written["RESULTS.md"]
+    shown = written["made-up.svg"].decode()
+    for words in ("A sweep that nobody ran", "AP50 in %", "bytes of the file", "MACs an image", "unstructured"):
+        assert words in shown
