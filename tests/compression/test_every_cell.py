@@ -1,0 +1,128 @@
+"""Every detector of the zoo x every method: what was saved and read again detects what the compressed model detects.
+
+Random weights and small images. `filters` takes three quarters of the channels out of the detector as the zoo builds
+it; the other methods are applied to what is left, which has every layer of the detector, a quarter as wide.
+"""
+
+import copy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wildbench.compression.catalogue import methods
+from wildbench.compression.chain import save
+from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.subject import Subject, Workshop
+from wildbench.datasets.coco import Dataset
+from wildbench.detectors import zoo
+from wildbench.errors import RecipeError
+from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.manifest import parse_manifest
+
+pytestmark = pytest.mark.slow
+
+Detections = list[dict[str, Tensor]]
+
+NARROW = {"method": "filters", "ratio": 0.75, "scope": "all", "distribution": "uniform"}
+LIGHT: dict[str, dict[str, Any]] = {
+    "weights": {"ratio": 0.5, "scope": "all"},
+    "units": {"ratio": 0.25, "scope": "all"},
+    "kernels": {"ratio": 0.25, "scope": "all"},
+    "quantize": {"images": 1},
+    "share": {"bits": 3},
+    "recalibrate": {"images": 2, "batch_size": 2},
+    **dict.fromkeys(["fine-tune", "distil", "from-scratch"], {"epochs": 0.5, "batch_size": 2, "warmup_steps": 1}),
+}
+"""Settings that make a method quick; its own where nothing is said."""
+
+CANNOT: dict[tuple[str, str], str] = {}
+"""Cells that cannot be, and what their error says; docs/baselines.md has the same list."""
+
+CELLS = [(detector, method) for detector in zoo.names() for method in methods()]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Four images with a red or a blue rectangle each, with its outline."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number in range(1, 5):
+        pixels = random.integers(90, 150, (64, 80, 3), np.uint8)
+        x, y, w, h = (int(value) for value in random.integers(8, 32, 4))
+        pixels[y : y + h, x : x + w] = (220, 40, 40) if number % 2 else (40, 60, 220)
+        cv2.imwrite(str(folder / f"{number}.png"), pixels)
+        images.append({"id": number, "file_name": f"{number}.png", "width": 80, "height": 64})
+        outline = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+        box = {"bbox": [x, y, w, h], "area": w * h, "iscrowd": 0, "segmentation": outline}
+        annotations.append({"id": number, "image_id": number, "category_id": 1 + number % 2, **box})
+    categories = [{"id": 1, "name": "red"}, {"id": 2, "name": "blue"}]
+    return Dataset(
+        "pictures", "train", {"images": images, "annotations": annotations, "categories": categories}, folder
+    )
+
+
+@cache
+def dense(name: str) -> Subject:
+    """The detector as the zoo builds it; every score counts, so that random weights detect something."""
+    threshold = "box_score_thresh" if "rcnn" in name else "score_thresh"
+    arguments: dict[str, Any] = {threshold: 0.0}
+    if not name.startswith("ssd"):
+        arguments |= {"min_size": 64, "max_size": 96}
+    torch.manual_seed(0)
+    document = {"name": "dense", "detector": {"name": name, "arguments": arguments}, "categories": ["red", "blue"]}
+    return Subject(zoo.build(name, 2, **arguments).eval(), parse_manifest(document, "dense.pt"))
+
+
+@cache
+def narrow(name: str) -> Subject:
+    return applied(NARROW, dense(name), Workshop(nn.Identity(), Dataset("none", None, {}, None)))
+
+
+def applied(step: dict[str, Any], subject: Subject, workshop: Workshop) -> Subject:
+    """What a step makes of a copy of the subject."""
+    own = Subject(copy.deepcopy(subject.model), subject.manifest)
+    (found,) = parse_recipe({"summary": "one step", "steps": [step]}).steps
+    found.kind.apply(own, found.settings, workshop)
+    own.model.eval()
+    if step["method"] != "code" and own.codec == "smallest":
+        own.codec = "raw"  # of the codecs nothing is asked in the other cells, and the smallest takes seconds
+    return own
+
+
+@torch.inference_mode()
+def detections(model: nn.Module) -> Detections:
+    generator = torch.Generator().manual_seed(1)
+    found: Detections = model([torch.rand(3, 64, 80, generator=generator), torch.rand(3, 72, 64, generator=generator)])
+    return found
+
+
+@pytest.mark.parametrize(("name", "method"), CELLS)
+def test_what_was_saved_detects_the_same(name: str, method: str, pictures: Dataset, tmp_path: Path) -> None:
+    before = dense(name) if method == "filters" else narrow(name)
+    step = NARROW if method == "filters" else {"method": method, **LIGHT.get(method, {})}
+    workshop = Workshop(copy.deepcopy(before.model).requires_grad_(requires_grad=False), pictures)
+    if (name, method) in CANNOT:
+        with pytest.raises(RecipeError) as told:
+            applied(step, before, workshop)
+        assert CANNOT[name, method] in str(told.value)
+        return
+    subject = applied(step, before, workshop)
+    path = tmp_path / "compressed.pt"
+    save(subject, path, parent="0" * 64)
+    expected, found = detections(subject.model), detections(rebuild(read_submission(path), "compressed.pt"))
+    assert any(len(one["boxes"]) for one in expected)
+    for mine, theirs in zip(expected, found, strict=True):
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+
+
+def test_every_exception_is_a_cell() -> None:
+    assert set(CANNOT) <= set(CELLS)
