@@ -9,7 +9,7 @@ from torch import Tensor
 
 Rounding = Literal["minmax", "mse"]
 
-SHRUNK = torch.linspace(0.3, 1.0, 36)
+SHRUNK = torch.linspace(0.3, 1.0, 15)
 """Parts of a channel's largest magnitude among which the one of least squared error is sought."""
 
 
@@ -38,7 +38,7 @@ def scales(weight: Tensor, bits: int, axis: int, rounding: Rounding) -> Tensor:
     best, least = whole, torch.full_like(whole, float("inf"))
     for part in SHRUNK.flip(0):
         tried = (whole * part).clamp_min(torch.finfo(torch.float32).tiny)
-        error = (to_codes(rows, tried, bits, 0) * tried[:, None] - rows).square().sum(1)
+        error = to_codes(rows, tried, bits, 0).mul_(tried[:, None]).sub_(rows).square_().sum(1)
         best, least = torch.where(error < least, tried, best), torch.minimum(error, least)
     return best
 
