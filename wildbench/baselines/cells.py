@@ -18,7 +18,7 @@ NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense
 
 LEGEND = (
     "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
-    "file as it is; mean IoU of the matches at IoU 0.5"
+    "file as it is"
 )
 
 
@@ -29,8 +29,8 @@ def point_cells(point: PointRecord) -> tuple[str, ...]:
 
 
 def narrow(cells: Sequence[str]) -> tuple[str, ...]:
-    """Those cells of a row that fit a terminal."""
-    return tuple(cell for heading, cell in zip(HEADINGS, cells, strict=True) if heading in NARROW)
+    """Those cells of a row that fit a terminal; intervals below their values."""
+    return tuple(cell.replace(" [", "\n[") for heading, cell in zip(HEADINGS, cells, strict=True) if heading in NARROW)
 
 
 def label(point: PointRecord) -> str:

@@ -168,7 +168,7 @@ def _sweep(summary: Summary) -> list[str]:
     rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
     drawn = f"; {summary.replicates} paired draws of {summary.groups_drawn} {summary.drawn}" if summary.drawn else ""
     parts = [
-        f"On {_place(summary)}{drawn}. {LEGEND}.",
+        f"On {_place(summary)}{drawn}. {LEGEND}; mean IoU of the matches at IoU 0.5.",
         f"![AP and AP50 against bytes, MACs and latency](sweeps/{summary.sweep}.svg)",
         table(HEADINGS, rows),
     ]

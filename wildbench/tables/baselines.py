@@ -41,9 +41,8 @@ def methods_table(methods: Mapping[str, Method]) -> Table:
 def sweep_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
     """One row a point of a sweep, dense parents first."""
     table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    table.add_column(headings[0], min_width=18)
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right")
+    for number, heading in enumerate(headings):
+        table.add_column(heading.replace(" ", "\n"), justify="right" if number else "left")
     for row in rows:
         add_row(table, *row)
     return table
