@@ -249,6 +249,13 @@ class Errors(Record):
     images: ImageScores
 
 
+class LayerBytes(Record):
+    """What one layer takes in the file."""
+
+    layer: str = Field(description="Its module path, cut after three names and a number; last, what is no tensor.")
+    bytes: int
+
+
 class Size(Record):
     """How many bytes it takes, and why."""
 
@@ -265,6 +272,11 @@ class Size(Record):
         "repetitions can be coded below it.",
     )
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
+    by_layer: list[LayerBytes] | None = Field(
+        default=None,
+        description="Stored bytes in the order of the file, summing to file_bytes; null where its tensors cannot be "
+        "listed, and in records made before wildbench told them.",
+    )
 
 
 class MicroNet(Record):

@@ -30,6 +30,14 @@ def test_the_parts_sum_to_the_file(tmp_path: Path, network: torch.nn.Module, cod
     assert size.file_bytes.value == path.stat().st_size
     assert sum(part.value or 0 for part in size.by_part.values()) == path.stat().st_size
     assert {"backbone", "head"} <= set(size.by_part)
+    assert size.by_layer
+    layers = {one.layer: one.bytes for one in size.by_layer}
+    assert sum(layers.values()) == path.stat().st_size
+    assert len(layers) == len(size.by_layer)
+    tensors = inspect_submission(path).tensors or []
+    in_block = [tensor.bytes for tensor in tensors if tensor.name.startswith("backbone.features.0.3.")]
+    assert layers["backbone.features.0.3"] == sum(in_block) > 0
+    assert list(layers)[-1] == "container"
 
 
 def test_parameters_are_counted_as_torch_counts_them(tmp_path: Path, network: torch.nn.Module) -> None:
@@ -49,6 +57,7 @@ def test_what_cannot_be_read_is_null_with_the_reason(tmp_path: Path, network: to
     known = inspect_submission(path)
     size = size_of(Inspection(path, "torchscript", known.manifest, 10, {"container": 10}, None, "it is a pickle"))
     assert size.file_bytes.value == 10
+    assert size.by_layer is None
     assert size.parameters.reason == size.nonzero.reason == size.dense_fp32_bytes.reason == "it is a pickle"
     assert size.bitmask_bytes is not None
     assert size.entropy_bytes is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wildbench.scorecard import Figure, Size
+from wildbench.scorecard import Figure, LayerBytes, Size
 from wildbench.submissions.inspection import Inspection, inspect_submission
 
 FP32_BYTES = 4
@@ -39,7 +39,7 @@ def size_of(inspection: Inspection) -> Size:
     def count(value: float | None, unit: str, why: str = unknown) -> Figure:
         return Figure.undefined(unit, why) if value is None else Figure(value=value, unit=unit, n=tensors)
 
-    parameters = inspection.parameters
+    parameters, layers = inspection.parameters, inspection.bytes_by_layer
     return Size(
         file_bytes=Figure(value=inspection.file_bytes, unit="B", n=1),
         parameters=count(parameters, "parameters"),
@@ -48,4 +48,5 @@ def size_of(inspection: Inspection) -> Size:
         bitmask_bytes=count(inspection.bitmask_bytes, "B"),
         entropy_bytes=count(inspection.entropy_bytes, "B", inspection.reason or NO_SYMBOLS),
         by_part={part: Figure(value=size, unit="B") for part, size in inspection.bytes_by_part.items()},
+        by_layer=None if layers is None else [LayerBytes(layer=name, bytes=size) for name, size in layers.items()],
     )

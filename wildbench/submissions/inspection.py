@@ -132,6 +132,19 @@ class Inspection:
         return None if self.tensors is None else _total([t.nonzero for t in self.tensors if t.parameter])
 
     @property
+    def bytes_by_layer(self) -> dict[str, int] | None:
+        """Bytes by layer in the order of the file, then what is no tensor; None where they cannot be listed."""
+        if self.tensors is None:
+            return None
+        layers: Counter[str] = Counter()
+        for tensor in self.tensors:
+            layers[_layer(tensor)] += tensor.bytes
+        rest = Counter(self.bytes_by_part)
+        rest.subtract(_tensor_parts(self.tensors))
+        layers.update({part: size for part, size in rest.items() if size})
+        return dict(layers)
+
+    @property
     def bitmask_bytes(self) -> float | None:
         """Bytes of the parameters by MicroNet's rule; None where their values cannot be read."""
         return None if self.tensors is None else _total([t.bitmask_bytes for t in self.tensors if t.parameter])
@@ -189,12 +202,23 @@ def _total(counts: list[Number | None]) -> Number | None:
 
 
 def _tensor_parts(tensors: Iterable[Tensor]) -> Counter[str]:
-    """Bytes by the first part of a dotted name; an ONNX exporter that gives its weights numbers has one part."""
+    """Bytes by the first part of a dotted name."""
     parts: Counter[str] = Counter()
     for tensor in tensors:
-        part, dot, _ = tensor.name.partition(".")
-        parts[part if dot or tensor.codec != "onnx" else "initializers"] += tensor.bytes
+        parts[_layer(tensor).partition(".")[0]] += tensor.bytes
     return parts
+
+
+def _layer(tensor: Tensor) -> str:
+    """The module a tensor is in: three names of its path and the number after them, so that `blocks.7` is one.
+
+    An ONNX exporter that gives its weights numbers has one layer.
+    """
+    path, dot, own = tensor.name.rpartition(".")
+    if not dot:
+        return "initializers" if tensor.codec == "onnx" else own
+    names = path.split(".")
+    return ".".join(names[: 4 if names[3:4] and names[3].isdigit() else 3])
 
 
 def _record_parts(path: Path) -> Counter[str]:
