@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from wildbench.compression.coupling import Channels, Slice
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
@@ -42,3 +43,9 @@ def train_a_step(subject: Subject) -> None:
         for parameter in subject.model.parameters():
             parameter.add_(1.0)
     subject.obey()
+
+
+def channels_of(width: int, filters: int = 1, block: int = 1) -> Channels:
+    """Coupled channels of layers with one weight a filter."""
+    layer, own = nn.Conv2d(1, width, 1), torch.arange(width)
+    return Channels(width, (Slice("layer", layer, True, own, own),) * filters, block, layer)

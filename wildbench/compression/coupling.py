@@ -17,7 +17,7 @@ import torch_pruning
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
 
-from wildbench.compression.scopes import is_output
+from wildbench.compression.scopes import is_output, prunable
 
 EXAMPLE_SIDE, SSD_SIDE = 64, 300
 """Pixels of the image by which a detector is traced; SSD's last maps need its own size."""
@@ -157,7 +157,7 @@ class _Traced(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """The outputs of the output layers, before they are reshaped, for every level of the pyramid."""
         outputs: list[Tensor] = []
-        layers = [module for name, module in self.detector.named_modules() if is_output(name)]
+        layers = [layer for name, layer in prunable(self.detector, "all").items() if is_output(name)]
         hooks = [layer.register_forward_hook(lambda _, inputs, output: outputs.append(output)) for layer in layers]
         maps = self.detector.backbone(image)
         levels = list(maps.values()) if isinstance(maps, dict) else [maps]
