@@ -1,0 +1,137 @@
+"""Integer graphs beside the torch model that rounds as they do."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from made_up_subjects import detector, step, subject_of
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from wildbench.compression.export_int8 import export
+from wildbench.compression.quantization import Quantize, quantize
+from wildbench.compression.scopes import prunable
+from wildbench.compression.subject import Subject, Workshop
+from wildbench.datasets.coco import Dataset
+from wildbench.errors import RecipeError
+from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.opening import open_submission
+
+
+class Chain(nn.Module):
+    """A detector whose scores are what three layers make of the image; the first two run in integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3, 2, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.head = nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.ReLU6(inplace=True), nn.ConvTranspose2d(8, 2, 2, 2))
+
+    def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:
+        scores = self.head(self.backbone(images[0][None])).flatten()
+        return [{"boxes": scores.new_zeros(len(scores), 4), "labels": scores.long() * 0 + 1, "scores": scores}]
+
+
+def graph_of(path: Path) -> onnx.GraphProto:
+    return onnx.load_model(path).graph
+
+
+def answers(path: Path, image: Tensor, *, fused: bool = True) -> list[np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not fused:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return list(onnxruntime.InferenceSession(path, options).run(None, {"image": image.numpy()}))
+
+
+@pytest.fixture
+def chain(pictures: Dataset) -> Subject:
+    torch.manual_seed(0)
+    model = Chain()
+    with torch.no_grad():
+        model.backbone[1].running_var.fill_(0.1)
+        model.backbone[1].bias.normal_()
+    subject = subject_of(model)
+    quantize(subject, Quantize(images=3), Workshop(nn.Identity(), pictures))
+    return subject
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_short_chain_differs_by_ties_alone(tmp_path: Path, chain: Subject, fused: bool) -> None:
+    """At most one step of the last grid, and at most in a hundredth of the values: a tie, or a sum of integers."""
+    export(chain, tmp_path / "a.onnx", chain.manifest)
+    image = torch.rand(3, 96, 128, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected = chain.model([image])[0]["scores"].numpy()
+    found = answers(tmp_path / "a.onnx", image, fused=fused)[2]
+    grid = chain.activations["head.2"].output
+    assert grid is not None
+    apart = np.abs(found - expected)
+    assert apart.max() <= grid.scale * 1.001
+    assert (apart > grid.scale / 2).mean() < 0.01
+
+
+def test_the_graph_holds_our_codes_scales_and_zero_points(tmp_path: Path, chain: Subject) -> None:
+    export(chain, tmp_path / "a.onnx", chain.manifest)
+    graph = graph_of(tmp_path / "a.onnx")
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for name, record in chain.records.items():
+        assert stored[name].dtype == np.int8
+        scale = stored[f"{name}:scale"]
+        assert np.array_equal(scale, record["scale"].numpy())
+        sides = [-1 if side == record["axis"] else 1 for side in range(stored[name].ndim)]
+        assert np.array_equal(stored[name] * scale.reshape(sides), chain.model.get_parameter(name).detach().numpy())
+    constants = {node.output[0]: numpy_helper.to_array(node.attribute[0].t) for node in graph.node
+                 if node.op_type == "Constant"} | stored  # fmt: skip
+    found = {
+        (float(constants[node.input[1]]), int(constants[node.input[2]]), constants[node.input[2]].dtype.name)
+        for node in graph.node
+        if node.op_type == "QuantizeLinear"
+    }
+    grids = [grid for one in chain.activations.values() for grid in (one.input, one.output) if grid is not None]
+    assert found == {(grid.scale, grid.zero_point, "uint8") for grid in grids}
+    assert not any(node.op_type == "BatchNormalization" for node in graph.node)
+
+
+def test_onnx_runtime_runs_the_layers_in_integers(tmp_path: Path, chain: Subject) -> None:
+    export(chain, tmp_path / "a.onnx", chain.manifest)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(tmp_path / "a.onnx", options)
+    kinds = [node.op_type for node in graph_of(tmp_path / "optimized.onnx").node]
+    assert kinds.count("QLinearConv") == 2
+    assert "Conv" not in kinds
+
+
+def test_a_detector_is_a_submission(tmp_path: Path, pictures: Dataset) -> None:
+    subject = step(detector(), "quantize", data=pictures, images=2)
+    path = tmp_path / "int8.onnx"
+    written = export(subject, path, subject.manifest)
+    assert (written.activation_bits, written.input.layout) == (8, "chw")
+    inspection = inspect_submission(path)
+    assert inspection.manifest == written
+    assert inspection.tensors
+    bits = {tensor.name: tensor.bits for tensor in inspection.tensors}
+    assert {bits[f"{name}.weight"] for name in prunable(subject.model, "all")} == {8}
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 120, 3), np.uint8)
+    found = open_submission(path).predict(pixels)
+    with torch.no_grad():
+        expected = subject.model([torch.from_numpy(pixels).permute(2, 0, 1).float() / 255])[0]
+    assert len(found.scores) == len(expected["scores"]) > 0
+    assert np.abs(np.sort(found.scores) - np.sort(expected["scores"].numpy())).max() < 0.02
+
+
+def test_what_is_kept_float_is_said(tmp_path: Path, pictures: Dataset) -> None:
+    subject = step(detector(), "quantize", data=pictures, images=1, keep="head")
+    assert export(subject, tmp_path / "a.onnx", subject.manifest).activation_bits == 32
+
+
+def test_other_widths_are_refused(tmp_path: Path, pictures: Dataset) -> None:
+    for settings in ({"activations": 4}, {"activations": None}):
+        subject = step(detector(), "quantize", data=pictures, images=1, **settings)
+        with pytest.raises(RecipeError, match=r"a\.onnx: ONNX Runtime's integer kernels take 8-bit activations"):
+            export(subject, tmp_path / "a.onnx", subject.manifest)
+    assert not (tmp_path / "a.onnx").exists()

@@ -1,0 +1,162 @@
+"""A quantized detector as an ONNX graph that ONNX Runtime runs in integers.
+
+torch's exporter traces the whole detector with its suppression, and turns what rounds activations into QuantizeLinear
+and DequantizeLinear with our very scales. Here weights become int8 with a DequantizeLinear each; ONNX Runtime makes
+integer kernels of a layer between the two (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
+
+from wildbench.compression.scopes import prunable
+from wildbench.compression.subject import Subject
+from wildbench.compression.wiring import watch
+from wildbench.errors import RecipeError
+from wildbench.files import write_atomically
+from wildbench.submissions.activations import widest
+from wildbench.submissions.codecs.fields import Record
+from wildbench.submissions.codecs.registry import decode
+from wildbench.submissions.manifest import Manifest, parse_manifest
+from wildbench.submissions.onnx_graph import METADATA_KEY
+
+OPSET = 17
+ANSWERS = ("boxes", "labels", "scores", "masks")
+IMAGE = (3, 240, 320)
+"""Shape of the image that is traced; height and width stay free."""
+
+PREFIX = "detector."
+
+
+class _Whole(nn.Module):
+    """A detector that takes one image and answers with a tuple."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Boxes, labels, scores and perhaps masks of a 3 x H x W image."""
+        found = self.detector([image])[0]
+        return tuple(found[key] for key in ANSWERS if key in found)
+
+
+def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
+    """Write a quantized detector as `out.onnx`, with its manifest inside.
+
+    It answers as the `.pt` of the same subject does, up to ties of rounding: torch multiplies by 1 / scale and rounds
+    sums in floats, ONNX Runtime divides and sums in integers.
+
+    Args:
+        subject: After `quantize`, with 8-bit activations.
+        path: File to write.
+        manifest: That of the `.pt`; how the graph is fed and what its activations have is filled in.
+
+    Returns:
+        The manifest in the file.
+
+    Raises:
+        RecipeError: The subject is not quantized, or to other widths.
+
+    Example:
+        >>> export(subject, Path("int8.onnx"), manifest)  # doctest: +SKIP
+    """
+    grids = [grid for one in subject.activations.values() for grid in (one.input, one.output) if grid]
+    if not grids or any(grid.bits != 8 for grid in grids):
+        raise RecipeError(
+            f"{path.name}: ONNX Runtime's integer kernels take 8-bit activations",
+            remedy="quantize with activations = 8, or write a .pt",
+        )
+    model = traced(subject.model)
+    stored = {name: record for name, record in subject.records.items() if record["codec"] == "affine"}
+    for name, record in stored.items():
+        store_codes(model, name, record)
+    whole = {f"{name}.weight" for name in prunable(subject.model, "all")} <= stored.keys()
+    document = manifest.model_dump(mode="json")
+    document["input"] = {**document["input"], "layout": "chw"}
+    document["activation_bits"] = widest(subject.activations) if whole else 32
+    written = parse_manifest(document, str(path))
+    model.metadata_props.add(key=METADATA_KEY, value=written.to_json())
+    write_atomically(path, model.SerializeToString())
+    return written
+
+
+def traced(detector: nn.Module) -> onnx.ModelProto:
+    """The graph of a detector, its folded norms merged into biases; its weights have their names in the state dict."""
+    detector = copy.deepcopy(detector).eval().requires_grad_(requires_grad=False)
+    image = torch.rand(IMAGE, generator=torch.Generator().manual_seed(0))
+    merge_shifts(detector, watch(detector, image).folding())
+    answers = list(ANSWERS[: len(_Whole(detector)(image))])
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter is deprecated, its successor takes no detector; and it traces
+        file = Path(folder) / "detector.onnx"
+        torch.onnx.export(
+            _Whole(detector).eval(),
+            (image,),
+            file,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=answers,
+            dynamic_axes={"image": {1: "height", 2: "width"}},
+        )
+        model = onnx.load_model(file)
+    rename(model.graph)
+    return model
+
+
+def merge_shifts(detector: nn.Module, norms: dict[str, str]) -> None:
+    """Move the bias of each folded norm into the layer before it, and let the norm pass values on, to be rounded."""
+    for layer_name, norm_name in norms.items():
+        layer: Any = detector.get_submodule(layer_name)
+        norm: Any = detector.get_submodule(norm_name)
+        if bool((norm.weight != 1).any() or (norm.running_mean != 0).any() or (norm.running_var > 1).any()):
+            continue
+        layer.bias = nn.Parameter(norm.bias if layer.bias is None else norm.bias + layer.bias, requires_grad=False)
+        passing = nn.Identity()
+        passing._forward_hooks = norm._forward_hooks
+        parent, _, child = norm_name.rpartition(".")
+        setattr(detector.get_submodule(parent), child, passing)
+
+
+def rename(graph: onnx.GraphProto) -> None:
+    """Take the wrapper's name off the tensors' names; equal ones are one, and handed on under their other names."""
+    for tensor in graph.initializer:
+        tensor.name = tensor.name.removeprefix(PREFIX)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [name.removeprefix(PREFIX) for name in names]
+
+
+def store_codes(model: onnx.ModelProto, name: str, record: Record) -> None:
+    """Replace a weight by its codes in int8 and a DequantizeLinear node.
+
+    Raises:
+        RecipeError: The graph has no such weight.
+    """
+    graph = model.graph
+    place = next((at for at, tensor in enumerate(graph.initializer) if tensor.name == name), None)
+    if place is None:
+        raise RecipeError(f"{name}: torch's exporter changed this weight", remedy="write a .pt")
+    axis, scale = record["axis"], record["scale"].numpy()
+    sides = [-1 if side == axis else 1 for side in range(len(record["shape"]))]
+    codes = np.rint(decode(record, name).numpy() / scale.reshape(sides)).astype(np.int8)
+    graph.initializer[place].CopyFrom(numpy_helper.from_array(codes, name))
+    graph.initializer.append(numpy_helper.from_array(scale, f"{name}:scale"))
+    graph.initializer.append(numpy_helper.from_array(np.zeros(len(scale), np.int8), f"{name}:zero_point"))
+    for node in graph.node:
+        for at, entering in enumerate(node.input):
+            if entering == name:
+                node.input[at] = f"{name}:float"
+    inputs = [name, f"{name}:scale", f"{name}:zero_point"]
+    graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [f"{name}:float"], name=name, axis=axis))
