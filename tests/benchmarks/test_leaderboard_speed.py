@@ -13,8 +13,10 @@ from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import Entry, head, write_chain
+from wildbench.leaderboard.curves import measure_curves
+from wildbench.leaderboard.publishing import BOARD, PAGE, build
 from wildbench.leaderboard.ranking import Paired
-from wildbench.leaderboard.results import chain_file, read_results, result_id
+from wildbench.leaderboard.results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.samples import Samples
 from wildbench.leaderboard.verification import verify
 from wildbench.measures.intervals import difference_interval
@@ -24,29 +26,34 @@ ROWS = 500
 
 
 def write_board(folder: Path, rows: int) -> None:
-    """Results with whole cards, thirteen categories and 2000 replicates each; AP and bytes are made up."""
-    card = read_scorecard(bundled("baselines/scorecards/reference.json"))
+    """Results with whole cards, thirteen categories, 2000 replicates, curves and detections each, of two real ones.
+
+    The first of every ten rows is the dense parent of the others; AP is made up.
+    """
+    sources = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+    data, cards = load_dataset("parksim", with_images=False), [read_scorecard(source) for source in sources]
+    found = [source.with_name(card.accuracy.predictions_file) for source, card in zip(sources, cards, strict=True)]
+    detections = [lzma.compress(path.read_bytes(), preset=0) for path in found]
+    curves = [measure_curves(data, json.loads(path.read_text()), None).to_bytes() for path in found]
     rng = np.random.default_rng(0)
     shared_drawn, shared_without = rng.normal(0, 0.02, 2000), rng.normal(0, 0.02, 168) / 168
-    detections = lzma.compress(b"[]\n")
     entries: list[Entry] = []
     for row in range(rows):
-        ap = float(rng.uniform(0.2, 0.6))
+        kind = int(row % 10 > 0)
+        ap, card = float(rng.uniform(0.2, 0.6)), cards[kind]
         name, sha256 = f"row {row}", hashlib.sha256(str(row).encode()).hexdigest()
+        parent = hashlib.sha256(str(row - row % 10).encode()).hexdigest() if kind else None
         figure = card.accuracy.ap.model_copy(update={"value": ap, "interval": (ap - 0.04, ap + 0.04)})
-        one: Scorecard = card.model_copy(
-            update={
-                "submission": card.submission.model_copy(update={"name": name, "sha256": sha256}),
-                "accuracy": card.accuracy.model_copy(update={"ap": figure}),
-            }
-        )
+        submission = card.submission.model_copy(update={"name": name, "sha256": sha256, "parent": parent})
+        accuracy = card.accuracy.model_copy(update={"ap": figure})
+        one: Scorecard = card.model_copy(update={"submission": submission, "accuracy": accuracy})
         drawn = ap + shared_drawn + rng.normal(0, 0.01, 2000)
         without = ap + shared_without + rng.normal(0, 0.01, 168) / 168
         stored, samples = one.to_json().encode(), Samples(np.array([ap]), drawn, without).to_bytes()
         place = folder / "results" / result_id(one)
         place.mkdir(parents=True)
-        for file, data in (("card.json", stored), ("samples.npy", samples), ("predictions.json.xz", detections)):
-            (place / file).write_bytes(data)
+        for file, kept in zip(KEPT, (stored, detections[kind], samples, curves[kind]), strict=True):
+            (place / file).write_bytes(kept)
         hashes = {
             "card_sha256": hashlib.sha256(stored).hexdigest(),
             "samples_sha256": hashlib.sha256(samples).hexdigest(),
@@ -57,14 +64,17 @@ def write_board(folder: Path, rows: int) -> None:
 
 
 def seconds(work: object) -> float:
-    start = time.perf_counter()
+    """Of one core: others may be at work on this machine."""
+    start = time.process_time()
     work()  # type: ignore[operator]
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def test_five_hundred_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Ranking all pairs takes less than a tenth of what they take one by one."""
+    """Ranking all pairs takes less than a tenth of what they take one by one, and building not ten times reading."""
     write_board(tmp_path, ROWS)
+    build(tmp_path)  # renders parksim and bundles the charts' library, where they are not there yet
+    whole = min(seconds(lambda: build(tmp_path)) for _ in range(3))
     reading = min(seconds(lambda: read_results(tmp_path)) for _ in range(3))
     results, entries = read_results(tmp_path)
     building = min(seconds(lambda: build_board(results, entries).to_json()) for _ in range(3))
@@ -78,17 +88,19 @@ def test_five_hundred_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
             difference_interval(difference, other.drawn - first.drawn, other.without - first.without)
 
     alone = min(seconds(one_by_one) for _ in range(3)) / len(pairs) * ROWS * (ROWS - 1) / 2
-    size = len(json.dumps(build_board(results, entries).model_dump(mode="json")))
+    size, page = ((tmp_path / name).stat().st_size for name in (BOARD, PAGE))
     with capsys.disabled():
         print(  # noqa: T201
-            f"\n{ROWS} rows: read {reading:.2f} s, build {building:.2f} s, of it ranking {ranking:.2f} s "
-            f"(pair by pair {alone:.1f} s); leaderboard.json {size / 1e6:.1f} MB"
+            f"\n{ROWS} rows: built with the page in {whole:.2f} s of one core (reading the results {reading:.2f} s, "
+            f"leaderboard.json {building:.2f} s, of it ranking {ranking:.2f} s; pair by pair {alone:.1f} s); "
+            f"{size / 1e6:.1f} MB and {page / 1e6:.1f} MB"
         )
     assert ranking < alone / 10
+    assert whole < 10 * reading
 
 
 def test_a_row_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A row of 16,800 detections in less than ten times what reading it takes."""
+    """A row of 16,800 detections, and the page, in less than twenty times what reading it takes."""
     add(bundled("baselines/scorecards/reference.json"), tmp_path)  # compiles
     submissions = bundled("baselines")
     verifying = min(seconds(lambda: verify(tmp_path, submissions=submissions)) for _ in range(3))
@@ -97,4 +109,4 @@ def test_a_row_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     reading = min(seconds(lambda: result.detections(data)) for _ in range(3))
     with capsys.disabled():
         print(f"\na row: verified in {verifying:.2f} s, of it reading {reading:.2f} s")  # noqa: T201
-    assert verifying < 10 * reading
+    assert verifying < 20 * reading

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -10,9 +11,11 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.curves import Curves, curves_from
 from wildbench.leaderboard.disagreements import Picture, pictures, threshold
+from wildbench.leaderboard.lineage import NOT_HERE
+from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.results import CURVES, Result, read_kept
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import CalibrationBin, Figure, Record
+from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
 
 PICTURED = 8
 """Rows whose pictures are embedded, so that the page stays small: 3 pictures of some 20 kB each."""
@@ -28,6 +31,7 @@ class RowDetail(Record):
     detections: int
     notes: list[str]
     by_part: dict[str, Figure] | None = Field(description="Stored bytes; null for a COCO results file.")
+    by_layer: list[LayerBytes] | None = Field(description="Stored bytes; null where the card does not say.")
     tide: dict[str, int] | None = Field(description="Number of errors of each kind; null in older records.")
     calibration: list[CalibrationBin] | None
     curves: Curves | None = Field(description="null where they were not kept beside the card.")
@@ -36,13 +40,14 @@ class RowDetail(Record):
     no_pictures: str | None = Field(description="Why there is none.")
 
 
-def details(results: Sequence[Result], progress: Progress = silent) -> dict[str, RowDetail]:
+def details(board: Board, results: Sequence[Result], progress: Progress = silent) -> dict[str, RowDetail]:
     """Gather what the page shows of each row.
 
     Images of parksim are rendered where they are not there yet. No other data set's images are embedded.
 
     Args:
-        results: Of the board.
+        board: What says which row was made from which: pictures set a row against the parent its lineage names.
+        results: What it was built from.
         progress: Called as `progress(task, done, total)` while rendering.
 
     Returns:
@@ -52,10 +57,11 @@ def details(results: Sequence[Result], progress: Progress = silent) -> dict[str,
         ScorecardError: A file beside a card is damaged.
         PredictionsError: The detections of a row that gets pictures are damaged.
     """
-    parents = dict(_parents(results))
+    parents = _parents(board, results)
     worth = [result for result in sorted(results, key=_importance) if _reason(result, parents) is None]
     pictured = {result.id for result in worth[:PICTURED]}
     sets: dict[tuple[str, str], Dataset] = {}
+    read: dict[str, list[dict[str, Any]]] = {}
     found = {}
     for result in results:
         drawn: list[Picture] = []
@@ -64,7 +70,10 @@ def details(results: Sequence[Result], progress: Progress = silent) -> dict[str,
             parent, data = parents[result.id], _data(result, sets, progress)
             thresholds = _threshold(parent), _threshold(result)
             if data.sha256 == result.card.dataset.sha256:
-                drawn = pictures(data, parent.detections(data), result.detections(data), thresholds)
+                for one, least in zip((parent, result), thresholds, strict=True):
+                    if one.id not in read:  # a parent has many children
+                        read[one.id] = one.detections(data, least)
+                drawn = pictures(data, read[parent.id], read[result.id], thresholds)
                 reason = None if drawn else "dense and compressed find the same animals in every image"
             else:
                 reason = f"scored on another version of {data.name} than this wildbench renders"
@@ -84,6 +93,7 @@ def _detail(
         detections=card.accuracy.detections,
         notes=card.notes,
         by_part=card.size.by_part if card.size else None,
+        by_layer=card.size.by_layer if card.size else None,
         tide={name: kind.count for name, kind in card.errors.tide.items()} if card.errors else None,
         calibration=card.errors.calibration.bins if card.errors else None,
         curves=curves_from(read_kept(stored), f"{result.id}/{CURVES}") if stored.is_file() else None,
@@ -93,13 +103,11 @@ def _detail(
     )
 
 
-def _parents(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
-    """Each result that has its dense parent on the same images, with that parent."""
-    by_hash = {(result.card.dataset.sha256, result.card.submission.sha256): result for result in results}
-    for result in results:
-        parent = by_hash.get((result.card.dataset.sha256, result.card.submission.parent or ""))
-        if parent is not None and parent is not result:
-            yield result.id, parent
+def _parents(board: Board, results: Sequence[Result]) -> dict[str, Result]:
+    """The parent of each result whose row has one in its section."""
+    by_id = {result.id: result for result in results}
+    found = {row.id: row.parent.id for row in board.rows().values() if row.parent}
+    return {child: by_id[parent] for child, parent in found.items() if parent is not None}
 
 
 def _importance(result: Result) -> tuple[float, str]:
@@ -114,7 +122,7 @@ def _reason(result: Result, parents: dict[str, Result]) -> str | None:
     if result.card.submission.parent is None:
         return "it names no dense parent to be set against"
     if result.id not in parents:
-        return "its dense parent is not on the board"
+        return NOT_HERE
     if any(threshold(one.card) is None for one in (result, parents[result.id])):
         return "a record made before wildbench explained errors says no score to draw detections from"
     return None

@@ -54,16 +54,17 @@ class Result:
     predictions: Path
     samples: Samples
 
-    def detections(self, data: Dataset) -> list[dict[str, Any]]:
+    def detections(self, data: Dataset, least: float = 0.0) -> list[dict[str, Any]]:
         """The COCO results it was scored from.
 
         Args:
             data: What was detected in.
+            least: Score of those that are wanted; the others are not even checked, which takes a while.
 
         Raises:
             PredictionsError: They are missing, damaged, or others than were scored.
         """
-        return read_detections(self.predictions, self.card, data)
+        return read_detections(self.predictions, self.card, data, least)
 
 
 def result_id(card: Scorecard) -> str:
@@ -151,8 +152,8 @@ def scored_categories(card: Scorecard, data: Dataset) -> set[int]:
     return {entry["id"] for entry in data.categories if entry["name"] not in card.accuracy.unknown_categories}
 
 
-def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str, Any]]:
-    """Read the detections that a card was scored from, after a look at their hash.
+def read_detections(path: Path, card: Scorecard, data: Dataset, least: float = 0.0) -> list[dict[str, Any]]:
+    """Read the detections that a card was scored from, after a look at their hash, and leave out those below a score.
 
     Raises:
         PredictionsError: They are missing, damaged, or others than were scored.
@@ -162,8 +163,17 @@ def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str
         raise PredictionsError(f"{path}: not the detections that were scored", remedy="keep those beside the card")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
-        plain.write_bytes(stored)
+        plain.write_bytes(_from_score(stored, least) if least else stored)
         return read_predictions(plain, data)
+
+
+def _from_score(stored: bytes, least: float) -> bytes:
+    """Results without those that have a lower score; what is no result stays, to be refused."""
+    try:
+        found = json.loads(stored)
+        return json.dumps([one for one in found if not one["score"] < least]).encode()
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return stored
 
 
 def unpacked(path: Path) -> bytes:
