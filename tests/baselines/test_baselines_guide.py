@@ -1,0 +1,70 @@
+"""docs/baselines.md tells of every method, setting, recipe and sweep what the code does."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from wildbench.baselines.bounds import BOUNDS
+from wildbench.baselines.grid import load_sweep
+from wildbench.baselines.markdown import table
+from wildbench.compression.catalogue import methods
+from wildbench.compression.recipes import bundled_recipes, parse_recipe
+from wildbench.datasets.registry import bundled
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
+
+
+def told(name: str) -> str:
+    """What stands between two marks of the guide."""
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end -->", GUIDE, re.DOTALL)
+    assert found, name
+    return found[1]
+
+
+def methods_table() -> str:
+    rows = []
+    for name, method in methods().items():
+        settings = ", ".join(
+            f"`{key}` {_default(field.default)}" for key, field in method.settings.model_fields.items()
+        )
+        rows.append([f"`{name}`", method.summary, settings or "-", "yes" if method.last else "", method.source])
+    return table(["method", "what it does", "settings and defaults", "last", "source"], rows).replace("---:", "---")
+
+
+def recipes_table() -> str:
+    rows = [[f"`{one.name}`", one.summary, one.chain, one.source or "-"] for one in bundled_recipes()]
+    return table(["recipe", "what it does", "steps", "source"], rows).replace("---:", "---")
+
+
+def sweeps_table() -> str:
+    rows = []
+    for path in sorted(bundled("baselines/sweeps").glob("*.toml")):
+        sweep = load_sweep(path, [bundled("baselines/reference.pt")])
+        rows.append([f"`{sweep.name}`", sweep.summary, f"{len(sweep.plans)} a dense detector"])
+    return table(["sweep", "what it is", "points"], rows).replace("---:", "---")
+
+
+def _default(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_tables_are_those_of_the_code() -> None:
+    assert told("methods") == methods_table()
+    assert told("recipes") == recipes_table()
+    assert told("sweeps") == sweeps_table()
+
+
+def test_the_bounds_are_those_of_the_code() -> None:
+    assert told("bounds") == "\n".join(f"- {bound.title}: {bound.claim}" for bound in BOUNDS)
+
+
+def test_the_recipe_and_the_sweep_that_are_shown_can_be_run(tmp_path: Path) -> None:
+    recipe, sweep = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    assert parse_recipe(tomllib.loads(recipe)).chain == "filters → recalibrate → distil"
+    (tmp_path / "shown.toml").write_text(sweep)
+    assert len(load_sweep(tmp_path / "shown.toml").plans) == 3 * 3 + 1
+
+
+if __name__ == "__main__":
+    for told_by in (methods_table, recipes_table, sweeps_table):
+        print(told_by(), end="\n\n")  # noqa: T201
