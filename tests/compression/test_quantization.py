@@ -48,7 +48,9 @@ def test_the_model_is_what_the_file_decodes_to(tmp_path: Path, pictures: Dataset
     rebuilt = rebuild(archive, "a.pt")
     assert torch.equal(answer(rebuilt, image), answer(subject.model, image))
     assert archive.manifest.method == subject.history[0]
-    assert subject.history[0].startswith("8-bit weights by channel (mse), 8-bit activations (mse, 3 images); error of")
+    assert subject.history[0].startswith(
+        "8-bit weights by channel (mse, bias correction), 8-bit activations (mse, 3 images); error of"
+    )
 
 
 def test_every_layer_takes_and_gives_grids(pictures: Dataset, image: Tensor) -> None:
@@ -93,6 +95,14 @@ def test_finer_codes_and_more_bits_leave_less_error(pictures: Dataset) -> None:
     assert errors[1] < errors[2], "a searched scale rounds better than the largest magnitude"
 
 
+def test_corrected_biases_leave_less_error(pictures: Dataset) -> None:
+    plain, corrected = (
+        step(detector(), "quantize", data=pictures, images=2, weights=4, activations=None, correct=correct).errors
+        for correct in (False, True)
+    )
+    assert sum(corrected.values()) < 0.9 * sum(plain.values())
+
+
 @pytest.mark.parametrize(
     ("settings", "floats"),
     [
@@ -131,7 +141,7 @@ def test_pruned_weights_stay_pruned(pictures: Dataset) -> None:
 
 def test_norms_may_stay(pictures: Dataset) -> None:
     before, subject = detector(), detector()
-    step(subject, "quantize", data=pictures, images=1, fold=False, rest="raw", activations=None)
+    step(subject, "quantize", data=pictures, images=1, fold=False, correct=False, rest="raw", activations=None)
     for name, tensor in before.model.state_dict().items():
         if name not in subject.records:
             assert torch.equal(tensor, subject.model.state_dict()[name])

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wildbench.compression import calibration
+from wildbench.compression.correction import mean_inputs, moved
 from wildbench.compression.folding import channel_axis, fold_norms
 from wildbench.compression.methods import Method, Settings
 from wildbench.compression.rounding import Rounding, scales, to_codes
@@ -53,6 +54,7 @@ class Quantize(Settings):
     percentile: float = Field(default=99.99, gt=50, lt=100, description="Of the calibrator of that name.")
     images: int = Field(default=32, ge=1, description="To calibrate with, evenly spaced through the training data.")
     fold: bool = Field(default=True, description="Fold batch norms into the layers before them.")
+    correct: bool = Field(default=True, description="Let biases take back what rounding does to means of results.")
     rest: Literal["fp16", "raw"] = Field(default="fp16", description="Biases and norms.")
 
 
@@ -64,8 +66,8 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
     """Quantize a detector after training.
 
     Weights are rounded to symmetric codes with a scale an output channel, activations to a grid each; both as ONNX's
-    QuantizeLinear has it. What leaves a layer for anything but another quantized layer is rounded too, so that the
-    layer runs in integers.
+    QuantizeLinear has it. Biases take back what rounding the weights does to means. What leaves a layer for anything
+    but another quantized layer is rounded too, so that the layer runs in integers.
 
     Raises:
         RecipeError: The scope is empty, the data have no images, or an activation is not finite.
@@ -82,8 +84,11 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         found = calibration.observe(model, images, sites, histograms=settings.calibrator != "minmax")
         grids = calibration.grids(found, settings.calibrator, settings.activations, settings.percentile)
         activations = by_module(grids)
+    means = mean_inputs(model, images, layers) if settings.correct else {}
     for name, layer in layers.items():
-        round_weight(subject, f"{name}.weight", layer, settings)
+        change = round_weight(subject, f"{name}.weight", layer, settings)
+        if name in means:
+            take_back(layer, model.get_submodule(norms.get(name, name)), change, means[name])
     if settings.rest == "fp16":
         to_half(model, leave=subject.records.keys())
     attach(model, activations)
@@ -131,8 +136,8 @@ def by_module(grids: dict[calibration.Site, Grid]) -> dict[str, Activation]:
 
 
 @torch.no_grad()
-def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quantize) -> None:
-    """Round one weight, and keep its codes for the file."""
+def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quantize) -> Tensor:
+    """Round one weight, and keep its codes for the file; gives by how much it changed."""
     weight, axis = subject.model.get_parameter(name), channel_axis(layer)
     if not bool(weight.isfinite().all()):
         raise RecipeError(f"{name}: a weight is not finite", remedy="train the detector again")
@@ -140,8 +145,19 @@ def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quanti
     codes = to_codes(weight, scale, settings.weights, axis).to(torch.int8)
     zero_points = torch.zeros(len(scale), dtype=torch.int64)
     record = affine.record(codes, scale, zero_points, bits=settings.weights, axis=axis, steps=STORED)
-    weight.copy_(affine.AFFINE.decode(record))
+    rounded = affine.AFFINE.decode(record)
+    change = rounded - weight
+    weight.copy_(rounded)
     subject.records[name] = record
+    return change
+
+
+@torch.no_grad()
+def take_back(layer: nn.Module, shift: nn.Module, change: Tensor, mean: Tensor) -> None:
+    """Correct the bias of a layer, or of the norm folded into it, for a change of its weight; where it has one."""
+    bias, moves = shift.bias, moved(layer, change, mean)
+    if isinstance(bias, Tensor) and moves is not None:
+        bias.sub_(moves)
 
 
 @torch.no_grad()
@@ -181,7 +197,7 @@ def errors(whole: dict[str, list[Tensor]], rounded: dict[str, list[Tensor]]) -> 
 
 def phrase(settings: Quantize, found: dict[str, float]) -> str:
     """What was done, for the manifest."""
-    said = f"{settings.weights}-bit weights by channel ({settings.rounding})"
+    said = f"{settings.weights}-bit weights by channel ({settings.rounding}{', bias correction' * settings.correct})"
     if settings.activations is not None:
         said += f", {settings.activations}-bit activations ({settings.calibrator}, {settings.images} images)"
     if settings.keep != "none":
