@@ -121,6 +121,7 @@ def test_the_same_submission_twice_and_a_name_that_is_taken(cards: dict[str, Pat
         (("accuracy.predictions_sha256", "0" * 64), "not the detections that were scored"),
         (("accuracy.ap50.value", 0.99), "accuracy.ap50.value is 0.99, its detections give 0."),
         (("accuracy.ap.interval", [0.1, 0.9]), "accuracy.ap.interval.0 is 0.1, its detections give 0."),
+        (("accuracy.ap.interval", None), "accuracy.ap.interval is None, its detections give ["),
         (("accuracy.per_category", {}), "accuracy.per_category.lion is None"),
         (("accuracy.uncertainty", None), "no intervals"),
         (("accuracy.detections", 3), "accuracy.detections is 3"),

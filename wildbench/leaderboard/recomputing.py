@@ -141,7 +141,8 @@ def _walk(place: str, claimed: object, found: object) -> Iterator[tuple[str, obj
     if isinstance(claimed, dict) and isinstance(found, dict):
         for key in sorted(claimed.keys() | found.keys()):
             mine, theirs = claimed.get(key), found.get(key)
-            if not (key in claimed and mine is None and isinstance(theirs, dict)):  # null is no claim
+            unclaimed = key in claimed and mine is None and isinstance(theirs, dict | list) and key != "interval"
+            if not unclaimed:  # a figure that the wildbench of the card did not know
                 yield from _walk(f"{place}.{key}", mine, theirs)
     elif isinstance(claimed, list) and isinstance(found, list) and len(claimed) == len(found):
         for index, pair in enumerate(zip(claimed, found, strict=True)):
