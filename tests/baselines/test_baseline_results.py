@@ -11,7 +11,7 @@ from wildbench.baselines.summary import read_summary
 from wildbench.datasets.registry import bundled
 from wildbench.errors import ScorecardError
 
-FILTERS = [{"method": "filters", "settings": {}}]
+FILTERS = [{"method": "filters", "settings": {}}, {"method": "distil", "settings": {}}]
 
 
 def test_the_committed_results_are_those_of_the_committed_summaries() -> None:

@@ -32,6 +32,9 @@ def test_the_bounds_are_those_that_were_set() -> None:
         ([("quantize", {"weights": 8, "activations": 8})], ["INT8"]),
         ([("quantize", {"weights": 4, "activations": None})], []),
         ([("filters", {}), ("distil", {})], ["Channels removed"]),
+        ([("filters", {}), ("recalibrate", {})], ["Channels removed"]),
+        ([("filters", {})], []),
+        ([("filters", {}), ("from-scratch", {})], []),
         ([("weights", {}), ("share", {}), ("code", {})], ["Deep Compression"]),
     ],
 )

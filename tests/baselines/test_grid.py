@@ -86,7 +86,7 @@ def test_bundled_sweeps_lay_out(path: Path, tmp_path: Path) -> None:
     parent.write_bytes(b"")
     assert find_sweep(path.stem) == path
     sweep = load_sweep(path, [parent])
-    assert len(sweep.plans) >= 5
+    assert sweep.plans
     assert all(plan.recipe == load_recipe(plan.recipe.place) or plan.settings for plan in sweep.plans)
 
 

@@ -66,10 +66,19 @@ def is_int8(point: PointRecord) -> bool:
     return _methods(point) == ["quantize"] and wanted.items() <= point.steps[0].settings.items()
 
 
+RECOVERY = {"recalibrate", "fine-tune", "distil"}
+
+
+def is_recovered(point: PointRecord) -> bool:
+    """Filters taken out of a trained detector, and accuracy won back."""
+    used = set(_methods(point))
+    return "filters" in used and bool(used & RECOVERY) and "from-scratch" not in used
+
+
 BOUNDS = (
     Bound("Unstructured pruning, 30 % of the backbone", is_plain_thirty, 1, 0.005),
     Bound("INT8", is_int8, 4, 0.005),
-    Bound("Channels removed, with recovery", lambda point: "filters" in _methods(point), 1.6, 0.01),
+    Bound("Channels removed, with recovery", is_recovered, 1.6, 0.01),
     Bound("Deep Compression", lambda point: {"share", "code"} <= set(_methods(point)), 12, 0.01),
 )
 
