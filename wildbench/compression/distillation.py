@@ -54,7 +54,7 @@ class Imitation(nn.Module):
     """The loss of a student that is not yet like its teacher; called after the student's forward pass.
 
     Args:
-        student: Is watched from now on.
+        student: In eval mode until it is trained; is watched from now on.
         teacher: In eval mode, on the device of the training; is shown the images that the student saw.
         features: Weight of the features' loss.
         outputs: Weight of the outputs' loss.
@@ -179,13 +179,9 @@ def _head_outputs(model: Any, maps: dict[str, Tensor], seen: dict[str, Any]) -> 
 
 @torch.no_grad()
 def _widths(model: Any) -> list[int]:  # noqa: ANN401
-    """Channels of the maps that a detector's backbone makes."""
-    was_training = model.training
-    model.eval()
+    """Channels of the maps that the backbone of a detector in eval mode makes."""
     images = torch.zeros(1, 3, 320, 320, device=next(model.parameters()).device)
-    found = [int(features.shape[1]) for features in model.backbone(images).values()]
-    model.train(was_training)
-    return found
+    return [int(features.shape[1]) for features in model.backbone(images).values()]
 
 
 def _normalised(maps: Tensor) -> Tensor:
