@@ -37,7 +37,7 @@ LIGHT: dict[str, dict[str, Any]] = {
     "quantize": {"images": 1},
     "share": {"bits": 3},
     "recalibrate": {"images": 2, "batch_size": 2},
-    **dict.fromkeys(["fine-tune", "distil", "from-scratch"], {"epochs": 0.5, "batch_size": 2, "warmup_steps": 1}),
+    **{name: {"epochs": 0.5, "batch_size": 2, "warmup_steps": 1} for name in ("fine-tune", "distil", "from-scratch")},
 }
 """Settings that make a method quick; its own where nothing is said."""
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from rich.table import Table
 
-from wildbench.baselines import muhawenayo
+from wildbench.baselines import fruehwirth, muhawenayo
 from wildbench.baselines.pruned_files import measure
-from wildbench.baselines.summary import read_summary
+from wildbench.baselines.summary import Summary, read_summary
 from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.registry import bundled
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.tables.paper import paper_table
 
-SWEEP = "baselines/sweeps/paper-parksim.json"
-"""Record of the sweep that repeats Muhawenayo & Gkioxari's experiment; read where it is there."""
+MUHAWENAYO, FRUEHWIRTH = "baselines/sweeps/paper-parksim.json", "baselines/sweeps/fruehwirth.json"
+"""Records of the sweeps that repeat their experiments; read where they are there."""
 
 
 def paper_tables(progress: Progress = silent, *, quick: bool = False) -> list[Table]:
@@ -28,12 +30,29 @@ def paper_tables(progress: Progress = silent, *, quick: bool = False) -> list[Ta
     Raises:
         ScorecardError: The record of our sweep is damaged.
     """
+    return [_muhawenayo(progress, quick=quick), _fruehwirth(progress, quick=quick)]
+
+
+def _muhawenayo(progress: Progress, *, quick: bool) -> Table:
     with torch.device("meta"):  # shapes alone, no memory
         network = zoo.build(muhawenayo.DETECTOR, len(CATEGORIES))
-    path = bundled(SWEEP)
-    own = read_summary(path) if path.is_file() else None
     measured = None if quick else measure(progress)
-    lines, notes = muhawenayo.sections(muhawenayo.parameters(network), own, measured)
-    headings = ["weights pruned", *(f"{percent} %" for percent in muhawenayo.PERCENT)]
+    lines, notes = muhawenayo.sections(muhawenayo.parameters(network), _record(MUHAWENAYO), measured)
     title = "Muhawenayo & Gkioxari (2021), table 1, beside ours: Faster R-CNN R50-FPN, 13 categories"
-    return [paper_table(title, headings, lines, notes)]
+    return paper_table(title, _headings("weights pruned", muhawenayo.PERCENT), lines, notes)
+
+
+def _fruehwirth(progress: Progress, *, quick: bool) -> Table:
+    measured = None if quick else fruehwirth.measure(progress)
+    lines, notes = fruehwirth.sections(measured, _record(FRUEHWIRTH))
+    title = "Frühwirth (2024), beside ours: Mask R-CNN R50-FPN, 13 categories"
+    return paper_table(title, _headings("pruned", fruehwirth.PERCENT), lines, notes)
+
+
+def _headings(first: str, percent: Sequence[int]) -> list[str]:
+    return [first, *(f"{share} %" for share in percent)]
+
+
+def _record(file: str) -> Summary | None:
+    path = bundled(file)
+    return read_summary(path) if path.is_file() else None
