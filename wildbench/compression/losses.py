@@ -26,14 +26,8 @@ def image_losses(model: nn.Module, name: str, workshop: Workshop, images: int) -
     Raises:
         RecipeError: The detector learns masks, and an annotation has none.
     """
-    height, width = 32, 32  # of augmented images, of which there are none here
-    recipe = parse_recipe(
-        {
-            "detector": {"name": name},
-            "schedule": {"epochs": 1},
-            "augmentation": {"height": height, "width": width},
-        }
-    )
+    unused = {"height": 32, "width": 32}  # of augmented images, of which there are none here
+    recipe = parse_recipe({"detector": {"name": name}, "schedule": {"epochs": 1}, "augmentation": unused})
     samples = Samples(recipe, workshop.data, masks=zoo.predicts_masks(name), plain_from=0)
     chosen = np.random.default_rng(workshop.seed).permutation(len(samples))[:images]
     for done, index in enumerate(chosen.tolist(), 1):
