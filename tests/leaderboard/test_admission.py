@@ -17,7 +17,8 @@ from wildbench.errors import WildbenchError
 from wildbench.leaderboard.admission import add, check
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import breaks, read_chain
-from wildbench.leaderboard.results import chain_file, read_results, unpacked
+from wildbench.leaderboard.results import chain_file, read_results, result_id, unpacked
+from wildbench.scorecard import read_scorecard
 
 LOCKS = Path("/proc/locks")
 
@@ -214,6 +215,15 @@ def test_a_card_of_another_name_for_the_same_images_meets_the_others(cards: dict
     (section,) = build_board(*read_results(tmp_path / "board")).sections
     assert [row.name for row in section.rows] == ["good", "poor"]
     assert section.dataset.name == "park"
+
+
+def test_a_file_where_its_folder_belongs_is_one_line(cards: dict[str, Path], tmp_path: Path) -> None:
+    name = result_id(read_scorecard(cards["good"]))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / name).write_text("mine")
+    with pytest.raises(WildbenchError, match=rf"{name}: cannot be written \(Not a directory\); make room for it"):
+        add(cards["good"], tmp_path, datasets=[cards["data"]])
+    assert files(tmp_path) == {f"results/{name}": b"mine"}
 
 
 def test_a_broken_history_takes_no_more(cards: dict[str, Path], tmp_path: Path) -> None:

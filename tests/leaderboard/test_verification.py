@@ -257,6 +257,16 @@ def test_samples_that_the_detections_do_not_give_are_named(copy: Path) -> None:
     ]
 
 
+def test_samples_of_another_number_of_images_are_named(copy: Path) -> None:
+    path = folder(copy, 2) / "samples.npy"
+    np.save(path, np.load(path)[:-1])
+    readmit(copy, 2, samples_sha256=sha256(path))
+    assert found(copy) == [
+        f"{path.parent.name}: samples.npy: its AP without is not what its detections give",
+        "park: its results were resampled differently; score them with one wildbench",
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.errors import ScorecardError, WildbenchError
+from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
 from wildbench.leaderboard.claims import wrong_claims
@@ -156,12 +156,19 @@ def _check_new(path: Path, card: Scorecard, board: Path) -> list[Entry]:
 
 
 def _keep(folder: Path, files: dict[str, bytes]) -> None:
-    """Write the folder of a result, whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".adding-") as temporary:
-        made = Path(temporary) / folder.name
-        made.mkdir()
-        for file, data in files.items():
-            (made / file).write_bytes(data)
-        if folder.exists():  # left by one that was stopped before it reached the chain
-            shutil.rmtree(folder)
-        made.rename(folder)
+    """Write the folder of a result, whole or not at all.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".adding-") as temporary:
+            made = Path(temporary) / folder.name
+            made.mkdir()
+            for file, data in files.items():
+                (made / file).write_bytes(data)
+            if folder.exists():  # left by one that was stopped before it reached the chain
+                shutil.rmtree(folder)
+            made.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})", remedy="make room for it") from None

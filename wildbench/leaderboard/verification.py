@@ -83,8 +83,11 @@ def verify(
     if submissions is not None:
         note_unmeasured(submissions, files, [result.card.submission.sha256 for result in results])
     if len(results) == len(entries):
-        built = build_board(results, entries)
-        found += _board(board / BOARD, built) + _page(board / PAGE, built, results, progress)
+        try:
+            built = build_board(results, entries)
+            found += _board(board / BOARD, built) + _page(board / PAGE, built, results, progress)
+        except WildbenchError as error:
+            found.append(str(error))
     return found
 
 
@@ -151,15 +154,17 @@ def _board(path: Path, built: Board) -> list[str]:
 
 
 def _page(path: Path, built: Board, results: Sequence[Result], progress: Progress) -> list[str]:
-    """Whether the page is what the results give, to the byte."""
+    """Whether the page is what the results give, to the byte.
+
+    Raises:
+        WildbenchError: A file of a result is damaged.
+    """
     try:
         if path.read_bytes() != page_of_results(built, results, progress):
             told = "edited, or built with other versions of wildbench, vl-convert or Pillow than these"
             return [f"{path.name}: not what the results give: {told}; build it again"]
     except OSError as error:
         return [f"{path.name}: cannot be read ({error.strerror}); build it"]
-    except WildbenchError as error:
-        return [f"{path.name}: cannot be compared: {error}"]
     return []
 
 
