@@ -11,10 +11,14 @@ from wildbench.datasets.registry import bundled, load_dataset
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.results import Result, read_results, result_id
 from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.size import measure_size
 from wildbench.scorecard import Figure, read_scorecard
 
 BASELINES = ("reference", "reference-fp16")
 ROWS = 60
+ELSEWHERE = 20
+"""Of them, the last, whose times are another processor's."""
+
 SCRIPT = '</script><img src=x onerror="window.pwned=1"><!--\u2028'
 
 
@@ -27,13 +31,14 @@ def write_baselines(folder: Path) -> Path:
         results = json.loads(source.with_name(card.accuracy.predictions_file).read_text())
         shutil.copy(source.with_name(card.accuracy.predictions_file), folder)
         errors = measure_errors(data, results, images_file=folder / f"{name}.csv")
-        card.model_copy(update={"errors": errors}).write(folder / f"{name}.json")
+        size = measure_size(bundled(f"baselines/{name}.pt"))
+        card.model_copy(update={"errors": errors, "size": size}).write(folder / f"{name}.json")
         add(folder / f"{name}.json", folder / "board")
     return folder / "board"
 
 
 def made_up(base: Result, number: int, **changes: Any) -> Result:
-    """Another row of the same detections: another name, AP, bytes and time."""
+    """Another row of the same detections: another name, AP, bytes and time; a third of them on another processor."""
     card = base.card
     ap, cost = 0.2 + 0.005 * number, 1.5 + number
     assert card.size
@@ -46,11 +51,23 @@ def made_up(base: Result, number: int, **changes: Any) -> Result:
         "parent": None,
         "format": "onnx",
     } | changes
+    time, ratio = card.latency.p50, card.latency.reference_ratio
+    latency = {
+        "p50": Figure(value=10.0 + cost, unit="ms", n=time.n, interval=(9.0 + cost, 12.0 + cost)),
+        "reference_ratio": Figure(
+            value=1 + cost / 10, unit="1", n=ratio.n, interval=(0.9 + cost / 10, 1.2 + cost / 10)
+        ),
+    }
+    processor = {"cpu": "another processor"} if number >= ROWS - ELSEWHERE else {}
     card = card.model_copy(
         update={
+            "environment": card.environment.model_copy(update=processor),
+            "latency": card.latency.model_copy(update=latency),
             "submission": card.submission.model_copy(update=submission),
             "accuracy": card.accuracy.model_copy(update={"ap": figure}),
-            "size": card.size.model_copy(update={"file_bytes": Figure(value=cost * 1e5, unit="B", n=1)}),
+            "size": card.size.model_copy(
+                update={"file_bytes": Figure(value=cost * 1e5, unit="B", n=1), "by_layer": None}
+            ),
             "compute": card.compute.model_copy(update={"macs": Figure(value=cost * 1e7, unit="MAC", n=4)}),
         }
     )

@@ -20,7 +20,8 @@ from wildbench.leaderboard.vega import vega_script
 @pytest.fixture(scope="module")
 def made(baselines_board: Path) -> tuple[Board, dict[str, RowDetail]]:
     results = results_of_page(baselines_board)
-    return build_board(results), details(results)
+    board = build_board(results)
+    return board, details(board, results)
 
 
 @pytest.fixture(scope="module")

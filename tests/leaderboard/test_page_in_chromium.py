@@ -1,16 +1,19 @@
 """The page in a real Chromium: what it shows, how it answers, and that it asks nobody for anything."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up_page import BASELINES, ROWS, SCRIPT, results_of_page
+from made_up_page import BASELINES, ELSEWHERE, ROWS, SCRIPT, results_of_page
 
 from wildbench.leaderboard.board import build_board
-from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.model import Board, Row
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import details
+from wildbench.leaderboard.results import read_results
 
 IN_FIRST = len(BASELINES) + ROWS + 1
 DRAWN = ".chart[data-drawn]"
@@ -63,7 +66,7 @@ def board_and_file(baselines_board: Path, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("chromium")
     results = results_of_page(baselines_board)
     board = build_board(results)
-    (folder / "index.html").write_bytes(render(board, details(results)))
+    (folder / "index.html").write_bytes(render(board, details(board, results)))
     return board, folder / "index.html"
 
 
@@ -159,7 +162,8 @@ def test_the_filter_looks_at_names_and_says_how_many(page: Any) -> None:
 
 
 def test_the_fronts_can_be_shown_alone(page: Any, board: Board) -> None:
-    on_a_front = {name for front in board.sections[0].fronts for name in front.rows}
+    fronts = [front for front in board.sections[0].fronts if front.axis != "latency_p50"]
+    on_a_front = {name for front in fronts for name in front.rows}
     page.locator("#front").check()
     assert page.locator("#status").inner_text() == f"{len(on_a_front)} rows match"
     assert page.locator(".board tbody tr .mark").count() >= min(25, len(on_a_front))
@@ -171,12 +175,65 @@ def test_the_axes_of_the_chart_change(page: Any) -> None:
     ticks = chart.inner_text()
     page.locator("#log").uncheck()
     page.wait_for_function("text => document.querySelector('.chart[data-drawn]')?.innerText !== text", arg=ticks)
-    page.locator("#axis").select_option("1")
+    page.get_by_role("radio", name="Arithmetic").check()
     page.locator(".chart[data-drawn]", has_text="Arithmetic, GMAC an image").wait_for()
-    page.locator("#axis").select_option("2")
-    page.locator(".chart[data-drawn]", has_text="Latency, × reference network").wait_for()
-    page.locator("#axis").select_option("3")
+
+
+def test_the_axes_change_by_keyboard(page: Any) -> None:
+    page.locator("#cost-file_bytes").focus()
+    for title in ("Arithmetic, GMAC an image", "Latency, × reference network"):
+        page.keyboard.press("ArrowRight")
+        page.locator(".chart[data-drawn]", has_text=title).wait_for()
+    assert page.evaluate("document.activeElement.id") == "cost-latency"
+    assert page.evaluate("getComputedStyle(document.activeElement.nextElementSibling).outlineStyle") == "solid"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "measured"
+    page.keyboard.press("ArrowDown")
     page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
+    page.keyboard.press("Tab")
+    ticks = page.locator(DRAWN).inner_text()
+    page.keyboard.press("Space")
+    assert not page.locator("#log").is_checked()
+    page.wait_for_function("text => document.querySelector('.chart[data-drawn]')?.innerText !== text", arg=ticks)
+
+
+def test_time_is_a_ratio_across_machines_and_milliseconds_within_one(page: Any, board: Board) -> None:
+    """Every point stands where its figure says, with both intervals, in the table as in the chart."""
+    rows = [row for row in board.sections[0].rows if row.latency]
+    page.locator("#cost-latency").check()
+    page.locator(".chart[data-drawn]", has_text="Latency, × reference network").wait_for()
+    assert drawn_costs(page) == expected_costs(rows, "reference_ratio")
+    options = page.locator("#measured option").all_inner_texts()
+    assert options[0] == "× reference network, on any hardware"
+    hardware = [row.latency.hardware for row in rows if row.latency]
+    assert sorted(options[1:]) == sorted(f"ms, on {one} only" for one in set(hardware))
+    for option in options[1:]:
+        page.locator("#measured").select_option(option)
+        page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
+        page.wait_for_function("told => document.querySelector('.chart').ariaLabel.includes(told)", arg=option[4:-5])
+        page.locator(DRAWN).wait_for()
+        alike = [row for row in rows if row.latency and f"ms, on {row.latency.hardware} only" == option]
+        assert drawn_costs(page) == expected_costs(alike, "p50")
+        assert f"{len(rows) - len(alike)} rows that match are not drawn" in page.locator("main").inner_text()
+    assert {hardware.count(one) for one in hardware} == {ELSEWHERE + 1, len(rows) - ELSEWHERE - 1}
+
+
+def drawn_costs(page: Any) -> list[tuple[float, ...]]:
+    """Of each point its cost and its ends, as the chart has them; bars of both intervals are there to be seen."""
+    read = """nodes => nodes.map(({ __data__: { datum: d } }) => [d.x, d.xlow, d.xhigh])"""
+    bars = ".chart .mark-rule.role-mark line"
+    extents = page.locator(bars).evaluate_all(
+        "n => n.map(one => { const b = one.getBoundingClientRect(); return b.width > b.height ? 'cost' : 'ap'; })"
+    )
+    found = page.locator(".points_marks path").evaluate_all(read)
+    assert extents.count("cost") == len(found) == extents.count("ap")
+    return sorted(tuple(one) for one in found)
+
+
+def expected_costs(rows: list[Row], name: str) -> list[tuple[float, ...]]:
+    figures = [getattr(row.latency, name) for row in rows]
+    six = [tuple(float(f"{value:.6g}") for value in (figure.value, *figure.interval)) for figure in figures]
+    return sorted(six)
 
 
 def test_the_chart_stands_in_figures_too(page: Any, board: Board) -> None:
@@ -235,7 +292,7 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     row = next(row for row in board.sections[0].rows if row.name == "reference-fp16")
     open_row(page, row.name)
     text = page.locator("article").inner_text()
-    for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Where the bytes are"):
+    for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Size by layer"):
         assert told in text
     assert page.locator(".chart svg").count() == 4
     assert page.locator(".lineage li").all_inner_texts()[0].startswith("reference ")
@@ -248,6 +305,7 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     assert f"{100 * gain:.1f}" in page.locator(".chart", has_text="wrong category").inner_text()
     for number in range(page.get_by_text("The same in figures").count()):
         page.get_by_text("The same in figures").nth(number).click()
+    page.locator(".folded table").nth(3).wait_for()
     assert page.locator(".folded table").count() == 4
     page.locator("#category").select_option("lion")
     page.locator("section", has_text="AP50 of lion").locator(DRAWN).wait_for()
@@ -324,3 +382,97 @@ def test_on_a_phone_rows_are_sorted_from_a_list(page: Any) -> None:
     page.get_by_label("Sort by").select_option("bytes")
     assert names(page)[:2] == ["made up 00", "made up 01"]
     assert page.get_by_role("row").count() >= 25
+
+
+def test_bytes_are_drawn_by_layer_and_stand_in_a_table(page: Any, baselines_board: Path) -> None:
+    results, _ = read_results(baselines_board)
+    size = next(result.card.size for result in results if result.card.submission.name == "reference-fp16")
+    assert size
+    assert size.by_layer
+    open_row(page, "reference-fp16")
+    block = page.locator("section.block", has=page.get_by_role("heading", name="Size by layer"))
+    block.get_by_text("The same in figures").click()
+    rows = block.locator("tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
+    assert [(name, int(stored.replace("\u202f", ""))) for name, stored, _ in rows] == [
+        (one.layer, one.bytes) for one in size.by_layer
+    ]
+    assert sum(one.bytes for one in size.by_layer) == size.file_bytes.value
+    bars = block.locator(".mark-rect path").evaluate_all("bars => bars.map(bar => bar.ariaLabel)")
+    largest = sorted(one.bytes for one in size.by_layer)[-40]
+    assert [bar.split(":")[0] for bar in bars] == [one.layer for one in size.by_layer if one.bytes >= largest]
+
+
+def test_an_older_card_falls_back_to_parts(page: Any) -> None:
+    open_row(page, "made up 07")
+    page.get_by_role("heading", name="Size by part").wait_for()
+    assert "The card does not tell of layers" in page.locator("article").inner_text()
+
+
+def test_what_a_tooltip_says_is_said_on_the_page_too(page: Any) -> None:
+    """Intervals, counts, reasons and cautions of every tooltip are words on the row's own page."""
+    page.locator("#filter").fill("reference-fp16")
+    told = page.locator(".board tbody [title], .heat tbody [title]").evaluate_all("all => all.map(one => one.title)")
+    assert len(told) > 15
+    open_row(page, "reference-fp16")
+    text = page.locator("main").inner_text()
+    parts = {part for sentence in told for part in sentence.split("; ")[1:] if not part.startswith("n = ")}
+    for part in parts:
+        if "paired intervals" not in part:
+            assert part.removeprefix("95 % interval ") in text, part
+    assert re.search(r"Rank \d+ to \d+ of", text)
+    assert page.locator("article [title]").count() == 0
+
+
+def test_points_and_bars_say_what_their_tooltips_say(page: Any) -> None:
+    """Every mark that has a tooltip has the same words as its name."""
+    marks = """() => [...document.querySelectorAll(".chart svg [aria-roledescription]")]
+      .filter((mark) => mark.__data__?.datum?.told).map((mark) => [mark.ariaLabel, mark.__data__.datum.told])"""
+    found = page.evaluate(marks)
+    open_row(page, "reference-fp16")
+    found += page.evaluate(marks)
+    assert len(found) > IN_FIRST + 40
+    assert all(label == told for label, told in found)
+
+
+def test_nothing_moves_and_headings_stand_in_order(page: Any) -> None:
+    levels = "[...document.querySelectorAll('h1, h2, h3')].map(one => Number(one.tagName[1]))"
+    landmarks = "['header', 'header > nav', 'main', 'footer'].map(one => document.querySelectorAll(one).length)"
+    moving = """() => [...document.querySelectorAll("*")].map((one) => getComputedStyle(one))
+      .filter((style) => style.transitionDuration !== "0s" || style.animationName !== "none").length
+      + document.getAnimations().length"""
+    for row in (None, "reference-fp16"):
+        if row:
+            open_row(page, row)
+        found = page.evaluate(levels)
+        assert found[:2] == [1, 2]
+        assert all(after <= before + 1 for before, after in pairwise(found))
+        assert page.evaluate(landmarks) == [1, 1, 1, 1]
+        assert page.evaluate(moving) == 0
+
+
+def test_every_stop_of_the_tab_key_shows_where_it_is(page: Any) -> None:
+    page.locator("h2").focus()
+    outline = """() => { const one = document.activeElement;
+      const shown = one.type === "radio" ? one.nextElementSibling : one;
+      return [one.outerHTML.slice(0, 80), getComputedStyle(shown).outlineStyle]; }"""
+    for _ in range(24):
+        page.keyboard.press("Tab")
+        where, style = page.evaluate(outline)
+        assert style != "none", where
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_names_in_the_chart_cover_nothing(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#filter").fill("reference")
+    page.wait_for_function("() => document.querySelectorAll('.points_marks path').length === 2")
+    boxes = page.locator(".names_marks text, .points_marks path").evaluate_all(
+        "all => all.map(one => { const b = one.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; })"
+    )
+    chart = page.locator(DRAWN).bounding_box()
+    assert len(boxes) > 2
+    for place, one in enumerate(boxes):
+        assert one[0] >= chart["x"]
+        assert one[2] <= chart["x"] + chart["width"] + 1
+        for other in boxes[:place]:
+            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] + 2 or other[3] <= one[1] + 2

@@ -73,5 +73,5 @@ function figureOf({ title, how, label, spec, table, controls }) {
   const node = el("section", { class: "block" }, el("h3", {}, title), how && el("p", { class: "how" }, how), controls, host,
     table && folded("The same in figures", table));
   if (!spec) host.replaceChildren(el("p", { class: "empty" }, "None of the rows that match has both figures."));
-  return { node, host, show: () => (spec ? draw(host, spec(ink()), label) : null) };
+  return { node, host, show: () => (spec ? draw(host, spec(ink(), host.clientWidth), label) : null) };
 }

@@ -3,7 +3,7 @@
 const FRONTS = [
   { axes: ["file_bytes"], mark: "bytes", told: "no other row has both fewer bytes and a higher AP" },
   { axes: ["macs"], mark: "MACs", told: "no other row has both fewer MACs and a higher AP" },
-  { axes: ["latency_ratio", "latency_p50"], mark: "time", told: "no other row measured alike is both faster and has a higher AP" },
+  { axes: ["latency_ratio"], mark: "time", told: "no other row has both a lower ratio to the reference network's time and a higher AP" },
 ];
 
 function marksOf(section, row) {
@@ -89,6 +89,6 @@ const COLUMNS = [
   { key: "latency", head: "Latency", unit: "× reference", by: (row) => value(row.latency?.reference_ratio), up: true,
     number: true, cell: latencyCell },
   { key: "loss", head: "Against parent", unit: "AP, points", by: (row) => value(row.parent?.ap), cell: lossCell, number: true },
-  { key: "front", head: "Pareto front", unit: "of AP and", by: (row, section) => marksOf(section, row).length || null,
+  { key: "front", head: "Pareto front", unit: "of AP and", card: "Pareto front of AP and", by: (row, section) => marksOf(section, row).length || null,
     cell: marksCell },
 ];

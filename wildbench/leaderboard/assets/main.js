@@ -4,7 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const main = document.querySelector("main");
 const status = document.getElementById("status");
 const views = new Map();
-const choice = { front: 0, log: true };
+const choice = { cost: "file_bytes", measured: "", log: true };
 let shown = null; // redraws the charts of what is shown, for another theme
 
 for (const section of DATA.sections) {
@@ -22,10 +22,11 @@ function sectionHead(section) {
   const facts = [nth(section.rows.length, "row"), nth(data.images, "image"), nth(data.boxes, "box", "boxes"), nth(data.categories.length, "category", "categories"), `protocol ${section.protocol}`];
   return [el("h2", { tabindex: "-1", id: "title" }, placeOf(section)), el("p", { class: "lead" }, facts.join(" · ")),
     folded("How to read this", () => el("div", { class: "prose" },
-      el("p", {}, "Rows here were scored on the same images under the same protocol. A row is better than another where the paired 95 % interval of their difference in AP lies above zero, or where a row between them is. The rank is one more than the rows that are better; a small second number is the last rank a row may hold. Rows of which neither is better have ranks in common. Data set SHA-256: ", el("code", { title: data.sha256 }, shortHash(data.sha256)), "."),
+      el("p", {}, "Rows here were scored on the same images under the same protocol. A row is better than another where the paired 95 % interval of their difference in AP lies above zero, or where a row between them is. The rank is one more than the rows that are better; a small second number is the last rank a row may hold. Rows of which neither is better have ranks in common. On a Pareto front of AP and bytes (MACs, time) stands a row where no other costs as little at an AP as high."),
+      el("p", {}, "Data set SHA-256: ", el("code", {}, data.sha256), "."),
       uncertainty && el("p", {}, `Intervals: ${uncertainty.method}; ${grouped(uncertainty.replicates)} draws of ${grouped(uncertainty.number_of_groups)} ${uncertainty.groups}, seed ${uncertainty.seed}.`),
       section.left_out.length > 0 && el("p", {}, `Not in the means, because these detectors do not know them: ${section.left_out.join(", ")}.`),
-      el("p", {}, "Latency is end to end at batch 1; times compare on one hardware only, so the table gives the ratio to a small reference network that ran in between. MACs are multiply-accumulates an image. Point at a figure for its interval and n.")))];
+      el("p", {}, "Latency is end to end at batch 1; times compare on one hardware only, so the table gives the ratio to a small reference network that ran in between. MACs are multiply-accumulates an image. Every figure stands with its interval and n on its row's own page; pointing at it shows the same.")))];
 }
 
 function filters(view, change) {
@@ -75,7 +76,7 @@ function showSection(section) {
   const change = (changed) => { Object.assign(view, changed, { page: 0 }); update(true); };
   main.replaceChildren(...sectionHead(section).flat(), filters(view, change), picker, el("section", { "aria-label": "Table" }, table), chart,
     el("section", { class: "block" }, el("h3", {}, "AP50 by category"),
-      el("p", { class: "how" }, "In %, for the rows of the table as it stands. n is the number of boxes in the split: few boxes, wide intervals (point at a cell)."), heat));
+      el("p", { class: "how" }, "In %, for the rows of the table as it stands. n is the number of boxes in the split: few boxes, wide intervals, which the page of a row states."), heat));
   update(false);
   shown = () => { drawChart(); heat.replaceChildren(heatmap(section, sorted(view, matching(view)).slice(view.page * PAGE, (view.page + 1) * PAGE), theme())); };
 }

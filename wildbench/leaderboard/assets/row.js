@@ -34,11 +34,11 @@ function costRows(row) {
 }
 
 function facts(row, detail) {
-  const hash = (text) => el("code", { title: text }, shortHash(text));
-  const pairs = [["Method", row.method], ["Detector", row.detector], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
+  const hash = (text) => el("code", {}, text);
+  const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
     ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
     ["Measured on", row.latency?.hardware], ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
-    ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)], ["Entry in the chain", row.entry && String(row.entry)]];
+    ["Entry in the chain", row.entry && String(row.entry)], ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)]];
   return el("dl", { class: "facts" }, pairs.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
@@ -48,12 +48,12 @@ function lineageBlock(row, section) {
   const chain = [...row.lineage].reverse().map((id) => byId.get(id)).filter(Boolean);
   const parent = row.parent;
   const step = (one) => el("li", {}, one === row ? el("strong", {}, one.name) : rowLink(one.id, one.name), " ",
-    el("code", { title: one.sha256 }, shortHash(one.sha256)), one.method && el("span", { class: "under" }, one.method));
+    el("code", {}, shortHash(one.sha256)), one.method && el("span", { class: "under" }, one.method));
   const rows = [figureRow("AP less the parent's", parent.ap, signed, "points"), figureRow("Bytes over the parent's", parent.file_bytes, significant),
     figureRow("MACs over the parent's", parent.macs, significant), figureRow("Latency over the parent's", parent.latency, significant)];
   return el("section", { class: "block" }, el("h3", {}, "Lineage"),
     el("p", { class: "how" }, "By the SHA-256 of the parent that each manifest states. AP is compared on the same resampled images."),
-    el("ol", { class: "lineage" }, chain.length ? null : el("li", {}, "a parent that is not on the board ", el("code", { title: parent.sha256 }, shortHash(parent.sha256))),
+    el("ol", { class: "lineage" }, chain.length ? null : el("li", {}, "a parent that is not on the board ", el("code", {}, parent.sha256)),
       [...chain, row].map(step)),
     figureTable("Against its parent", ["Figure", "Value", "95 % interval", "n"], rows));
 }
@@ -87,9 +87,10 @@ function picturesBlock(row, detail) {
 }
 
 function categoryTable(row) {
-  const rows = Object.entries(row.per_category).map(([name, found]) => [name, has(found.ap) ? percent(found.ap.v) : NONE, between(found.ap, percent) ?? "",
-    has(found.ap50) ? percent(found.ap50.v) : NONE, between(found.ap50, percent) ?? "", found.ap50.n === undefined ? "" : grouped(found.ap50.n)]);
-  return plainTable("Accuracy by category", ["Category", "AP, %", "95 % interval", "AP50, %", "95 % interval", "n, boxes"], rows);
+  const rows = Object.entries(row.per_category).map(([name, { ap, ap50 }]) => ({
+    cells: [name, has(ap) ? percent(ap.v) : NONE, between(ap, percent) ?? "", has(ap50) ? percent(ap50.v) : NONE, between(ap50, percent) ?? "", ap50.n === undefined ? "" : grouped(ap50.n)],
+    why: [...new Set([ap, ap50].map((figure) => told(figure.r ?? figure.c)).filter(Boolean))].join("; ") }));
+  return figureTable("Accuracy by category", ["Category", "AP, %", "95 % interval", "AP50, %", "95 % interval", "n, boxes"], rows);
 }
 
 function rowPage(row, section) {
@@ -110,18 +111,21 @@ function rowPage(row, section) {
   else lacking("Precision and recall", "The curves were not kept beside this card.");
   if (row.errors && detail.calibration) { add(errorsChart(row, detail)); add(calibrationChart(row, detail)); }
   else lacking("What the errors cost", "The card was made before wildbench explained errors: score its detections again.");
-  if (detail.by_part) add(partsChart(row, detail));
-  else lacking("Where the bytes are", "COCO results bring no model.");
   grid.append(lineageBlock(row, section));
+  const bytes = detail.by_part ? bytesChart(row, detail)
+    : { node: el("section", { class: "block" }, el("h3", {}, "Size by layer"), el("p", {}, "COCO results bring no model.")), show: () => {} };
+  charts.push(bytes);
   const node = el("article", {},
     el("p", {}, el("a", { href: `#board=${encodeURIComponent(section.id)}` }, `← ${placeOf(section)}`)),
     el("h2", { tabindex: "-1", id: "title" }, row.name),
     row.standing && el("p", { class: "lead" }, `Rank ${row.standing.rank}${row.standing.last > row.standing.rank ? ` to ${row.standing.last}` : ""} of ${section.rows.length}`,
       has(row.accuracy.ap) && ` · ${account("AP", row.accuracy.ap, percent, "%")}`),
     facts(row, detail), detail.notes.length ? folded(`${nth(detail.notes.length, "note")} on labels and detections`, () => el("ul", {}, detail.notes.map((note) => el("li", {}, note)))) : null,
-    grid, picturesBlock(row, detail),
-    el("section", { class: "block wide" }, el("h3", {}, "All figures"),
-      figureTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent))),
-      categoryTable(row), figureTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n"], costRows(row))));
+    grid, bytes.node, picturesBlock(row, detail),
+    el("section", { class: "block wide" }, el("h3", {}, "All figures"), el("div", { class: "grid" },
+      el("div", {}, figureTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent)))),
+      el("div", {}, categoryTable(row)),
+      el("div", {}, row.size || row.compute || row.latency ? figureTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n"], costRows(row))
+        : el("p", { class: "how" }, "Size, arithmetic and time: COCO results bring no model to measure.")))));
   return { node, show: () => charts.forEach((chart) => chart.show()) };
 }

@@ -50,7 +50,8 @@ function bars(values, title, height, room) {
       { mark: { type: "text", align: "left", dx: 5, fontSize: 12, color: colours.text, aria: false }, encoding: { text: { field: "shown" } } },
     ],
     encoding: {
-      y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: 130, labelPadding: 6 } },
+      y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: 180, labelPadding: 6, labelOverlap: false,
+        labelExpr: "length(datum.label) > 24 ? '…' + slice(datum.label, -23) : datum.label" } },
       x: { field: "value", type: "quantitative", title, axis: { format: "~r", tickCount: 4 }, scale: { domainMin: 0, domainMax: Math.max(...values.map((one) => one.value), 1e-9) * room, nice: false } },
     },
   });
@@ -98,16 +99,26 @@ function calibrationChart(row, detail) {
   });
 }
 
-function partsChart(row, detail) {
-  const parts = Object.entries(detail.by_part).filter(([, figure]) => has(figure)).sort(([, a], [, b]) => b.v - a.v);
-  const total = parts.reduce((sum, [, figure]) => sum + figure.v, 0) || 1;
-  const values = parts.slice(0, 12).map(([name, figure]) => ({ name, value: figure.v / 1e6, shown: `${megabytes(figure.v)} (${percent(figure.v / total, 0)} %)`,
-    told: `${name}: ${grouped(figure.v)} bytes` }));
+const LAYERS = 40; // that a chart has room for
+
+// Bytes by layer in the order of the network; by part, largest first, where the card does not tell of layers.
+function bytesChart(row, detail) {
+  const layers = detail.by_layer?.map((one) => [one.layer, one.bytes]);
+  const all = layers ?? Object.entries(detail.by_part).filter(([, figure]) => has(figure)).map(([name, figure]) => [name, figure.v]).sort(([, a], [, b]) => b - a);
+  const total = all.reduce((sum, [, bytes]) => sum + bytes, 0) || 1;
+  const least = all.map(([, bytes]) => bytes).sort((a, b) => b - a)[LAYERS - 1] ?? 0;
+  const drawnOnes = all.filter(([, bytes]) => bytes >= least).slice(0, LAYERS);
+  const values = drawnOnes.map(([name, bytes]) => ({ name, value: bytes / 1e6, shown: `${megabytes(bytes)} (${percent(bytes / total, 0)} %)`,
+    told: `${name}: ${grouped(bytes)} bytes` }));
+  const kind = layers ? "layer" : "part";
+  const largest = [...all].sort(([, a], [, b]) => b - a).slice(0, 3).map(([name, bytes]) => `${name} ${percent(bytes / total, 0)} %`).join(", ");
   return figureOf({
-    title: "Where the bytes are",
-    how: `Stored bytes by part of the network, read from the file; they sum to its ${grouped(total)} bytes.${parts.length > 12 ? " The twelve largest." : ""}`,
-    label: `Bytes of ${row.name} by part: ${values.map((one) => `${one.name} ${one.shown}`).join(", ")}`,
-    spec: bars(values, "MB", Math.max(90, 32 * values.length), 1.6),
-    table: () => plainTable("Bytes by part", ["Part", "Bytes", "Share, %"], parts.map(([name, figure]) => [name, grouped(figure.v), percent(figure.v / total)])),
+    title: `Size by ${kind}`,
+    how: `Stored bytes by ${kind} of the network, read from the file; they sum to its ${grouped(total)} bytes.`
+      + (layers ? " In the order of the network; what is no tensor comes last." : " The card does not tell of layers.")
+      + (all.length > values.length ? ` The ${LAYERS} largest of ${all.length}.` : ""),
+    label: `Bytes of ${row.name} by ${kind}, ${nth(all.length, kind)}; the largest: ${largest}`,
+    spec: bars(values, "MB", Math.max(90, (values.length > 12 ? 18 : 32) * values.length + 40), 1.6),
+    table: () => plainTable(`Bytes by ${kind}`, [layers ? "Layer" : "Part", "Bytes", "Share, %"], all.map(([name, bytes]) => [name, grouped(bytes), percent(bytes / total)])),
   });
 }

@@ -1,4 +1,5 @@
-// AP against a cost, with 95 % intervals and the Pareto front.
+// AP against a cost, with 95 % intervals and the Pareto front. Milliseconds are drawn within one hardware only; across
+// machines the cost is the ratio to the reference network.
 
 const COSTS = {
   file_bytes: { name: "File size", unit: "MB", of: (row) => row.size?.file_bytes, per: 1e6 },
@@ -8,7 +9,24 @@ const COSTS = {
   latency_p50: { name: "Latency p50", unit: "ms", of: (row) => row.latency?.p50, per: 1, same: (row) => row.latency?.hardware },
 };
 
-const costName = (front) => `${COSTS[front.axis].name}, ${COSTS[front.axis].unit}${front.axis === "latency_p50" ? `, on ${front.within}` : ""}`;
+const KINDS_OF_COST = [["file_bytes", "File size"], ["macs", "Arithmetic"], ["latency", "Latency"]];
+const kindOf = (front) => (front.axis.startsWith("latency") ? "latency" : front.axis);
+const costName = (front) => `${COSTS[front.axis].name}, ${COSTS[front.axis].unit}`;
+const costPlace = (front) => (front.axis === "latency_p50" ? `, on ${front.within}` : "");
+
+// The front that was chosen, or the nearest to it that this section has.
+function chosenFront(fronts, choice) {
+  const kind = fronts.filter((front) => kindOf(front) === choice.cost);
+  return kind.find((front) => measuredOf(front) === choice.measured) ?? kind[0] ?? fronts[0];
+}
+
+const measuredOf = (front) => `${front.axis} ${front.within ?? ""}`;
+
+function measuredName(front, fronts) {
+  if (front.axis === "latency_p50") return `ms, on ${front.within} only`;
+  const several = fronts.filter((one) => one.axis === "latency_ratio").length > 1;
+  return `× reference network, on any hardware${several ? `: ${front.within}` : ""}`;
+}
 
 function pointsOf(front, rows) {
   const cost = COSTS[front.axis];
@@ -18,7 +36,7 @@ function pointsOf(front, rows) {
     return {
       id: row.id, name: row.name, x: x.v / cost.per, xlow: spread(x, 1 / cost.per, 0), xhigh: spread(x, 1 / cost.per, 1),
       y: 100 * ap.v, low: spread(ap, 100, 0), high: spread(ap, 100, 1), front: front.rows.includes(row.id),
-      told: `${row.name}: ${account("AP", ap, percent, "%")}; ${significant(x.v / cost.per)} ${cost.unit}`
+      told: `${row.name}: ${account("AP", ap, percent, "%")}; ${account(cost.name, x, (one) => significant(one / cost.per), cost.unit)}`
         + (front.rows.includes(row.id) ? "; on the Pareto front" : ""),
     };
   });
@@ -32,20 +50,60 @@ function logDomain(points) {
   return [low / room, high * room];
 }
 
-function scatterSpec(front, points, log, colours) {
+function linearDomain(points) {
+  return [0, 1.06 * Math.max(...points.flatMap((point) => [point.x, point.xhigh ?? 0]))];
+}
+
+function apDomain(points) {
+  const ends = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
+  const room = Math.max(1, 0.06 * (high - low));
+  return [Math.max(0, low - room), Math.min(100, high + room)];
+}
+
+const HEIGHT = 340;
+const [AXIS_WIDTH, AXIS_HEIGHT, LETTER, LINE] = [56, 48, 6.8, 15]; // pixels, about
+
+// A place beside each point for its name, where it covers no other name and no point; the rest go without.
+function placeNames(points, width, [left, right], [bottom, top], log) {
+  const share = (x) => (log ? Math.log(x / left) / Math.log(right / left) : (x - left) / (right - left));
+  const plot = [width - AXIS_WIDTH, HEIGHT - AXIS_HEIGHT];
+  const at = points.map((point) => [share(point.x) * plot[0], (1 - (point.y - bottom) / (top - bottom)) * plot[1]]);
+  const taken = at.map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
+  const free = (box) => box[0] >= 0 && box[2] <= plot[0] && box[1] >= 0 && box[3] <= plot[1]
+    && taken.every((one) => box[2] < one[0] || box[0] > one[2] || box[3] < one[1] || box[1] > one[3]);
+  const order = points.map((_, place) => place).sort((a, b) => points[b].front - points[a].front || points[b].y - points[a].y);
+  const named = [];
+  for (const place of order) {
+    const [x, y] = at[place];
+    const wide = LETTER * points[place].name.length;
+    for (const [dx, dy] of [[9, -11], [-9, -11], [9, 13], [-9, 13]]) {
+      const start = dx > 0 ? x + dx : x + dx - wide;
+      const box = [start, y + dy - LINE / 2, start + wide, y + dy + LINE / 2];
+      if (!free(box)) continue;
+      taken.push(box);
+      named.push({ ...points[place], dx, dy, align: dx > 0 ? "left" : "right" });
+      break;
+    }
+  }
+  return named;
+}
+
+function scatterSpec(front, points, log, colours, width) {
+  const domains = [log ? logDomain(points) : linearDomain(points), apDomain(points)];
   const x = { field: "x", type: "quantitative", title: costName(front),
-    scale: log ? { type: "log", domain: logDomain(points), nice: false } : { zero: true },
+    scale: { type: log ? "log" : "linear", domain: domains[0], nice: false },
     axis: { format: "~r", tickCount: 6, grid: false, labelOverlap: true, labelFlush: true } };
-  const y = { field: "y", type: "quantitative", title: "AP, %", scale: { zero: false, nice: true }, axis: { tickCount: 6 } };
+  const y = { field: "y", type: "quantitative", title: "AP, %", scale: { domain: domains[1], nice: false }, axis: { tickCount: 6 } };
   const tooltip = [{ field: "told", title: "row" }];
   const colour = { condition: { test: "datum.front", value: colours.accent }, value: colours.muted };
   const rule = (ends, encoding) => (points.some((point) => point[ends] !== null) ? [{
     transform: [{ filter: `isValid(datum.${ends})` }], mark: { type: "rule", strokeWidth: 1.5, opacity: 0.35, aria: false },
     encoding: { ...encoding, color: colour } }] : []);
   const some = points.some((point) => point.front);
-  const named = points.length <= 12 || (some && points.filter((point) => point.front).length <= 8);
+  const named = placeNames(points.length > 40 ? points.filter((point) => point.front) : points, width, ...domains, log);
   return {
-    height: 340,
+    height: HEIGHT,
     data: { values: points },
     layer: [
       ...(some ? [{ transform: [{ filter: "datum.front" }],
@@ -57,8 +115,9 @@ function scatterSpec(front, points, log, colours) {
         encoding: { x, y, tooltip, color: colour, fill: { condition: { test: "datum.front", value: colours.accent }, value: colours.surface },
           shape: { condition: { test: "datum.front", value: "circle" }, value: "diamond" },
           description: { field: "told" } } },
-      ...(named ? [{ transform: points.length > 12 ? [{ filter: "datum.front" }] : [],
-        mark: { type: "text", dx: 9, dy: -9, align: "left", fontSize: 12, color: colours.text, limit: 150, aria: false },
+      ...(named.length ? [{ data: { values: named }, name: "names",
+        mark: { type: "text", dx: { expr: "datum.dx" }, dy: { expr: "datum.dy" }, align: { expr: "datum.align" }, baseline: "middle",
+          fontSize: 12, color: colours.text, aria: false },
         encoding: { x, y, text: { field: "name" } } }] : []),
     ],
   };
@@ -66,27 +125,35 @@ function scatterSpec(front, points, log, colours) {
 
 function scatterTable(front, points) {
   const cost = COSTS[front.axis];
-  return plainTable(`AP against ${costName(front)}`, ["Name", cost.unit, "AP, %", "95 % interval", "On the front"],
-    [...points].sort((a, b) => a.x - b.x).map((point) => [rowLink(point.id, point.name), significant(point.x), point.y.toFixed(1),
+  return plainTable(`AP against ${costName(front)}${costPlace(front)}`, ["Name", cost.unit, "95 % interval", "AP, %", "95 % interval", "On the front"],
+    [...points].sort((a, b) => a.x - b.x).map((point) => [rowLink(point.id, point.name), significant(point.x),
+      point.xlow === null ? NONE : `${significant(point.xlow)} to ${significant(point.xhigh)}`, point.y.toFixed(1),
       point.low === null ? NONE : `${point.low.toFixed(1)} to ${point.high.toFixed(1)}`, point.front ? "yes" : "no"]));
 }
 
 // The chart with its switches; `choice` is kept by the caller, so that it outlives a new filter.
 function scatter(section, rows, choice, redraw) {
-  const front = section.fronts[choice.front] ?? section.fronts[0];
+  const { fronts } = section;
+  const front = chosenFront(fronts, choice);
   if (!front) return emptyScatter("No row has both an AP and a cost.");
   const points = pointsOf(front, rows);
   const n = rows.find((row) => has(row.accuracy.ap))?.accuracy.ap.n;
+  const alike = fronts.filter((one) => kindOf(one) === kindOf(front));
+  const absent = rows.length - points.length;
   const controls = el("div", { class: "controls" },
-    el("label", { class: "cost" }, "Cost", el("select", { id: "axis", onchange: (event) => redraw({ front: Number(event.target.value) }) },
-      section.fronts.map((one, place) => el("option", { value: place, selected: one === front }, costName(one))))),
+    el("fieldset", { class: "switch" }, el("legend", {}, "Cost"), KINDS_OF_COST.map(([kind, name]) => el("label", {},
+      el("input", { type: "radio", name: "cost", id: `cost-${kind}`, checked: kind === kindOf(front),
+        disabled: !fronts.some((one) => kindOf(one) === kind), onchange: () => redraw({ cost: kind }) }), el("span", {}, name)))),
+    alike.length > 1 && el("label", { class: "cost" }, "Measured in", el("select", { id: "measured", onchange: (event) => redraw({ measured: event.target.value }) },
+      alike.map((one) => el("option", { value: measuredOf(one), selected: one === front }, measuredName(one, fronts))))),
     el("label", { class: "check" }, el("input", { type: "checkbox", id: "log", checked: choice.log, onchange: (event) => redraw({ log: event.target.checked }) }), "Log scale"));
   return figureOf({
     title: "AP against cost", controls,
     how: `Filled circles lie on the Pareto front: no other row costs as little at an AP as high. Bars are 95 % intervals${n === undefined ? "" : `; n = ${grouped(n)} boxes`}. `
-      + `Hypervolume ${significant(100 * front.hypervolume.v)} %: the best AP within a budget, averaged over budgets from ${costLimits(front)} on a log scale. A point opens its row.`,
-    label: `AP against ${costName(front)}: ${nth(points.length, "row")}, ${points.filter((point) => point.front).length} on the Pareto front`,
-    spec: points.length ? (colours) => scatterSpec(front, points, choice.log, colours) : null,
+      + `Hypervolume ${significant(100 * front.hypervolume.v)} %: the best AP within a budget, averaged over budgets from ${costLimits(front)} on a log scale. A point opens its row.`
+      + (absent ? ` ${nth(absent, "row that matches is", "rows that match are")} not drawn: ${front.axis === "latency_p50" ? "not measured on this hardware" : "without this cost or an AP"}.` : ""),
+    label: `AP against ${costName(front)}${costPlace(front)}: ${nth(points.length, "row")}, ${points.filter((point) => point.front).length} on the Pareto front`,
+    spec: points.length ? (colours, width) => scatterSpec(front, points, choice.log, colours, width) : null,
     table: () => scatterTable(front, points),
   });
 }
