@@ -19,9 +19,7 @@ from wildbench.leaderboard.publishing import BOARD, page_of
 
 PICTURE = Path(__file__).with_name("leaderboard.png")
 REPOSITORY = Path(__file__).parents[2]
-WIDTHS, SCHEMES = (360, 1280), ("light", "dark")
-HEIGHT = 1010
-"""Of the README's picture: the table and the chart."""
+WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
 
 
 def main() -> None:
@@ -34,9 +32,8 @@ def main() -> None:
         chromium = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = opened(browser, asked.board, 1280, "light")
-        write_atomically(
-            PICTURE, page.screenshot(clip={"x": 0, "y": 0, "width": 1280, "height": HEIGHT}, full_page=True)
-        )
+        end = page.locator(".chart").evaluate("chart => chart.getBoundingClientRect().bottom")
+        write_atomically(PICTURE, page.screenshot(clip={"x": 0, "y": 0, "width": 1280, "height": end}, full_page=True))
         print(PICTURE)  # noqa: T201
         for width in WIDTHS if asked.all else ():
             for scheme in SCHEMES:
