@@ -16,8 +16,9 @@ from wildbench.errors import WildbenchError
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.chain import Entry, head, read_chain, write_chain
 from wildbench.leaderboard.publishing import build
-from wildbench.leaderboard.results import KEPT, chain_file
+from wildbench.leaderboard.results import KEPT, chain_file, result_id
 from wildbench.leaderboard.verification import verify
+from wildbench.scorecard import read_scorecard
 
 NOBODY = 65534
 
@@ -335,6 +336,19 @@ def test_a_result_that_was_added_twice_is_named(copy: Path) -> None:
     entries = read_chain(chain_file(copy))
     write_chain(chain_file(copy), [*entries, entries[0].model_copy(update={"previous": head(entries)})])
     assert f"chain: {entries[0].id} was added twice" in found(copy)
+
+
+def test_a_submission_under_another_name_is_named(copy: Path) -> None:
+    entries, old = read_chain(chain_file(copy)), folder(copy, 0)
+    edited(old / "card.json", old / "renamed.json", ("submission.name", "another"))
+    again = result_id(read_scorecard(old / "renamed.json"))
+    shutil.copytree(old, copy / "results" / again)
+    (old / "renamed.json").rename(copy / "results" / again / "card.json")
+    (copy / "results" / again / "renamed.json").unlink()
+    changes = {"id": again, "card_sha256": sha256(copy / "results" / again / "card.json"), "previous": head(entries)}
+    write_chain(chain_file(copy), [*entries, entries[0].model_copy(update=changes)])
+    build(copy)
+    assert found(copy) == [f"{again}: the same submission as {old.name}"]
 
 
 def test_an_empty_board_is_one_line(tmp_path: Path) -> None:

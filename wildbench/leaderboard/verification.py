@@ -80,6 +80,7 @@ def verify(
         except WildbenchError as error:
             found.append(f"{entry.id}: {str(error).removeprefix(f'{entry.id}: ')}")
         progress("verify", number, len(entries))
+    found += _twice(results)
     if submissions is not None:
         note_unmeasured(submissions, files, [result.card.submission.sha256 for result in results])
     if len(results) == len(entries):
@@ -102,6 +103,18 @@ def _strays(results: Path, entries: Sequence[Entry]) -> list[str]:
     for one in ids:
         strays = [name for name in _listed(results / one) if name not in KEPT]
         found += [printable(f"{one}: {name} in its folder is none of {', '.join(KEPT)}") for name in strays]
+    return found
+
+
+def _twice(results: Sequence[Result]) -> list[str]:
+    """Submissions that were added again, under another name."""
+    first: dict[tuple[str, int, str], str] = {}
+    found = []
+    for result in results:
+        card = result.card
+        one = first.setdefault((card.dataset.sha256, card.protocol.version, card.submission.sha256), result.id)
+        if one != result.id:
+            found.append(f"{result.id}: the same submission as {one}")
     return found
 
 
