@@ -43,15 +43,15 @@ function curvesChart(row, detail, category, pick) {
 
 // Bars with their figures beside them; `room` is how much longer than the longest bar the axis is.
 function bars(values, title, height, room) {
-  return (colours) => ({
+  return (colours, width) => ({
     height, data: { values },
     layer: [
       { mark: { type: "bar", color: colours.accent, height: { band: 0.7 }, cornerRadiusEnd: 2 }, encoding: { description: { field: "told" }, tooltip: [{ field: "told", title: "figure" }] } },
       { mark: { type: "text", align: "left", dx: 5, fontSize: 12, color: colours.text, aria: false }, encoding: { text: { field: "shown" } } },
     ],
     encoding: {
-      y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: 180, labelPadding: 6, labelOverlap: false,
-        labelExpr: "length(datum.label) > 24 ? '…' + slice(datum.label, -23) : datum.label" } },
+      y: { field: "name", type: "nominal", sort: null, title: null, axis: { domain: false, ticks: false, labelLimit: width < 600 ? 150 : 320, labelPadding: 6, labelOverlap: false,
+        labelExpr: width < 600 ? "length(datum.label) > 21 ? '…' + slice(datum.label, -20) : datum.label" : "datum.label" } },
       x: { field: "value", type: "quantitative", title, axis: { format: "~r", tickCount: 4 }, scale: { domainMin: 0, domainMax: Math.max(...values.map((one) => one.value), 1e-9) * room, nice: false } },
     },
   });
@@ -99,7 +99,7 @@ function calibrationChart(row, detail) {
   });
 }
 
-const LAYERS = 40; // that a chart has room for
+const LAYERS = 60; // that a chart has room for
 
 // Bytes by layer in the order of the network; by part, largest first, where the card does not tell of layers.
 function bytesChart(row, detail) {
@@ -108,7 +108,7 @@ function bytesChart(row, detail) {
   const total = all.reduce((sum, [, bytes]) => sum + bytes, 0) || 1;
   const least = all.map(([, bytes]) => bytes).sort((a, b) => b - a)[LAYERS - 1] ?? 0;
   const drawnOnes = all.filter(([, bytes]) => bytes >= least).slice(0, LAYERS);
-  const values = drawnOnes.map(([name, bytes]) => ({ name, value: bytes / 1e6, shown: `${megabytes(bytes)} (${percent(bytes / total, 0)} %)`,
+  const values = drawnOnes.map(([name, bytes]) => ({ name, value: bytes / 1e3, shown: significant(bytes / 1e3) + (bytes < total / 100 ? "" : ` (${percent(bytes / total, 0)} %)`),
     told: `${name}: ${grouped(bytes)} bytes` }));
   const kind = layers ? "layer" : "part";
   const largest = [...all].sort(([, a], [, b]) => b - a).slice(0, 3).map(([name, bytes]) => `${name} ${percent(bytes / total, 0)} %`).join(", ");
@@ -118,7 +118,7 @@ function bytesChart(row, detail) {
       + (layers ? " In the order of the network; what is no tensor comes last." : " The card does not tell of layers.")
       + (all.length > values.length ? ` The ${LAYERS} largest of ${all.length}.` : ""),
     label: `Bytes of ${row.name} by ${kind}, ${nth(all.length, kind)}; the largest: ${largest}`,
-    spec: bars(values, "MB", Math.max(90, (values.length > 12 ? 18 : 32) * values.length + 40), 1.6),
+    spec: bars(values, "kB", Math.max(90, (values.length > 12 ? 18 : 32) * values.length + 40), 1.6),
     table: () => plainTable(`Bytes by ${kind}`, [layers ? "Layer" : "Part", "Bytes", "Share, %"], all.map(([name, bytes]) => [name, grouped(bytes), percent(bytes / total)])),
   });
 }
