@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wildbench.compression.recipes import Recipe, find_recipe, load_recipe, with_settings
 from wildbench.datasets.registry import bundled
@@ -37,6 +37,21 @@ class Axis(_Section):
     set: dict[str, list[Any]] = Field(default_factory=dict)
     seeds: list[int] = Field(default=[0], min_length=1)
     format: Literal["pt", "onnx"] = "pt"
+
+    @field_validator("set", mode="before")
+    @classmethod
+    def _dotted(cls, settings: object) -> object:
+        """TOML reads `filters.ratio = [0.4]` as a table in a table."""
+        if not isinstance(settings, dict):
+            return settings
+        flat: dict[str, Any] = {}
+        for key, value in settings.items():
+            flat |= (
+                {f"{key}.{inner}": values for inner, values in value.items()}
+                if isinstance(value, dict)
+                else {key: value}
+            )
+        return flat
 
 
 class _Document(_Section):

@@ -18,6 +18,7 @@ def zeroed_outside(mask: Tensor) -> Constraint:
         mask: bool, of the parameter's shape.
 
     Example:
+        >>> import torch
         >>> zeroed_outside(torch.tensor([True, False]))(torch.tensor([5.0, 7.0]))
         tensor([5., 0.])
     """
