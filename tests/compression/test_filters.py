@@ -95,6 +95,7 @@ def test_a_pruned_detector_is_stored_and_rebuilt_to_the_bit(name: str, tmp_path:
     subject = detector(name, **cheap(name))
     full = {key: value.shape for key, value in subject.model.state_dict().items()}
     step(subject, "filters", ratio=0.3, scope="all")
+    assert not any(module._forward_hooks for module in subject.model.modules())
     save_submission(
         subject.model, tmp_path / "a.pt", detector=name, categories=["zebra", "lion"], arguments=cheap(name)
     )

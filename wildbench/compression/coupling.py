@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,16 +159,16 @@ class _Traced(nn.Module):
         """The outputs of the output layers, before they are reshaped, for every level of the pyramid."""
         outputs: list[Tensor] = []
         layers = [layer for name, layer in prunable(self.detector, "all").items() if is_output(name)]
-        hooks = [layer.register_forward_hook(lambda _, inputs, output: outputs.append(output)) for layer in layers]
-        maps = self.detector.backbone(image)
-        levels = list(maps.values()) if isinstance(maps, dict) else [maps]
-        if hasattr(self.detector, "head"):
-            self.detector.head(levels)
-        else:
-            self.detector.rpn.head(levels)
-            _run_heads(self.detector.roi_heads, levels)
-        for hook in hooks:
-            hook.remove()
+        with ExitStack() as hooks:  # torch-pruning tries a first call that fails
+            for layer in layers:
+                hooks.callback(layer.register_forward_hook(lambda _, inputs, output: outputs.append(output)).remove)
+            maps = self.detector.backbone(image)
+            levels = list(maps.values()) if isinstance(maps, dict) else [maps]
+            if hasattr(self.detector, "head"):
+                self.detector.head(levels)
+            else:
+                self.detector.rpn.head(levels)
+                _run_heads(self.detector.roi_heads, levels)
         return outputs
 
 
