@@ -137,3 +137,15 @@ def test_weights_of_the_losses() -> None:
         student([torch.rand(3, 96, 128)])
         losses.append(float(imitation()))
     assert losses[2] == pytest.approx(2 * losses[0] + 3 * losses[1])
+
+
+def test_an_adapter_is_drawn_from_the_seed_and_nobody_else_s_numbers_are(pictures: Dataset) -> None:
+    sizes = {"blocks": 12, "depth": 1, "min_size": 96, "max_size": 128}
+    teacher, states = detector(channels=16, **sizes).model, []
+    for elsewhere in (1, 2):
+        subject = detector(channels=8, **sizes)
+        torch.manual_seed(elsewhere)
+        before = torch.get_rng_state()
+        states.append(distilled(subject, teacher, pictures).model.state_dict())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

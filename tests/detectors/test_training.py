@@ -74,6 +74,13 @@ def test_seed_changes_the_result(rectangles: Dataset) -> None:
     assert not torch.equal(first.state_dict()[logits], second.state_dict()[logits])
 
 
+def test_torch_s_own_numbers_stay_where_they_were(rectangles: Dataset) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(recipe(epochs=0.1), rectangles)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_learns_where_rectangles_are(rectangles: Dataset) -> None:
     calm = ("shift", "gray", "colour", "mosaic", "paste", "blur", "noise", "dropout")
     settings = recipe(

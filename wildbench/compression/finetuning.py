@@ -15,7 +15,7 @@ from wildbench.compression.methods import Method, Settings
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import bundled
-from wildbench.detectors.loop import Terms, begin, check_labels, steps, steps_of
+from wildbench.detectors.loop import Terms, begin, check_labels, seeded, steps, steps_of
 from wildbench.detectors.recipe import Augmentation, Detector, Optimizer, Recipe, Schedule, load_recipe
 from wildbench.errors import RecipeError
 
@@ -72,12 +72,13 @@ def learn(
     check_categories(subject, workshop.data)
     recipe = recipe_for(subject, settings, workshop)
     student = copy.deepcopy(subject.model).requires_grad_()
-    extra = None if extra_loss is None else extra_loss(student)
-    terms = Terms(constant, extra, obey=lambda model: replace(subject, model=model).obey())
-    run = begin(recipe, student, terms, workshop.device)
     total = steps_of(recipe, workshop.data)
-    for done in steps(run, recipe, workshop.data, terms, workshop.device):
-        workshop.progress(f"{task} ({len(subject.history) + 1})", done, total)
+    with seeded(workshop.seed, workshop.device):
+        extra = None if extra_loss is None else extra_loss(student)
+        terms = Terms(constant, extra, obey=lambda model: replace(subject, model=model).obey())
+        run = begin(recipe, student, terms, workshop.device)
+        for done in steps(run, recipe, workshop.data, terms, workshop.device):
+            workshop.progress(f"{task} ({len(subject.history) + 1})", done, total)
     subject.model.load_state_dict(run.averaged.state_dict())
     subject.model.eval()
     subject.obey()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,23 @@ class Terms:
     constant: str | None = None
     extra_loss: nn.Module | None = None
     obey: Callable[[nn.Module], None] = field(default=_nothing)
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """While the block runs, torch draws from a seed; afterwards its own generators stand where they stood.
+
+    Example:
+        >>> before = torch.get_rng_state()
+        >>> with seeded(1, "cpu"):
+        ...     _ = torch.rand(3)
+        >>> torch.equal(before, torch.get_rng_state())
+        True
+    """
+    devices = range(torch.cuda.device_count()) if device.startswith("cuda") else ()
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
 
 
 def check_labels(name: str, dataset: Dataset) -> None:

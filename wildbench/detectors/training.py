@@ -13,7 +13,7 @@ from torch import nn
 
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
-from wildbench.detectors.loop import Run, Terms, begin, check_labels, steps, steps_of
+from wildbench.detectors.loop import Run, Terms, begin, check_labels, seeded, steps, steps_of
 from wildbench.detectors.recipe import Recipe
 from wildbench.detectors.small_fcos import LitePyramid
 from wildbench.errors import RecipeError
@@ -50,6 +50,11 @@ def train(
             training diverged.
     """
     check_labels(recipe.detector.name, dataset)
+    with seeded(recipe.schedule.seed, device):
+        return _trained(recipe, dataset, checkpoint, progress, device)
+
+
+def _trained(recipe: Recipe, dataset: Dataset, checkpoint: Path | None, progress: Progress, device: str) -> nn.Module:
     total = steps_of(recipe, dataset)
     terms = Terms(constant=None if recipe.detector.init == "random" else "backbone")
     run = begin(recipe, _built(recipe, len(dataset.categories)), terms, device)
@@ -67,7 +72,6 @@ def train(
 
 
 def _built(recipe: Recipe, num_categories: int) -> nn.Module:
-    torch.manual_seed(recipe.schedule.seed)
     detector = recipe.detector
     model: Any = zoo.build(detector.name, num_categories, init=detector.init, **detector.arguments)
     if isinstance(model.backbone, LitePyramid):
