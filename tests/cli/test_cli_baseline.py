@@ -29,6 +29,15 @@ def say(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return ended.value.code
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**64])
+def test_a_seed_beyond_32_bits_is_refused(
+    dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    assert say(monkeypatch, "run", "random", "--from", dense, "-o", tmp_path / "a.pt", "--seed", seed) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert not (tmp_path / "a.pt").exists()
+
+
 def test_run_tells_bytes_ratio_and_method(dense: Path, tmp_path: Path) -> None:
     arguments = ["baseline", "run", "unstructured", "--from", str(dense), "-o", "small.pt", "--set", "ratio=0.4"]
     command = [sys.executable, "-c", "from wildbench.cli import main; main()", *arguments]

@@ -8,13 +8,14 @@ import torch
 from made_up_herd import ARGUMENTS, dense_submission, herd
 from torch.nn.utils import prune
 
-from wildbench.compression.chain import LazyWorkshop, check_same, run, save
+from wildbench.compression.chain import check_same, run, save
 from wildbench.compression.recipes import Recipe, parse_recipe
-from wildbench.compression.subject import Subject
+from wildbench.compression.subject import Subject, Workshop
+from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.files import sha256_of
-from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.archive import read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
 
 
@@ -84,11 +85,11 @@ def test_pruning_by_magnitude_needs_no_data(dense: Path, tmp_path: Path) -> None
 def test_data_that_a_step_asks_for_are_loaded_then(tmp_path: Path) -> None:
     path, loads = herd(tmp_path / "photos", images=2), []
 
-    def load() -> object:
+    def load() -> Dataset:
         loads.append(1)
         return load_dataset(path)
 
-    workshop = LazyWorkshop(torch.nn.Identity(), load, seed=3, device="cpu")
+    workshop = Workshop(torch.nn.Identity(), load, seed=3, device="cpu")
     assert (workshop.seed, workshop.device, workshop.used, loads) == (3, "cpu", None, [])
     assert workshop.data is workshop.data
     assert (workshop.used, loads) == (workshop.data, [1])
@@ -156,3 +157,66 @@ def test_a_step_that_cannot_be_done_names_itself(tmp_path: Path) -> None:
             tmp_path / "small.pt",
             dataset=str(herd(tmp_path / "photos", images=2)),
         )
+
+
+def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> None:
+    shutil.copy(dense, tmp_path / "own.pt")
+    (tmp_path / "link.pt").symlink_to(tmp_path / "own.pt")
+    for out in (tmp_path / "own.pt", tmp_path / "link.pt", tmp_path / "photos" / ".." / "own.pt"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        with pytest.raises(RecipeError, match="is the dense submission itself; give the smaller one another name"):
+            run(recipe({"method": "weights"}), tmp_path / "own.pt", out)
+    assert sha256_of(tmp_path / "own.pt") == sha256_of(dense)
+
+
+@pytest.mark.parametrize(
+    "method", ["fine-tune", "distil", "from-scratch", "quantize", "share", "half", "code", "recalibrate", "filters"]
+)
+def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tmp_path: Path, method: str) -> None:
+    run(recipe({"method": "weights"}), dense, tmp_path / "sparse.pt")
+    chain = recipe({"method": "units"}, {"method": method})
+    with pytest.raises(RecipeError) as caught:
+        run(chain, tmp_path / "sparse.pt", tmp_path / "small.pt")
+    assert str(caught.value) == (
+        f"chain.toml: step 2 ({method}): {tmp_path / 'sparse.pt'} is compressed already, and this would undo it; "
+        "start from the dense submission, with all steps in one recipe"
+    )
+
+
+@pytest.mark.parametrize("codec", ["int4", "sparse"])
+def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, tmp_path: Path, codec: str) -> None:
+    archive = read_submission(dense)
+    tensors = {name: tensor.clone() for name, tensor in archive.tensors.items()}
+    for tensor in tensors.values():
+        if tensor.dim() > 1:
+            tensor[: len(tensor) // 2] = 0
+    detector = archive.manifest.detector
+    about = {"detector": detector.name, "arguments": detector.arguments, "categories": archive.manifest.categories}
+    save_submission(tensors, tmp_path / "stored.pt", codec=codec, **about)
+    with pytest.raises(RecipeError, match="is compressed already"):
+        run(recipe({"method": "fine-tune"}), tmp_path / "stored.pt", tmp_path / "small.pt")
+
+
+def test_a_number_that_is_none_is_found_before_any_step(dense: Path, tmp_path: Path) -> None:
+    archive = read_submission(dense)
+    name = next(name for name, tensor in archive.tensors.items() if tensor.ndim == 4)
+    archive.tensors[name][0] = float("nan")
+    detector = archive.manifest.detector
+    about = {"detector": detector.name, "arguments": detector.arguments, "categories": archive.manifest.categories}
+    save_submission(archive.tensors, tmp_path / "nan.pt", **about)
+    for method in ("weights", "share", "filters", "half"):
+        with pytest.raises(
+            SubmissionError, match=rf"nan\.pt: {name} is not finite everywhere; train the detector again"
+        ):
+            run(recipe({"method": method}), tmp_path / "nan.pt", tmp_path / "small.pt")
+
+
+def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
+    data = str(herd(tmp_path / "photos", images=2))
+    chain = recipe(
+        {"method": "filters", "importance": "random"},
+        {"method": "recalibrate", "images": 2},
+        {"method": "fine-tune", "epochs": 0.5, "batch_size": 2},
+    )
+    run(chain, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
+    assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)

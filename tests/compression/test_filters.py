@@ -1,6 +1,7 @@
 """Structured pruning of every detector: what is left answers as the dense one with those channels at zero."""
 
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,10 @@ def test_settings_out_of_range_are_refused_in_one_line(wrong: dict) -> None:
 def test_weights_that_were_zeroed_are_not_forgotten() -> None:
     with pytest.raises(RecipeError, match="filters cannot go after steps that zeroed or quantized weights"):
         step(step(detector(), "weights"), "filters")
+
+
+def test_taylor_asks_no_data_with_other_categories(pictures: Dataset) -> None:
+    many = [{"id": number, "name": f"animal {number}"} for number in range(1, 8)]
+    other = dataclasses.replace(pictures, coco={**pictures.coco, "categories": many})
+    with pytest.raises(RecipeError, match="pictures has other categories than the detector"):
+        step(detector(), "filters", importance="taylor", data=other, images=2)

@@ -119,6 +119,37 @@ def test_a_setting_that_has_no_one_step_is_refused(
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [
+        ("weights", "ratio", "0.3"),
+        ("weights", "ratio", False),
+        ("quantize", "images", True),
+        ("quantize", "weights", "4"),
+        ("quantize", "images", 10**30),
+        ("quantize", "correct", 1),
+        ("fine-tune", "epochs", True),
+        ("fine-tune", "epochs", 1e300),
+        ("fine-tune", "batch_size", 10**30),
+        ("fine-tune", "warmup_steps", 2.0),
+        ("recalibrate", "images", 10**30),
+    ],
+)
+def test_a_setting_of_another_kind_or_beyond_all_bounds_is_one_line(method: str, key: str, value: object) -> None:
+    with pytest.raises(RecipeError, match=rf"chain\.toml: step 1 \({method}\): {key}: Input should be "):
+        chain({"method": method, key: value})
+
+
+def test_a_whole_number_is_a_number() -> None:
+    assert chain({"method": "fine-tune", "epochs": 2}).steps[0].settings.model_dump()["epochs"] == 2.0
+
+
+def test_a_change_is_one_line() -> None:
+    for text in ("ratio=0.4\nother = 3", "ratio=0.4\r", "scope=\x1b[2J"):
+        with pytest.raises(RecipeError, match="not a setting; write KEY=VALUE"):
+            parse_change(text)
+
+
 def test_a_change_is_read_as_toml_or_as_a_word() -> None:
     assert parse_change("ratio=0.4") == ("ratio", 0.4)
     assert parse_change("images=8") == ("images", 8)

@@ -38,7 +38,7 @@ def run(
     images: ImagesOption = None,
     split: Annotated[str | None, typer.Option(help="Instead of the recipe's split.")] = None,
     device: DeviceOption = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
 ) -> None:
     """Compress a detector by a recipe and save it as a submission."""
     from wildbench.compression.chain import run as run_chain

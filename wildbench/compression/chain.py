@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,15 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.formats import sniff
 from wildbench.submissions.manifest import parse_manifest
 
 SUFFIXES = (".pt", ".onnx")
+
+IMPOSING = ("affine", "codebook", "sparse")
+"""Codecs of weights that were quantized, shared or pruned."""
 
 
 @dataclass(frozen=True)
@@ -48,33 +50,6 @@ class Compressed:
     def ratio(self) -> float:
         """Old size over new size."""
         return self.before / self.after
-
-
-class LazyWorkshop(Workshop):
-    """A workshop that loads the data when a step first asks for them: most pruning needs none."""
-
-    def __init__(
-        self,
-        teacher: nn.Module,
-        load: Callable[[], Dataset],
-        *,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress = silent,
-    ) -> None:
-        own = {"teacher": teacher, "load": load, "seed": seed, "device": device, "progress": progress}
-        self.__dict__.update(own)
-
-    @cached_property
-    def data(self) -> Dataset:
-        """What steps calibrate and train on."""
-        found: Dataset = self.__dict__["load"]()
-        return found
-
-    @property
-    def used(self) -> Dataset | None:
-        """The data, where a step asked for them."""
-        return self.__dict__.get("data")
 
 
 def run(
@@ -111,7 +86,11 @@ def run(
     if out.suffix not in SUFFIXES:
         raise RecipeError(f"{out}: no suffix of a submission", remedy=f"name it {out.stem}.pt or {out.stem}.onnx")
     check_writable(out)
-    subject, teacher = _open(dense)
+    if out.exists() and dense.exists() and out.samefile(dense):
+        raise RecipeError(f"{out} is the dense submission itself", remedy="give the smaller one another name")
+    archive = _read(dense)
+    _check_steps(recipe, archive, dense)
+    subject, teacher = _opened(archive, dense)
     where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
     load = partial(
         load_dataset,
@@ -120,7 +99,7 @@ def run(
         images=images,
         progress=progress,
     )
-    workshop = LazyWorkshop(teacher, load, seed=seed, device=where, progress=progress)
+    workshop = Workshop(teacher, load, seed=seed, device=where, progress=progress)
     for number, step in enumerate(recipe.steps, 1):
         try:
             step.kind.apply(subject, step.settings, workshop)
@@ -187,8 +166,8 @@ def check_same(model: nn.Module, path: Path) -> None:
             )
 
 
-def _open(dense: Path) -> tuple[Subject, nn.Module]:
-    """The detector of a submission, to work on, and once more to learn from."""
+def _read(dense: Path) -> Archive:
+    """A submission that can be compressed."""
     if sniff(dense) != "wildbench":
         raise SubmissionError(
             f"{dense}: only a .pt of wildbench's own format can be compressed", remedy="save it by save_submission"
@@ -196,6 +175,29 @@ def _open(dense: Path) -> tuple[Subject, nn.Module]:
     archive = read_submission(dense)
     if archive.activations:
         raise SubmissionError(f"{dense}: its activations are quantized already", remedy="start from the dense detector")
+    bad = next((name for name, tensor in archive.tensors.items() if not bool(tensor.isfinite().all())), None)
+    if bad is not None:
+        raise SubmissionError(f"{dense}: {bad} is not finite everywhere", remedy="train the detector again")
+    return archive
+
+
+def _check_steps(recipe: Recipe, archive: Archive, dense: Path) -> None:
+    """Refuse steps that would undo what was done to a submission: what it imposed is not in the file."""
+    imposed = any(
+        record["codec"] in IMPOSING for name, record in archive.records.items() if archive.tensors[name].dim() > 1
+    )
+    if archive.manifest.parent is None and not imposed:
+        return
+    for number, step in enumerate(recipe.steps, 1):
+        if not step.kind.keeps:
+            raise RecipeError(
+                f"{recipe.place}: step {number} ({step.method}): {dense} is compressed already, and this would undo it",
+                remedy="start from the dense submission, with all steps in one recipe",
+            )
+
+
+def _opened(archive: Archive, dense: Path) -> tuple[Subject, nn.Module]:
+    """The detector of a submission, to work on, and once more to learn from."""
     teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
     model = copy.deepcopy(teacher).requires_grad_()
     past = [archive.manifest.method] if archive.manifest.parent and archive.manifest.method else []

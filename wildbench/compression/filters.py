@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wildbench.compression import importance, selection
 from wildbench.compression.coupling import Channels, Coupling
+from wildbench.compression.finetuning import check_categories
 from wildbench.compression.frozen_norms import thawed
 from wildbench.compression.losses import image_losses
 from wildbench.compression.methods import Method, Settings
@@ -34,7 +35,9 @@ class Filters(Settings):
         default="global", description="All layers ranked together, or the same part of each (the control)."
     )
     round_to: int = Field(default=8, ge=1, le=64, description="Widths that are left are multiples of it.")
-    images: int = Field(default=32, ge=1, description="Training images whose losses Taylor importance asks.")
+    images: int = Field(
+        default=32, ge=1, le=1_000_000, description="Training images whose losses Taylor importance asks."
+    )
 
 
 def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> None:
@@ -84,6 +87,7 @@ def _scores(subject: Subject, channels: Sequence[Channels], settings: Filters, w
     if settings.importance == "random":
         return importance.random(channels, workshop.seed)
     if settings.importance == "taylor":
+        check_categories(subject, workshop.data)
         model = subject.model.to(workshop.device)
         losses = image_losses(model, subject.manifest.detector.name, workshop, settings.images)
         scores = importance.taylor(channels, losses, model)

@@ -23,14 +23,16 @@ from wildbench.errors import RecipeError
 class FineTune(Settings):
     """Settings of `fine-tune`: linear warm-up, then a cosine down to nearly nothing."""
 
-    epochs: float = Field(default=4, gt=0)
+    epochs: float = Field(default=4, gt=0, le=10_000, description="Passes through the training data.")
     learning_rate: float = Field(default=3e-4, gt=0, description="Largest, of AdamW.")
     backbone_factor: float = Field(
         default=1.0, ge=0, description="Learning rate of the backbone, relative to the rest."
     )
-    batch_size: int = Field(default=8, ge=1)
-    warmup_steps: int = Field(default=20, ge=0)
-    weight_decay: float = Field(default=0.05, ge=0)
+    batch_size: int = Field(default=8, ge=1, le=4096, description="Images in a step.")
+    warmup_steps: int = Field(
+        default=20, ge=0, le=1_000_000, description="In which the learning rate rises from nothing."
+    )
+    weight_decay: float = Field(default=0.05, ge=0, description="Of matrices and kernels; biases and norms have none.")
     ema_decay: float = Field(default=0.99, ge=0, lt=1, description="Of the averaged weights that are the result.")
     plain_fraction: float = Field(default=0.25, ge=0, le=1, description="Last part without mosaic and pasting.")
     like: str | None = Field(

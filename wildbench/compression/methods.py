@@ -12,9 +12,9 @@ from wildbench.compression.subject import Subject, Workshop
 
 
 class Settings(BaseModel):
-    """Base of a method's settings: immutable, no unknown keys, no NaN."""
+    """Base of a method's settings: immutable, no unknown keys, no NaN, and no text or truth where a number is asked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Method:
         summary: One line.
         source: The paper it comes from.
         last: Whether its numbers are final, so that no later step may change the weights.
+        keeps: Whether what was imposed on the weights before stays true whoever imposed it, because some become zero
+            and nothing else changes; only such methods may work on a submission that is compressed already.
     """
 
     settings: type[Settings]
@@ -34,3 +36,4 @@ class Method:
     summary: str
     source: str
     last: bool = False
+    keeps: bool = False

@@ -52,7 +52,9 @@ class Quantize(Settings):
     rounding: Rounding = Field(default="mse", description="How a channel's scale is found.")
     calibrator: calibration.Calibrator = Field(default="mse", description="How an activation's range is found.")
     percentile: float = Field(default=99.99, gt=50, lt=100, description="Of the calibrator of that name.")
-    images: int = Field(default=32, ge=1, description="To calibrate with, evenly spaced through the training data.")
+    images: int = Field(
+        default=32, ge=1, le=1_000_000, description="To calibrate with, evenly spaced through the training data."
+    )
     fold: bool = Field(default=True, description="Fold batch norms into the layers before them.")
     correct: bool = Field(default=True, description="Let biases take back what rounding does to means of results.")
     rest: Literal["fp16", "raw"] = Field(default="fp16", description="Biases and norms.")

@@ -35,8 +35,8 @@ TINY = 1e-12
 class Recalibrate(Settings):
     """Settings of `recalibrate`."""
 
-    images: int = Field(default=64, ge=1, description="So many training images are looked at.")
-    batch_size: int = Field(default=8, ge=1, description="Images in a forward pass.")
+    images: int = Field(default=64, ge=1, le=1_000_000, description="So many training images are looked at.")
+    batch_size: int = Field(default=8, ge=1, le=4096, description="Images in a forward pass.")
 
 
 @dataclass

@@ -181,14 +181,14 @@ def parse_change(text: str) -> tuple[str, Any]:
     """Read "ratio=0.4" as it is given on the command line; the value is TOML's, or a plain word.
 
     Raises:
-        RecipeError: There is no "=" or no key.
+        RecipeError: There is no "=" or no key, or it has several lines.
 
     Example:
         >>> parse_change("ratio=0.4"), parse_change("filters.importance=taylor")
         (('ratio', 0.4), ('filters.importance', 'taylor'))
     """
     key, equals, value = text.partition("=")
-    if not key or not equals:
+    if not key or not equals or not text.isprintable():
         raise RecipeError(f"--set {text}: not a setting", remedy="write KEY=VALUE, such as ratio=0.4")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]

@@ -64,20 +64,35 @@ class Subject:
             restore(self.model)
 
 
-@dataclass(frozen=True)
 class Workshop:
     """What steps may use beside the subject.
 
-    Attributes:
+    Args:
         teacher: The dense detector, in eval mode; never changed.
-        data: What it was trained on: calibration and fine-tuning see this and nothing else.
+        source: The data, or what loads them when a step first asks for them: most pruning needs none.
         seed: Of everything random.
         device: "cpu" or "cuda", for training.
         progress: Called as `progress(task, done, total)`.
+
+    Attributes:
+        used: The data, where a step asked for them.
     """
 
-    teacher: nn.Module
-    data: Dataset
-    seed: int = 0
-    device: str = "cpu"
-    progress: Progress = silent
+    def __init__(
+        self,
+        teacher: nn.Module,
+        source: Dataset | Callable[[], Dataset],
+        seed: int = 0,
+        device: str = "cpu",
+        progress: Progress = silent,
+    ) -> None:
+        self.teacher, self.seed, self.device, self.progress = teacher, seed, device, progress
+        self.used: Dataset | None = None
+        self._source = source
+
+    @property
+    def data(self) -> Dataset:
+        """What the detector was trained on: calibration and fine-tuning see this and nothing else."""
+        if self.used is None:
+            self.used = self._source if isinstance(self._source, Dataset) else self._source()
+        return self.used

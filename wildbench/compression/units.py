@@ -46,5 +46,6 @@ METHODS = {
         apply=prune_units,
         summary="unit pruning: in each layer the filters or rows of least L2 norm become zero",
         source="Muhawenayo & Gkioxari (2021), Compressed Object Detection",
+        keeps=True,
     ),
 }

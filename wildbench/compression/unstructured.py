@@ -56,5 +56,6 @@ METHODS = {
         summary="global unstructured pruning: the weights of least magnitude become zero",
         source="Han et al. (2015), Learning both Weights and Connections for Efficient Neural Networks; as in "
         "Muhawenayo & Gkioxari (2021), Compressed Object Detection",
+        keeps=True,
     ),
 }
