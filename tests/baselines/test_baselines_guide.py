@@ -31,6 +31,17 @@ def methods_table() -> str:
     return table(["method", "what it does", "settings and defaults", "last", "source"], rows).replace("---:", "---")
 
 
+def settings_table() -> str:
+    """A row for each setting; methods that take the very same one share it."""
+    takers: dict[tuple[str, str, str], list[str]] = {}
+    for name, method in methods().items():
+        for key, field in method.settings.model_fields.items():
+            assert field.description, f"{name}: {key}"
+            takers.setdefault((key, _default(field.default), field.description), []).append(f"`{name}`")
+    rows = [[", ".join(names), f"`{key}`", default, said] for (key, default, said), names in takers.items()]
+    return table(["methods", "setting", "default", "what it is"], rows).replace("---:", "---")
+
+
 def recipes_table() -> str:
     rows = [[f"`{one.name}`", one.summary, one.chain, one.source or "-"] for one in bundled_recipes()]
     return table(["recipe", "what it does", "steps", "source"], rows).replace("---:", "---")
@@ -50,6 +61,7 @@ def _default(value: object) -> str:
 
 def test_the_tables_are_those_of_the_code() -> None:
     assert told("methods") == methods_table()
+    assert told("settings") == settings_table()
     assert told("recipes") == recipes_table()
     assert told("sweeps") == sweeps_table()
 
@@ -66,5 +78,5 @@ def test_the_recipe_and_the_sweep_that_are_shown_can_be_run(tmp_path: Path) -> N
 
 
 if __name__ == "__main__":
-    for told_by in (methods_table, recipes_table, sweeps_table):
+    for told_by in (methods_table, settings_table, recipes_table, sweeps_table):
         print(told_by(), end="\n\n")  # noqa: T201

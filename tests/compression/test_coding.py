@@ -53,17 +53,6 @@ def test_what_a_codec_rounds_is_rounded_in_the_detector() -> None:
         assert torch.equal(decode(encode(dense[name], "int8+huffman,fp16+huffman"), name), tensor)
 
 
-def test_a_quantizers_record_stays() -> None:
-    subject = detector()
-    name = "head.regression_head.bbox_reg.weight"
-    record = encode(subject.model.get_parameter(name).detach(), "int8")
-    subject.records[name] = record
-    subject.model.get_parameter(name).data = decode(record, name)
-    step(subject, "code", codec="int4,fp16")
-    assert subject.records[name] is record
-    assert torch.equal(subject.model.get_parameter(name), decode(record, name))
-
-
 def test_an_unknown_codec_is_one_line() -> None:
     with pytest.raises(RecipeError, match=r"codec.*no codec 'zip'"):
         step(detector(), "code", codec="zip,fp16")

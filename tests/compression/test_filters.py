@@ -240,8 +240,9 @@ def test_settings_out_of_range_are_refused_in_one_line(wrong: dict) -> None:
 
 
 def test_weights_that_were_zeroed_are_not_forgotten() -> None:
-    with pytest.raises(RecipeError, match="filters cannot go after steps that zeroed or quantized weights"):
-        step(step(detector(), "weights"), "filters")
+    for method, settings in (("weights", {}), ("share", {"table": "layer"}), ("share", {"table": "global"})):
+        with pytest.raises(RecipeError, match="filters cannot go after steps that zeroed or shared weights"):
+            step(step(detector(), method, **settings), "filters")
 
 
 def test_taylor_asks_no_data_with_other_categories(pictures: Dataset) -> None:

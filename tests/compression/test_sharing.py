@@ -1,6 +1,7 @@
 """Weight sharing: few values, zeros apart, equal through training, and stored without loss."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,3 +120,17 @@ def test_stored_without_loss_and_at_its_entropy(tmp_path: Path) -> None:
             entropy += -(shares * np.log2(shares)).sum() * weight.numel() / 8
             bytes_ += archive.sizes[f"{name}.weight"]
     assert bytes_ < 1.03 * entropy
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"small": 5}, "weights of all shared by 2 bits, a table a layer, 8 bits in layers of fewer than 5 weights"),
+        ({"small": 4}, "weights of all shared by 2 bits, a table a layer"),
+        ({"small": 5, "table": "global"}, "weights of all shared by 2 bits, one table"),
+        ({"small": 5, "bits": 8}, "weights of all shared by 8 bits, a table a layer"),
+    ],
+)
+def test_finer_tables_of_small_layers_are_told(settings: dict[str, Any], said: str) -> None:
+    subject = one_layer(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    assert step(subject, "share", **{"bits": 2, **settings}).history == [said]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -57,7 +57,12 @@ def calibration_images(data: Dataset, number: int) -> list[Tensor]:
     if not data.images:
         raise RecipeError(f"{data.name}: no image to calibrate with", remedy="calibrate with a training split")
     chosen = np.unique(np.linspace(0, len(data.images) - 1, number).round().astype(int))
-    paths = [data.image_path(data.images[index]) for index in chosen]
+    return opened(data, chosen.tolist())
+
+
+def opened(data: Dataset, indices: Iterable[int]) -> list[Tensor]:
+    """Images of a data set as detectors take them: float32, 3 x H x W, 0 to 1."""
+    paths = [data.image_path(data.images[index]) for index in indices]
     return [torch.from_numpy(decode(path).copy()).permute(2, 0, 1).float() / 255 for path in paths]
 
 

@@ -43,8 +43,6 @@ def code(subject: Subject, settings: Code, workshop: Workshop) -> None:
     if settings.half:
         merge_statistics(subject.model)
     for name, tensor in subject.model.state_dict().items():
-        if name in subject.records:
-            continue
         if settings.half and HALF.accepts(tensor):
             tensor.copy_(tensor.half())
         if settings.codec != "smallest":  # which takes its time, and which saving does too

@@ -53,8 +53,8 @@ def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> No
     Raises:
         RecipeError: No filter of the scope can go, or an earlier step has made promises about single weights.
     """
-    if subject.constraints or subject.records or subject.activations:
-        raise RecipeError("filters cannot go after steps that zeroed or quantized weights", remedy="prune them first")
+    if subject.constraints or subject.joint:
+        raise RecipeError("filters cannot go after steps that zeroed or shared weights", remedy="prune them first")
     model = subject.model
     before = sum(parameter.numel() for parameter in model.parameters())
     with thawed(model):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,8 +28,8 @@ def image_losses(model: nn.Module, name: str, workshop: Workshop, images: int) -
     unused = {"height": 32, "width": 32}  # of augmented images, of which there are none here
     recipe = parse_recipe({"detector": {"name": name}, "schedule": {"epochs": 1}, "augmentation": unused})
     samples = Samples(recipe, workshop.data, masks=zoo.predicts_masks(name), plain_from=0)
-    chosen = np.random.default_rng(workshop.seed).permutation(len(samples))[:images]
-    for done, index in enumerate(chosen.tolist(), 1):
+    chosen = workshop.drawn(images)
+    for done, index in enumerate(chosen, 1):
         image, target = samples.plain(index)
         moved = {key: value.to(workshop.device) for key, value in target.items()}
         with torch.random.fork_rng():

@@ -15,7 +15,7 @@ from wildbench.compression.correction import mean_inputs, moved
 from wildbench.compression.folding import channel_axis, fold_norms
 from wildbench.compression.methods import Method, Settings
 from wildbench.compression.rounding import Rounding, scales, to_codes
-from wildbench.compression.scopes import Scope, prefixes, prunable
+from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.compression.wiring import Wiring, watch
 from wildbench.errors import RecipeError
@@ -26,12 +26,6 @@ from wildbench.submissions.codecs.storage import Steps
 
 STORED = Steps((1, 1), huffman=True)
 """Zeros left out and codes entropy-coded, where that makes them smaller."""
-
-OUTPUTS = (
-    "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score", "mask_fcn_logits",
-    "classification_head.module_list", "regression_head.module_list",
-)  # fmt: skip
-"""What the zoo calls the layers that predict logits and boxes."""
 
 SAMPLED = 4096
 """Values of one result that are looked at for its error."""
@@ -44,7 +38,9 @@ class Quantize(Settings):
     """What `quantize` takes."""
 
     weights: int = Field(default=8, ge=2, le=8, description="Bits of a weight.")
-    activations: int | None = Field(default=8, ge=2, le=8, description="Bits of an activation; null leaves them float.")
+    activations: int | None = Field(
+        default=8, ge=2, le=8, description="Bits of an activation; `false` leaves them float."
+    )
     scope: Scope = Field(default="all", description="Part of the detector.")
     keep: Literal["none", "outputs", "head"] = Field(
         default="none", description="What stays float: nothing, the layers that predict classes and boxes, the head."
@@ -56,7 +52,9 @@ class Quantize(Settings):
         default=32, ge=1, le=1_000_000, description="To calibrate with, evenly spaced through the training data."
     )
     fold: bool = Field(default=True, description="Fold batch norms into the layers before them.")
-    correct: bool = Field(default=True, description="Let biases take back what rounding does to means of results.")
+    correct: bool = Field(
+        default=True, description="Let biases, where a layer has one, take back what rounding does to means of results."
+    )
     rest: Literal["fp16", "raw"] = Field(default="fp16", description="Biases and norms.")
 
 
@@ -87,23 +85,23 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         grids = calibration.grids(found, settings.calibrator, settings.activations, settings.percentile)
         activations = by_module(grids)
     means = mean_inputs(model, images, layers) if settings.correct else {}
+    corrected = 0
     for name, layer in layers.items():
         change = round_weight(subject, f"{name}.weight", layer, settings)
         if name in means:
-            take_back(layer, model.get_submodule(norms.get(name, name)), change, means[name])
+            corrected += take_back(layer, model.get_submodule(norms.get(name, name)), change, means[name])
     if settings.rest == "fp16":
         to_half(model, leave=subject.records.keys())
     attach(model, activations)
     subject.activations.update(activations)
     subject.errors.update(errors(whole, results(model, images[:LOOKS], layers, norms)))
-    subject.history.append(phrase(settings, subject.errors))
+    subject.history.append(phrase(settings, subject.errors, corrected=corrected, layers=len(layers)))
 
 
 def half(subject: Subject, settings: Half, workshop: Workshop) -> None:
-    """Round every tensor to half precision, which is then how the smallest codec stores it."""
+    """Round every tensor but the variances of norms to half precision, which is how the smallest codec stores it."""
     to_half(subject.model, leave=())
-    subject.records.clear()
-    subject.history.append("half precision")
+    subject.history.append("half precision, but for the variances of batch norms")
 
 
 def chosen(model: nn.Module, settings: Quantize) -> dict[str, nn.Module]:
@@ -113,7 +111,7 @@ def chosen(model: nn.Module, settings: Quantize) -> dict[str, nn.Module]:
         kept = (*prefixes(model, "head"), "rpn.")
     layers = {name: layer for name, layer in prunable(model, settings.scope).items() if not name.startswith(kept)}
     if settings.keep == "outputs":
-        layers = {name: layer for name, layer in layers.items() if not any(part in name for part in OUTPUTS)}
+        layers = {name: layer for name, layer in layers.items() if not is_output(name)}
     if not layers:
         raise RecipeError(f"scope {settings.scope!r} without {settings.keep!r} has no layer", remedy="keep less")
     return dict(layers)
@@ -155,11 +153,13 @@ def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quanti
 
 
 @torch.no_grad()
-def take_back(layer: nn.Module, shift: nn.Module, change: Tensor, mean: Tensor) -> None:
-    """Correct the bias of a layer, or of the norm folded into it, for a change of its weight; where it has one."""
+def take_back(layer: nn.Module, shift: nn.Module, change: Tensor, mean: Tensor) -> bool:
+    """Correct the bias of a layer, or of the norm folded into it, for a change of its weight; whether it has one."""
     bias, moves = shift.bias, moved(layer, change, mean)
-    if isinstance(bias, Tensor) and moves is not None:
-        bias.sub_(moves)
+    if not isinstance(bias, Tensor) or moves is None:
+        return False
+    bias.sub_(moves)
+    return True
 
 
 @torch.no_grad()
@@ -197,9 +197,11 @@ def errors(whole: dict[str, list[Tensor]], rounded: dict[str, list[Tensor]]) -> 
     return found
 
 
-def phrase(settings: Quantize, found: dict[str, float]) -> str:
-    """What was done, for the manifest."""
-    said = f"{settings.weights}-bit weights by channel ({settings.rounding}{', bias correction' * settings.correct})"
+def phrase(settings: Quantize, found: dict[str, float], *, corrected: int, layers: int) -> str:
+    """What was done, for the manifest; `corrected` of so many layers have a bias that could be corrected."""
+    share = f" of {corrected} of {layers} layers" * (corrected < layers)
+    correction = f", bias correction{share}" * (corrected > 0)
+    said = f"{settings.weights}-bit weights by channel ({settings.rounding}{correction})"
     if settings.activations is not None:
         said += f", {settings.activations}-bit activations ({settings.calibrator}, {settings.images} images)"
     if settings.keep != "none":
@@ -221,7 +223,7 @@ METHODS = {
     "half": Method(
         Half,
         half,
-        summary="store every number in half precision",
+        summary="store every number in half precision, but for the variances of batch norms",
         source="Micikevicius et al., Mixed Precision Training (ICLR 2018)",
         last=True,
     ),

@@ -9,20 +9,18 @@ the dense detector sees the same images, and each channel is brought back to the
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
+from wildbench.compression.calibration import Site, looking, opened
 from wildbench.compression.methods import Method, Settings
 from wildbench.compression.subject import Subject, Workshop
-from wildbench.datasets.images import decode
 from wildbench.errors import RecipeError
 
 Norm: TypeAlias = Any
@@ -85,12 +83,10 @@ def sample(workshop: Workshop, count: int, batch_size: int) -> Iterator[list[Ten
     Yields:
         Lists of float `[3, H, W]`, 0..1, on the workshop's device.
     """
-    data = workshop.data
-    drawn = np.random.default_rng(workshop.seed).permutation(len(data.images))[:count]
+    drawn = workshop.drawn(count)
     for done in range(0, len(drawn), batch_size):
-        paths = [data.image_path(data.images[index]) for index in drawn[done : done + batch_size]]
-        pixels = [torch.from_numpy(decode(path)).permute(2, 0, 1).float() / 255 for path in paths]
-        yield [image.to(workshop.device) for image in pixels]
+        images = opened(workshop.data, drawn[done : done + batch_size])
+        yield [image.to(workshop.device) for image in images]
         workshop.progress("recalibrate", min(done + batch_size, len(drawn)), len(drawn))
 
 
@@ -120,11 +116,12 @@ def renormalise(model: nn.Module, dense: nn.Module | None, batches: Iterable[Any
     """
     norms = norms_of(model)
     targets = {name: Target(name, norm, dense) for name, norm in norms.items()}
+    sites: list[Site] = [(name, "input") for name in norms]
     for batch in batches:
         if dense is not None:
-            with watched(norms_of(dense), lambda name, features: targets[name].want(features)):
+            with looking(dense, sites, lambda site, features: targets[site[0]].want(features)):
                 dense(batch)
-        with watched(norms, lambda name, features: targets[name].see(features)):
+        with looking(model, sites, lambda site, features: targets[site[0]].see(features)):
             model(batch)
         for target in targets.values():
             target.end_batch()
@@ -171,20 +168,6 @@ class Target:
             variance = (origin.running_var[self.kept].double() + origin.eps) * ratio - self.norm.eps
         self.norm.running_mean.copy_(mean)
         self.norm.running_var.copy_(variance.clamp(min=0))
-
-
-@contextmanager
-def watched(norms: Mapping[str, Norm], look: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Call `look(name, features)` before each norm works."""
-    handles = [
-        norm.register_forward_pre_hook(lambda _, inputs, name=name: look(name, inputs[0]))
-        for name, norm in norms.items()
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def survivors(norm: Norm, dense: Norm, name: str) -> Tensor:

@@ -20,6 +20,9 @@ from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, prunable
 from wildbench.compression.subject import Subject, Workshop
 
+FINE = 8
+"""Bits in small layers."""
+
 
 class Share(Settings):
     """Settings of `share`."""
@@ -39,10 +42,12 @@ def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
     """Replace weights by centroids, and keep equal what shares one; zeros stay zero and take one of the values."""
     names = [f"{name}.weight" for name in prunable(subject.model, settings.scope)]
     groups = [[name] for name in names] if settings.table == "layer" else [names]
+    finer = False
     for done, group in enumerate(groups, 1):
         weights = [subject.model.get_parameter(name) for name in group]
         fine = settings.table == "layer" and weights[0].numel() < settings.small
-        indices = clusters(weights, 2 ** (8 if fine else settings.bits))
+        finer |= fine and settings.bits < FINE
+        indices = clusters(weights, 2 ** (FINE if fine else settings.bits))
         if settings.table == "layer":
             subject.constrain(group[0], partial(_tied_alone, index=indices[0]))
         else:
@@ -50,6 +55,7 @@ def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
         workshop.progress("share weights", done, len(groups))
     subject.obey()
     tables = "a table a layer" if settings.table == "layer" else "one table"
+    tables += f", {FINE} bits in layers of fewer than {settings.small:,} weights" * finer
     subject.history.append(f"weights of {settings.scope} shared by {settings.bits} bits, {tables}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -96,3 +97,8 @@ class Workshop:
         if self.used is None:
             self.used = self._source if isinstance(self._source, Dataset) else self._source()
         return self.used
+
+    def drawn(self, count: int) -> list[int]:
+        """Indices of so many of its images, drawn by the seed; of all of them where they are fewer."""
+        order: list[int] = np.random.default_rng(self.seed).permutation(len(self.data.images)).tolist()
+        return order[:count]
