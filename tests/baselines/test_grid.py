@@ -1,5 +1,7 @@
 """A sweep's TOML and the points that it lays out."""
 
+import tomllib
+from math import prod
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,11 @@ def test_paths_are_from_the_sweep_s_folder(tmp_path: Path, monkeypatch: pytest.M
         ("summary = 'x'\ndense = ['none.pt']\n" + AXIS, "none.pt: no such file"),
         (HEAD + AXIS + "ratio = 0.3", "grid.0.ratio: Extra inputs"),
         (HEAD + AXIS + "seeds = []", "grid.0.seeds: List should have"),
+        (HEAD + AXIS + "seeds = [-1]", "grid.0.seeds.0: Input should be greater than or equal to 0"),
+        (HEAD + AXIS + "seeds = [4294967296]", "grid.0.seeds.0: Input should be less than 4294967296"),
+        (HEAD + AXIS + "seeds = [true]", "grid.0.seeds.0: Input should be a valid integer"),
+        (HEAD + AXIS + "seeds = [2.0]", "grid.0.seeds.0: Input should be a valid integer"),
+        (HEAD + AXIS + "set = { ratio = [] }", "grid.0.set.ratio: List should have at least 1 item"),
         (HEAD + AXIS + "format = 'zip'", "grid.0.format: Input should be 'pt' or 'onnx'"),
         (HEAD + "[[grid]]\nrecipe = 'wieghts'", "no recipe 'wieghts'"),
         (HEAD + "[[grid]]\nrecipe = 'reference'", "a training recipe"),
@@ -86,8 +93,26 @@ def test_bundled_sweeps_lay_out(path: Path, tmp_path: Path) -> None:
     parent.write_bytes(b"")
     assert find_sweep(path.stem) == path
     sweep = load_sweep(path, [parent])
-    assert sweep.plans
-    assert all(plan.recipe == load_recipe(plan.recipe.place) or plan.settings for plan in sweep.plans)
+    grid = tomllib.loads(path.read_text())["grid"]
+    points = [prod(map(len, axis.get("set", {}).values())) * len(axis.get("seeds", [0])) for axis in grid]
+    assert [plan.recipe.name for plan in sweep.plans] == [
+        axis["recipe"] for axis, many in zip(grid, points, strict=True) for _ in range(many)
+    ]
+    for plan in sweep.plans:
+        unchanged = load_recipe(plan.recipe.place)
+        assert (plan.recipe.digest == unchanged.digest) == all(
+            getattr(step.settings, key, value) == value
+            for key, value in plan.settings.items()
+            for step in unchanged.steps
+        )
+
+
+def test_a_setting_cannot_leave_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "tuned.toml").write_text("summary = 'x'\n[[steps]]\nmethod = 'fine-tune'\n")
+    path = written(tmp_path, HEAD + "[[grid]]\nrecipe = 'tuned.toml'\nset = { like = ['../../../elsewhere/a.toml'] }\n")
+    (plan,) = load_sweep(path).plans
+    assert plan.name == "reference-tuned-like.._.._.._elsewhere_a.toml-seed0"
+    assert plan.settings == {"like": "../../../elsewhere/a.toml"}
 
 
 def test_a_sweep_that_is_not_there_is_one_line() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from made_up_herd import dense_submission, herd
 
 from wildbench.baselines.grid import Sweep, load_sweep
-from wildbench.baselines.points import Bench
+from wildbench.baselines.points import Bench, depends_on, is_done
 from wildbench.baselines.summary import Summary, read_summary
 from wildbench.baselines.sweeping import run_sweep
 from wildbench.comparison import compare
+from wildbench.datasets.registry import bundled
 from wildbench.errors import DatasetError, ScorecardError
 from wildbench.files import sha256_of
 from wildbench.scorecard import read_scorecard
@@ -152,6 +154,40 @@ def test_what_is_done_is_not_done_again(place: Path, sweep: Sweep, summary: Summ
     kept = {path: path.stat().st_mtime_ns for path in (place / "whole" / "points").rglob("*.*")}
     assert run_sweep(sweep, bench(place, "whole")) == summary
     assert {path: path.stat().st_mtime_ns for path in (place / "whole" / "points").rglob("*.*")} == kept
+
+
+def test_what_is_damaged_is_not_done(place: Path, sweep: Sweep, summary: Summary, tmp_path: Path) -> None:
+    name = summary.points[0].name
+    needed, folder = depends_on(sweep.plans[0], bench(place, "whole")), place / "whole" / "points" / name
+    assert is_done(folder, needed)
+    assert not is_done(tmp_path / "none", needed)
+    assert {path.name for path in folder.iterdir()} > {
+        *("point.json", "comparison.json"),
+        *(f"{name}{suffix}" for suffix in (".pt", ".json", ".predictions.json")),
+    }
+    for path in folder.iterdir():
+        copy = shutil.copytree(folder, tmp_path / path.name) / path.name
+        assert is_done(copy.parent, needed)
+        for text in (b"{", b"{}", b"\xff"):
+            copy.write_bytes(text)
+            assert not is_done(copy.parent, needed)
+        copy.unlink()
+        assert not is_done(copy.parent, needed)
+
+
+def test_a_training_recipe_that_is_named_is_read_anew(place: Path) -> None:
+    """Its path stays, and what it says changes."""
+    like = place / "like.toml"
+    text = bundled("baselines/reference.toml").read_text()
+    (place / "tuned.toml").write_text(f"summary = 'x'\n[[steps]]\nmethod = 'fine-tune'\nlike = '{like}'\n")
+    (place / "tuned_grid.toml").write_text("summary = 'x'\ndense = ['dense.pt']\n[[grid]]\nrecipe = 'tuned.toml'\n")
+    (plan,) = load_sweep(place / "tuned_grid.toml").plans
+    found = []
+    for words in (text, text.replace("flip = 0.5", "flip = 0.25")):
+        like.write_text(words)
+        found.append(depends_on(plan, bench(place, "like", training=str(place / "photos" / "herd.json"))))
+    assert found[0] != found[1]
+    assert {key for key in found[0] if found[0][key] != found[1][key]} == {"like"}
 
 
 def test_a_changed_recipe_makes_its_points_anew_and_others_stay(place: Path, summary: Summary) -> None:

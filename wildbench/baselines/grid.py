@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -17,10 +18,12 @@ from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
 
 SEE = "see docs/baselines.md"
+UNSAFE = re.compile(r"[^\w.=,+-]+")
+"""What must not be in the name of a folder: a setting may be a path."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(_Section):
@@ -34,8 +37,8 @@ class Axis(_Section):
     """Some points of the grid: a recipe, and every combination of the values and the seeds."""
 
     recipe: str
-    set: dict[str, list[Any]] = Field(default_factory=dict)
-    seeds: list[int] = Field(default=[0], min_length=1)
+    set: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default=[0], min_length=1)
     format: Literal["pt", "onnx"] = "pt"
 
     @field_validator("set", mode="before")
@@ -170,7 +173,7 @@ def _plans(axis: Axis, dense: Path, sweep: Path) -> list[Plan]:
             for seed in axis.seeds:
                 told = "".join(f"-{key.rpartition('.')[2]}{value}" for key, value in settings.items())
                 graph = "" if axis.format == "pt" else f"-{axis.format}"
-                name = f"{dense.stem}-{recipe.name}{told}{graph}-seed{seed}"
+                name = UNSAFE.sub("_", f"{dense.stem}-{recipe.name}{told}{graph}-seed{seed}")
                 plans.append(Plan(name, chosen, settings, seed, dense, axis.format))
     except RecipeError as error:
         raise RecipeError(f"{sweep}: {error.what}", remedy=error.remedy) from None

@@ -1,12 +1,12 @@
 """One point of a sweep: made, evaluated and compared with its dense parent, in a folder of its own.
 
-`point.json` is written last and says what the point depended on. Where it says the same again, nothing is done; where
-it is missing or says something else, the folder is cleared and the point starts anew.
+`point.json` is written last and says what the point depended on, and the hash of every file. Where it says the same
+again, nothing is done; where it is missing, damaged or says something else, the folder is cleared and the point starts
+anew.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,15 +14,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wildbench.baselines.grid import Plan
+from wildbench.baselines.leakage import sees_data
 from wildbench.comparison import Comparison, compare
 from wildbench.compression.chain import run as run_chain
 from wildbench.compression.recipes import Recipe
 from wildbench.datasets.registry import load_dataset
-from wildbench.evaluation import evaluate, kept_predictions
+from wildbench.detectors.recipe import load_recipe
+from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.bootstrap import REPLICATES
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Scorecard, read_scorecard
+from wildbench.scorecard import Record, Scorecard, read_scorecard
 
 MARK = "point.json"
 COMPARISON = "comparison.json"
@@ -58,8 +60,15 @@ class Bench:
         return _labels(self.dataset, self.split)
 
     def trained_on(self, recipe: Recipe) -> str:
-        """Hash of the labels that a recipe's steps may see."""
-        return _labels(self.training or recipe.data.dataset, recipe.data.split)
+        """Hash of the labels that a recipe's steps see; "none" where they see none."""
+        return _labels(self.training or recipe.data.dataset, recipe.data.split) if sees_data(recipe) else "none"
+
+
+class Mark(Record):
+    """That a folder is finished: what its files followed from, and their hashes."""
+
+    depends: dict[str, str]
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def run_dense(dense: Path, bench: Bench) -> Path:
     """
     folder = bench.folder / "dense" / dense.stem
     card, depends = folder / f"{dense.stem}.json", {"sha256": sha256_of(dense), **_common(bench)}
-    if not _is_done(folder, depends, card):
+    if not is_done(folder, depends):
         _clear(folder)
         _evaluate(dense, card, bench)
         _mark(folder, depends)
@@ -107,8 +116,8 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
         WildbenchError: What the user can mend, or a method that this detector cannot have done to it.
     """
     folder = bench.folder / "points" / plan.name
-    card, depends = folder / f"{plan.name}.json", _depends(plan, bench)
-    if not _is_done(folder, depends, card):
+    card, depends = folder / f"{plan.name}.json", depends_on(plan, bench)
+    if not is_done(folder, depends):
         _clear(folder)
         made = folder / f"{plan.name}.{plan.format}"
         run_chain(
@@ -144,10 +153,11 @@ def _common(bench: Bench) -> dict[str, str]:
     return {"scored_on": bench.scored_on, "device": bench.device, "wildbench": version("wildbench")}
 
 
-def _depends(plan: Plan, bench: Bench) -> dict[str, str]:
+def depends_on(plan: Plan, bench: Bench) -> dict[str, str]:
     """All that a point follows from, but the machine."""
     return {
         "recipe": plan.recipe.digest,
+        "like": _augmentations(plan.recipe),
         "seed": str(plan.seed),
         "dense": sha256_of(plan.dense),
         "trained_on": bench.trained_on(plan.recipe),
@@ -156,14 +166,23 @@ def _depends(plan: Plan, bench: Bench) -> dict[str, str]:
     }
 
 
-def _is_done(folder: Path, depends: dict[str, str], card: Path) -> bool:
-    """Whether the folder holds a finished point that depended on the same, with the detections it was scored from."""
-    mark = folder / MARK
-    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != depends or not card.is_file():
+def _augmentations(recipe: Recipe) -> str:
+    """What the training recipes say now that steps name by their paths."""
+    named = [getattr(step.settings, "like", None) for step in recipe.steps]
+    return "\n".join(load_recipe(like).augmentation.model_dump_json() for like in named if like is not None)
+
+
+def is_done(folder: Path, depends: dict[str, str]) -> bool:
+    """Whether the folder holds what was finished and depended on the same, every file as it was left."""
+    try:
+        mark = Mark.model_validate_json((folder / MARK).read_bytes())
+    except (OSError, ValueError):  # pydantic's error is a ValueError
         return False
-    predictions = kept_predictions(card)
-    kept = read_scorecard(card).accuracy.predictions_sha256
-    return predictions.is_file() and sha256_of(predictions) == kept
+    return mark.depends == depends and mark.files.items() <= _files(folder).items()
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {path.name: sha256_of(path) for path in folder.iterdir() if path.is_file() and path.name != MARK}
 
 
 def _clear(folder: Path) -> None:
@@ -171,7 +190,8 @@ def _clear(folder: Path) -> None:
 
 
 def _mark(folder: Path, depends: dict[str, str]) -> None:
-    write_atomically(folder / MARK, (json.dumps(depends, indent=2, sort_keys=True) + "\n").encode())
+    mark = Mark(depends=depends, files=dict(sorted(_files(folder).items())))
+    write_atomically(folder / MARK, f"{mark.model_dump_json(indent=2)}\n".encode())
 
 
 @lru_cache(maxsize=32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wildbench.baselines.charts import write_charts
 from wildbench.baselines.gathering import gather
 from wildbench.baselines.grid import Sweep
+from wildbench.baselines.leakage import check_apart
 from wildbench.baselines.points import Bench, Point, run_dense, run_point
 from wildbench.baselines.summary import Failure, Summary
 from wildbench.errors import WildbenchError
@@ -22,8 +23,11 @@ def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
         bench: Where, and on what.
 
     Raises:
-        WildbenchError: A dense parent cannot be evaluated; what is wrong with the data set.
+        WildbenchError: A dense parent cannot be evaluated; what is wrong with the data set; a recipe would train or
+            calibrate on what is scored.
     """
+    recipes = [plan.recipe for plan in sweep.plans]
+    check_apart(recipes, bench.dataset, bench.split, images=bench.images, training=bench.training)
     cards = {dense: run_dense(dense, bench) for dense in sweep.dense}
     points: list[Point] = []
     failed: list[Failure] = []
