@@ -7,6 +7,7 @@ from wildbench.scorecard import Figure
 
 DENSE = {"lion": 0.8, "zebra": 0.6, "bird": 0.0}
 BYTES = 8_000_000
+PLAIN = [{"method": "weights", "settings": {"ratio": 0.3, "scope": "backbone", "criterion": "l1"}}]
 
 
 def figure(value: float | None, unit: str = "AP", interval: tuple[float, float] | None = None) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def change(dense: float | None, value: float | None, interval: tuple[float, floa
     difference = None if dense is None or value is None else value - dense
     own = {"n": 10, "dense": dense, "value": value, "difference": difference, "interval": interval}
     return own | {
+        "smallest": 0.025 if interval else None,
         "caution": None if interval else "no interval: all 10 boxes are in one of the locations",
         "verdict": "-",
     }
@@ -55,10 +57,11 @@ def point(
     lost = {"lion": cost, "zebra": cost, "bird": 0.0} | (categories or {})
     low = {name: (loss - 0.1, loss + 0.01) for name, loss in lost.items()}
     seed, dense, settings = changes.pop("seed", 0), changes.pop("dense", "dense"), changes.pop("settings", {})
+    first, *others = steps or PLAIN
     name = "-".join(map(str, (dense, recipe, *settings.values(), seed)))
     return measures(name, file_bytes=int(BYTES / ratio), ap50=figure(0.7 + cost), ap=figure(0.4 + cost)) | {
         "recipe": recipe,
-        "steps": steps or [{"method": "weights", "settings": {"ratio": 0.3, "scope": "backbone", "criterion": "l1"}}],
+        "steps": [first | {"settings": first["settings"] | settings}, *others],
         "settings": settings,
         "format": changes.pop("format", "pt"),
         "seed": seed,

@@ -32,9 +32,30 @@ def test_what_is_lost_first_stands_first() -> None:
 def test_it_is_told_in_words() -> None:
     said = told(categories(curve()), [position_of(place[0]) for place in curve()])
     assert said == (
-        "Lost first, with less than half of the dense AP50 left: lion (from ratio 0.2). Not lost anywhere on this "
-        "curve: zebra. Not found by the dense detector either: bird."
+        "Lost first, with less than half of the dense AP50 left: lion (10 boxes; from ratio 0.2). Not shown to be "
+        "lost, which is not to be kept: zebra (10 boxes). Not found by the dense detector either: bird (10 boxes)."
     )
+
+
+def test_a_loss_without_an_interval_below_zero_is_not_told() -> None:
+    """All of it is gone by the value, and nothing is known of it."""
+    one = point(settings={"ratio": 0.5}, categories={"lion": -0.8, "zebra": -0.6})
+    one["per_category"]["lion"]["interval"] = (-1.0, 0.1)
+    one["per_category"]["zebra"] |= {"interval": None, "n": 1}
+    parts = categories(places(summary(one).points))
+    assert [part.lost_at for part in parts] == [None, None, None]
+    said = told(parts, ["ratio 0.5"])
+    assert "Lost first" not in said
+    assert "Not shown to be lost, which is not to be kept: lion (10 boxes), zebra (1 box)." in said
+
+
+def test_one_experiment_in_two_sweeps_counts_once() -> None:
+    """A grid that says what the recipe says anyway; other seeds, parents and settings are others."""
+    said = point(settings={"scope": "backbone", "ratio": 0.3})
+    one, again, seed, parent, more = summary(
+        said, point(), point(seed=1), point(dense="other"), point(settings={"ratio": 0.4})
+    ).points
+    assert places([one, again, seed, parent, more]) == [(one, seed, parent), (more,)]
 
 
 def test_sizes_are_in_their_order() -> None:

@@ -8,6 +8,7 @@ from statistics import fmean
 
 from wildbench.baselines.series import Place, mean_difference, places
 from wildbench.baselines.summary import PointRecord
+from wildbench.compression.recipes import Recipe, find_recipe, load_recipe
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class Bound:
 
     Attributes:
         title: In words.
+        recipe: The bundled one that it is judged by.
         applies: Whether a point is an attempt at it.
         least_ratio: Old size over new size that it has to reach.
         most_loss: In AP50 (0..1) that it may cost against the dense parent.
     """
 
     title: str
+    recipe: str
     applies: Callable[[PointRecord], bool]
     least_ratio: float
     most_loss: float
@@ -39,15 +42,13 @@ class Finding:
 
     Attributes:
         bound: The claim.
-        tried: Every attempt.
-        best: The attempt that keeps most AP50 of those that are small enough; where none is, the smallest.
-        met: Whether it holds: by the mean over seeds and parents, where there are several.
+        judged: The points of the bound's own recipe; None where it was not run.
+        others: Every other attempt; the best of them would be chosen after the fact, on what it is scored on.
     """
 
     bound: Bound
-    tried: tuple[Place, ...]
-    best: Place
-    met: bool
+    judged: Place | None
+    others: tuple[Place, ...]
 
 
 def _methods(point: PointRecord) -> list[str]:
@@ -66,6 +67,7 @@ def is_int8(point: PointRecord) -> bool:
     return _methods(point) == ["quantize"] and wanted.items() <= point.steps[0].settings.items()
 
 
+PRUNING = {"weights", "units", "filters", "kernels"}
 RECOVERY = {"recalibrate", "fine-tune", "distil"}
 
 
@@ -75,29 +77,47 @@ def is_recovered(point: PointRecord) -> bool:
     return "filters" in used and bool(used & RECOVERY) and "from-scratch" not in used
 
 
+def is_deep_compression(point: PointRecord) -> bool:
+    """Pruned, values shared, and coded."""
+    used = set(_methods(point))
+    return used >= {"share", "code"} and bool(used & PRUNING)
+
+
 BOUNDS = (
-    Bound("Unstructured pruning, 30 % of the backbone", is_plain_thirty, 1, 0.005),
-    Bound("INT8", is_int8, 4, 0.005),
-    Bound("Channels removed, with recovery", is_recovered, 1.6, 0.01),
-    Bound("Deep Compression", lambda point: {"share", "code"} <= set(_methods(point)), 12, 0.01),
+    Bound("Unstructured pruning, 30 % of the backbone", "unstructured", is_plain_thirty, 1, 0.005),
+    Bound("INT8", "int8", is_int8, 4, 0.005),
+    Bound("Channels removed, with recovery", "filters-distilled", is_recovered, 1.6, 0.01),
+    Bound("Deep Compression", "deep-compression", is_deep_compression, 12, 0.01),
 )
+
+YES, BY_VALUE, NO = "yes", "by the value alone", "**no**"
 
 
 def examine(bound: Bound, points: Iterable[PointRecord]) -> Finding | None:
-    """Look whether a bound holds among points of one data set; None where nothing was tried."""
-    tried = tuple(places(point for point in points if bound.applies(point)))
+    """Put the attempts at a bound together, of one data set; None where nothing was tried."""
+    tried = places(point for point in points if bound.applies(point))
     if not tried:
         return None
-    small = [place for place in tried if _ratio(place) >= bound.least_ratio]
-    best = max(small, key=_kept) if small else max(tried, key=_ratio)
-    return Finding(bound, tried, best, met=bool(small) and _kept(best) >= -bound.most_loss)
+    wanted = load_recipe(find_recipe(bound.recipe))
+    judged = next((place for place in tried if _is(place[0], wanted)), None)
+    return Finding(bound, judged, tuple(place for place in tried if place is not judged))
 
 
-def _ratio(place: Place) -> float:
-    return fmean(point.ratio for point in place)
+def verdict(bound: Bound, place: Place) -> str:
+    """Whether a bound is met: "yes" only where every point's paired interval of AP50 ends inside it.
+
+    Where the mean over the points is inside, and an interval reaches beyond or there is none, it is met by the value
+    alone.
+    """
+    changes = [point.overall["ap50"] for point in place]
+    kept = mean_difference(place, lambda point: point.overall["ap50"])
+    if kept is None or kept < -bound.most_loss or fmean(point.ratio for point in place) < bound.least_ratio:
+        return NO
+    inside = all(change.interval is not None and change.interval[0] >= -bound.most_loss for change in changes)
+    return YES if inside else BY_VALUE
 
 
-def _kept(place: Place) -> float:
-    """Difference in AP50 from dense; where it is undefined, worse than any."""
-    found = mean_difference(place, lambda point: point.overall["ap50"])
-    return -1.0 if found is None else found
+def _is(point: PointRecord, recipe: Recipe) -> bool:
+    """Whether a point is a `.pt` that the recipe made as it stands."""
+    wanted = [(step.method, step.settings.model_dump(mode="json")) for step in recipe.steps]
+    return point.format == "pt" and [(step.method, step.settings) for step in point.steps] == wanted

@@ -95,6 +95,7 @@ def _change(full: Change) -> dict[str, Any]:
         "value": full.value,
         "difference": difference,
         "interval": full.interval,
+        "smallest": full.smallest,
         "caution": full.caution,
         "verdict": full.verdict,
     }

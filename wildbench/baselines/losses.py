@@ -34,11 +34,12 @@ class Part:
 
     @property
     def lost_at(self) -> int | None:
-        """The first place where less than half of the dense figure is left; None where there is none such."""
+        """The first place where less than half of the dense figure is left, and a loss is shown; None without one."""
         if not self.dense:
             return None
         left = [None if change is None else (self.dense + change) / self.dense for change in self.differences]
-        return next((index for index, share in enumerate(left) if share is not None and share < LEFT), None)
+        shown = enumerate(zip(left, self.worse, strict=True))
+        return next((index for index, (share, worse) in shown if worse and share is not None and share < LEFT), None)
 
 
 def sizes(curve: Sequence[Place]) -> list[Part]:
@@ -54,14 +55,18 @@ def categories(curve: Sequence[Place]) -> list[Part]:
 
 
 def told(parts: Sequence[Part], curve_places: Sequence[str]) -> str:
-    """In words, which categories are lost first."""
-    lost = [f"{part.name} (from {curve_places[part.lost_at]})" for part in parts if part.lost_at is not None]
-    kept = [part.name for part in parts if part.lost_at is None and part.dense]
-    none = [part.name for part in parts if not part.dense]
+    """In words, which categories are lost first: those of which an interval shows it."""
+    lost = [f"{_counted(part)[:-1]}; from {curve_places[part.lost_at]})" for part in parts if part.lost_at is not None]
+    kept = [_counted(part) for part in parts if part.lost_at is None and part.dense]
+    none = [_counted(part) for part in parts if not part.dense]
     said = [f"Lost first, with less than half of the dense AP50 left: {', '.join(lost)}." if lost else ""]
-    said += [f"Not lost anywhere on this curve: {', '.join(kept)}." if kept else ""]
+    said += [f"Not shown to be lost, which is not to be kept: {', '.join(kept)}." if kept else ""]
     said += [f"Not found by the dense detector either: {', '.join(none)}." if none else ""]
     return " ".join(filter(None, said))
+
+
+def _counted(part: Part) -> str:
+    return f"{part.name} ({part.boxes} {'box' if part.boxes == 1 else 'boxes'})"
 
 
 def _fate(part: Part) -> tuple[int, float, str]:

@@ -13,11 +13,16 @@ Place = tuple[PointRecord, ...]
 
 
 def places(points: Iterable[PointRecord]) -> list[Place]:
-    """Put points with the same recipe, format and settings together, in the order of the first of each."""
-    found: dict[str, list[PointRecord]] = {}
+    """Put points together that had the same steps done and have one format, in the order of the first of each.
+
+    A point that stands in two sweeps counts once: the first of those with one recipe, seed and parent.
+    """
+    found: dict[str, dict[tuple[int, str, str], PointRecord]] = {}
     for point in points:
-        found.setdefault(json.dumps([point.recipe, point.format, point.settings], sort_keys=True), []).append(point)
-    return [tuple(members) for members in found.values()]
+        steps = [step.model_dump(mode="json") for step in point.steps]
+        same = found.setdefault(json.dumps([point.recipe, point.format, steps], sort_keys=True), {})
+        same.setdefault((point.seed, point.dense, point.parent), point)
+    return [tuple(members.values()) for members in found.values()]
 
 
 def series_of(point: PointRecord) -> str:

@@ -26,6 +26,9 @@ class Change(Record):
     value: float | None
     difference: float | None = Field(description="value less dense.")
     interval: tuple[float, float] | None = Field(description="95 % interval of the difference, for itself alone.")
+    smallest: float | None = Field(
+        default=None, description="Difference that these images would show, corrected; null in older records too."
+    )
     caution: str | None
     verdict: str = Field(description="Corrected for the comparisons of this point, not for there being many points.")
 
