@@ -1,6 +1,7 @@
 """Frühwirth's ratio: what each reading of his pruning really takes."""
 
 import pytest
+from made_up_points import point, summary
 
 from wildbench.baselines.fruehwirth import PERCENT, RATIO, READINGS, Cost, measure, ratio, sections
 
@@ -28,6 +29,14 @@ def test_without_measuring_there_are_his_figures_alone() -> None:
     found, notes = sections(None, None)
     assert [line[-1] for section in found for line in section] == ["1.25", "0.72"]
     assert "not measured" in notes[-1]
+
+
+def test_our_overlaps_are_said_to_be_of_our_detector_and_data() -> None:
+    step = {"method": READINGS[0].step["method"], "settings": {**READINGS[0].step, "ratio": 0.4}}
+    found, notes = sections(None, summary(point("filters", steps=[step])))
+    (line,) = [line for section in found for line in section if line[0].startswith("mean IoU")]
+    assert line == ["mean IoU@0.5, fcos on parksim test", "0.80", "-", "-", "-", "0.80"]
+    assert "another detector on other data than his" in notes[-1]
 
 
 @pytest.mark.slow

@@ -163,7 +163,7 @@ def sections(
         lines = [] if measured is None else _cost_lines(measured[reading.title])
         overlaps = [_own_overlap(own, reading, percent) for percent in PERCENT]
         if any(overlap != "-" for overlap in overlaps[1:]):
-            lines.append(["mean IoU@0.5 of the matches, here", *overlaps])
+            lines.append([f"mean IoU@0.5, {_whose(own)}", *overlaps])
         if lines:
             found.append([[f"{reading.title}:", *[""] * len(PERCENT)], *lines])
     return found, [*([] if measured is None else [_verdict(measured), COUNTED]), OVERLAPS if own else UNMEASURED]
@@ -173,7 +173,10 @@ COUNTED = (
     f"Random weights. GMAC: an image of {SIDE} x {SIDE}, {PROPOSALS} proposals, {DETECTIONS} masks; zeroed kernels "
     "save none. They save no byte either, unless the file leaves zeros out, as here: a bit tells of each weight."
 )
-OVERLAPS = "He does not say which detections his IoU@0.5 is over; ours is over those at the score of best F1."
+OVERLAPS = (
+    "Mean IoU@0.5 is of another detector on other data than his, those named beside it. He does not say which "
+    "detections his is over; ours is over those at the score of best F1."
+)
 UNMEASURED = "Mean IoU here is not measured: `wildbench baseline sweep fruehwirth` has left no record."
 
 
@@ -196,6 +199,14 @@ def _verdict(measured: Mapping[str, Sequence[Cost]]) -> str:
     ratios = {title: ratio(costs, -1) for title, costs in measured.items()}
     title = min(ratios, key=lambda title: abs(ratios[title] - RATIO))
     return f"Nearest to {RATIO} at {PERCENT[-1]} %: {title}, {ratios[title]:.3f}."
+
+
+def _whose(own: Summary | None) -> str:
+    """The detectors and the data set of a sweep."""
+    if own is None:
+        return "-"
+    detectors = dict.fromkeys(one.detector or one.name for one in own.dense)
+    return f"{', '.join(detectors)} on {own.dataset.name} {own.dataset.split or ''}".strip()
 
 
 def _own_overlap(own: Summary | None, reading: Reading, percent: int) -> str:
