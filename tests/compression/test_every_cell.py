@@ -42,6 +42,9 @@ LIGHT: dict[str, dict[str, Any]] = {
 }
 """Settings that make a method quick; its own where nothing is said."""
 
+FEW = {"box_score_thresh": 0.0, "rpn_post_nms_top_n_test": 50, "box_detections_per_img": 10}
+"""Proposals and detections of two-stage detectors, whose heads run for each."""
+
 CANNOT = {("ssd300_vgg16", "recalibrate"): "has no batch norms"}
 """Cells that cannot be, and what their error says; docs/baselines.md has the same list."""
 
@@ -73,8 +76,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @cache
 def dense(name: str) -> Subject:
     """The detector as the zoo builds it; every score counts, so that random weights detect something."""
-    threshold = "box_score_thresh" if "rcnn" in name else "score_thresh"
-    arguments: dict[str, Any] = {threshold: 0.0}
+    arguments: dict[str, Any] = {**FEW} if "rcnn" in name else {"score_thresh": 0.0}
     if not name.startswith("ssd"):
         arguments |= {"min_size": 64, "max_size": 96}
     torch.manual_seed(0)

@@ -19,6 +19,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from wildbench.compression.agreement import measure
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.compression.wiring import watch
@@ -54,11 +55,12 @@ class _Whole(nn.Module):
 def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
     """Write a quantized detector as `out.onnx`, with its manifest inside.
 
-    It answers as the `.pt` of the same subject does, up to ties of rounding: torch multiplies by 1 / scale and rounds
-    sums in floats, ONNX Runtime divides and sums in integers.
+    It answers nearly as the `.pt` of the same subject does: torch multiplies by 1 / scale and rounds sums in floats,
+    ONNX Runtime divides and sums in integers, and what a tie changes early may change more later. How nearly is
+    measured on calibration images and said in the manifest's `method`.
 
     Args:
-        subject: After `quantize`, with 8-bit activations.
+        subject: After `quantize`, with 8-bit activations; its history gets what was measured.
         path: File to write.
         manifest: That of the `.pt`; how the graph is fed and what its activations have is filled in.
 
@@ -84,6 +86,8 @@ def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
     whole = {f"{name}.weight" for name in prunable(subject.model, "all")} <= stored.keys()
     document = manifest.model_dump(mode="json")
     document["input"] = {**document["input"], "layout": "chw"}
+    subject.history.append(str(measure(subject.model, model.SerializeToString(), subject.images)))
+    document["method"] = "; ".join(subject.history)
     document["activation_bits"] = widest(subject.activations) if whole else 32
     written = parse_manifest(document, str(path))
     model.metadata_props.add(key=METADATA_KEY, value=written.to_json())

@@ -30,6 +30,9 @@ STORED = Steps((1, 1), huffman=True)
 SAMPLED = 4096
 """Values of one result that are looked at for its error."""
 
+CHECKED = 2
+"""Calibration images on which an exported graph is run."""
+
 LOOKS = 4
 """Calibration images on which errors are measured."""
 
@@ -94,6 +97,7 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         to_half(model, leave=subject.records.keys())
     attach(model, activations)
     subject.activations.update(activations)
+    subject.images = images[:CHECKED]
     subject.errors.update(errors(whole, results(model, images[:LOOKS], layers, norms)))
     subject.history.append(phrase(settings, subject.errors, corrected=corrected, layers=len(layers)))
 

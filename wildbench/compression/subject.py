@@ -33,6 +33,7 @@ class Subject:
             without loss.
         activations: By module: how what enters and leaves it is quantized (`submissions.activations`).
         errors: By module: relative error that quantization left in its result, as seen on calibration images.
+        images: A few of those by which a quantizer calibrated, to check what is made of the detector.
         history: One phrase a step, for the manifest's `method`.
     """
 
@@ -44,6 +45,7 @@ class Subject:
     codec: str = "smallest"
     activations: dict[str, Activation] = field(default_factory=dict)
     errors: dict[str, float] = field(default_factory=dict)
+    images: list[Tensor] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
 
     def constrain(self, name: str, constraint: Constraint) -> None:
