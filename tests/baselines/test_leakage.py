@@ -12,9 +12,8 @@ from wildbench.baselines.leakage import check_apart, sees_data
 from wildbench.baselines.points import Bench
 from wildbench.baselines.sweeping import run_sweep
 from wildbench.compression.catalogue import methods
-from wildbench.compression.chain import LazyWorkshop
 from wildbench.compression.recipes import Recipe, parse_recipe
-from wildbench.compression.subject import Subject
+from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
 from wildbench.errors import DatasetError, RecipeError, WildbenchError
@@ -44,9 +43,7 @@ def test_a_recipe_sees_data_where_its_step_asks_for_them(method: str, settings: 
     one = recipe(method, **settings)
     asked = False
     try:
-        one.steps[0].kind.apply(
-            Subject(copy.deepcopy(model), manifest), one.steps[0].settings, LazyWorkshop(model, ask)
-        )
+        one.steps[0].kind.apply(Subject(copy.deepcopy(model), manifest), one.steps[0].settings, Workshop(model, ask))
     except Asked:
         asked = True
     assert sees_data(one) == asked
