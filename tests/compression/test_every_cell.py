@@ -50,6 +50,14 @@ CANNOT = {("ssd300_vgg16", "recalibrate"): "has no batch norms"}
 
 CELLS = [(detector, method) for detector in zoo.names() for method in methods()]
 
+QUICK = (
+    "fcos_efficientnet_lite0_fpn",
+    "ssdlite320_mobilenet_v3_large",
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "maskrcnn_mobilenet_v3_large_fpn",
+)
+"""One of each kind, tried by default; the others by -m exhaustive."""
+
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
@@ -122,7 +130,10 @@ def changed(before: nn.Module, after: nn.Module) -> bool:
     return mine.keys() != theirs.keys() or not all(torch.equal(mine[key], theirs[key]) for key in mine)
 
 
-@pytest.mark.parametrize(("name", "method"), CELLS)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [pytest.param(*cell, marks=() if cell[0] in QUICK else pytest.mark.exhaustive) for cell in CELLS],
+)
 def test_what_was_saved_detects_the_same(name: str, method: str, pictures: Dataset, tmp_path: Path) -> None:
     before = dense(name) if method == "filters" else narrow(name)
     teacher = copy.deepcopy(before.model).requires_grad_(requires_grad=False)
