@@ -37,7 +37,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verdict:
     """A bound on one data set.
 
     Attributes:
@@ -93,14 +93,14 @@ BOUNDS = (
 YES, BY_VALUE, NO = "yes", "by the value alone", "**no**"
 
 
-def examine(bound: Bound, points: Iterable[PointRecord]) -> Finding | None:
+def examine(bound: Bound, points: Iterable[PointRecord]) -> Verdict | None:
     """Put the attempts at a bound together, of one data set; None where nothing was tried."""
     tried = places(point for point in points if bound.applies(point))
     if not tried:
         return None
     wanted = load_recipe(find_recipe(bound.recipe))
     judged = next((place for place in tried if _is(place[0], wanted)), None)
-    return Finding(bound, judged, tuple(place for place in tried if place is not judged))
+    return Verdict(bound, judged, tuple(place for place in tried if place is not judged))
 
 
 def verdict(bound: Bound, place: Place) -> str:

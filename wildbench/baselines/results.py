@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from wildbench.baselines.bounds import BOUNDS, Bound, Finding, examine, is_plain_thirty, verdict
+from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_plain_thirty, verdict
 from wildbench.baselines.cells import (
     HEADINGS,
     LEGEND,
@@ -105,7 +105,7 @@ def _attempt(bound: Bound, place: Place) -> list[str]:
     return [_label(place), ratio, _cost(place), verdict(bound, place)]
 
 
-def _others(finding: Finding, where: str) -> str:
+def _others(finding: Verdict, where: str) -> str:
     """Every other attempt at a bound."""
     bound = finding.bound
     lines = [f"Other attempts at {bound.title}, {bound.claim}, on {where}; the best of them would be chosen after the "]
