@@ -125,7 +125,12 @@ def test_the_record_is_read_again_and_a_newer_one_refused(place: Path, summary: 
     newer.write_text(json.dumps(raw | {"format_version": 2}))
     with pytest.raises(ScorecardError, match=r"newer\.json: format version 2 is newer than the 1"):
         read_summary(newer)
-    damaged = {"{}": "not the summary of a sweep", "{": "not JSON", '{"format_version": 1}': "Field required"}
+    damaged = {
+        "{}": "not the summary of a sweep",
+        "{": "not JSON",
+        "[" * 100_000: "not JSON",
+        '{"format_version": 1}': "Field required",
+    }
     for text, said in damaged.items():
         newer.write_text(text)
         with pytest.raises(ScorecardError, match=said):

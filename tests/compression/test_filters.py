@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from cheap_detectors import CHEAP
 from made_up_subjects import detector, step
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
@@ -20,16 +21,6 @@ from wildbench.detectors import zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive import read_submission, rebuild, save_submission
 
-CHEAP = {
-    "min_size": 64,
-    "max_size": 96,
-    "rpn_pre_nms_top_n_test": 20,
-    "rpn_post_nms_top_n_test": 10,
-    "box_score_thresh": 0.0,
-    "score_thresh": 0.0,
-    "box_detections_per_img": 5,
-    "detections_per_img": 20,
-}
 SSD, SSDLITE, FASTER = "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "fasterrcnn_resnet50_fpn"
 MASK = "maskrcnn_mobilenet_v3_large_fpn"
 LIGHT = (zoo.SMALL, SSDLITE, MASK)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from cheap_detectors import CHEAP
 from torch import nn
 from torchvision.models import get_model_weights
 
@@ -12,17 +13,6 @@ from wildbench.errors import RecipeError
 
 OURS = ("fcos_efficientnet_lite0_fpn", "maskrcnn_mobilenet_v3_large_fpn")
 PUBLISHED = [name for name in zoo.names() if name not in OURS]
-CHEAP = {
-    "min_size": 64,
-    "max_size": 96,
-    "rpn_pre_nms_top_n_test": 20,
-    "rpn_post_nms_top_n_test": 10,
-    "box_score_thresh": 0.0,
-    "score_thresh": 0.0,
-    "box_detections_per_img": 5,
-    "detections_per_img": 20,
-}
-"""Few pixels and few proposals; score thresholds of zero, so that random weights detect something."""
 
 
 def cheap(name: str) -> dict[str, Any]:

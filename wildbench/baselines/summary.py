@@ -145,8 +145,8 @@ def read_summary(path: Path) -> Summary:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScorecardError(f"{path}: {error.strerror}", remedy="name the summary of a sweep") from None
-    except ValueError as error:
-        raise ScorecardError(f"{path}: not JSON ({error})", remedy="run the sweep again") from None
+    except (ValueError, RecursionError):
+        raise ScorecardError(f"{path}: not JSON, or cut short", remedy="run the sweep again") from None
     return read_version(
         raw,
         Summary,
