@@ -106,6 +106,13 @@ def open_row(page: Any, name: str) -> None:
     page.wait_for_function(ALL_DRAWN)
 
 
+def open_figures(within: Any) -> Any:
+    """The rows of the first table under a chart, which is built when it is unfolded."""
+    within.get_by_text("The same in figures").first.click()
+    within.locator(".folded table").first.wait_for()
+    return within.locator(".folded table").first.locator("tbody tr")
+
+
 def test_the_first_page_is_the_top_of_the_board(page: Any, board: Board) -> None:
     section = next(section for section in board.sections if section.dataset.name == "parksim")
     page.locator("#sections a", has_text="parksim").click()
@@ -237,8 +244,7 @@ def expected_costs(rows: list[Row], name: str) -> list[tuple[float, ...]]:
 
 
 def test_the_chart_stands_in_figures_too(page: Any, board: Board) -> None:
-    page.get_by_text("The same in figures").click()
-    rows = page.locator(".folded table tbody tr")
+    rows = open_figures(page)
     assert rows.count() == IN_FIRST
     front = board.sections[0].fronts[0]
     assert page.locator(".folded table td", has_text="yes").count() == len(front.rows)
@@ -391,8 +397,7 @@ def test_bytes_are_drawn_by_layer_and_stand_in_a_table(page: Any, baselines_boar
     assert size.by_layer
     open_row(page, "reference-fp16")
     block = page.locator("section.block", has=page.get_by_role("heading", name="Size by layer"))
-    block.get_by_text("The same in figures").click()
-    rows = block.locator("tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
+    rows = open_figures(block).evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
     assert [(name, int(stored.replace("\u202f", ""))) for name, stored, _ in rows] == [
         (one.layer, one.bytes) for one in size.by_layer
     ]
