@@ -3,6 +3,10 @@
 import hashlib
 import json
 import lzma
+import os
+import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -70,11 +74,20 @@ def seconds(work: object) -> float:
     return time.process_time() - start
 
 
+def seconds_of_command(folder: Path) -> float:
+    """Of one core, all of it: from the start of the process to the table it prints."""
+    start = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [str(Path(sys.executable).with_name("wildbench")), "leaderboard", "build", "--board", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    end = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime
+
+
 def test_five_hundred_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ranking all pairs takes less than a tenth of what they take one by one, and building not ten times reading."""
     write_board(tmp_path, ROWS)
     build(tmp_path)  # renders parksim and bundles the charts' library, where they are not there yet
-    whole = min(seconds(lambda: build(tmp_path)) for _ in range(3))
+    whole = min(seconds_of_command(tmp_path) for _ in range(3))
     reading = min(seconds(lambda: read_results(tmp_path)) for _ in range(3))
     results, entries = read_results(tmp_path)
     building = min(seconds(lambda: build_board(results, entries).to_json()) for _ in range(3))
@@ -91,7 +104,7 @@ def test_five_hundred_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     size, page = ((tmp_path / name).stat().st_size for name in (BOARD, PAGE))
     with capsys.disabled():
         print(  # noqa: T201
-            f"\n{ROWS} rows: built with the page in {whole:.2f} s of one core (reading the results {reading:.2f} s, "
+            f"\n{ROWS} rows: `leaderboard build` takes {whole:.2f} s of one core (reading the results {reading:.2f} s, "
             f"leaderboard.json {building:.2f} s, of it ranking {ranking:.2f} s; pair by pair {alone:.1f} s); "
             f"{size / 1e6:.1f} MB and {page / 1e6:.1f} MB"
         )

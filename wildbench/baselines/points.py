@@ -22,7 +22,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.detectors.recipe import load_recipe
 from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.bootstrap import REPLICATES
+from wildbench.measures.intervals import REPLICATES
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Record, Scorecard, read_scorecard
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from wildbench.datasets.agreement import IOU, Located, Numbers, overlap, pairs
 from wildbench.datasets.findings import Finding
@@ -96,6 +95,8 @@ def _called(counts: Confusion) -> Numbers:
         >>> _called(Confusion(table, table.sum(0), table.sum(0))).tolist()
         [1, 0]
     """
+    from scipy.optimize import linear_sum_assignment  # here, because it loads slowly and most commands do without
+
     own = 0.5 * np.eye(len(counts.table))  # where nothing speaks against it, a name means what it says
     return np.asarray(linear_sum_assignment((counts.table + own).T, maximize=True)[1])
 

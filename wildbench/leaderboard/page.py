@@ -88,10 +88,11 @@ def _data(board: Board, details: Mapping[str, RowDetail]) -> dict[str, Any]:
         detail = details[name].model_dump(mode="json")
         for picture in detail["pictures"]:
             picture["jpeg"] = images.place(picture["jpeg"])
-        if detail["curves"]:
-            per_category = detail["curves"]["per_category"]
-            detail["curves"]["per_category"] = {category: _runs(curve) for category, curve in per_category.items()}
-        shown[name] = _short(detail, texts)
+        curves = detail.pop("curves")
+        if curves:
+            per_category = curves["per_category"]
+            curves["per_category"] = {category: _runs(curve) for category, curve in per_category.items()}
+        shown[name] = _short(detail, texts) | {"curves": curves}  # whole numbers, too many to look at one by one
         shown[name].setdefault("pictures", [])
     return {"sections": sections, "details": shown, "texts": texts.entries, "images": images.entries}
 

@@ -18,11 +18,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtrit
 
 from wildbench.leaderboard.samples import Samples
 from wildbench.measures.intervals import LEVEL, Floats, Interval, spread_of
-from wildbench.measures.matching import Ints
 
 
 class Paired:
@@ -54,7 +54,7 @@ class Paired:
         alike = spread_of(0.0, np.zeros(2), np.zeros(2), boxes=boxes, categories=categories)
         self._least = alike.margin() if alike and boxes else 0.0
 
-    def _margins(self, row: int, others: Ints, variance: Floats) -> Floats:
+    def _margins(self, row: int, others: npt.NDArray[np.int64], variance: Floats) -> Floats:
         """Half the length of the interval of each difference; infinite where everything is in one group."""
         if not self.known:
             return np.full(len(others), np.inf)

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
 from wildbench.errors import PredictionsError, ScorecardError
@@ -170,7 +172,7 @@ def read_detections(path: Path, card: Scorecard, data: Dataset, least: float = 0
 def _from_score(stored: bytes, least: float) -> bytes:
     """Results without those that have a lower score; what is no result stays, to be refused."""
     try:
-        found = json.loads(stored)
+        found = from_json(stored, cache_strings="keys")  # twice as fast as json
         return json.dumps([one for one in found if not one["score"] < least]).encode()
     except (ValueError, TypeError, LookupError, RecursionError):
         return stored

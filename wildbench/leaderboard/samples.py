@@ -10,9 +10,7 @@ import numpy as np
 
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import ScorecardError
-from wildbench.measures.bootstrap import REPLICATES, estimate
-from wildbench.measures.intervals import Floats
-from wildbench.measures.uncertainty import measure_uncertainty
+from wildbench.measures.intervals import REPLICATES, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +42,10 @@ def measure_samples(data: Dataset, results: list[dict[str, Any]], scored: set[in
         results: COCO results of its images and categories.
         scored: Ids of the categories that the detector knows; None for all.
     """
+    # here, because they load a compiler, which reading samples does without
+    from wildbench.measures.bootstrap import estimate
+    from wildbench.measures.uncertainty import measure_uncertainty
+
     found = measure_uncertainty(data, results, scored_categories=scored)
     return Samples(estimate([found.matches]).ap()[0], found.drawn.ap()[:, 0], found.without.ap()[:, 0])
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.engine import AREAS, MAX_DETECTIONS
+from wildbench.measures.intervals import REPLICATES
 from wildbench.measures.matching import THRESHOLDS, Floats, Ints, Matches
 from wildbench.measures.reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 
@@ -33,9 +34,6 @@ Kind = Literal["images", "locations"]
 
 SEED = 2102_02896
 """Of every draw, unless another is given; the number of the paper that the benchmark answers."""
-
-REPLICATES = 2000
-"""Enough for the ends of a 95 % interval to move by a few hundredths of its width with the seed."""
 
 CHUNK = 32
 """Replicates drawn from one seed: part of the result, because chunk k is drawn from the seeds (seed, k)."""

@@ -37,6 +37,10 @@ Interval = tuple[float, float]
 LEVEL = 0.95
 """Of every interval in a scorecard."""
 
+REPLICATES = 2000
+"""How often a data set is drawn: enough for the ends of an interval to move by a few hundredths of its width with the
+seed."""
+
 FEW_BOXES, FEW_IMAGES, FEW_GROUPS = 10, 5, 12
 """Below these an interval comes with a caution."""
 

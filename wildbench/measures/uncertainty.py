@@ -15,9 +15,9 @@ import numba
 
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.bootstrap import REPLICATES, SEED, Kind, Replicates, groups_of, jackknife, resample
+from wildbench.measures.bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
 from wildbench.measures.engine import AREAS
-from wildbench.measures.intervals import LEVEL, caution, interval
+from wildbench.measures.intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.measures.matching import Flags, Ints, Matches, match
 from wildbench.scorecard import Figure
 

@@ -9,11 +9,12 @@ from wildbench.leaderboard.model import Board, Front, Section
 from wildbench.scorecard import Figure
 from wildbench.tables.console import add_row, scaled
 
+MOST = 50  # rows that are printed; leaderboard.json and the page have all
 _AXES = {"file_bytes": "bytes", "macs": "MACs", "latency_ratio": "latency", "latency_p50": "milliseconds"}
 
 
 def board_tables(board: Board) -> list[Table]:
-    """One table a section, with its fronts and what they are worth below."""
+    """One table a section: its first rows, with its fronts and what they are worth below."""
     return [_section_table(section) for section in board.sections]
 
 
@@ -23,7 +24,7 @@ def _section_table(section: Section) -> Table:
     table.add_column("submission")
     for name in ("AP", "AP50", "less parent", "MB", "GMAC", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in section.rows:
+    for row in section.rows[:MOST]:
         add_row(
             table,
             row.standing.places() if row.standing else "-",
@@ -36,6 +37,8 @@ def _section_table(section: Section) -> Table:
             scaled(row.latency.reference_ratio if row.latency else None, 1, 2),
         )
     lines = ["AP in %, below it its 95 % interval; latency: p50 over that of the reference network"]
+    if more := section.rows[MOST:]:
+        lines.insert(0, f"and {len(more)} below them, in leaderboard.json and on the page")
     table.caption = Text("\n".join(lines + [_front(section, front) for front in section.fronts]))
     return table
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -128,10 +127,10 @@ def composed(
 
 
 def _edition() -> str:
-    """Short hash of the renderer's own code, comments and layout aside: pictures of another edition are not reused."""
+    """Short hash of the renderer's own code: pictures of another edition are not reused."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(ast.dump(ast.parse(source.read_bytes())).encode())
+        digest.update(source.read_bytes())
     return digest.hexdigest()[:10]
 
 
