@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from wildbench.leaderboard.model import read_board
-from wildbench.tables.leaderboard import board_tables
+from wildbench.tables.leaderboard import MOST, board_tables
 
 GOLDEN = Path(__file__).parents[1] / "leaderboard" / "golden" / "leaderboard.json"
 
@@ -40,3 +40,16 @@ def test_the_fronts_stand_below_with_what_they_are_worth() -> None:
 
 def test_it_fits_a_hundred_columns() -> None:
     assert max(map(len, printed().splitlines())) <= 100
+
+
+def test_of_many_rows_the_first_are_printed_and_the_others_counted() -> None:
+    board = read_board(GOLDEN)
+    section = max(board.sections, key=lambda one: len(one.rows))
+    row = section.rows[0]
+    more = [row.model_copy(update={"name": f"row {number}"}) for number in range(MOST + 7)]
+    rows = [*section.rows, *more][: MOST + 7]
+    (table,) = board_tables(board.model_copy(update={"sections": [section.model_copy(update={"rows": rows})]}))
+    assert table.row_count == MOST
+    assert str(table.caption).startswith("and 7 below them, in leaderboard.json and on the page\n")
+    (table,) = board_tables(board.model_copy(update={"sections": [section.model_copy(update={"rows": rows[:MOST]})]}))
+    assert "below them" not in str(table.caption)

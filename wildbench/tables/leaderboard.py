@@ -9,7 +9,9 @@ from wildbench.leaderboard.model import Board, Front, Section
 from wildbench.scorecard import Figure
 from wildbench.tables.console import add_row, scaled
 
-MOST = 50  # rows that are printed; leaderboard.json and the page have all
+MOST = 50
+"""Rows that are printed; leaderboard.json and the page have all."""
+
 _AXES = {"file_bytes": "bytes", "macs": "MACs", "latency_ratio": "latency", "latency_p50": "milliseconds"}
 
 
