@@ -67,7 +67,7 @@ def test_list_names_every_recipe_and_method(
         (("run", "unstructured", "--set", "rate=0.4"), "no step takes 'rate'"),
         (("run", "unstructured", "--set", "ratio"), "--set ratio: not a setting; write KEY=VALUE"),
         (("run", "unstructured", "--set", "ratio=2"), "ratio: step 1 (weights): ratio: Input should be less than 1"),
-        (("run", "deep-compression", "--set", "epochs=1"), "2 steps take 'epochs'; set one of 2.epochs, 4.epochs"),
+        (("run", "deep-compression", "--set", "epochs=1"), "2 steps take 'epochs'; set one of 3.epochs, 5.epochs"),
         (("run", "unstructured", "--device", "tpu"), "no device 'tpu'"),
     ],
 )
