@@ -34,6 +34,8 @@ def add(
 @app.command()
 def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
+    import gc
+
     from wildbench.leaderboard.publishing import BOARD, PAGE
     from wildbench.leaderboard.publishing import build as run
     from wildbench.progress import shown
@@ -42,6 +44,7 @@ def build(board: BoardOption = FOLDER) -> None:
 
     with shown() as progress:
         built = run(board, progress)
+    gc.freeze()  # all of it is in use to the end: looking for garbage would take longer than the table
     print_tables(*board_tables(built))
     typer.echo(f"{board / BOARD}, {board / PAGE}")
 

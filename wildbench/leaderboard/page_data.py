@@ -17,7 +17,7 @@ from wildbench.leaderboard.results import CURVES, Result, read_kept
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
 
-PICTURED = 6
+PICTURED = 4
 """Rows whose pictures are embedded, so that the page stays small: 3 pictures of some 20 kB each."""
 
 _PICTURED_SETS = frozenset({"parksim"})
