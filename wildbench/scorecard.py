@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import from_json
 
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
@@ -373,7 +372,7 @@ def read_scorecard(path: Path) -> Scorecard:
     """
     path = Path(path)
     try:
-        raw = from_json(path.read_bytes())
+        raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
     except (ValueError, RecursionError):
