@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
-from wildbench.versions import read_version
+from wildbench.versions import parsed, read_version
 
 FORMAT_VERSION = 1
 """Version of the record. A reader takes this one and older ones, and refuses newer ones."""
@@ -372,7 +372,7 @@ def read_scorecard(path: Path) -> Scorecard:
     """
     path = Path(path)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parsed(path.read_bytes())
     except OSError as error:
         raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
     except (ValueError, RecursionError):

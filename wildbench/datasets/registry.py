@@ -10,6 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
+from wildbench.datasets.parksim.edition import is_complete, pictures_folder
 from wildbench.datasets.splits import apply_split, read_split
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
@@ -147,7 +148,9 @@ def generate(name: str, progress: Progress = silent) -> Path:
     """
     if name != "parksim":
         raise DatasetError(f"{name}: nothing to render by that name", remedy="name parksim")
-    from wildbench.datasets.parksim import render  # numba loads slowly, and labels alone do not need it
+    if is_complete(pictures := pictures_folder(cache_dir())):
+        return pictures
+    from wildbench.datasets.parksim.generation import render  # numba loads slowly
 
     return render(cache_dir(), partial(progress, f"render {name}"))
 

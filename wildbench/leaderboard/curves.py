@@ -82,8 +82,8 @@ def curves_from(stored: bytes, where: str) -> Curves:
         ScorecardError: It is no such file.
     """
     try:
-        return Curves.model_validate(json.loads(stored))
-    except (ValueError, ValidationError, RecursionError):
+        return Curves.model_validate_json(stored)
+    except ValidationError:
         raise ScorecardError(
             f"{where}: damaged, or of another version", remedy="restore it from version control"
         ) from None

@@ -11,9 +11,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from wildbench.datasets.coco import canonical_json, read_coco
-from wildbench.datasets.parksim import generate
 from wildbench.datasets.parksim.composition import compose
-from wildbench.datasets.parksim.generation import annotations_of, encode_jpeg, file_name, render
+from wildbench.datasets.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
 from wildbench.datasets.parksim.planning import plan
 from wildbench.datasets.registry import SPLITS, bundled
 from wildbench.datasets.validation import validate

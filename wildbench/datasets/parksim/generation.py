@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -18,11 +17,11 @@ from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.composition import Seen, compose
+from wildbench.datasets.parksim.edition import SEED, is_complete, mark_complete, pictures_folder
 from wildbench.datasets.parksim.planning import ImagePlan, plan
 from wildbench.datasets.registry import SPLITS
 from wildbench.files import write_atomically
 
-SEED = 0
 JPEG_QUALITY = 90
 Record = dict[str, Any]
 
@@ -64,9 +63,8 @@ def render(
     Returns:
         The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
     """
-    target = Path(folder) / f"parksim-{seed}-{_edition()}"
-    complete = target / "complete"
-    if complete.exists() and all((target / name).is_file() for name in complete.read_text().split()):
+    target = pictures_folder(folder, seed)
+    if is_complete(target):
         return target
     images = plan(seed)
     missing = [one for one in images if not (target / file_name(one)).is_file()]
@@ -79,7 +77,7 @@ def render(
         done += 1
         if progress is not None:
             progress(done, len(images))
-    write_atomically(complete, "\n".join(map(file_name, images)).encode())
+    mark_complete(target, map(file_name, images))
     return target
 
 
@@ -124,14 +122,6 @@ def composed(
                 future.cancel()
         for future in futures:
             future.result()
-
-
-def _edition() -> str:
-    """Short hash of the renderer's own code: pictures of another edition are not reused."""
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:10]
 
 
 def _coco(split: str, seed: int) -> Record:
