@@ -17,7 +17,7 @@ from wildbench.baselines.cells import (
     spread_text,
 )
 from wildbench.baselines.charts import chart, svg
-from wildbench.baselines.losses import Part, categories, sizes, told
+from wildbench.baselines.lost_first import Part, categories, sizes, told
 from wildbench.baselines.markdown import table
 from wildbench.baselines.series import Place, places, position_of, series_of, spread
 from wildbench.baselines.summary import PointRecord, Summary, read_summary
