@@ -14,7 +14,7 @@ from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.parksim.composition import compose
 from wildbench.datasets.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
 from wildbench.datasets.parksim.planning import plan
-from wildbench.datasets.registry import SPLITS, bundled
+from wildbench.datasets.registry import SPLITS, bundled, load_dataset
 from wildbench.datasets.validation import validate
 
 FEW = [one for one in plan() if one.location in (7, 15)][::5]
@@ -142,3 +142,14 @@ def _jpeg(one: Any) -> bytes:
     picture = compose(one)[1]
     assert picture is not None
     return encode_jpeg(picture)
+
+
+def test_pictures_that_are_there_need_no_renderer() -> None:
+    load_dataset("parksim", split="val", limit=1)  # renders them, where they are not there
+    script = (
+        "import sys\n"
+        "from wildbench.datasets.registry import load_dataset\n"
+        "assert load_dataset('parksim', split='val', limit=1).images\n"
+        "assert 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
