@@ -13,7 +13,7 @@ from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.evaluation import score
 
 REPLICATES = 400
-CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-tiny")]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_smaller_difference_takes_more_images(comparison: Comparison) -> None:
     assert needed == sorted(set(needed), reverse=True)
 
 
-def test_the_bundled_half_precision_is_not_distinguishable() -> None:
+def test_the_bundled_compressed_reference_is_not_distinguishable() -> None:
     found = compare(CARDS).rows[0].overall["ap"]
     assert found.verdict.startswith("not distinguishable on 327 boxes; ")
     assert found.caution == "only 5 locations: the interval may be too short"

@@ -22,7 +22,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_it_writes_two_scorecards_with_their_detections(demo: tuple[Path, str]) -> None:
     folder, _ = demo
-    for name in ("reference", "reference-fp16"):
+    for name in ("reference", "reference-tiny"):
         card = read_scorecard(folder / "scorecards" / f"{name}.json")
         assert (folder / "scorecards" / card.accuracy.predictions_file).exists()
         assert card.dataset.boxes == 327
@@ -43,7 +43,7 @@ def test_the_reference_is_a_useful_detector_of_every_category(demo: tuple[Path, 
 
 def test_the_leaderboard_ranks_both(demo: tuple[Path, str]) -> None:
     (section,) = json.loads((demo[0] / "leaderboard.json").read_text())["sections"]
-    assert {row["name"] for row in section["rows"]} == {"reference", "reference-fp16"}
+    assert {row["name"] for row in section["rows"]} == {"reference", "reference-tiny"}
 
 
 def test_the_pictures_show_labels_and_both_submissions_side_by_side(demo: tuple[Path, str]) -> None:
@@ -57,13 +57,13 @@ def test_it_prints_one_table_with_a_row_for_each(demo: tuple[Path, str]) -> None
     lines = demo[1].splitlines()
     assert lines[0].strip() == "parksim test: 327 boxes in 168 images"
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
-    assert [name for name in names if name] == ["reference", "reference-fp16"]
+    assert [name for name in names if name] == ["reference", "reference-tiny"]
     assert sum(line.startswith("┏") for line in lines) == 1
 
 
 def test_the_committed_scorecards_measure_the_same_files_on_the_same_images(demo: tuple[Path, str]) -> None:
     """Accuracy is left out: it follows the machine's arithmetic in its last digits."""
-    for name in ("reference", "reference-fp16"):
+    for name in ("reference", "reference-tiny"):
         ours = read_scorecard(demo[0] / "scorecards" / f"{name}.json")
         committed = read_scorecard(Path(__file__).parents[1] / "baselines" / "scorecards" / f"{name}.json")
         for part in ("submission", "dataset", "protocol", "size", "compute"):

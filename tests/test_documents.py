@@ -22,7 +22,7 @@ from wildbench.tables.cards import scorecards_table
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-NAMES = ("reference", "reference-fp16")
+NAMES = ("reference", "reference-tiny")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,15 @@ def test_the_committed_accuracy_follows_from_the_committed_detections(cards: lis
         assert card.dataset.sha256 == data.sha256
 
 
-def test_the_compressed_reference_is_the_dense_one_in_half_precision() -> None:
-    dense, half = (read_submission(bundled(f"baselines/{name}.pt")) for name in NAMES)
-    assert half.manifest.parent == sha256_of(bundled("baselines/reference.pt"))
-    for name, tensor in dense.tensors.items():
-        expected = tensor.half().float() if tensor.is_floating_point() else tensor
-        assert torch.equal(half.tensors[name], expected), name
+def test_the_compressed_reference_is_what_its_recipe_leaves_of_the_dense_one() -> None:
+    dense, tiny = (read_submission(bundled(f"baselines/{name}.pt")) for name in NAMES)
+    assert tiny.manifest.parent == sha256_of(bundled("baselines/reference.pt"))
+    assert dense.tensors.keys() == tiny.tensors.keys()
+    weights = {name: tensor for name, tensor in tiny.tensors.items() if tensor.dim() > 1}
+    assert sum(map(torch.numel, weights.values())) < 0.6 * sum(dense.tensors[name].numel() for name in weights)
+    for name, tensor in weights.items():
+        assert len(tensor.unique()) <= (32 if tensor.numel() >= 4096 else 256), name
+    assert 12 * bundled("baselines/reference-tiny.pt").stat().st_size < bundled("baselines/reference.pt").stat().st_size
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

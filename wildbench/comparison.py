@@ -122,7 +122,7 @@ def compare(
 
     Example:
         >>> from wildbench.datasets.registry import bundled
-        >>> cards = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+        >>> cards = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-tiny")]
         >>> compare(cards, replicates=100).rows[0].overall["ap"].verdict.partition(";")[0]
         'not distinguishable on 327 boxes'
     """

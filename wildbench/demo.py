@@ -18,7 +18,7 @@ from wildbench.scorecard import Scorecard
 from wildbench.tables.cards import scorecards_table
 from wildbench.tables.console import print_tables
 
-SUBMISSIONS = ("reference", "reference-fp16")
+SUBMISSIONS = ("reference", "reference-tiny")
 PICTURES = 6
 MINIMUM_SCORE = 0.45
 """Detections below this are left out of the pictures (never out of the figures)."""

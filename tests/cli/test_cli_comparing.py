@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wildbench.datasets.registry import bundled
 
-CARDS = [str(bundled(f"baselines/scorecards/{name}.json")) for name in ("reference", "reference-fp16")]
+CARDS = [str(bundled(f"baselines/scorecards/{name}.json")) for name in ("reference", "reference-tiny")]
 
 
 def compare(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,7 @@ def test_two_cards_are_tables_and_a_sentence(tmp_path: Path) -> None:
     assert "0.1 points" in result.stdout
     assert max(map(len, result.stdout.splitlines()[:-1])) <= 100
     assert result.stdout.splitlines()[-1].startswith(
-        "reference-fp16 against reference, AP: not distinguishable on 327 boxes; "
+        "reference-tiny against reference, AP: not distinguishable on 327 boxes; "
     )
     assert json.loads((tmp_path / "found.json").read_text())["boxes"] == 327
 

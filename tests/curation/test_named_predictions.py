@@ -15,14 +15,14 @@ def parksim() -> Dataset:
     return load_dataset("parksim", with_images=False)
 
 
-CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-fp16")]
+CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-tiny")]
 
 
 def test_scorecards_bring_their_detections_and_their_parents(parksim: Dataset) -> None:
-    half, dense = read_named(CARDS[::-1], parksim)
-    assert (half.name, half.field, half.same_labels) == ("reference-fp16", "reference_fp16", True)
+    tiny, dense = read_named(CARDS[::-1], parksim)
+    assert (tiny.name, tiny.field, tiny.same_labels) == ("reference-tiny", "reference_tiny", True)
     assert len(dense.results) > 1000
-    assert dense_of(half, [half, dense]) is dense
+    assert dense_of(tiny, [tiny, dense]) is dense
 
 
 def test_without_a_parent_the_first_is_the_dense_one() -> None:
@@ -35,7 +35,7 @@ def test_detections_that_were_exchanged_are_refused(parksim: Dataset, tmp_path: 
     card = shutil.copy(CARDS[0], tmp_path)
     with pytest.raises(PredictionsError, match="are not there"):
         read_named([Path(card)], parksim)
-    shutil.copy(CARDS[1].with_name("reference-fp16.predictions.json"), tmp_path / "reference.predictions.json")
+    shutil.copy(CARDS[1].with_name("reference-tiny.predictions.json"), tmp_path / "reference.predictions.json")
     with pytest.raises(PredictionsError, match=r"not the detections that reference\.json was made with"):
         read_named([Path(card)], parksim)
 

@@ -131,7 +131,7 @@ def test_parksim_raises_no_alarm(split: str) -> None:
     assert load_dataset("parksim", split=split, with_images=False).warnings == ()
 
 
-@pytest.mark.parametrize("name", ["reference", "reference-fp16"])
+@pytest.mark.parametrize("name", ["reference", "reference-tiny"])
 def test_the_bundled_detections_raise_no_alarm(name: str) -> None:
     data = load_dataset("parksim", with_images=False)
     assert validate_predictions(bundled(f"baselines/scorecards/{name}.predictions.json"), data) == []

@@ -14,7 +14,7 @@ from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.size import measure_size
 from wildbench.scorecard import Figure, read_scorecard
 
-BASELINES = ("reference", "reference-fp16")
+BASELINES = ("reference", "reference-tiny")
 ROWS = 60
 ELSEWHERE = 20
 """Of them, the last, whose times are another processor's."""

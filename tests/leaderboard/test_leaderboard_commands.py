@@ -18,7 +18,7 @@ from wildbench.leaderboard.admission import check
 from wildbench.leaderboard.model import Row, read_board
 from wildbench.leaderboard.verification import verify
 
-NAMES = ("reference", "reference-fp16")
+NAMES = ("reference", "reference-tiny")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "leaderboard.md"
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert result.stdout.startswith(f"added: leaderboard/results/{name}-")
     result = leaderboard("build", cwd=folder)
     assert result.returncode == 0, result.stderr
-    assert "reference-fp16" in result.stdout
+    assert "reference-tiny" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
     return folder
 
@@ -69,7 +69,7 @@ def test_a_finding_is_a_line_and_exit_code_2(folder: Path, tmp_path: Path) -> No
 
 def test_the_loss_is_what_compare_says(folder: Path, rows: dict[str, Row]) -> None:
     change = compare([folder / "cards" / f"{name}.json" for name in NAMES]).rows[0].overall["ap"]
-    loss = rows["reference-fp16"].parent
+    loss = rows["reference-tiny"].parent
     assert loss is not None
     assert loss.name == "reference"
     assert loss.ap.value == pytest.approx(change.difference, abs=1e-9)
@@ -113,7 +113,7 @@ def test_check_says_yes_or_why_not_and_changes_nothing(folder: Path, tmp_path: P
 def test_an_export_is_printed_or_written(folder: Path) -> None:
     printed = leaderboard("export", "--to", "latex", cwd=folder)
     assert printed.returncode == 0, printed.stderr
-    assert printed.stdout.count("reference-fp16 & ") == 1
+    assert printed.stdout.count("reference-tiny & ") == 1
     written = leaderboard("export", "--to", "csv", "--out", "table.csv", cwd=folder)
     assert (written.returncode, written.stdout) == (0, "")
     assert len((folder / "table.csv").read_text().splitlines()) == 3

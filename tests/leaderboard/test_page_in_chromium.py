@@ -146,7 +146,7 @@ def test_rows_without_the_figure_stand_last_whichever_way(page: Any) -> None:
     page.locator("#filter").fill("reference")
     for _ in range(2):
         page.locator("[data-sort=loss]").click()
-        assert names(page) == ["reference-fp16", "reference"]
+        assert names(page) == ["reference-tiny", "reference"]
 
 
 def test_every_column_sorts(page: Any) -> None:
@@ -285,17 +285,17 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
 
 
 def test_skipping_to_the_board_stays_on_the_row(page: Any) -> None:
-    open_row(page, "reference-fp16")
+    open_row(page, "reference-tiny")
     place = page.url
     page.locator(".skip").focus()
     page.keyboard.press("Enter")
     assert page.url == place
-    assert page.locator("article h2").inner_text() == "reference-fp16"
+    assert page.locator("article h2").inner_text() == "reference-tiny"
     assert page.evaluate("document.activeElement.id") == "title"
 
 
 def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
-    row = next(row for row in board.sections[0].rows if row.name == "reference-fp16")
+    row = next(row for row in board.sections[0].rows if row.name == "reference-tiny")
     open_row(page, row.name)
     text = page.locator("article").inner_text()
     for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Size by layer"):
@@ -359,7 +359,7 @@ def test_words_can_be_read_everywhere(scheme: str, width: int, page: Any) -> Non
     page.set_viewport_size({"width": width, "height": 800})
     page.locator("#theme").select_option(scheme)
     page.get_by_text("How to read this").click()
-    for row in (None, "reference-fp16"):
+    for row in (None, "reference-tiny"):
         if row:
             open_row(page, row)
         worst, where = page.evaluate(CONTRAST)[0]
@@ -392,10 +392,10 @@ def test_on_a_phone_rows_are_sorted_from_a_list(page: Any) -> None:
 
 def test_bytes_are_drawn_by_layer_and_stand_in_a_table(page: Any, baselines_board: Path) -> None:
     results, _ = read_results(baselines_board)
-    size = next(result.card.size for result in results if result.card.submission.name == "reference-fp16")
+    size = next(result.card.size for result in results if result.card.submission.name == "reference-tiny")
     assert size
     assert size.by_layer
-    open_row(page, "reference-fp16")
+    open_row(page, "reference-tiny")
     block = page.locator("section.block", has=page.get_by_role("heading", name="Size by layer"))
     rows = open_figures(block).evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
     assert [(name, int(stored.replace("\u202f", ""))) for name, stored, _ in rows] == [
@@ -414,10 +414,10 @@ def test_an_older_card_falls_back_to_parts(page: Any) -> None:
 
 def test_what_a_tooltip_says_is_said_on_the_page_too(page: Any) -> None:
     """Intervals, counts, reasons and cautions of every tooltip are words on the row's own page."""
-    page.locator("#filter").fill("reference-fp16")
+    page.locator("#filter").fill("reference-tiny")
     told = page.locator(".board tbody [title], .heat tbody [title]").evaluate_all("all => all.map(one => one.title)")
     assert len(told) > 15
-    open_row(page, "reference-fp16")
+    open_row(page, "reference-tiny")
     text = page.locator("main").inner_text()
     parts = {part for sentence in told for part in sentence.split("; ")[1:] if not part.startswith("n = ")}
     for part in parts:
@@ -432,7 +432,7 @@ def test_points_and_bars_say_what_their_tooltips_say(page: Any) -> None:
     marks = """() => [...document.querySelectorAll(".chart svg [aria-roledescription]")]
       .filter((mark) => mark.__data__?.datum?.told).map((mark) => [mark.ariaLabel, mark.__data__.datum.told])"""
     found = page.evaluate(marks)
-    open_row(page, "reference-fp16")
+    open_row(page, "reference-tiny")
     found += page.evaluate(marks)
     assert len(found) > IN_FIRST + 40
     assert all(label == told for label, told in found)
@@ -444,7 +444,7 @@ def test_nothing_moves_and_headings_stand_in_order(page: Any) -> None:
     moving = """() => [...document.querySelectorAll("*")].map((one) => getComputedStyle(one))
       .filter((style) => style.transitionDuration !== "0s" || style.animationName !== "none").length
       + document.getAnimations().length"""
-    for row in (None, "reference-fp16"):
+    for row in (None, "reference-tiny"):
         if row:
             open_row(page, row)
         found = page.evaluate(levels)

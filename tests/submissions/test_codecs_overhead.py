@@ -119,12 +119,15 @@ def test_half_a_tensor_takes_half_the_bytes(tmp_path: Path, reference: State) ->
     """The container takes little beside the tensors: 300 of them, and under 6 KB for all that is no tensor."""
     path = tmp_path / "a.pt"
     save_submission(reference, path, codec="fp16", **keys())
+    halves = path.stat().st_size
+    save_submission(reference, path, codec="raw", **keys())
     found = inspect_submission(path)
     assert found.tensors is not None
     assert len(found.tensors) > 300
     spent = sum(tensor.bytes for tensor in found.tensors)
     assert spent < found.file_bytes < spent + 6000
-    first = inspect_submission(bundled("baselines/reference-fp16.pt"))
+    assert halves < found.file_bytes / 2 + 6000
+    first = inspect_submission(bundled("baselines/reference.pt"))
     assert found.file_bytes < first.file_bytes - 90_000, "the first version, with an entry of the zip for each"
 
 

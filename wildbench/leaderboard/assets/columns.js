@@ -78,7 +78,7 @@ function marksCell(row, section) {
 const COLUMNS = [
   { key: "rank", head: "Rank", by: (row) => row.standing?.rank ?? null, up: true, cell: rankCell, number: true },
   { key: "name", head: "Name", by: (row) => row.name.toLowerCase(), up: true, cell: nameCell },
-  { key: "method", head: "Method", by: (row) => row.method?.toLowerCase() ?? null, up: true, cell: (row) => row.method ?? NONE },
+  { key: "method", head: "Method", by: (row) => row.method?.toLowerCase() ?? null, up: true, cell: (row) => (row.method ? el("span", { class: "clamped" }, row.method) : NONE) },
   { key: "ap", head: "AP", unit: "%, 95 % interval", by: (row) => value(row.accuracy.ap), cell: apCell, number: true },
   { key: "ap50", head: "AP50", unit: "%", by: (row) => value(row.accuracy.ap50), number: true,
     cell: (row) => number("AP50", row.accuracy.ap50, percent, "%") },
