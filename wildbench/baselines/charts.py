@@ -38,6 +38,7 @@ def chart(summary: Summary) -> dict[str, Any]:
     rows = [_row(one, DENSE, one.name) for one in summary.dense]
     rows += [_row(point, series_of(point), f"{point.dense} {point.seed}") for point in summary.points]
     where = f"{summary.dataset.name} {summary.dataset.split or ''}".strip()
+    colours = "tableau20" if len({row["series"] for row in rows}) > 10 else "tableau10"
     shown = f"{where}: {summary.dataset.boxes} boxes in {summary.dataset.images} images; bars are 95 % intervals"
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json",
@@ -45,7 +46,10 @@ def chart(summary: Summary) -> dict[str, Any]:
         "background": "white",
         "data": {"values": rows},
         "vconcat": [{"hconcat": [_panel(cost, figure) for cost in COSTS]} for figure in FIGURES],
-        "config": {"legend": {"orient": "bottom", "columns": 4, "labelLimit": 300}},
+        "config": {
+            "legend": {"orient": "bottom", "columns": 4, "labelLimit": 300, "symbolOpacity": 1},
+            "range": {"category": {"scheme": colours}},
+        },
     }
 
 
