@@ -161,9 +161,10 @@ def sections(
     found = [[["compression ratio, reported", *blank, f"{RATIO}"], ["IoU@0.5, reported", *blank, f"{IOU}"]]]
     for reading in READINGS:
         lines = [] if measured is None else _cost_lines(measured[reading.title])
-        overlaps = [_own_overlap(own, reading, percent) for percent in PERCENT]
-        if any(overlap != "-" for overlap in overlaps[1:]):
-            lines.append([f"mean IoU@0.5, {_whose(own)}", *overlaps])
+        for title, figure in (("mean IoU@0.5", "mean_iou50"), ("AP50", "ap50")):
+            ours = [_mean(own, reading, percent, figure) for percent in PERCENT]
+            if any(one != "-" for one in ours[1:]):
+                lines.append([f"{title}, {_whose(own)}", *ours])
         if lines:
             found.append([[f"{reading.title}:", *[""] * len(PERCENT)], *lines])
     return found, [*([] if measured is None else [_verdict(measured), COUNTED]), OVERLAPS if own else UNMEASURED]
@@ -175,7 +176,8 @@ COUNTED = (
 )
 OVERLAPS = (
     "Mean IoU@0.5 is of another detector on other data than his, those named beside it. He does not say which "
-    "detections his is over; ours is over those at the score of best F1."
+    "detections his is over; ours is over those at the score of best F1. It says nothing of animals that are "
+    "not found: a detector that has lost nearly all AP50 still places the little that it finds."
 )
 UNMEASURED = "Mean IoU here is not measured: `wildbench baseline sweep fruehwirth` has left no record."
 
@@ -209,12 +211,13 @@ def _whose(own: Summary | None) -> str:
     return f"{', '.join(detectors)} on {own.dataset.name} {own.dataset.split or ''}".strip()
 
 
-def _own_overlap(own: Summary | None, reading: Reading, percent: int) -> str:
-    """Mean over the dense detectors of the sweep; a dash where it was not measured."""
+def _mean(own: Summary | None, reading: Reading, percent: int, figure: str) -> str:
+    """Mean of a figure over the dense detectors of the sweep; a dash where it was not measured."""
     if own is None:
         return "-"
     points = own.dense if percent == 0 else [point for point in own.points if _is(point, reading, percent)]
-    values = [one.mean_iou50.value for one in points if one.mean_iou50 and one.mean_iou50.value is not None]
+    figures = [getattr(one, figure) for one in points]
+    values = [one.value for one in figures if one and one.value is not None]
     return f"{sum(values) / len(values):.2f}" if values else "-"
 
 
