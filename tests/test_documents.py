@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from typer.main import get_command
 
+from wildbench.baselines.summary import read_summary
 from wildbench.cli import app
 from wildbench.comparison import compare
 from wildbench.datasets.registry import bundled, load_dataset
@@ -61,7 +62,7 @@ def test_the_committed_accuracy_follows_from_the_committed_detections(cards: lis
         assert card.dataset.sha256 == data.sha256
 
 
-def test_the_compressed_reference_is_what_its_recipe_leaves_of_the_dense_one() -> None:
+def test_the_compressed_reference_is_that_of_the_results_pruned_and_shared() -> None:
     dense, tiny = (read_submission(bundled(f"baselines/{name}.pt")) for name in NAMES)
     assert tiny.manifest.parent == sha256_of(bundled("baselines/reference.pt"))
     assert dense.tensors.keys() == tiny.tensors.keys()
@@ -69,6 +70,9 @@ def test_the_compressed_reference_is_what_its_recipe_leaves_of_the_dense_one() -
     assert sum(map(torch.numel, weights.values())) < 0.6 * sum(dense.tensors[name].numel() for name in weights)
     for name, tensor in weights.items():
         assert len(tensor.unique()) <= (32 if tensor.numel() >= 4096 else 256), name
+    strength = read_summary(REPOSITORY / "baselines" / "sweeps" / "strength.json")
+    (point,) = [one for one in strength.points if one.recipe == "deep-compression"]
+    assert point.sha256 == sha256_of(bundled("baselines/reference-tiny.pt")), "README and RESULTS.md speak of one file"
     assert 12 * bundled("baselines/reference-tiny.pt").stat().st_size < bundled("baselines/reference.pt").stat().st_size
 
 

@@ -15,7 +15,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parsed(stored: bytes) -> object:
-    """JSON by the faster parser, which knows no half characters; `json` reads those, and its errors are the clearer.
+    """JSON by the faster parser, but for what it refuses, such as half of a surrogate pair: `json` reads it.
 
     Raises:
         ValueError: It is not JSON.

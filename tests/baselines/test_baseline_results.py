@@ -28,23 +28,23 @@ def test_the_committed_results_are_those_of_the_committed_summaries() -> None:
 @pytest.mark.parametrize(
     ("cost", "interval", "said"),
     [
-        (-0.02, (-0.03, -0.01), "-2.0 [-3.0, -1.0] points of AP50 on 10 boxes: there is a loss"),
+        (-0.02, (-0.03, -0.01), "-2.00 [-3.00, -1.00] points of AP50 on 10 boxes: there is a loss"),
         (
             0.001,
             (-0.004, 0.006),
-            "+0.1 [-0.4, +0.6] points of AP50 on 10 boxes: it holds within half a "
+            "+0.10 [-0.40, +0.60] points of AP50 on 10 boxes: it holds within half a "
             "point, inside which the interval ends",
         ),
         (
             -0.001,
             (-0.02, 0.018),
-            "-0.1 [-2.0, +1.8] points of AP50 on 10 boxes: not distinguishable, which is not equal: a loss of "
-            "up to 2.0 points is not excluded; 2.5 points is the smallest difference this split can show",
+            "-0.10 [-2.00, +1.80] points of AP50 on 10 boxes: not distinguishable, which is not equal: a loss of "
+            "up to 2.00 points is not excluded; 2.5 points is the smallest difference this split can show",
         ),
         (
             -0.001,
             None,
-            "-0.1 points of AP50 on 10 boxes, no interval: all 10 boxes are in one of the locations: no answer",
+            "-0.10 points of AP50 on 10 boxes, no interval: all 10 boxes are in one of the locations: no answer",
         ),
     ],
 )
@@ -54,10 +54,16 @@ def test_thirty_percent_is_answered_by_the_interval(
     assert f"- dense: {said}\n" in results([summary(point(cost=cost, interval=interval))])
 
 
+def test_categories_that_no_dense_detector_finds_are_named() -> None:
+    said = results([summary(point())])
+    assert "1 of 3 categories have an AP50 of 0 in every dense detector, and add nothing to a difference of" in said
+    assert "means: bird." in said
+
+
 def test_several_parents_are_answered_one_by_one_and_by_their_range() -> None:
     points = [point(cost=cost, dense=name) for name, cost in (("a", -0.01), ("b", 0.0), ("c", 0.04))]
     said = results([summary(*points)])
-    assert "- a: -1.0 [-2.0, +0.0]" in said
+    assert "- a: -1.00 [-2.00, +0.00]" in said
     assert "- mean and range over 3 dense detectors: +1.0 (-1.0 to +4.0), n = 3" in said
     assert "| unstructured | 3 × 1 | 2.00 | 71.0 (69.0 to 74.0) |" in said
 

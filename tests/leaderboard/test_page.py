@@ -15,6 +15,7 @@ from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import RowDetail, details
 from wildbench.leaderboard.vega import vega_script
+from wildbench.scorecard import Figure
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,14 @@ def test_a_name_cannot_leave_the_data(html: str) -> None:
     assert not set("<>&\u2028") & set(between)
     assert html.count("</script>") == 3
     assert SCRIPT in [row["name"] for section in data_of(html)["sections"] for row in section["rows"]]
+
+
+def test_a_part_may_be_named_like_a_field_of_a_figure(made: tuple[Board, dict[str, RowDetail]]) -> None:
+    board, found = made
+    row = next(name for name, detail in found.items() if detail.by_part)
+    parts = {name: Figure(value=1.0, unit="B", n=1) for name in Figure.model_fields}
+    shown = data_of(render(board, found | {row: found[row].model_copy(update={"by_part": parts})}).decode())
+    assert {name: part["v"] for name, part in shown["details"][row]["by_part"].items()} == dict.fromkeys(parts, 1)
 
 
 def test_figures_keep_their_intervals_and_reasons(made: tuple[Board, dict[str, RowDetail]], html: str) -> None:

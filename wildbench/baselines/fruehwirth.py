@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -161,7 +162,7 @@ def sections(
     found = [[["compression ratio, reported", *blank, f"{RATIO}"], ["IoU@0.5, reported", *blank, f"{IOU}"]]]
     for reading in READINGS:
         lines = [] if measured is None else _cost_lines(measured[reading.title])
-        for title, figure in (("mean IoU@0.5", "mean_iou50"), ("AP50", "ap50")):
+        for title, figure in (("mean IoU@0.5", "mean_iou50"), ("AP50 in %", "ap50")):
             ours = [_mean(own, reading, percent, figure) for percent in PERCENT]
             if any(one != "-" for one in ours[1:]):
                 lines.append([f"{title}, {_whose(own)}", *ours])
@@ -179,7 +180,7 @@ OVERLAPS = (
     "detections his is over; ours is over those at the score of best F1. It says nothing of animals that are "
     "not found: a detector that has lost nearly all AP50 still places the little that it finds."
 )
-UNMEASURED = "Mean IoU here is not measured: `wildbench baseline sweep fruehwirth` has left no record."
+UNMEASURED = "Mean IoU and AP50 here are not measured: `wildbench baseline sweep fruehwirth` has left no record."
 
 
 def _cost_lines(costs: Sequence[Cost]) -> list[list[str]]:
@@ -218,7 +219,8 @@ def _mean(own: Summary | None, reading: Reading, percent: int, figure: str) -> s
     points = own.dense if percent == 0 else [point for point in own.points if _is(point, reading, percent)]
     figures = [getattr(one, figure) for one in points]
     values = [one.value for one in figures if one and one.value is not None]
-    return f"{sum(values) / len(values):.2f}" if values else "-"
+    scale, digits = (100, 1) if figure == "ap50" else (1, 2)
+    return f"{scale * fmean(values):.{digits}f}" if values else "-"
 
 
 def _is(point: PointRecord, reading: Reading, percent: int) -> bool:

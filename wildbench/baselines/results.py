@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_plain_thirty, verdict
@@ -95,9 +95,28 @@ def _bounds(summaries: Sequence[Summary]) -> list[str]:
         'recipe, as it stands. It is met, "yes", where the paired interval of every dense parent and seed ends inside '
         'it; "by the value alone" where the mean is inside and an interval reaches beyond it, or there is none.',
         table(["bound", "claim", "on", "recipe", "times smaller", "AP50 less dense", "met"], rows),
+        *_never_found(_by_dataset(summaries)),
         *others,
     ]
     return [*parts, f"Not run: {joined(untested)}."] if untested else parts
+
+
+def _never_found(by_dataset: Mapping[str, Sequence[PointRecord]]) -> list[str]:
+    """On which data sets categories add nothing to any difference, and which."""
+    said = []
+    for where, points in by_dataset.items():
+        dense: dict[str, float] = {}
+        for point in points:
+            for name, one in point.per_category.items():
+                if one.dense is not None:
+                    dense[name] = max(dense.get(name, 0.0), one.dense)
+        never = [name for name, best in dense.items() if best == 0]
+        if never:
+            said.append(
+                f"On {where}, {len(never)} of {len(dense)} categories have an AP50 of 0 in every dense detector, and "
+                f"add nothing to a difference of means: {joined(never)}."
+            )
+    return said
 
 
 def _attempt(bound: Bound, place: Place) -> list[str]:
@@ -145,7 +164,7 @@ def _thirty(summaries: Sequence[Summary]) -> list[str]:
 def _answer(point: PointRecord) -> str:
     """Whether 30 % come without loss, for one detector."""
     one = point.overall["ap50"]
-    shown = f"{change(one)} points of AP50 on {one.n} boxes"
+    shown = f"{change(one, 2)} points of AP50 on {one.n} boxes"
     if one.interval is None:
         return f"{shown}, {one.caution}: no answer"
     low, high = one.interval
@@ -154,7 +173,7 @@ def _answer(point: PointRecord) -> str:
     elif low >= -HALF_A_POINT:
         answer = "it holds within half a point, inside which the interval ends"
     else:
-        answer = f"not distinguishable, which is not equal: a loss of up to {-100 * low:.1f} points is not excluded"
+        answer = f"not distinguishable, which is not equal: a loss of up to {-100 * low:.2f} points is not excluded"
         if one.smallest is not None:
             answer += f"; {100 * one.smallest:.1f} points is the smallest difference this split can show"
     return f"{shown}: {answer}" + (f" ({one.caution})" if one.caution else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
-from wildbench.datasets.parksim.edition import is_complete, pictures_folder
+from wildbench.datasets.parksim.cache import is_complete, pictures_folder
 from wildbench.datasets.splits import apply_split, read_split
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent

@@ -127,7 +127,7 @@ class _Shared:
 def _short(value: Any, texts: _Shared) -> Any:  # noqa: ANN401 - any JSON
     """JSON without nulls in its figures, and with no more digits than anybody reads."""
     if isinstance(value, dict):
-        if "caution" in value:
+        if "caution" in value and isinstance(value.get("unit"), str):  # keys alone do not tell: parts have any name
             return _figure(value, texts)
         return {key: _short(one, texts) for key, one in value.items() if not (key == "score" and one is None)}
     if isinstance(value, float):
