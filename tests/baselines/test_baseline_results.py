@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from made_up_points import measures, point, summary
 
+from wildbench.baselines.charts import chart, svg
 from wildbench.baselines.results import results, write_results
 from wildbench.baselines.summary import read_summary
 from wildbench.datasets.registry import bundled
@@ -116,3 +117,12 @@ def test_it_is_written_with_its_charts_and_the_same_each_time(tmp_path: Path) ->
     shown = written["made-up.svg"].decode()
     for words in ("A sweep that nobody ran", "AP50 in %", "bytes of the file", "MACs an image", "unstructured"):
         assert words in shown
+
+
+@pytest.mark.parametrize("recipes", [3, 15])
+def test_no_two_curves_have_one_colour(recipes: int) -> None:
+    drawn = svg(chart(summary(*[point(recipe=f"recipe {number}") for number in range(recipes)]))).decode()
+    circles = re.findall(r'aria-label="[^"]*series: (recipe \d+)[^"]*"[^>]*fill="([^"]+)"', drawn)
+    colours = dict(circles)
+    assert len(colours) == recipes
+    assert len(set(colours.values())) == recipes

@@ -170,6 +170,17 @@ def test_the_filter_looks_at_names_and_says_how_many(page: Any, board: Board) ->
     assert names(page) == kept
 
 
+def test_a_long_method_is_cut_in_the_table_and_whole_on_its_page(page: Any, board: Board) -> None:
+    method = next(row.method for row in board.sections[0].rows if row.name == "reference-tiny")
+    assert method
+    page.locator("#filter").fill("reference-tiny")
+    cell = page.locator(".board tbody .method span")
+    shown, whole = cell.evaluate("cell => [cell.clientHeight, cell.scrollHeight]")
+    assert 0 < shown < whole / 2
+    open_row(page, "reference-tiny")
+    assert method in page.locator("article").inner_text()
+
+
 def test_the_fronts_can_be_shown_alone(page: Any, board: Board) -> None:
     fronts = [front for front in board.sections[0].fronts if front.axis != "latency_p50"]
     on_a_front = {name for front in fronts for name in front.rows}
