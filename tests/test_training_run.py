@@ -84,6 +84,17 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(recipe: Path, herd: P
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "whole" / "a.pt").read_bytes()
 
 
+def test_a_seed_takes_the_place_of_the_recipes(recipe: Path, herd: Path, tmp_path: Path) -> None:
+    def trained(folder: str, seed: int | None = None) -> bytes:
+        (tmp_path / folder).mkdir()
+        run_training(recipe, tmp_path / folder / "a.pt", dataset=str(herd), seed=seed, device="cpu")
+        return (tmp_path / folder / "a.pt").read_bytes()
+
+    by_the_recipe, by_the_option = trained("recipe"), trained("option", seed=2)
+    recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 2\nseed = 2"))
+    assert trained("written") == by_the_option != by_the_recipe
+
+
 def test_a_recipe_without_data_asks_for_it(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="--dataset"):
         run_training(recipe, tmp_path / "out.pt")
@@ -102,6 +113,9 @@ def test_what_cannot_be_is_refused_before_training(recipe: Path, herd: Path, tmp
         run_training(recipe, tmp_path / "out.onnx", dataset=str(herd))
     with pytest.raises(RecipeError, match="init"):
         run_training(recipe, tmp_path / "out.pt", dataset=str(herd), init="luck")
+    for seed in (-1, 2**32):
+        with pytest.raises(RecipeError, match=r"^--seed: .*schedule.seed"):
+            run_training(recipe, tmp_path / "out.pt", dataset=str(herd), seed=seed)
     with pytest.raises(DatasetError, match="serengeti"):
         run_training(recipe, tmp_path / "out.pt", dataset="serengeti")
     (tmp_path / "taken.pt").mkdir()

@@ -24,6 +24,7 @@ def run_training(
     dataset: str | None = None,
     images: Path | None = None,
     init: str | None = None,
+    seed: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Manifest:
@@ -39,6 +40,7 @@ def run_training(
         images: Folder of the images, where it is not near the JSON.
         init: Instead of the recipe's: "random", "imagenet" or "coco" (torchvision's published weights, which takes a
             network).
+        seed: Of everything random, instead of the recipe's.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         progress: Called as `progress(task, done, total)`.
 
@@ -49,10 +51,11 @@ def run_training(
         WildbenchError: What the user can mend, in one line.
     """
     recipe = load_recipe(recipe_path)
-    if init is not None:
-        changed = recipe.model_dump(mode="json")
-        changed["detector"]["init"] = init
-        recipe = parse_recipe(changed, "--init")
+    for option, section, value in (("init", "detector", init), ("seed", "schedule", seed)):
+        if value is not None:
+            changed = recipe.model_dump(mode="json")
+            changed[section][option] = value
+            recipe = parse_recipe(changed, f"--{option}")
     if out.suffix != ".pt":
         raise RecipeError(f"{out}: a submission's suffix is .pt", remedy=f"name it {out.stem}.pt")
     name = dataset or recipe.data.dataset

@@ -19,6 +19,7 @@ def train(
     dataset: Annotated[str | None, typer.Option(help="Instead of the recipe's data set.", metavar="NAME|JSON")] = None,
     images: ImagesOption = None,
     init: Annotated[str | None, typer.Option(help="Instead of the recipe's: random, imagenet or coco.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's: of everything random.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
@@ -26,5 +27,7 @@ def train(
     from wildbench.training_run import run_training
 
     with shown() as progress:
-        run_training(recipe, out, dataset=dataset, images=images, init=init, device=device, progress=progress)
+        run_training(
+            recipe, out, dataset=dataset, images=images, init=init, seed=seed, device=device, progress=progress
+        )
     typer.echo(f"submission: {out}")
