@@ -69,6 +69,15 @@ def test_several_parents_are_answered_one_by_one_and_by_their_range() -> None:
     assert "| unstructured | 3 × 1 | 2.00 | 71.0 (69.0 to 74.0) |" in said
 
 
+def test_the_table_of_all_points_is_folded_where_means_tell_all_of_them() -> None:
+    repeated = [point(dense=name) for name in ("a", "b")]
+    said = results([summary(*repeated)])
+    assert "<details><summary>Every point</summary>\n\n| | MB |" in said
+    assert said.index("</details>") < said.index("Mean and range over")
+    assert "<details>" not in results([summary(*repeated, point(recipe="int8"))])
+    assert "<details>" not in results([summary(point())])
+
+
 def test_a_bound_is_judged_by_its_recipe_and_every_other_attempt_is_told() -> None:
     tried = [
         point("filters-tuned", cost, (cost - 0.01, cost + 0.01), ratio=ratio, steps=FILTERS, settings={"ratio": keep})

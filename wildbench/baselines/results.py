@@ -183,18 +183,25 @@ def _sweep(summary: Summary) -> list[str]:
     """One sweep: its points, its chart, and what it loses."""
     rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
     drawn = f"; {summary.replicates} paired draws of {summary.groups_drawn} {summary.drawn}" if summary.drawn else ""
+    repeated = [len(place) > 1 for place in places(summary.points)]
+    every = table(HEADINGS, rows)
     parts = [
         f"On {_place(summary)}{drawn}. {LEGEND}; mean IoU of the matches at IoU 0.5.",
         f"![AP and AP50 against bytes, MACs and latency](sweeps/{summary.sweep}.svg)",
-        table(HEADINGS, rows),
+        _folded("Every point", every) if any(repeated) and all(repeated) else every,
     ]
-    if any(len(place) > 1 for place in places(summary.points)):
+    if any(repeated):
         parts += ["Mean and range over seeds and dense parents:", _groups_table(summary)]
     for curve in _curves(summary.points):
         parts += _losses(curve)
     if summary.failed:
         parts.append("Not made:\n\n" + "\n".join(f"- {failure.name}: {failure.reason}" for failure in summary.failed))
     return parts
+
+
+def _folded(title: str, content: str) -> str:
+    """What GitHub shows on a click: long, and told in short beside it."""
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
 
 
 def _groups_table(summary: Summary) -> str:
