@@ -51,7 +51,7 @@ class Schedule(Section):
         default=0.0, ge=0, le=1, description="0: every image once an epoch. 1: rare categories as often as common ones."
     )
     ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the averaged weights that are the result.")
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, lt=2**42)  # a million times it is a seed of torch, of 64 bits
 
 
 class Optimizer(Section):
