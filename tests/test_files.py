@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wildbench.errors import OutputError
 from wildbench.files import atomic_writer, sha256_of, write_atomically
 
 
@@ -34,6 +35,12 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
     plain.write_bytes(b"")
     write_atomically(ours, b"")
     assert stat.S_IMODE(ours.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+def test_a_name_that_no_temporary_file_can_carry_is_told(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("a" * 240), b"whole")
+    with pytest.raises(OutputError, match="a name of more than 240 bytes; choose a shorter one"):
+        write_atomically(tmp_path / ("a" * 241), b"whole")
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from typing import IO
 
 from wildbench.errors import OutputError
 
+LONGEST = 240
+"""Bytes of a file's name: most systems take 255, and a temporary file beside it has a longer one."""
+
 
 @contextlib.contextmanager
 def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
@@ -48,6 +51,8 @@ def check_writable(path: Path) -> None:
     Raises:
         OutputError: It cannot.
     """
+    if len(os.fsencode(path.name)) > LONGEST:
+        raise OutputError(f"{path}: a name of more than {LONGEST} bytes", remedy="choose a shorter one")
     if path.is_dir():
         raise OutputError(f"{path} is a folder", remedy="name a file in it")
     there = next(folder for folder in path.absolute().parents if folder.exists())

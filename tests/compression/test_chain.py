@@ -8,6 +8,7 @@ import torch
 from made_up_herd import ARGUMENTS, dense_submission, herd
 from torch.nn.utils import prune
 
+from wildbench.compression import chain
 from wildbench.compression.chain import check_same, run, save
 from wildbench.compression.recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
@@ -15,7 +16,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.files import sha256_of
-from wildbench.submissions.archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
 
 
@@ -148,6 +149,43 @@ def test_what_cannot_be_compressed_is_one_line(dense: Path, tmp_path: Path) -> N
         run(plain, tmp_path / "none.pt", tmp_path / "small.pt")
 
 
+def test_what_cannot_be_written_or_read_is_told_before_any_step(
+    dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        pytest.fail("a step was done")
+
+    monkeypatch.setattr("wildbench.compression.chain._opened", never)
+    plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
+    with pytest.raises(RecipeError, match=r"a\.onnx: an ONNX graph takes 8-bit activations, which chain does not make"):
+        run(plain, dense, tmp_path / "a.onnx")
+    with pytest.raises(OutputError, match="a name of more than 240 bytes; choose a shorter one"):
+        run(plain, dense, tmp_path / f"{'ä' * 120}.pt")
+    with pytest.raises(RecipeError, match=r"none\.toml: No such file"):
+        run(tuned, dense, tmp_path / "a.pt")
+    for given in ({"dataset": "parksim"}, {"split": "train"}, {"images": tmp_path}):
+        with pytest.raises(RecipeError, match=f"--{next(iter(given))}: no step of chain calibrates or trains; leave"):
+            run(plain, dense, tmp_path / "a.pt", **given)
+    monkeypatch.undo()
+    with pytest.raises(SubmissionError, match="name: String should have at most 200 characters"):
+        run(recipe({"method": "quantize"}, data={"dataset": "nowhere"}), dense, tmp_path / f"{'a' * 201}.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(dense, tmp_path / "dense.pt")
+    opened = chain._opened
+
+    def replaced(archive: Archive, path: Path) -> tuple[Subject, torch.nn.Module]:
+        path.write_bytes(b"another")
+        return opened(archive, path)
+
+    monkeypatch.setattr(chain, "_opened", replaced)
+    made = run(recipe({"method": "weights"}), tmp_path / "dense.pt", tmp_path / "small.pt")
+    assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
+    assert made.before == dense.stat().st_size
+
+
 def test_a_step_that_cannot_be_done_names_itself(tmp_path: Path) -> None:
     path = dense_submission(tmp_path / "dense.pt")
     with pytest.raises(RecipeError, match=r"chain\.toml: step 2 \(quantize\): .*; "):
@@ -174,17 +212,26 @@ def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> Non
 )
 def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tmp_path: Path, method: str) -> None:
     run(recipe({"method": "weights"}), dense, tmp_path / "sparse.pt")
-    chain = recipe({"method": "units"}, {"method": method})
+    steps = recipe({"method": "units"}, {"method": method})
     with pytest.raises(RecipeError) as caught:
-        run(chain, tmp_path / "sparse.pt", tmp_path / "small.pt")
+        run(steps, tmp_path / "sparse.pt", tmp_path / "small.pt")
     assert str(caught.value) == (
         f"chain.toml: step 2 ({method}): {tmp_path / 'sparse.pt'} is compressed already, and this would undo it; "
         "start from the dense submission, with all steps in one recipe"
     )
 
 
-@pytest.mark.parametrize("codec", ["int4", "sparse"])
-def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, tmp_path: Path, codec: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "error", "said"),
+    [
+        ("sparse", RecipeError, "is compressed already"),
+        ("int8", SubmissionError, r"stored\.pt: its weights are quantized already; start from the dense detector"),
+        ("int4", SubmissionError, "its weights are quantized already"),
+    ],
+)
+def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(
+    dense: Path, tmp_path: Path, codec: str, error: type[Exception], said: str
+) -> None:
     archive = read_submission(dense)
     tensors = {name: tensor.clone() for name, tensor in archive.tensors.items()}
     for tensor in tensors.values():
@@ -193,8 +240,11 @@ def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, 
     detector = archive.manifest.detector
     about = {"detector": detector.name, "arguments": detector.arguments, "categories": archive.manifest.categories}
     save_submission(tensors, tmp_path / "stored.pt", codec=codec, **about)
-    with pytest.raises(RecipeError, match="is compressed already"):
+    with pytest.raises(error, match=said):
         run(recipe({"method": "fine-tune"}), tmp_path / "stored.pt", tmp_path / "small.pt")
+    if error is SubmissionError:  # zeros in place of a few of its codes would be stored as floats
+        with pytest.raises(error, match=said):
+            run(recipe({"method": "weights"}), tmp_path / "stored.pt", tmp_path / "small.pt")
 
 
 def test_a_number_that_is_none_is_found_before_any_step(dense: Path, tmp_path: Path) -> None:
@@ -213,10 +263,10 @@ def test_a_number_that_is_none_is_found_before_any_step(dense: Path, tmp_path: P
 
 def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
     data = str(herd(tmp_path / "photos", images=2))
-    chain = recipe(
+    steps = recipe(
         {"method": "filters", "importance": "random"},
         {"method": "recalibrate", "images": 2},
         {"method": "fine-tune", "epochs": 0.5, "batch_size": 2},
     )
-    run(chain, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
+    run(steps, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)

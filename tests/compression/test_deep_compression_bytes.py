@@ -27,3 +27,9 @@ def test_coding_takes_at_most_three_percent_more_than_the_entropy(tmp_path: Path
     assert sum(tensor.bytes for tensor in coded) <= 1.03 * sum(tensor.entropy_bytes or 0 for tensor in coded)
     assert sum(found.bytes_by_part.values()) == found.file_bytes == path.stat().st_size
     assert 4 * found.parameters > 10 * found.file_bytes
+
+
+def test_the_bundled_file_takes_at_most_three_percent_more_than_the_entropy_of_all_it_holds() -> None:
+    found = inspect_submission(bundled("baselines/reference-tiny.pt"))
+    assert found.entropy_bytes is not None
+    assert found.entropy_bytes < found.file_bytes <= 1.03 * found.entropy_bytes

@@ -72,6 +72,15 @@ def test_every_method_is_in_some_bundled_recipe() -> None:
             "summary = 'x'\n[[steps]]\nmethod = 'half'\n[[steps]]\nmethod = 'weights'",
             "r.toml: step 2 (weights) follows half, after which nothing may change; let half be the last",
         ),
+        *(
+            (
+                "summary = 'x'\n[[steps]]\nmethod = 'share'\n[[steps]]\nmethod = 'recalibrate'\n[[steps]]\n"
+                f"method = '{method}'",
+                f"r.toml: step 3 ({method}) follows share, and would tell weights apart that share a value; let "
+                f"{method} come before share",
+            )
+            for method in ("weights", "units", "kernels", "quantize")
+        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:

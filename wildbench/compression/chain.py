@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.compression.recipes import Recipe
+from wildbench.compression.recipes import Recipe, check_integers, sees_data
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
+from wildbench.detectors.recipe import load_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
@@ -26,8 +28,8 @@ from wildbench.submissions.manifest import parse_manifest
 
 SUFFIXES = (".pt", ".onnx")
 
-IMPOSING = ("affine", "codebook", "sparse")
-"""Codecs of weights that were quantized, shared or pruned."""
+IMPOSING = ("codebook", "sparse")
+"""Codecs of weights that were shared or pruned."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,13 @@ def run(
     Raises:
         WildbenchError: What the user can mend, in one line; nothing is written then.
     """
-    if out.suffix not in SUFFIXES:
-        raise RecipeError(f"{out}: no suffix of a submission", remedy=f"name it {out.stem}.pt or {out.stem}.onnx")
-    check_writable(out)
-    if out.exists() and dense.exists() and out.samefile(dense):
-        raise RecipeError(f"{out} is the dense submission itself", remedy="give the smaller one another name")
+    _check_out(out, dense, recipe)
+    _check_data(recipe, {"dataset": dataset, "images": images, "split": split})
     archive = _read(dense)
+    parent, before = sha256_of(dense), dense.stat().st_size
     _check_steps(recipe, archive, dense)
     subject, teacher = _opened(archive, dense)
+    parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
     where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
     load = partial(
         load_dataset,
@@ -106,8 +107,8 @@ def run(
         except RecipeError as error:
             place = f"{recipe.place}: step {number} ({step.method})"
             raise RecipeError(f"{place}: {error.what}", remedy=error.remedy) from None
-    save(subject, out, parent=sha256_of(dense), trained_on=workshop.used)
-    return Compressed(out, _method(subject), dense.stat().st_size, out.stat().st_size)
+    save(subject, out, parent=parent, trained_on=workshop.used)
+    return Compressed(out, _method(subject), before, out.stat().st_size)
 
 
 def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None = None) -> None:
@@ -126,7 +127,7 @@ def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None
     subject.model.eval()
     manifest = _manifest(subject, out.stem, parent, trained_on)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}.") as folder:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wildbench-") as folder:
         written = Path(folder) / out.name
         if out.suffix == ".onnx":
             from wildbench.compression.export_int8 import export  # tracing takes onnx, which most runs do not
@@ -166,6 +167,28 @@ def check_same(model: nn.Module, path: Path) -> None:
             )
 
 
+def _check_out(out: Path, dense: Path, recipe: Recipe) -> None:
+    """Refuse a file that could not be written when all is done."""
+    if out.suffix not in SUFFIXES:
+        raise RecipeError(f"{out}: no suffix of a submission", remedy=f"name it {out.stem}.pt or {out.stem}.onnx")
+    check_writable(out)
+    if out.exists() and dense.exists() and out.samefile(dense):
+        raise RecipeError(f"{out} is the dense submission itself", remedy="give the smaller one another name")
+    if out.suffix == ".onnx":
+        check_integers(recipe, str(out))
+
+
+def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
+    """Refuse data that no step would see, and training recipes that cannot be read when it is their turn."""
+    unused = next((name for name, value in given.items() if value is not None), None)
+    if unused is not None and not sees_data(recipe):
+        raise RecipeError(f"--{unused}: no step of {recipe.name} calibrates or trains", remedy="leave it out")
+    for step in recipe.steps:
+        like = getattr(step.settings, "like", None)
+        if like is not None:
+            load_recipe(like)
+
+
 def _read(dense: Path) -> Archive:
     """A submission that can be compressed."""
     if sniff(dense) != "wildbench":
@@ -175,6 +198,8 @@ def _read(dense: Path) -> Archive:
     archive = read_submission(dense)
     if archive.activations:
         raise SubmissionError(f"{dense}: its activations are quantized already", remedy="start from the dense detector")
+    if any(record["codec"] == "affine" for record in archive.records.values()):
+        raise SubmissionError(f"{dense}: its weights are quantized already", remedy="start from the dense detector")
     bad = next((name for name, tensor in archive.tensors.items() if not bool(tensor.isfinite().all())), None)
     if bad is not None:
         raise SubmissionError(f"{dense}: {bad} is not finite everywhere", remedy="train the detector again")

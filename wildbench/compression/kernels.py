@@ -62,5 +62,6 @@ METHODS = {
         summary="kernel pruning: the k x k slices of least L1 norm become zero",
         source='Frühwirth (2024), "Global Kernel Level Filter Pruning" read as pruning of kernels',
         keeps=True,
+        splits=True,
     ),
 }

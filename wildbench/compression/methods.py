@@ -29,6 +29,7 @@ class Method:
         last: Whether its numbers are final, so that no later step may change the weights.
         keeps: Whether what was imposed on the weights before stays true whoever imposed it, because some become zero
             and nothing else changes; only such methods may work on a submission that is compressed already.
+        splits: Whether it tells weights apart that share a value, so that it must come before `share`.
     """
 
     settings: type[Settings]
@@ -37,3 +38,4 @@ class Method:
     source: str
     last: bool = False
     keeps: bool = False
+    splits: bool = False

@@ -58,7 +58,9 @@ class Quantize(Settings):
     correct: bool = Field(
         default=True, description="Let biases, where a layer has one, take back what rounding does to means of results."
     )
-    rest: Literal["fp16", "raw"] = Field(default="fp16", description="Biases and norms.")
+    rest: Literal["fp16", "raw"] = Field(
+        default="fp16", description="Biases, norms and the weights that are kept: rounded to half precision, or not."
+    )
 
 
 class Half(Settings):
@@ -223,6 +225,7 @@ METHODS = {
         summary="round weights and activations to few bits, calibrated on training images",
         source="Jacob et al., Quantization and Training of Neural Networks (CVPR 2018); Krishnamoorthi (2018)",
         last=True,
+        splits=True,
     ),
     "half": Method(
         Half,

@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -20,6 +21,9 @@ from wildbench.compression.catalogue import method
 from wildbench.compression.methods import Method, Settings
 from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
+
+TRAINS = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
+"""Methods that always see data; Taylor importance does too."""
 
 SUFFIX = ".toml"
 SEE = "see docs/baselines.md"
@@ -143,14 +147,41 @@ def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "rec
     if not document.steps:
         raise RecipeError(f"{place}: it has no steps", remedy=f"give at least one [[steps]]; {SEE}")
     steps = tuple(_step(plain, f"{place}: step {number}") for number, plain in enumerate(document.steps, 1))
-    for number, step in enumerate(steps[:-1], 1):
+    _check_order(steps, place)
+    return Recipe(name, place, document.summary, document.source, document.data, steps)
+
+
+def _check_order(steps: Sequence[Step], place: str) -> None:
+    for number, (step, following) in enumerate(pairwise(steps), 2):
         if step.kind.last:
             raise RecipeError(
-                f"{place}: step {number + 1} ({steps[number].method}) follows {step.method}, after which nothing may "
-                "change",
+                f"{place}: step {number} ({following.method}) follows {step.method}, after which nothing may change",
                 remedy=f"let {step.method} be the last",
             )
-    return Recipe(name, place, document.summary, document.source, document.data, steps)
+        if following.kind.splits and any(before.method == "share" for before in steps[: number - 1]):
+            raise RecipeError(
+                f"{place}: step {number} ({following.method}) follows share, and would tell weights apart that share "
+                "a value",
+                remedy=f"let {following.method} come before share",
+            )
+
+
+def sees_data(recipe: Recipe) -> bool:
+    """Whether a step of a recipe calibrates or trains."""
+    return any(step.method in TRAINS or getattr(step.settings, "importance", None) == "taylor" for step in recipe.steps)
+
+
+def check_integers(recipe: Recipe, place: str) -> None:
+    """Check that what a recipe makes can be an ONNX graph of integers.
+
+    Raises:
+        RecipeError: Its last step does not round activations to 8 bits; `place` is named.
+    """
+    if getattr(recipe.steps[-1].settings, "activations", None) != 8:
+        raise RecipeError(
+            f"{place}: an ONNX graph takes 8-bit activations, which {recipe.name} does not make",
+            remedy="let the last step be quantize with activations = 8, or write a .pt",
+        )
 
 
 def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
@@ -162,7 +193,7 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
             method, "2.ratio" of the second step.
 
     Raises:
-        RecipeError: No step takes the key, several do, or the value is wrong.
+        RecipeError: No step takes the key, several do, a setting is changed twice, or the value is wrong.
 
     Example:
         >>> recipe = parse_recipe({"summary": "a control", "steps": [{"method": "weights"}]})
@@ -170,8 +201,12 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
         0.5
     """
     steps = list(recipe.steps)
+    done: set[tuple[int, str]] = set()
     for key, value in changes:
         number, field = _addressed(recipe, key)
+        if (number, field) in done:
+            raise RecipeError(f"{recipe.place}: {field} of step {number + 1} is set twice", remedy="set it once")
+        done.add((number, field))
         plain = {"method": steps[number].method, **steps[number].settings.model_dump(), field: value}
         steps[number] = _step(plain, f"{recipe.place}: {key}: step {number + 1}")
     return replace(recipe, steps=tuple(steps))

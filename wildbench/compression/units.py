@@ -47,5 +47,6 @@ METHODS = {
         summary="unit pruning: in each layer the filters or rows of least L2 norm become zero",
         source="Muhawenayo & Gkioxari (2021), Compressed Object Detection",
         keeps=True,
+        splits=True,
     ),
 }

@@ -29,7 +29,7 @@ class Weights(Settings):
 def prune_weights(subject: Subject, settings: Weights, workshop: Workshop) -> None:
     """Zero `round(ratio x weights)` weights of the scope's layers, which are ranked together.
 
-    Weights that are zero already count, and go first.
+    Weights that are zero already count. By magnitude they go first; at random they are drawn like any other.
     """
     layers = prunable(subject.model, settings.scope)
     shells = {name: shell(layer) for name, layer in layers.items()}
@@ -57,5 +57,6 @@ METHODS = {
         source="Han et al. (2015), Learning both Weights and Connections for Efficient Neural Networks; as in "
         "Muhawenayo & Gkioxari (2021), Compressed Object Detection",
         keeps=True,
+        splits=True,
     ),
 }
