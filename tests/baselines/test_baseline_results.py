@@ -101,6 +101,15 @@ def test_a_bound_is_judged_by_its_recipe_and_every_other_attempt_is_told() -> No
     assert "| +0.1 [-0.2, +0.4] | yes |" in results([summary(point(cost=0.001, interval=(-0.002, 0.004)))])
 
 
+def test_latencies_of_rounded_activations_are_explained() -> None:
+    def rounded(activations: int | None) -> str:
+        step = {"method": "quantize", "settings": {"activations": activations}}
+        return results([summary(point("int8", steps=[step]))])
+
+    assert "rounds them in floats as a `.pt`" in rounded(8)
+    assert "rounds them in floats" not in rounded(None)
+
+
 def test_what_could_not_be_made_is_named() -> None:
     failure = {"name": "dense-filters-seed0", "reason": "no filter can go; prune the backbone"}
     said = results([summary(point(), failed=[failure])])

@@ -40,6 +40,17 @@ def test_our_overlaps_are_said_to_be_of_our_detector_and_data() -> None:
     assert "another detector on other data than his" in notes[-1]
 
 
+def test_the_mean_is_over_every_dense_detector_or_is_not_told() -> None:
+    step = {"method": READINGS[0].step["method"], "settings": READINGS[0].step}
+    points = [
+        point("filters", cost, steps=[step], dense=dense, settings={"ratio": share})
+        for share, cost, dense in ((0.2, -0.1, "a"), (0.2, -0.3, "b"), (0.4, -0.4, "a"))
+    ]
+    found, _ = sections(None, summary(*points))
+    _, ap50 = [line for section in found for line in section if line[0].endswith("fcos (mean of 2) on parksim test")]
+    assert ap50[1:] == ["70.0", "-", "50.0", "-", "-"]
+
+
 @pytest.mark.slow
 def test_removed_filters_and_zeroed_kernels_take_what_they_should() -> None:
     measured = measure(readings=(READINGS[0], READINGS[3]), percent=(0, 40))

@@ -76,6 +76,8 @@ def test_paths_are_from_the_sweep_s_folder(tmp_path: Path, monkeypatch: pytest.M
         (HEAD + "[[grid]]\nrecipe = 'reference'", "a training recipe"),
         (HEAD + AXIS + "set = { rate = [0.1] }", "no step takes 'rate'"),
         (HEAD + AXIS + "set = { ratio = [0.1, 1.5] }", "ratio: Input should be less than 1"),
+        (HEAD + AXIS + "set = { ratio = [0.1], 'weights.ratio' = [0.9] }", "ratio of step 1 is set twice; set it once"),
+        (HEAD + AXIS + "format = 'onnx'", "unstructured: an ONNX graph takes 8-bit activations"),
         (HEAD + AXIS + AXIS, "two points would be called 'reference-unstructured-seed0'"),
         ("summary = 'x'\ndense = ['reference', 'reference']\n" + AXIS, "two points would be called"),
     ],
@@ -105,6 +107,13 @@ def test_bundled_sweeps_lay_out(path: Path, tmp_path: Path) -> None:
             for key, value in plan.settings.items()
             for step in unchanged.steps
         )
+
+
+def test_steps_of_one_kind_keep_their_points_apart(tmp_path: Path) -> None:
+    (tmp_path / "twice.toml").write_text("summary = 'x'\n" + "[[steps]]\nmethod = 'units'\n" * 2)
+    axes = "".join(f"[[grid]]\nrecipe = 'twice.toml'\nset = {{ '{number}.ratio' = [0.5] }}\n" for number in (1, 2))
+    plans = load_sweep(written(tmp_path, HEAD + axes)).plans
+    assert [plan.name for plan in plans] == [f"reference-twice-{number}.ratio0.5-seed0" for number in (1, 2)]
 
 
 def test_a_setting_cannot_leave_the_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from made_up_points import point, summary
 from torch import nn
 
 from wildbench.baselines import muhawenayo
@@ -59,6 +60,16 @@ def test_what_was_not_measured_is_a_dash_and_said(network: nn.Module) -> None:
     assert {cell for section in found for cell in section[1][1:]} == {"-"}
     assert notes[-1] == muhawenayo.UNMEASURED
     assert muhawenayo.ROI_AP50 in notes
+
+
+def test_the_mean_is_over_every_dense_detector_or_is_not_told(network: nn.Module) -> None:
+    points = [
+        point(cost=cost, dense=dense, settings={"ratio": share})
+        for share, cost, dense in ((0.1, -0.1, "a"), (0.1, -0.2, "b"), (0.9, -0.7, "b"))
+    ]
+    found, notes = sections(parameters(network), summary(*points), None)
+    assert found[0][1][1:] == ["70.00", "55.00", *["-"] * 7]
+    assert "AP50 here: fcos (mean of 2) on parksim test, pruned likewise" in notes[-1]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from wildbench.baselines.summary import Summary, read_summary
 from wildbench.baselines.sweeping import run_sweep
 from wildbench.comparison import compare
 from wildbench.datasets.registry import bundled
-from wildbench.errors import DatasetError, ScorecardError
+from wildbench.errors import DatasetError, RecipeError, ScorecardError
 from wildbench.files import sha256_of
 from wildbench.scorecard import read_scorecard
 
@@ -42,7 +42,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bench(place: Path, name: str, **changes: Any) -> Bench:
     options = {"dataset": str(place / "photos" / "herd.json"), "device": "cpu", "replicates": REPLICATES}
-    return Bench(folder=place / name, **options | changes)
+    return Bench(**{"folder": place / name} | options | changes)
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_a_point_that_cannot_be_made_is_told_and_the_others_are_run(place: Path,
     found = run_sweep(load_sweep(place / "wrong_grid.toml"), bench(place, "whole"))
     assert found.points == [summary.points[1]]
     (failure,) = found.failed
-    assert failure.name == "dense-wrong-ratio0.1-seed0"
+    assert failure.name == "dense-wrong-weights.ratio0.1-seed0"
     assert "wrong.toml: step 2 (filters): " in failure.reason
 
 
@@ -253,3 +253,15 @@ def test_a_data_set_that_is_not_there_stops_it(place: Path, sweep: Sweep) -> Non
     with pytest.raises(DatasetError):
         run_sweep(sweep, bench(place, "nowhere", dataset=str(place / "none.json")))
     assert not (place / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    "inside", ["dense/dense/dense.pt", "dense/dense.pt", "points/dense-recipe-ratio0.1-seed0/dense.pt"]
+)
+def test_a_dense_file_is_not_cleared_away(place: Path, tmp_path: Path, inside: str) -> None:
+    dense = tmp_path / inside
+    dense.parent.mkdir(parents=True)
+    shutil.copy(place / "dense.pt", dense)
+    with pytest.raises(RecipeError, match=r"dense\.pt lies in .*, where a sweep clears folders; move it elsewhere"):
+        run_sweep(load_sweep(place / "grid.toml", [dense]), bench(place, "-", folder=tmp_path))
+    assert sha256_of(dense) == sha256_of(place / "dense.pt")

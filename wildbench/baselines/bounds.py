@@ -61,6 +61,11 @@ def is_plain_thirty(point: PointRecord) -> bool:
     return _methods(point) == ["weights"] and wanted.items() <= point.steps[0].settings.items()
 
 
+def is_rounded(point: PointRecord) -> bool:
+    """Whether activations are rounded."""
+    return any(step.method == "quantize" and step.settings.get("activations") for step in point.steps)
+
+
 def is_int8(point: PointRecord) -> bool:
     """Weights and activations in 8 bits, and nothing else."""
     wanted = {"weights": 8, "activations": 8}

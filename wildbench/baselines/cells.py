@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wildbench.baselines.summary import Change, Measures, PointRecord, Spread
+from wildbench.baselines.summary import Change, Measures, PointRecord, Spread, Summary
 from wildbench.scorecard import Figure
 
 HEADINGS = (
@@ -105,6 +105,13 @@ def spread_text(one: Spread | None, scale: float, digits: int, sign: str = "") -
         return "-"
     mean, low, high = (f"{value * scale:{sign}.{digits}f}" for value in (one.mean, one.low, one.high))
     return mean if one.low == one.high else f"{mean} ({low} to {high})"
+
+
+def whose(summary: Summary) -> str:
+    """The detectors and the data set of a sweep, such as "ssd300_vgg16 (mean of 3) on parksim test"."""
+    names = joined(list(dict.fromkeys(dense.detector or dense.name for dense in summary.dense)))
+    several = f" (mean of {len(summary.dense)})" if len(summary.dense) > 1 else ""
+    return f"{names}{several} on {summary.dataset.name} {summary.dataset.split or ''}".strip()
 
 
 def joined(names: Sequence[str]) -> str:

@@ -12,12 +12,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from wildbench.baselines.cells import whose
+from wildbench.baselines.series import spread
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.categories import CATEGORIES
@@ -164,8 +165,8 @@ def sections(
         lines = [] if measured is None else _cost_lines(measured[reading.title])
         for title, figure in (("mean IoU@0.5", "mean_iou50"), ("AP50 in %", "ap50")):
             ours = [_mean(own, reading, percent, figure) for percent in PERCENT]
-            if any(one != "-" for one in ours[1:]):
-                lines.append([f"{title}, {_whose(own)}", *ours])
+            if own and any(one != "-" for one in ours[1:]):
+                lines.append([f"{title}, {whose(own)}", *ours])
         if lines:
             found.append([[f"{reading.title}:", *[""] * len(PERCENT)], *lines])
     return found, [*([] if measured is None else [_verdict(measured), COUNTED]), OVERLAPS if own else UNMEASURED]
@@ -204,23 +205,15 @@ def _verdict(measured: Mapping[str, Sequence[Cost]]) -> str:
     return f"Nearest to {RATIO} at {PERCENT[-1]} %: {title}, {ratios[title]:.3f}."
 
 
-def _whose(own: Summary | None) -> str:
-    """The detectors and the data set of a sweep."""
-    if own is None:
-        return "-"
-    detectors = dict.fromkeys(one.detector or one.name for one in own.dense)
-    return f"{', '.join(detectors)} on {own.dataset.name} {own.dataset.split or ''}".strip()
-
-
 def _mean(own: Summary | None, reading: Reading, percent: int, figure: str) -> str:
-    """Mean of a figure over the dense detectors of the sweep; a dash where it was not measured."""
+    """Mean of a figure over the dense detectors of the sweep; a dash where it was not measured for each of them."""
     if own is None:
         return "-"
     points = own.dense if percent == 0 else [point for point in own.points if _is(point, reading, percent)]
     figures = [getattr(one, figure) for one in points]
-    values = [one.value for one in figures if one and one.value is not None]
+    mean = spread([one and one.value for one in figures])
     scale, digits = (100, 1) if figure == "ap50" else (1, 2)
-    return f"{scale * fmean(values):.{digits}f}" if values else "-"
+    return "-" if mean is None or len(points) < len(own.dense) else f"{scale * mean.mean:.{digits}f}"
 
 
 def _is(point: PointRecord, reading: Reading, percent: int) -> bool:

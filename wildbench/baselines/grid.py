@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from wildbench.compression.recipes import Recipe, find_recipe, load_recipe, with_settings
+from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
 from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
 
@@ -170,8 +170,10 @@ def _plans(axis: Axis, dense: Path, sweep: Path) -> list[Plan]:
         for values in itertools.product(*axis.set.values()):
             settings = dict(zip(axis.set, values, strict=True))
             chosen = with_settings(recipe, list(settings.items()))
+            if axis.format == "onnx":
+                check_integers(chosen, axis.recipe)
             for seed in axis.seeds:
-                told = "".join(f"-{key.rpartition('.')[2]}{value}" for key, value in settings.items())
+                told = "".join(f"-{key}{value}" for key, value in settings.items())
                 graph = "" if axis.format == "pt" else f"-{axis.format}"
                 name = UNSAFE.sub("_", f"{dense.stem}-{recipe.name}{told}{graph}-seed{seed}")
                 plans.append(Plan(name, chosen, settings, seed, dense, axis.format))

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from wildbench.compression.recipes import Data, Recipe
+from wildbench.compression.recipes import Data, Recipe, sees_data
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, RecipeError
 from wildbench.files import sha256_of
 
-TRAINS = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
-"""Methods that always see data; Taylor importance does too."""
-
 REMEDY = "name other data by --train-on"
-
-
-def sees_data(recipe: Recipe) -> bool:
-    """Whether a step of a recipe calibrates or trains."""
-    return any(step.method in TRAINS or getattr(step.settings, "importance", None) == "taylor" for step in recipe.steps)
 
 
 def check_apart(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from wildbench.baselines.cells import whose
+from wildbench.baselines.series import spread
 from wildbench.compression.scopes import Scope
 
 if TYPE_CHECKING:
@@ -164,12 +166,12 @@ def sections(
 
 
 def _own_ap50(summary: Summary | None, scope: Scope, percent: int) -> str:
-    """Mean over the dense detectors of the sweep, in percent; a dash where it was not measured."""
+    """Mean over the dense detectors of the sweep, in percent; a dash where it was not measured for each of them."""
     if summary is None:
         return "-"
     points = summary.dense if percent == 0 else [one for one in summary.points if _is(one, scope, percent)]
-    values = [one.ap50.value for one in points if one.ap50.value is not None]
-    return f"{100 * sum(values) / len(values):.2f}" if values else "-"
+    mean = spread([one.ap50.value for one in points])
+    return "-" if mean is None or len(points) < len(summary.dense) else f"{100 * mean.mean:.2f}"
 
 
 def _is(point: PointRecord, scope: Scope, percent: int) -> bool:
@@ -179,8 +181,7 @@ def _is(point: PointRecord, scope: Scope, percent: int) -> bool:
 
 
 def _told(summary: Summary) -> str:
-    names = ", ".join(sorted({dense.detector or dense.name for dense in summary.dense}))
     return (
-        f"AP50 here: {names} on {summary.dataset.name} {summary.dataset.split or ''}, pruned likewise, in %; "
+        f"AP50 here: {whose(summary)}, pruned likewise, in %; "
         f"{summary.sweep}.json has the intervals. Another network and other photographs: compare the curves' shapes."
     )

@@ -14,10 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wildbench.baselines.grid import Plan
-from wildbench.baselines.leakage import sees_data
 from wildbench.comparison import Comparison, compare
 from wildbench.compression.chain import run as run_chain
-from wildbench.compression.recipes import Recipe
+from wildbench.compression.recipes import Recipe, sees_data
 from wildbench.datasets.registry import load_dataset
 from wildbench.detectors.recipe import load_recipe
 from wildbench.evaluation import evaluate
@@ -27,6 +26,7 @@ from wildbench.progress import Progress, silent
 from wildbench.scorecard import Record, Scorecard, read_scorecard
 
 MARK = "point.json"
+DENSE, POINTS = "dense", "points"
 COMPARISON = "comparison.json"
 
 
@@ -95,7 +95,7 @@ def run_dense(dense: Path, bench: Bench) -> Path:
     Raises:
         WildbenchError: What the user can mend.
     """
-    folder = bench.folder / "dense" / dense.stem
+    folder = bench.folder / DENSE / dense.stem
     card, depends = folder / f"{dense.stem}.json", {"sha256": sha256_of(dense), **_common(bench)}
     if not is_done(folder, depends):
         _clear(folder)
@@ -115,17 +115,18 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
     Raises:
         WildbenchError: What the user can mend, or a method that this detector cannot have done to it.
     """
-    folder = bench.folder / "points" / plan.name
+    folder = bench.folder / POINTS / plan.name
     card, depends = folder / f"{plan.name}.json", depends_on(plan, bench)
     if not is_done(folder, depends):
         _clear(folder)
         made = folder / f"{plan.name}.{plan.format}"
+        training = bench.training if sees_data(plan.recipe) else None
         run_chain(
             plan.recipe,
             plan.dense,
             made,
-            dataset=bench.training,
-            images=bench.images if bench.training else None,
+            dataset=training,
+            images=bench.images if training else None,
             seed=plan.seed,
             device=bench.device,
             progress=bench.progress,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_plain_thirty, verdict
+from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_plain_thirty, is_rounded, verdict
 from wildbench.baselines.cells import (
     HEADINGS,
     LEGEND,
@@ -28,6 +28,12 @@ HEAD = """# What compression costs
 
 Written by `wildbench baseline results` from the summaries in [sweeps/](sweeps/); a sentence here follows from the
 numbers beside it. How the sweeps are run: [docs/baselines.md](../docs/baselines.md)."""
+
+ROUNDED = (
+    "A detector with quantized activations rounds them in floats as a `.pt`, which takes longer than not to round. As "
+    "an ONNX graph it runs in integers, in ONNX Runtime: its latency over that of the reference network, which runs in "
+    "torch, is that of another runtime, too."
+)
 
 HALF_A_POINT = 0.005
 
@@ -192,6 +198,8 @@ def _sweep(summary: Summary) -> list[str]:
     ]
     if any(repeated):
         parts += ["Mean and range over seeds and dense parents:", _groups_table(summary)]
+    if any(map(is_rounded, summary.points)):
+        parts.append(ROUNDED)
     for curve in _curves(summary.points):
         parts += _losses(curve)
     if summary.failed:

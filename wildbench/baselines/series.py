@@ -34,7 +34,7 @@ def series_of(point: PointRecord) -> str:
 def position_of(point: PointRecord) -> str:
     """Where on its curve a point is: those of its settings that are numbers, or nothing."""
     numbers = {key: value for key, value in point.settings.items() if not isinstance(value, str)}
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in numbers.items())
+    return ", ".join(f"{key} {value}" for key, value in numbers.items())
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:

@@ -6,9 +6,9 @@ from wildbench.baselines.charts import write_charts
 from wildbench.baselines.gathering import gather
 from wildbench.baselines.grid import Sweep
 from wildbench.baselines.leakage import check_apart
-from wildbench.baselines.points import Bench, Point, run_dense, run_point
+from wildbench.baselines.points import DENSE, POINTS, Bench, Point, run_dense, run_point
 from wildbench.baselines.summary import Failure, Summary
-from wildbench.errors import WildbenchError
+from wildbench.errors import RecipeError, WildbenchError
 from wildbench.scorecard import read_scorecard
 
 
@@ -23,9 +23,10 @@ def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
         bench: Where, and on what.
 
     Raises:
-        WildbenchError: A dense parent cannot be evaluated; what is wrong with the data set; a recipe would train or
-            calibrate on what is scored.
+        WildbenchError: A dense parent cannot be evaluated, or lies in a folder that the sweep clears; what is wrong
+            with the data set; a recipe would train or calibrate on what is scored.
     """
+    _check_dense(sweep, bench)
     recipes = [plan.recipe for plan in sweep.plans]
     check_apart(recipes, bench.dataset, bench.split, images=bench.images, training=bench.training)
     cards = {dense: run_dense(dense, bench) for dense in sweep.dense}
@@ -43,3 +44,10 @@ def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
     summary.write_csv(bench.folder / f"{sweep.name}.csv")
     write_charts(summary, bench.folder / sweep.name)
     return summary
+
+
+def _check_dense(sweep: Sweep, bench: Bench) -> None:
+    for dense in sweep.dense:
+        for own in (bench.folder / DENSE, bench.folder / POINTS):
+            if dense.resolve().is_relative_to(own.resolve()):
+                raise RecipeError(f"{dense} lies in {own}, where a sweep clears folders", remedy="move it elsewhere")
