@@ -13,6 +13,7 @@ from PIL import Image
 import wildbench
 import wildbench.files
 from wildbench.detectors import zoo
+from wildbench.submissions.inspection import inspect_submission
 
 DETECTOR = "ssdlite320_mobilenet_v3_large"
 
@@ -190,6 +191,12 @@ def test_inspect_shows_bytes_that_sum_to_the_file(submission: Path, tmp_path: Pa
     assert result.returncode == 0, result.stderr
     assert f"{submission.stat().st_size:,}" in result.stdout
     assert "lion, zebra" in result.stdout
+    every = run("inspect", submission, "--all", cwd=tmp_path)
+    tensors = inspect_submission(submission).tensors
+    assert tensors is not None
+    assert f"the largest 12 of {len(tensors)} tensors" in result.stdout
+    assert f"all {len(tensors)} tensors" in every.stdout
+    assert every.stdout.count(" float32 ") - result.stdout.count(" float32 ") > 12
 
 
 def test_data_list_counts_parksim(tmp_path: Path) -> None:

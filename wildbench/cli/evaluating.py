@@ -75,13 +75,16 @@ def score(
 
 
 @app.command()
-def inspect(submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")]) -> None:
+def inspect(
+    submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")],
+    every: Annotated[bool, typer.Option("--all", help="List every tensor, not the largest alone.")] = False,
+) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.tables.console import print_tables
-    from wildbench.tables.inspection import inspection_tables
+    from wildbench.tables.inspection import LARGEST, inspection_tables
 
-    print_tables(*inspection_tables(inspect_submission(submission)))
+    print_tables(*inspection_tables(inspect_submission(submission), most=None if every else LARGEST))
 
 
 def _print_card(card: Scorecard, out: Path) -> None:

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 FP32_BYTES = 4
 
+LARGEST = 12
+"""Tensors that are listed unless all are asked for."""
 
-def inspection_tables(inspection: Inspection, most: int = 12) -> list[Table]:
+
+def inspection_tables(inspection: Inspection, most: int | None = LARGEST) -> list[Table]:
     """The manifest, bytes by part, and where tensors are listed: their costs, bytes by codec and the largest ones."""
     manifest = Table(title=Text(f"{inspection.path.name} ({inspection.kind})"), title_justify="left", show_header=False)
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
@@ -93,10 +96,11 @@ def _codec_table(tensors: list[Tensor]) -> Table:
     return table
 
 
-def _tensor_table(tensors: list[Tensor], most: int) -> Table:
+def _tensor_table(tensors: list[Tensor], most: int | None) -> Table:
     """The tensors that take most bytes beside what they would take by other rules, and in the footer all of them."""
     largest = sorted(tensors, key=lambda tensor: (-tensor.bytes, tensor.name))[:most]
-    title = Text(f"the largest of {len(tensors)} tensors, and their bytes by each rule")
+    which = "all" if len(largest) == len(tensors) else f"the largest {len(largest)} of"
+    title = Text(f"{which} {len(tensors)} tensors, and their bytes by each rule")
     table = Table(title=title, title_justify="left", show_footer=True)
     table.add_column("tensor, shape, codec", "all tensors", overflow="fold")
     rules: dict[str, Callable[[Tensor], float | None]] = {

@@ -31,10 +31,11 @@ def encode(tensor: torch.Tensor, chain: str) -> Record:
 
     Args:
         tensor: Any shape and dtype.
-        chain: "raw"; "smallest" for the smallest of the ways that keep every number (though not the sign of zero); or
-            steps joined by "+", such as "int8+huffman": [fp16 | int8 | int8:tensor | int4 | int4:tensor | codebook]
-            [sparse | sparse:ROWSxCOLUMNS] [huffman]. After a comma, what to do with a tensor whose numbers cannot be
-            written so, as biases cannot be in int8: "int8+huffman,fp16".
+        chain: "raw"; "smallest" for the smallest of the ways, without blocks, that keep every number (though not the
+            sign of zero); or steps joined by "+", such as "int8+huffman":
+            [fp16 | int8 | int8:tensor | int4 | int4:tensor | codebook] [sparse | sparse:ROWSxCOLUMNS] [huffman].
+            After a comma, what to do with a tensor whose numbers cannot be written so, as biases cannot be in int8:
+            "int8+huffman,fp16".
 
     Raises:
         SubmissionError: No such step, or in another order.
