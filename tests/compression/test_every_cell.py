@@ -25,6 +25,7 @@ from wildbench.detectors import zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive import read_submission, rebuild
 from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.opening import open_submission
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +158,38 @@ def test_what_was_saved_detects_the_same(name: str, method: str, pictures: Datas
     for mine, theirs in zip(expected, found, strict=True):
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+
+
+def wake(model: nn.Module) -> None:
+    """Give the backbone's norms statistics with which no channel of random weights is dead."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.bias.data.fill_(1.0)
+    if norms:
+        with torch.no_grad():
+            model.train().backbone(torch.randn(4, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
+        model.eval()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in zoo.names()]
+)
+def test_what_runs_in_integers_scores_nearly_the_same(name: str, pictures: Dataset, tmp_path: Path) -> None:
+    """Nearly: scores of random weights lie close together, and which of two comes first hangs on a rounding."""
+    before = Subject(copy.deepcopy(narrow(name).model), narrow(name).manifest)
+    wake(before.model)
+    subject = applied({"method": "quantize", "images": 2}, before, Workshop(nn.Identity(), pictures))
+    path = tmp_path / "integers.onnx"
+    save(subject, path, parent="0" * 64)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3), np.uint8)
+    found = np.sort(open_submission(path).predict(pixels).scores)[::-1]
+    with torch.inference_mode():
+        answer = subject.model([torch.from_numpy(pixels).permute(2, 0, 1).float() / 255])[0]
+    expected = np.sort(answer["scores"].numpy())[::-1]
+    most = min(len(found), len(expected))
+    assert most >= 0.8 * max(len(found), len(expected)) > 0
+    assert np.abs(found[:most] - expected[:most]).max() < 0.02
 
 
 def test_every_exception_is_a_cell() -> None:

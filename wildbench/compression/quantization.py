@@ -14,7 +14,7 @@ from wildbench.compression import calibration
 from wildbench.compression.correction import mean_inputs, moved
 from wildbench.compression.folding import channel_axis, fold_norms
 from wildbench.compression.methods import Method, Settings
-from wildbench.compression.rounding import Rounding, scales, to_codes
+from wildbench.compression.rounding import Rounding, least_scales, scales, to_codes
 from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.compression.wiring import Wiring, watch
@@ -92,9 +92,11 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
     means = mean_inputs(model, images, layers) if settings.correct else {}
     corrected = 0
     for name, layer in layers.items():
-        change = round_weight(subject, f"{name}.weight", layer, settings)
+        shift = model.get_submodule(norms.get(name, name))
+        least = least_for(layer, shift, activations.get(name))
+        change = round_weight(subject, f"{name}.weight", layer, settings, least)
         if name in means:
-            corrected += take_back(layer, model.get_submodule(norms.get(name, name)), change, means[name])
+            corrected += take_back(layer, shift, change, means[name])
     if settings.rest == "fp16":
         to_half(model, leave=subject.records.keys())
     attach(model, activations)
@@ -142,12 +144,12 @@ def by_module(grids: dict[calibration.Site, Grid]) -> dict[str, Activation]:
 
 
 @torch.no_grad()
-def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quantize) -> Tensor:
+def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quantize, least: Tensor) -> Tensor:
     """Round one weight, and keep its codes for the file; gives by how much it changed."""
     weight, axis = subject.model.get_parameter(name), channel_axis(layer)
     if not bool(weight.isfinite().all()):
         raise RecipeError(f"{name}: a weight is not finite", remedy="train the detector again")
-    scale = scales(weight, settings.weights, axis, settings.rounding)
+    scale = scales(weight, settings.weights, axis, settings.rounding).maximum(least)
     codes = to_codes(weight, scale, settings.weights, axis).to(torch.int8)
     zero_points = torch.zeros(len(scale), dtype=torch.int64)
     record = affine.record(codes, scale, zero_points, bits=settings.weights, axis=axis, steps=STORED)
@@ -156,6 +158,15 @@ def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quanti
     weight.copy_(rounded)
     subject.records[name] = record
     return change
+
+
+@torch.no_grad()
+def least_for(layer: nn.Module, shift: nn.Module, activation: Activation | None) -> Tensor:
+    """The least scales of a layer's weights, given its bias, that of the norm folded into it, and what enters it."""
+    biases = [one.bias for one in dict.fromkeys((layer, shift)) if isinstance(one.bias, Tensor)]
+    if not biases or activation is None or activation.input is None:
+        return torch.zeros(())
+    return least_scales(torch.stack(biases).sum(0), activation.input.scale)
 
 
 @torch.no_grad()

@@ -9,6 +9,9 @@ from torch import Tensor
 
 Rounding = Literal["minmax", "mse"]
 
+LARGEST_BIAS = 2**30
+"""Code of a bias; the other half of 32 bits is for the sum of products."""
+
 SHRUNK = torch.linspace(0.3, 1.0, 15)
 """Parts of a channel's largest magnitude among which the one of least squared error is sought."""
 
@@ -41,6 +44,24 @@ def scales(weight: Tensor, bits: int, axis: int, rounding: Rounding) -> Tensor:
         error = to_codes(rows, tried, bits, 0).mul_(tried[:, None]).sub_(rows).square_().sum(1)
         best, least = torch.where(error < least, tried, best), torch.minimum(error, least)
     return best
+
+
+def least_scales(bias: Tensor, entering: float) -> Tensor:
+    """The scales of weights below which a channel's bias is too large for integer kernels.
+
+    They add the bias to sums of products of codes, as a 32-bit code in units of the two scales' product. A norm that
+    has all but closed a channel leaves weights near zero and a bias that is not: such codes overflow, and ONNX Runtime
+    answers nonsense. The weights are then far less than the bias's last digits, and a larger scale costs nothing.
+
+    Args:
+        bias: [channels].
+        entering: Scale of the activations that enter the layer.
+
+    Example:
+        >>> least_scales(torch.tensor([2.0**30, 0.0]), entering=0.5)
+        tensor([2., 0.])
+    """
+    return bias.abs() / (entering * LARGEST_BIAS)
 
 
 def to_codes(weight: Tensor, scale: Tensor, bits: int, axis: int) -> Tensor:
