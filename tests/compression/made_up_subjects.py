@@ -37,6 +37,19 @@ def step(subject: Subject, method: str, seed: int = 0, data: Dataset = EMPTY, **
     return subject
 
 
+def wake(model: nn.Module) -> None:
+    """Give the backbone's norms statistics with which no channel of random weights is dead; without norms, nothing."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.bias.data.fill_(1.0)
+    with torch.no_grad():
+        model.train().backbone(torch.randn(4, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
+    model.eval()
+
+
 def train_a_step(subject: Subject) -> None:
     """Move every parameter, as an optimizer would, and let the subject obey."""
     with torch.no_grad():

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from made_up_subjects import wake
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -158,18 +159,6 @@ def test_what_was_saved_detects_the_same(name: str, method: str, pictures: Datas
     for mine, theirs in zip(expected, found, strict=True):
         assert mine.keys() == theirs.keys()
         assert all(torch.equal(mine[key], theirs[key]) for key in mine)
-
-
-def wake(model: nn.Module) -> None:
-    """Give the backbone's norms statistics with which no channel of random weights is dead."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-        norm.bias.data.fill_(1.0)
-    if norms:
-        with torch.no_grad():
-            model.train().backbone(torch.randn(4, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
-        model.eval()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from cheap_detectors import CHEAP
-from made_up_subjects import detector, step
+from made_up_subjects import detector, step, wake
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
@@ -178,17 +178,6 @@ def test_a_ratio_of_zero_changes_nothing_and_random_is_seeded() -> None:
         for seed in (0, 0, 1)
     ]
     assert shapes[0] == shapes[1] != shapes[2]
-
-
-def wake(model: nn.Module) -> None:
-    """Give the norms statistics with which no channel of random weights is dead."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-            module.bias.data.fill_(1.0)
-    with torch.no_grad():
-        model.train().backbone(torch.randn(4, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
-    model.eval()
 
 
 def test_taylor_takes_what_the_losses_do_not_need_and_leaves_no_trace(pictures: Dataset) -> None:
