@@ -55,6 +55,33 @@ def test_thirty_percent_is_answered_by_the_interval(
     assert f"- dense: {said}\n" in results([summary(point(cost=cost, interval=interval))])
 
 
+@pytest.mark.parametrize(
+    ("method", "settings", "title"),
+    [
+        (
+            "filters",
+            {"importance": "l1", "distribution": "global"},
+            "40 % of all filters, those of least L1 norm, removed",
+        ),
+        ("kernels", {}, "40 % of all kernels, those of least L1 norm, zeroed"),
+    ],
+)
+def test_forty_percent_of_the_filters_is_answered_in_both_readings(
+    method: str, settings: dict[str, str], title: str
+) -> None:
+    step = {"method": method, "settings": {**settings, "scope": "all", "ratio": 0.4}}
+    lost = (-0.5, (-0.6, -0.4))
+    said = results([summary(point(method, *lost, steps=[step]), point(method, *lost, steps=[step, FILTERS[1]]))])
+    where = "parksim test (327 boxes in 168 images)"
+    question = said[said.index("## Does 40 % of the filters hold?") : said.index("## A sweep")]
+    assert question.count("there is a loss") == 1, "what was trained again is no answer"
+    assert f"On {where}, {title}, without recovery:\n\n- dense: -50.00 [-60.00, -40.00] points" in question
+
+
+def test_a_claim_that_nobody_tried_is_said_to_be_open() -> None:
+    assert "## Does 40 % of the filters hold?\n\nIt was not run." in results([summary(point())])
+
+
 def test_categories_that_no_dense_detector_finds_are_named() -> None:
     said = results([summary(point())])
     assert "1 of 3 categories have an AP50 of 0 in every dense detector, and add nothing to a difference of" in said

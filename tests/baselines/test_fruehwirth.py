@@ -14,7 +14,7 @@ def made_up(last: float) -> list[Cost]:
 
 def test_the_nearest_reading_is_named_with_its_ratio() -> None:
     measured = {reading.title: made_up(1.1 + number / 10) for number, reading in enumerate(READINGS)}
-    found, notes = sections(measured, None)
+    found, notes = sections(measured, [])
     assert notes[0] == f"Nearest to {RATIO} at 40 %: {READINGS[1].title}, 1.200."
     assert [line[-1] for section in found[1:] for line in section if line[0].startswith("old size")] == [
         "1.10",
@@ -26,18 +26,19 @@ def test_the_nearest_reading_is_named_with_its_ratio() -> None:
 
 
 def test_without_measuring_there_are_his_figures_alone() -> None:
-    found, notes = sections(None, None)
+    found, notes = sections(None, [])
     assert [line[-1] for section in found for line in section] == ["1.25", "0.72"]
     assert "not measured" in notes[-1]
 
 
 def test_our_overlaps_are_said_to_be_of_our_detector_and_data() -> None:
     step = {"method": READINGS[0].step["method"], "settings": {**READINGS[0].step, "ratio": 0.4}}
-    found, notes = sections(None, summary(point("filters", steps=[step])))
-    overlap, ap50 = [line for section in found for line in section if line[0].endswith("fcos on parksim test")]
-    assert overlap == ["mean IoU@0.5, fcos on parksim test", "0.80", "-", "-", "-", "0.80"]
-    assert ap50 == ["AP50 in %, fcos on parksim test", "70.0", "-", "-", "-", "69.0"]
-    assert "another detector on other data than his" in notes[-1]
+    found, notes = sections(None, [summary(point("filters", steps=[step]))])
+    overlap, ap50 = [line for section in found for line in section if line[0].endswith(", parksim test")]
+    assert overlap == ["mean IoU@0.5, parksim test", "0.80", "-", "-", "-", "0.80"]
+    assert ap50 == ["AP50 in %, parksim test", "70.0", "-", "-", "-", "69.0"]
+    assert notes[-2].startswith("On parksim test: fcos, without recovery")
+    assert "Another network and other photographs" in notes[-1]
 
 
 def test_the_mean_is_over_every_dense_detector_or_is_not_told() -> None:
@@ -46,9 +47,10 @@ def test_the_mean_is_over_every_dense_detector_or_is_not_told() -> None:
         point("filters", cost, steps=[step], dense=dense, settings={"ratio": share})
         for share, cost, dense in ((0.2, -0.1, "a"), (0.2, -0.3, "b"), (0.4, -0.4, "a"))
     ]
-    found, _ = sections(None, summary(*points))
-    _, ap50 = [line for section in found for line in section if line[0].endswith("fcos (mean of 2) on parksim test")]
+    found, notes = sections(None, [summary(*points)])
+    _, ap50 = [line for section in found for line in section if line[0].endswith(", parksim test")]
     assert ap50[1:] == ["70.0", "-", "50.0", "-", "-"]
+    assert "fcos, mean of 2 dense detectors" in notes[-2]
 
 
 @pytest.mark.slow

@@ -17,3 +17,4 @@ def test_both_papers_are_printed_with_what_is_known_of_them() -> None:
     assert text.count("87.97") == 2, "the ROI head's row repeats the backbone's"
     assert "The paper's figure shows other values" in text
     assert "compression ratio, reported" in text
+    assert text.count("AP50, wildlife_real/val") == 3

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from wildbench.baselines.claims import PLAIN_THIRTY
 from wildbench.baselines.series import Place, mean_difference, places
 from wildbench.baselines.summary import PointRecord
 from wildbench.compression.recipes import Recipe, find_recipe, load_recipe
@@ -55,12 +56,6 @@ def _methods(point: PointRecord) -> list[str]:
     return [step.method for step in point.steps]
 
 
-def is_plain_thirty(point: PointRecord) -> bool:
-    """The paper's 30 %: unstructured L1 pruning of the backbone, and nothing else."""
-    wanted = {"ratio": 0.3, "scope": "backbone", "criterion": "l1"}
-    return _methods(point) == ["weights"] and wanted.items() <= point.steps[0].settings.items()
-
-
 def is_rounded(point: PointRecord) -> bool:
     """Whether activations are rounded."""
     return any(step.method == "quantize" and step.settings.get("activations") for step in point.steps)
@@ -89,7 +84,7 @@ def is_deep_compression(point: PointRecord) -> bool:
 
 
 BOUNDS = (
-    Bound("Unstructured pruning, 30 % of the backbone", "unstructured", is_plain_thirty, 1, 0.005),
+    Bound("Unstructured pruning, 30 % of the backbone", "unstructured", PLAIN_THIRTY.includes, 1, 0.005),
     Bound("INT8", "int8", is_int8, 4, 0.005),
     Bound("Channels removed, with recovery", "filters-distilled", is_recovered, 1.6, 0.01),
     Bound("Deep Compression", "deep-compression", is_deep_compression, 12, 0.01),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wildbench.baselines.summary import Change, Measures, PointRecord, Spread, Summary
+from wildbench.baselines.series import Place, spread
+from wildbench.baselines.summary import Change, Measures, PointRecord, Spread
 from wildbench.scorecard import Figure
 
 HEADINGS = (
@@ -84,6 +85,14 @@ def change(one: Change, digits: int = 1) -> str:
     return points_text(one.difference, digits) + ends(one.interval, 100, digits, "+")
 
 
+def place_change(place: Place) -> str:
+    """Difference in AP50: one point's with its interval, or the mean and range of several."""
+    if len(place) == 1:
+        return change(place[0].overall["ap50"])
+    mean = spread([point.overall["ap50"].difference for point in place])
+    return f"{spread_text(mean, 100, 1, '+')}, n = {len(place)}"
+
+
 def points_text(value: float, digits: int = 1) -> str:
     """A difference in points of AP, with its sign.
 
@@ -105,13 +114,6 @@ def spread_text(one: Spread | None, scale: float, digits: int, sign: str = "") -
         return "-"
     mean, low, high = (f"{value * scale:{sign}.{digits}f}" for value in (one.mean, one.low, one.high))
     return mean if one.low == one.high else f"{mean} ({low} to {high})"
-
-
-def whose(summary: Summary) -> str:
-    """The detectors and the data set of a sweep, such as "ssd300_vgg16 (mean of 3) on parksim test"."""
-    names = joined(list(dict.fromkeys(dense.detector or dense.name for dense in summary.dense)))
-    several = f" (mean of {len(summary.dense)})" if len(summary.dense) > 1 else ""
-    return f"{names}{several} on {summary.dataset.name} {summary.dataset.split or ''}".strip()
 
 
 def joined(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from wildbench.baselines.cells import whose
-from wildbench.baselines.series import spread
+from wildbench.baselines.repetitions import COMPARE, mean_over_dense, where, whose
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.categories import CATEGORIES
@@ -30,7 +29,8 @@ from wildbench.submissions.archive import save_submission
 from wildbench.submissions.manifest import parse_manifest
 
 if TYPE_CHECKING:
-    from wildbench.baselines.summary import PointRecord, Summary
+    from wildbench.baselines.summary import Measures, PointRecord, Summary
+    from wildbench.scorecard import Figure
 
 DETECTOR = "maskrcnn_resnet50_fpn"
 SIDE, PROPOSALS, DETECTIONS = 320, 1000, 100
@@ -151,35 +151,44 @@ def _macs(model: nn.Module) -> int:
 
 
 def sections(
-    measured: Mapping[str, Sequence[Cost]] | None, own: Summary | None
+    measured: Mapping[str, Sequence[Cost]] | None, own: Sequence[Summary]
 ) -> tuple[list[list[list[str]]], list[str]]:
     """A section for each reading, and what stands below.
 
     Args:
         measured: Of `measure`; None to leave it out.
-        own: Of the sweep that repeats the experiment on a detector of ours; None where it was not run.
+        own: Of the sweeps that repeat the experiment on detectors of ours.
     """
     blank = ["-"] * (len(PERCENT) - 1)
     found = [[["compression ratio, reported", *blank, f"{RATIO}"], ["IoU@0.5, reported", *blank, f"{IOU}"]]]
     for reading in READINGS:
         lines = [] if measured is None else _cost_lines(measured[reading.title])
-        for title, figure in (("mean IoU@0.5", "mean_iou50"), ("AP50 in %", "ap50")):
-            ours = [_mean(own, reading, percent, figure) for percent in PERCENT]
-            if own and any(one != "-" for one in ours[1:]):
-                lines.append([f"{title}, {whose(own)}", *ours])
+        for title, figure, scale, digits in FIGURES:
+            for sweep in own:
+                means = [mean_over_dense(sweep, _chosen(reading, percent), figure) for percent in PERCENT]
+                if any(mean is not None for mean in means[1:]):
+                    cells = ("-" if mean is None else f"{scale * mean:.{digits}f}" for mean in means)
+                    lines.append([f"{title}, {where(sweep)}", *cells])
         if lines:
             found.append([[f"{reading.title}:", *[""] * len(PERCENT)], *lines])
-    return found, [*([] if measured is None else [_verdict(measured), COUNTED]), OVERLAPS if own else UNMEASURED]
+    notes = [] if measured is None else [_verdict(measured), COUNTED]
+    return found, [*notes, *([OVERLAPS, *map(whose, own), COMPARE] if own else [UNMEASURED])]
 
+
+FIGURES: tuple[tuple[str, Callable[[Measures], Figure | None], int, int], ...] = (
+    ("mean IoU@0.5", lambda one: one.mean_iou50, 1, 2),
+    ("AP50 in %", lambda one: one.ap50, 100, 1),
+)
+"""Of ours: title, figure, scale and digits."""
 
 COUNTED = (
     f"Random weights. GMAC: an image of {SIDE} x {SIDE}, {PROPOSALS} proposals, {DETECTIONS} masks; zeroed kernels "
     "save none. They save no byte either, unless the file leaves zeros out, as here: a bit tells of each weight."
 )
 OVERLAPS = (
-    "Mean IoU@0.5 is of another detector on other data than his, those named beside it. He does not say which "
-    "detections his is over; ours is over those at the score of best F1. It says nothing of animals that are "
-    "not found: a detector that has lost nearly all AP50 still places the little that it finds."
+    "Mean IoU@0.5: he does not say which detections his is over; ours is over those at the score of best F1. It says "
+    "nothing of animals that are not found: a detector that has lost nearly all AP50 still places the little that it "
+    "finds."
 )
 UNMEASURED = "Mean IoU and AP50 here are not measured: `wildbench baseline sweep fruehwirth` has left no record."
 
@@ -205,15 +214,8 @@ def _verdict(measured: Mapping[str, Sequence[Cost]]) -> str:
     return f"Nearest to {RATIO} at {PERCENT[-1]} %: {title}, {ratios[title]:.3f}."
 
 
-def _mean(own: Summary | None, reading: Reading, percent: int, figure: str) -> str:
-    """Mean of a figure over the dense detectors of the sweep; a dash where it was not measured for each of them."""
-    if own is None:
-        return "-"
-    points = own.dense if percent == 0 else [point for point in own.points if _is(point, reading, percent)]
-    figures = [getattr(one, figure) for one in points]
-    mean = spread([one and one.value for one in figures])
-    scale, digits = (100, 1) if figure == "ap50" else (1, 2)
-    return "-" if mean is None or len(points) < len(own.dense) else f"{scale * mean.mean:.{digits}f}"
+def _chosen(reading: Reading, percent: int) -> Callable[[PointRecord], bool] | None:
+    return (lambda point: _is(point, reading, percent)) if percent else None
 
 
 def _is(point: PointRecord, reading: Reading, percent: int) -> bool:

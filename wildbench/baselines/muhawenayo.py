@@ -6,15 +6,14 @@ They prune a Faster R-CNN R50-FPN of Detectron2 for 13 categories by global L1, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from wildbench.baselines.cells import whose
-from wildbench.baselines.series import spread
+from wildbench.baselines.repetitions import COMPARE, mean_over_dense, where, whose
 from wildbench.compression.scopes import Scope
 
 if TYPE_CHECKING:
@@ -131,24 +130,24 @@ FILES = (
     "MB of files: the same network pruned by global L1 and saved as a submission. Random weights: what a bitmask takes "
     "does not depend on them, what Huffman's code takes does a little. {raw}"
 )
-UNMEASURED = "AP50 here is not measured: `wildbench baseline sweep paper-parksim` has left no record."
+UNMEASURED = "AP50 of ours is not measured: `wildbench baseline sweep paper-parksim` has left no record."
 
 
 def sections(
-    counts: Mapping[str, int], own: Summary | None, measured: Measured | None
+    counts: Mapping[str, int], own: Sequence[Summary], measured: Measured | None
 ) -> tuple[list[list[list[str]]], list[str]]:
     """The paper's table beside ours: a section for each of its rows, and what stands below.
 
     Args:
         counts: Of `parameters`.
-        own: Of the sweep that repeats the experiment; None where it was not run.
+        own: Of the sweeps that repeat the experiment.
         measured: Real files; None to leave them out.
     """
     found = []
     for row in TABLE:
         lines = [
             [f"{row.part}: AP50, printed", *row.ap50],
-            ["AP50, here", *(_own_ap50(own, row.scope, percent) for percent in PERCENT)],
+            *([f"AP50, {where(one)}", *(_own_ap50(one, row.scope, percent) for percent in PERCENT)] for one in own),
             ["MB, printed", *row.megabytes],
             ["MB, by the rule", *(megabytes(counts, row, percent) for percent in PERCENT)],
         ]
@@ -161,27 +160,18 @@ def sections(
     if measured:
         raw = f"With zeros stored like any other number it has {measured.raw / 1e6:.1f} MB at every ratio."
         notes.append(FILES.format(raw=raw))
-    notes.append(UNMEASURED if own is None else _told(own))
+    notes.extend([*(whose(one) for one in own), COMPARE] if own else [UNMEASURED])
     return found, notes
 
 
-def _own_ap50(summary: Summary | None, scope: Scope, percent: int) -> str:
-    """Mean over the dense detectors of the sweep, in percent; a dash where it was not measured for each of them."""
-    if summary is None:
-        return "-"
-    points = summary.dense if percent == 0 else [one for one in summary.points if _is(one, scope, percent)]
-    mean = spread([one.ap50.value for one in points])
-    return "-" if mean is None or len(points) < len(summary.dense) else f"{100 * mean.mean:.2f}"
+def _own_ap50(sweep: Summary, scope: Scope, percent: int) -> str:
+    """In percent; a dash where it was not measured for every dense detector."""
+    wanted = (lambda point: _is(point, scope, percent)) if percent else None
+    mean = mean_over_dense(sweep, wanted, lambda one: one.ap50)
+    return "-" if mean is None else f"{100 * mean:.2f}"
 
 
 def _is(point: PointRecord, scope: Scope, percent: int) -> bool:
     """Whether a point is pruned as the paper prunes, and nothing else was done."""
     wanted = {"scope": scope, "ratio": percent / 100, "criterion": "l1"}
     return [step.method for step in point.steps] == ["weights"] and point.steps[0].settings == wanted
-
-
-def _told(summary: Summary) -> str:
-    return (
-        f"AP50 here: {whose(summary)}, pruned likewise, in %; "
-        f"{summary.sweep}.json has the intervals. Another network and other photographs: compare the curves' shapes."
-    )

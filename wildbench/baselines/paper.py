@@ -16,8 +16,8 @@ from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.tables.paper import paper_table
 
-MUHAWENAYO, FRUEHWIRTH = "baselines/sweeps/paper-parksim.json", "baselines/sweeps/fruehwirth.json"
-"""Records of the sweeps that repeat their experiments; read where they are there."""
+MUHAWENAYO, FRUEHWIRTH = ("paper-parksim", "paper-wildlife"), ("fruehwirth", "fruehwirth-wildlife")
+"""The sweeps that repeat their experiments; their records are read where they are there."""
 
 
 def paper_tables(progress: Progress = silent, *, quick: bool = False) -> list[Table]:
@@ -37,14 +37,14 @@ def _muhawenayo(progress: Progress, *, quick: bool) -> Table:
     with torch.device("meta"):  # shapes alone, no memory
         network = zoo.build(muhawenayo.DETECTOR, len(CATEGORIES))
     measured = None if quick else measure(progress)
-    lines, notes = muhawenayo.sections(muhawenayo.parameters(network), _record(MUHAWENAYO), measured)
+    lines, notes = muhawenayo.sections(muhawenayo.parameters(network), _records(MUHAWENAYO), measured)
     title = "Muhawenayo & Gkioxari (2021), table 1, beside ours: Faster R-CNN R50-FPN, 13 categories"
     return paper_table(title, _headings("weights pruned", muhawenayo.PERCENT), lines, notes)
 
 
 def _fruehwirth(progress: Progress, *, quick: bool) -> Table:
     measured = None if quick else fruehwirth.measure(progress)
-    lines, notes = fruehwirth.sections(measured, _record(FRUEHWIRTH))
+    lines, notes = fruehwirth.sections(measured, _records(FRUEHWIRTH))
     title = "Frühwirth (2024), beside ours: Mask R-CNN R50-FPN, 13 categories"
     return paper_table(title, _headings("pruned", fruehwirth.PERCENT), lines, notes)
 
@@ -53,6 +53,6 @@ def _headings(first: str, percent: Sequence[int]) -> list[str]:
     return [first, *(f"{share} %" for share in percent)]
 
 
-def _record(file: str) -> Summary | None:
-    path = bundled(file)
-    return read_summary(path) if path.is_file() else None
+def _records(sweeps: Sequence[str]) -> list[Summary]:
+    paths = [bundled(f"baselines/sweeps/{name}.json") for name in sweeps]
+    return [read_summary(path) for path in paths if path.is_file()]

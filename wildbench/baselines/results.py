@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_plain_thirty, is_rounded, verdict
+from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_rounded, verdict
 from wildbench.baselines.cells import (
     HEADINGS,
     LEGEND,
-    change,
     dense_cells,
     joined,
+    place_change,
     point_cells,
     points_text,
     spread_text,
 )
 from wildbench.baselines.charts import chart, svg
+from wildbench.baselines.claims import CLAIMS, answers
 from wildbench.baselines.lost_first import Part, categories, sizes, told
 from wildbench.baselines.markdown import table
 from wildbench.baselines.series import Place, places, position_of, series_of, spread
@@ -34,8 +35,6 @@ ROUNDED = (
     "an ONNX graph it runs in integers, in ONNX Runtime: its latency over that of the reference network, which runs in "
     "torch, is that of another runtime, too."
 )
-
-HALF_A_POINT = 0.005
 
 
 def write_results(folder: Path) -> list[Path]:
@@ -65,7 +64,9 @@ def results(summaries: Sequence[Summary]) -> str:
     Args:
         summaries: In the order in which they are told.
     """
-    parts = [HEAD, "## Bounds", *_bounds(summaries), '## Does "30 % without loss" hold?', *_thirty(summaries)]
+    parts = [HEAD, "## Bounds", *_bounds(summaries)]
+    for claim in CLAIMS:
+        parts += [f"## {claim.question}", *answers(claim, _by_dataset(summaries))]
     for summary in summaries:
         parts += [f"## {summary.summary}", *_sweep(summary)]
     return "\n\n".join(parts) + "\n"
@@ -127,7 +128,7 @@ def _never_found(by_dataset: Mapping[str, Sequence[PointRecord]]) -> list[str]:
 
 def _attempt(bound: Bound, place: Place) -> list[str]:
     ratio = spread_text(spread([point.ratio for point in place]), 1, 2)
-    return [_label(place), ratio, _cost(place), verdict(bound, place)]
+    return [_label(place), ratio, place_change(place), verdict(bound, place)]
 
 
 def _others(finding: Verdict, where: str) -> str:
@@ -143,46 +144,6 @@ def _others(finding: Verdict, where: str) -> str:
 
 def _label(place: Place) -> str:
     return " ".join(filter(None, (series_of(place[0]), position_of(place[0]))))
-
-
-def _cost(place: Place) -> str:
-    """Difference in AP50: one point's with its interval, or the mean and range of several."""
-    if len(place) == 1:
-        return change(place[0].overall["ap50"])
-    return (
-        spread_text(spread([point.overall["ap50"].difference for point in place]), 100, 1, "+") + f", n = {len(place)}"
-    )
-
-
-def _thirty(summaries: Sequence[Summary]) -> list[str]:
-    """An answer for each data set."""
-    said = []
-    for where, found in _by_dataset(summaries).items():
-        for place in places(point for point in found if is_plain_thirty(point)):
-            lines = [f"On {where}, 30 % of the backbone's weights pruned by magnitude, without recovery:"]
-            lines += [f"- {point.dense}: {_answer(point)}" for point in place]
-            if len(place) > 1:
-                lines.append(f"- mean and range over {len(place)} dense detectors: {_cost(place)}")
-            said.append(f"{lines[0]}\n\n" + "\n".join(lines[1:]))
-    return said or ["It was not run."]
-
-
-def _answer(point: PointRecord) -> str:
-    """Whether 30 % come without loss, for one detector."""
-    one = point.overall["ap50"]
-    shown = f"{change(one, 2)} points of AP50 on {one.n} boxes"
-    if one.interval is None:
-        return f"{shown}, {one.caution}: no answer"
-    low, high = one.interval
-    if high < 0:
-        answer = "there is a loss"
-    elif low >= -HALF_A_POINT:
-        answer = "it holds within half a point, inside which the interval ends"
-    else:
-        answer = f"not distinguishable, which is not equal: a loss of up to {-100 * low:.2f} points is not excluded"
-        if one.smallest is not None:
-            answer += f"; {100 * one.smallest:.1f} points is the smallest difference this split can show"
-    return f"{shown}: {answer}" + (f" ({one.caution})" if one.caution else "")
 
 
 def _sweep(summary: Summary) -> list[str]:

@@ -1,0 +1,39 @@
+"""Sweeps that repeat a paper's experiment on detectors and data of ours, as they stand beside the paper's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wildbench.baselines.cells import joined
+from wildbench.baselines.series import spread
+from wildbench.baselines.summary import Measures, PointRecord, Summary
+from wildbench.scorecard import Figure
+
+COMPARE = "Another network and other photographs than the paper's: compare the curves' shapes."
+
+
+def where(sweep: Summary) -> str:
+    """The data that a sweep was scored on, such as "parksim test"."""
+    return f"{sweep.dataset.name} {sweep.dataset.split or ''}".strip()
+
+
+def whose(sweep: Summary) -> str:
+    """What a sweep's rows are of, as a note."""
+    names = joined(list(dict.fromkeys(dense.detector or dense.name for dense in sweep.dense)))
+    several = f", mean of {len(sweep.dense)} dense detectors" if len(sweep.dense) > 1 else ""
+    return f"On {where(sweep)}: {names}{several}, without recovery; {sweep.sweep}.json has the intervals."
+
+
+def mean_over_dense(
+    sweep: Summary, wanted: Callable[[PointRecord], bool] | None, figure: Callable[[Measures], Figure | None]
+) -> float | None:
+    """Mean of a figure over a sweep's dense detectors; None where it was not measured for each of them.
+
+    Args:
+        sweep: Of ours.
+        wanted: Which of its points; None for the dense detectors themselves.
+        figure: Of each.
+    """
+    points = sweep.dense if wanted is None else [point for point in sweep.points if wanted(point)]
+    found = spread([None if (one := figure(point)) is None else one.value for point in points])
+    return None if found is None or len(points) < len(sweep.dense) else found.mean
