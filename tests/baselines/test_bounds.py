@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from made_up_points import point, summary
 
-from wildbench.baselines.bounds import BOUNDS, BY_VALUE, NO, YES, Bound, examine, verdict
+from wildbench.baselines.bounds import BOUNDS, BY_MEAN, BY_VALUE, NO, YES, Bound, examine, verdict
 from wildbench.compression.recipes import find_recipe, load_recipe
 
 CHANNELS = next(bound for bound in BOUNDS if bound.title.startswith("Channels"))
@@ -84,7 +84,8 @@ def test_a_bound_is_met_where_the_interval_ends_inside_it(
 def test_every_parent_s_interval_and_the_mean_decide() -> None:
     inside, beyond = (-0.01, 0.0), (-0.03, 0.01)
     assert judge(declared(-0.005, inside, dense="a"), declared(-0.006, inside, dense="b")) == YES
-    assert judge(declared(-0.005, inside, dense="a"), declared(-0.012, beyond, dense="b")) == BY_VALUE
+    assert judge(declared(-0.005, inside, dense="a"), declared(-0.009, beyond, dense="b")) == BY_VALUE
+    assert judge(declared(-0.005, inside, dense="a"), declared(-0.012, beyond, dense="b")) == BY_MEAN
     assert judge(declared(-0.005, inside, dense="a"), declared(-0.016, beyond, dense="b")) == NO
 
 

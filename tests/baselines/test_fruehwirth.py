@@ -38,7 +38,7 @@ def test_our_overlaps_are_said_to_be_of_our_detector_and_data() -> None:
     assert overlap == ["mean IoU@0.5, parksim test", "0.80", "-", "-", "-", "0.80"]
     assert ap50 == ["AP50 in %, parksim test", "70.0", "-", "-", "-", "69.0"]
     assert notes[-2].startswith("On parksim test: fcos, without recovery")
-    assert "Another network and other photographs" in notes[-1]
+    assert "Another network and other images" in notes[-1]
 
 
 def test_the_mean_is_over_every_dense_detector_or_is_not_told() -> None:

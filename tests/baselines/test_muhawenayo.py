@@ -68,7 +68,7 @@ def test_the_mean_is_over_every_dense_detector_or_is_not_told(network: nn.Module
     ]
     found, notes = sections(parameters(network), [summary(*points)], None)
     assert found[0][1][1:] == ["70.00", "55.00", *["-"] * 7]
-    assert notes[-2].startswith("On parksim test: fcos, mean of 2 dense detectors")
+    assert notes[-3].startswith("On parksim test: fcos, mean of 2 dense detectors")
 
 
 @pytest.mark.slow

@@ -237,16 +237,19 @@ def test_an_interrupted_sweep_goes_on_to_the_same_record(place: Path, sweep: Swe
 
 
 def test_a_point_that_cannot_be_made_is_told_and_the_others_are_run(place: Path, summary: Summary) -> None:
-    (place / "wrong.toml").write_text(RECIPE + "[[steps]]\nmethod = 'filters'\n")
+    (place / "wrong.toml").write_text(
+        RECIPE + "[[steps]]\nmethod = 'quantize'\nactivations = false\nscope = 'head'\nkeep = 'head'\n"
+    )
     (place / "wrong_grid.toml").write_text(
         GRID.replace("recipe.toml", "wrong.toml").replace("ratio", "weights.ratio").replace("0.1, 0.5", "0.1")
         + "[[grid]]\nrecipe = 'recipe.toml'\nset = { ratio = [0.5] }\n"
     )
-    found = run_sweep(load_sweep(place / "wrong_grid.toml"), bench(place, "whole"))
+    others = herd(place / "others", seed=1)
+    found = run_sweep(load_sweep(place / "wrong_grid.toml"), bench(place, "whole", training=str(others)))
     assert found.points == [summary.points[1]]
     (failure,) = found.failed
     assert failure.name == "dense-wrong-weights.ratio0.1-seed0"
-    assert "wrong.toml: step 2 (filters): " in failure.reason
+    assert "wrong.toml: step 2 (quantize): " in failure.reason
 
 
 def test_a_data_set_that_is_not_there_stops_it(place: Path, sweep: Sweep) -> None:

@@ -90,7 +90,7 @@ BOUNDS = (
     Bound("Deep Compression", "deep-compression", is_deep_compression, 12, 0.01),
 )
 
-YES, BY_VALUE, NO = "yes", "by the value alone", "**no**"
+YES, BY_VALUE, BY_MEAN, NO = "yes", "by the value alone", "by the mean alone", "**no**"
 
 
 def examine(bound: Bound, points: Iterable[PointRecord]) -> Verdict | None:
@@ -106,13 +106,15 @@ def examine(bound: Bound, points: Iterable[PointRecord]) -> Verdict | None:
 def verdict(bound: Bound, place: Place) -> str:
     """Whether a bound is met: "yes" only where every point's paired interval of AP50 ends inside it.
 
-    Where the mean over the points is inside, and an interval reaches beyond or there is none, it is met by the value
-    alone.
+    Where every value is inside, and an interval reaches beyond or there is none, it is met by the value alone; where
+    the mean over the points is inside and not every value, by the mean alone.
     """
     changes = [point.overall["ap50"] for point in place]
     kept = mean_difference(place, lambda point: point.overall["ap50"])
     if kept is None or kept < -bound.most_loss or fmean(point.ratio for point in place) < bound.least_ratio:
         return NO
+    if any(change.difference is None or change.difference < -bound.most_loss for change in changes):
+        return BY_MEAN
     inside = all(change.interval is not None and change.interval[0] >= -bound.most_loss for change in changes)
     return YES if inside else BY_VALUE
 

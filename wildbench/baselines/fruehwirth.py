@@ -186,9 +186,9 @@ COUNTED = (
     "save none. They save no byte either, unless the file leaves zeros out, as here: a bit tells of each weight."
 )
 OVERLAPS = (
-    "Mean IoU@0.5: he does not say which detections his is over; ours is over those at the score of best F1. It says "
-    "nothing of animals that are not found: a detector that has lost nearly all AP50 still places the little that it "
-    "finds."
+    "Mean IoU@0.5: he does not say which detections his is over, nor whether it is of boxes or of masks; ours is of "
+    "boxes, over those at the score of best F1. It says nothing of animals that are not found: a detector that has "
+    "lost nearly all AP50 still places the little that it finds."
 )
 UNMEASURED = "Mean IoU and AP50 here are not measured: `wildbench baseline sweep fruehwirth` has left no record."
 

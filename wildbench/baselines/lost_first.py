@@ -24,6 +24,7 @@ class Part:
         dense: Mean figure of the dense parents; None where it is undefined.
         differences: From dense at each place, mean over its points.
         worse: At each place, whether every point's interval lies below zero.
+        judged: Whether there is an interval anywhere; one needs boxes from several places.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Part:
     dense: float | None
     differences: tuple[float | None, ...]
     worse: tuple[bool, ...]
+    judged: bool
 
     @property
     def lost_at(self) -> int | None:
@@ -57,10 +59,12 @@ def categories(curve: Sequence[Place]) -> list[Part]:
 def told(parts: Sequence[Part], curve_places: Sequence[str]) -> str:
     """In words, which categories are lost first: those of which an interval shows it."""
     lost = [f"{_counted(part)[:-1]}; from {curve_places[part.lost_at]})" for part in parts if part.lost_at is not None]
-    kept = [_counted(part) for part in parts if part.lost_at is None and part.dense]
+    kept = [_counted(part) for part in parts if part.lost_at is None and part.dense and part.judged]
+    open_ = [_counted(part) for part in parts if part.dense and not part.judged]
     none = [_counted(part) for part in parts if not part.dense]
     said = [f"Lost first, with less than half of the dense AP50 left: {', '.join(lost)}." if lost else ""]
     said += [f"Not shown to be lost, which is not to be kept: {', '.join(kept)}." if kept else ""]
+    said += [f"Without an interval, so that nothing is shown of it: {', '.join(open_)}." if open_ else ""]
     said += [f"Not found by the dense detector either: {', '.join(none)}." if none else ""]
     return " ".join(filter(None, said))
 
@@ -85,6 +89,7 @@ def _part(name: str, curve: Sequence[Place], of: Callable[..., Change | None]) -
         dense=sum(known) / len(known) if known else None,
         differences=tuple(mean_difference(place, of) for place in curve),
         worse=tuple(bool(there) and all(_is_worse(change) for change in there) for there in changes),
+        judged=any(change.interval is not None for there in changes for change in there),
     )
 
 

@@ -130,6 +130,10 @@ FILES = (
     "MB of files: the same network pruned by global L1 and saved as a submission. Random weights: what a bitmask takes "
     "does not depend on them, what Huffman's code takes does a little. {raw}"
 )
+ONE_STAGE = (
+    "A detector of one stage, such as ours, has no ROI head: its dense head is pruned instead, which is a far smaller "
+    "part of it."
+)
 UNMEASURED = "AP50 of ours is not measured: `wildbench baseline sweep paper-parksim` has left no record."
 
 
@@ -160,7 +164,7 @@ def sections(
     if measured:
         raw = f"With zeros stored like any other number it has {measured.raw / 1e6:.1f} MB at every ratio."
         notes.append(FILES.format(raw=raw))
-    notes.extend([*(whose(one) for one in own), COMPARE] if own else [UNMEASURED])
+    notes.extend([*(whose(one) for one in own), ONE_STAGE, COMPARE] if own else [UNMEASURED])
     return found, notes
 
 

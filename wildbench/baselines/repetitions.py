@@ -9,7 +9,7 @@ from wildbench.baselines.series import spread
 from wildbench.baselines.summary import Measures, PointRecord, Summary
 from wildbench.scorecard import Figure
 
-COMPARE = "Another network and other photographs than the paper's: compare the curves' shapes."
+COMPARE = "Another network and other images than the paper's: at most the curves' shapes compare."
 
 
 def where(sweep: Summary) -> str:

@@ -10,7 +10,6 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -23,7 +22,10 @@ from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
 
 TRAINS = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
-"""Methods that always see data; Taylor importance does too."""
+"""Methods that always see data, and change norms by it; Taylor importance sees data, too."""
+
+SINGLE = {"weights", "units", "kernels", "share"}
+"""Methods that impose something on single weights, which are told apart by their place in a tensor."""
 
 SUFFIX = ".toml"
 SEE = "see docs/baselines.md"
@@ -152,18 +154,30 @@ def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "rec
 
 
 def _check_order(steps: Sequence[Step], place: str) -> None:
-    for number, (step, following) in enumerate(pairwise(steps), 2):
-        if step.kind.last:
-            raise RecipeError(
-                f"{place}: step {number} ({following.method}) follows {step.method}, after which nothing may change",
-                remedy=f"let {step.method} be the last",
-            )
-        if following.kind.splits and any(before.method == "share" for before in steps[: number - 1]):
-            raise RecipeError(
-                f"{place}: step {number} ({following.method}) follows share, and would tell weights apart that share "
-                "a value",
-                remedy=f"let {following.method} come before share",
-            )
+    """Refuse, before a step has trained for hours, a step that would be refused when its turn comes."""
+    for number, step in enumerate(steps[1:], 2):
+        before = [one.method for one in steps[: number - 1]]
+        found = _misplaced(step, before)
+        if found is not None:
+            earlier, why, remedy = found
+            raise RecipeError(f"{place}: step {number} ({step.method}) follows {earlier}, {why}", remedy=remedy)
+
+
+def _misplaced(step: Step, before: Sequence[str]) -> tuple[str, str, str] | None:
+    """What a step must not follow, why, and what to do; None where it may stand there."""
+    name = step.method
+    if method(before[-1]).last:
+        return before[-1], "after which nothing may change", f"let {before[-1]} be the last"
+    if step.kind.splits and "share" in before:
+        return "share", "and would tell weights apart that share a value", f"let {name} come before share"
+    single = next((one for one in before if one in SINGLE), None)
+    if name == "filters" and single is not None:
+        return single, "and would not keep what that did to single weights", f"let filters come before {single}"
+    moved = next((one for one in before if one in TRAINS), None)
+    if name == "recalibrate" and "filters" in before and moved is not None:
+        why = "and would not know again, by their norms, the dense channels that filters left"
+        return moved, why, "let recalibrate come right after filters, and filters first"
+    return None
 
 
 def sees_data(recipe: Recipe) -> bool:
