@@ -147,7 +147,10 @@ def test_the_csv_has_a_row_a_point(place: Path, summary: Summary) -> None:
         assert row["settings"] == f"ratio={point.settings['ratio']}"
         assert point.overall["ap50"].interval is not None
         assert float(row["ap50_difference_low"]) == point.overall["ap50"].interval[0]
-        assert float(row["ap50_difference_lion"]) == point.per_category["lion"].difference
+        lion = point.per_category["lion"]
+        assert float(row["ap50_difference_lion"]) == lion.difference
+        ends = tuple(float(row[f"ap50_difference_lion_{end}"]) for end in ("low", "high") if lion.interval)
+        assert ends == (lion.interval or ())
 
 
 def test_the_chart_is_drawn_twice(place: Path, summary: Summary) -> None:

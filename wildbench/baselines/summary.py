@@ -172,14 +172,17 @@ def _csv_row(point: PointRecord) -> dict[str, object]:
         "parameters": point.parameters.value,
         "nonzero": point.nonzero.value,
         "macs": point.macs.value,
-        "latency_ratio": point.latency_ratio.value,
     }
-    for name, figure in (("ap", point.ap), ("ap50", point.ap50), ("mean_iou50", point.mean_iou50)):
-        low, high = (figure and figure.interval) or (None, None)
-        row |= {name: figure.value if figure else None, f"{name}_low": low, f"{name}_high": high}
+    for name in ("latency_ratio", "ap", "ap50", "mean_iou50"):
+        figure: Figure | None = getattr(point, name)
+        row |= _with_interval(name, figure.value, figure.interval) if figure else _with_interval(name, None, None)
     for name, change in (point.overall | point.sizes).items():
-        low, high = change.interval or (None, None)
-        row |= {f"{name}_difference": change.difference}
-        row |= {f"{name}_difference_low": low, f"{name}_difference_high": high}
-    row |= {f"ap50_difference_{name}": change.difference for name, change in point.per_category.items()}
+        row |= _with_interval(f"{name}_difference", change.difference, change.interval)
+    for name, change in point.per_category.items():
+        row |= _with_interval(f"ap50_difference_{name}", change.difference, change.interval)
     return row
+
+
+def _with_interval(name: str, value: float | None, interval: tuple[float, float] | None) -> dict[str, float | None]:
+    low, high = interval or (None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
