@@ -49,7 +49,7 @@ def recipes_table() -> str:
 
 def sweeps_table() -> str:
     rows = []
-    for path in sorted(bundled("baselines/sweeps").glob("*.toml")):
+    for path in sorted(bundled("baselines/sweeps").glob("*.toml"), key=lambda path: path.stem):
         sweep = load_sweep(path, [bundled("baselines/reference.pt")])
         rows.append([f"`{sweep.name}`", sweep.summary, f"{len(sweep.plans)} a dense detector"])
     return table(["sweep", "what it is", "points"], rows).replace("---:", "---")

@@ -18,3 +18,4 @@ def test_both_papers_are_printed_with_what_is_known_of_them() -> None:
     assert "The paper's figure shows other values" in text
     assert "compression ratio, reported" in text
     assert text.count("AP50, wildlife_real/val") == 3
+    assert text.count("AP50 in %, wildlife_real/val") == 4

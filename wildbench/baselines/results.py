@@ -46,16 +46,24 @@ def write_results(folder: Path) -> list[Path]:
     Raises:
         ScorecardError: There is no summary, or one is damaged.
     """
-    paths = sorted((folder / "sweeps").glob("*.json"))
-    if not paths:
+    summaries = read_summaries(folder / "sweeps")
+    if not summaries:
         raise ScorecardError(f"{folder / 'sweeps'}: no summary of a sweep", remedy="run: wildbench baseline sweep")
-    summaries = [read_summary(path) for path in paths]
     document = folder / "RESULTS.md"
     write_atomically(document, results(summaries).encode())
     charts = [folder / "sweeps" / f"{summary.sweep}.svg" for summary in summaries]
     for path, summary in zip(charts, summaries, strict=True):
         write_atomically(path, svg(chart(summary)))
     return [document, *charts]
+
+
+def read_summaries(folder: Path) -> list[Summary]:
+    """The summaries that lie in a folder, in the order in which they are told: by name.
+
+    Raises:
+        ScorecardError: One is damaged.
+    """
+    return [read_summary(path) for path in sorted(folder.glob("*.json"), key=lambda path: path.stem)]
 
 
 def results(summaries: Sequence[Summary]) -> str:

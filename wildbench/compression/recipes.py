@@ -115,7 +115,7 @@ def find_recipe(name: str) -> Path:
 
 def bundled_recipes() -> list[Recipe]:
     """Every compression recipe that comes with wildbench, by name."""
-    paths = sorted(bundled("baselines").glob(f"*{SUFFIX}"))
+    paths = sorted(bundled("baselines").glob(f"*{SUFFIX}"), key=lambda path: path.stem)
     return [load_recipe(path) for path in paths if is_compression(_read(path))]
 
 
