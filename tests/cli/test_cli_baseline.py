@@ -125,11 +125,12 @@ def test_a_sweep_s_failures_are_told_and_its_points_kept(
     (tmp_path / "grid.toml").write_text(
         "summary = 'two of a kind'\n[[grid]]\nrecipe = 'units'\n[[grid]]\nrecipe = 'wrong.toml'\n"
     )
-    steps = "[[steps]]\nmethod = 'weights'\n[[steps]]\nmethod = 'filters'\n"
-    (tmp_path / "wrong.toml").write_text(f"summary = 'in the wrong order'\n{steps}")
-    photos = herd(tmp_path / "photos", images=2)
+    step = "[[steps]]\nmethod = 'quantize'\nscope = 'head'\nkeep = 'head'\n"
+    (tmp_path / "wrong.toml").write_text(f"summary = 'nothing is left to round'\n{step}")
+    photos, others = herd(tmp_path / "photos", images=2), herd(tmp_path / "others", images=2, seed=1)
     grid, out = tmp_path / "grid.toml", tmp_path / "out"
-    assert say(monkeypatch, "sweep", grid, "-o", out, "--from", dense, "--dataset", photos, "--device", "cpu") == 1
+    data = ("--dataset", photos, "--train-on", others, "--device", "cpu")
+    assert say(monkeypatch, "sweep", grid, "-o", out, "--from", dense, *data) == 1
     captured = capsys.readouterr()
     assert "failed: dense-wrong-seed0: " in captured.err
     table = captured.out.partition("summary: ")[0]
