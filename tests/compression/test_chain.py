@@ -216,9 +216,10 @@ def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tm
     steps = recipe(*before, {"method": method})
     with pytest.raises(RecipeError) as caught:
         run(steps, tmp_path / "sparse.pt", tmp_path / "small.pt")
+    place = f"chain.toml: step {len(before) + 1} ({method})"
     assert str(caught.value) == (
-        f"chain.toml: step {len(before) + 1} ({method}): {tmp_path / 'sparse.pt'} is compressed already, and this would "
-        "undo it; start from the dense submission, with all steps in one recipe"
+        f"{place}: {tmp_path / 'sparse.pt'} is compressed already, and this would undo it; "
+        "start from the dense submission, with all steps in one recipe"
     )
 
 
