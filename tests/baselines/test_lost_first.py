@@ -47,7 +47,7 @@ def test_a_loss_without_an_interval_below_zero_is_not_told() -> None:
     said = told(parts, ["ratio 0.5"])
     assert "Lost first" not in said
     assert "Not shown to be lost, which is not to be kept: lion (10 boxes)." in said
-    assert "Without an interval, so that nothing is shown of it: zebra (1 box)." in said
+    assert "Without an interval, so that nothing is shown: zebra (1 box)." in said
 
 
 def test_one_experiment_in_two_sweeps_counts_once() -> None:

@@ -149,8 +149,8 @@ def test_the_csv_has_a_row_a_point(place: Path, summary: Summary) -> None:
         assert float(row["ap50_difference_low"]) == point.overall["ap50"].interval[0]
         lion = point.per_category["lion"]
         assert float(row["ap50_difference_lion"]) == lion.difference
-        ends = tuple(float(row[f"ap50_difference_lion_{end}"]) for end in ("low", "high") if lion.interval)
-        assert ends == (lion.interval or ())
+        assert lion.interval is not None
+        assert tuple(float(row[f"ap50_difference_lion_{end}"]) for end in ("low", "high")) == lion.interval
 
 
 def test_the_chart_is_drawn_twice(place: Path, summary: Summary) -> None:

@@ -207,6 +207,14 @@ def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> Non
     assert sha256_of(tmp_path / "own.pt") == sha256_of(dense)
 
 
+def test_norms_that_could_not_be_recalibrated_are_told_before_anything_is_trained(dense: Path, tmp_path: Path) -> None:
+    began: list[str] = []
+    steps = recipe({"method": "filters"}, {"method": "fine-tune"}, {"method": "recalibrate"})
+    with pytest.raises(RecipeError, match=r"step 3 \(recalibrate\): after filters and fine-tune it could not tell"):
+        run(steps, dense, tmp_path / "small.pt", progress=lambda task, _done, _total: began.append(task))
+    assert not began
+
+
 @pytest.mark.parametrize(
     "method", ["fine-tune", "distil", "from-scratch", "quantize", "share", "half", "code", "recalibrate", "filters"]
 )

@@ -90,17 +90,6 @@ def test_every_method_is_in_some_bundled_recipe() -> None:
             )
             for method in ("weights", "units", "kernels", "share")
         ),
-        *(
-            (
-                "summary = 'x'\n" + "".join(f"[[steps]]\nmethod = '{method}'\n" for method in (*steps, "recalibrate")),
-                f"r.toml: step 3 (recalibrate) follows {moved}, and would not know again, by their norms, the dense ",
-            )
-            for steps, moved in (
-                (("filters", "fine-tune"), "fine-tune"),
-                (("distil", "filters"), "distil"),
-                (("filters", "recalibrate"), "recalibrate"),
-            )
-        ),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import fmean
 
 from wildbench.baselines.claims import PLAIN_THIRTY
 from wildbench.baselines.series import Place, mean_difference, places
@@ -104,16 +103,16 @@ def examine(bound: Bound, points: Iterable[PointRecord]) -> Verdict | None:
 
 
 def verdict(bound: Bound, place: Place) -> str:
-    """Whether a bound is met: "yes" only where every point's paired interval of AP50 ends inside it.
+    """Whether a bound is met: "yes" only where every file is small enough and every paired interval ends inside it.
 
     Where every value is inside, and an interval reaches beyond or there is none, it is met by the value alone; where
     the mean over the points is inside and not every value, by the mean alone.
     """
     changes = [point.overall["ap50"] for point in place]
     kept = mean_difference(place, lambda point: point.overall["ap50"])
-    if kept is None or kept < -bound.most_loss or fmean(point.ratio for point in place) < bound.least_ratio:
+    if kept is None or kept < -bound.most_loss or min(point.ratio for point in place) < bound.least_ratio:
         return NO
-    if any(change.difference is None or change.difference < -bound.most_loss for change in changes):
+    if any(change.difference is not None and change.difference < -bound.most_loss for change in changes):
         return BY_MEAN
     inside = all(change.interval is not None and change.interval[0] >= -bound.most_loss for change in changes)
     return YES if inside else BY_VALUE

@@ -19,8 +19,8 @@ NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense
 
 LEGEND = (
     "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
-    "file as it is: what was compressed is also entropy-coded without loss, which is part of its ratio; without "
-    "brackets where too little was measured for an interval"
+    "file as it is: what was compressed is also entropy-coded without loss, which is part of its ratio; a latency, an "
+    "IoU, an AP or a difference without brackets was measured too little for an interval"
 )
 
 

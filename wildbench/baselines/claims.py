@@ -1,4 +1,4 @@
-"""What papers claim of pruning without recovery, answered by the interval of every dense detector."""
+"""What papers report of pruning without recovery, and what is left here: AP50, for each dense detector."""
 
 from __future__ import annotations
 
@@ -37,14 +37,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Claim:
-    """A paper's claim.
+    """What a paper reports.
 
     Attributes:
-        question: Whether it holds.
-        trials: By which it is answered: several, where the paper can be read in several ways.
+        question: That it leaves open.
+        reported: In a sentence.
+        trials: By which the question is answered: several, where the paper can be read in several ways.
     """
 
     question: str
+    reported: str
     trials: tuple[Trial, ...]
 
 
@@ -56,24 +58,33 @@ PLAIN_THIRTY = Trial(
 """Of Muhawenayo & Gkioxari (2021)."""
 
 CLAIMS = (
-    Claim('Does "30 % without loss" hold?', (PLAIN_THIRTY,)),
     Claim(
-        "Does 40 % of the filters hold?",
+        'Does "30 % without loss" hold?',
+        "Muhawenayo & Gkioxari (2021) print an AP50 of 88.15 with 30 % of the backbone pruned, and of 87.92 with none.",
+        (PLAIN_THIRTY,),
+    ),
+    Claim(
+        "What is left without 40 % of the filters?",
+        "Frühwirth (2024) reports an IoU@0.5 of 0.72 with 40 % of a Mask R-CNN pruned. AP50 is our measure, and what "
+        "he prunes can be read in two ways.",
         (
             Trial(
                 "40 % of all filters, those of least L1 norm, removed",
                 "filters",
                 {"ratio": 0.4, "scope": "all", "importance": "l1", "distribution": "global"},
             ),
-            Trial("40 % of all kernels, those of least L1 norm, zeroed", "kernels", {"ratio": 0.4, "scope": "all"}),
+            Trial(
+                "40 % of all kernels larger than 1 x 1, those of least L1 norm, zeroed",
+                "kernels",
+                {"ratio": 0.4, "scope": "all"},
+            ),
         ),
     ),
 )
-"""The second is Frühwirth's (2024), in both readings of what he prunes."""
 
 
 def answers(claim: Claim, by_dataset: Mapping[str, Sequence[PointRecord]]) -> list[str]:
-    """Paragraphs that answer a claim for each data set, in Markdown.
+    """Paragraphs with what is reported and the answer for each data set, in Markdown.
 
     Args:
         claim: To answer.
@@ -88,7 +99,7 @@ def answers(claim: Claim, by_dataset: Mapping[str, Sequence[PointRecord]]) -> li
                 if len(place) > 1:
                     lines.append(f"- mean and range over {len(place)} dense detectors: {place_change(place)}")
                 said.append("\n".join(lines))
-    return said or ["It was not run."]
+    return [claim.reported, *(said or ["It was not run."])]
 
 
 def _answer(point: PointRecord) -> str:

@@ -64,8 +64,16 @@ READINGS = (
     Reading("filters of the whole network removed", {**_FILTERS, "scope": "all"}, "raw"),
     Reading("filters of the backbone removed", {**_FILTERS, "scope": "backbone"}, "raw"),
     Reading("the same share of each layer removed", {**_FILTERS, "scope": "all", "distribution": "uniform"}, "raw"),
-    Reading("kernels of the whole network zeroed, bitmask", {"method": "kernels", "scope": "all"}, "sparse"),
-    Reading("kernels of the backbone zeroed, bitmask", {"method": "kernels", "scope": "backbone"}, "sparse"),
+    Reading(
+        "kernels larger than 1 x 1 zeroed, bitmask",
+        {"method": "kernels", "scope": "all"},
+        "sparse",
+    ),
+    Reading(
+        "the backbone's kernels larger than 1 x 1 zeroed, bitmask",
+        {"method": "kernels", "scope": "backbone"},
+        "sparse",
+    ),
 )
 
 
@@ -188,9 +196,11 @@ COUNTED = (
 OVERLAPS = (
     "Mean IoU@0.5: he does not say which detections his is over, nor whether it is of boxes or of masks; ours is of "
     "boxes, over those at the score of best F1. It says nothing of animals that are not found: a detector that has "
-    "lost nearly all AP50 still places the little that it finds."
+    "lost nearly all AP50 still places the little that it finds, and one that finds nothing has none."
 )
-UNMEASURED = "Mean IoU and AP50 here are not measured: `wildbench baseline sweep fruehwirth` has left no record."
+UNMEASURED = (
+    "Mean IoU and AP50 of ours are not measured: the sweeps `fruehwirth` and `fruehwirth-wildlife` have left no record."
+)
 
 
 def _cost_lines(costs: Sequence[Cost]) -> list[list[str]]:

@@ -60,11 +60,11 @@ def told(parts: Sequence[Part], curve_places: Sequence[str]) -> str:
     """In words, which categories are lost first: those of which an interval shows it."""
     lost = [f"{_counted(part)[:-1]}; from {curve_places[part.lost_at]})" for part in parts if part.lost_at is not None]
     kept = [_counted(part) for part in parts if part.lost_at is None and part.dense and part.judged]
-    open_ = [_counted(part) for part in parts if part.dense and not part.judged]
+    unjudged = [_counted(part) for part in parts if part.dense and not part.judged]
     none = [_counted(part) for part in parts if not part.dense]
     said = [f"Lost first, with less than half of the dense AP50 left: {', '.join(lost)}." if lost else ""]
     said += [f"Not shown to be lost, which is not to be kept: {', '.join(kept)}." if kept else ""]
-    said += [f"Without an interval, so that nothing is shown of it: {', '.join(open_)}." if open_ else ""]
+    said += [f"Without an interval, so that nothing is shown: {', '.join(unjudged)}." if unjudged else ""]
     said += [f"Not found by the dense detector either: {', '.join(none)}." if none else ""]
     return " ".join(filter(None, said))
 

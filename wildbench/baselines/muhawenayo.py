@@ -134,7 +134,7 @@ ONE_STAGE = (
     "A detector of one stage, such as ours, has no ROI head: its dense head is pruned instead, which is a far smaller "
     "part of it."
 )
-UNMEASURED = "AP50 of ours is not measured: `wildbench baseline sweep paper-parksim` has left no record."
+UNMEASURED = "AP50 of ours is not measured: the sweeps `paper-parksim` and `paper-wildlife` have left no record."
 
 
 def sections(

@@ -21,7 +21,7 @@ def whose(sweep: Summary) -> str:
     """What a sweep's rows are of, as a note."""
     names = joined(list(dict.fromkeys(dense.detector or dense.name for dense in sweep.dense)))
     several = f", mean of {len(sweep.dense)} dense detectors" if len(sweep.dense) > 1 else ""
-    return f"On {where(sweep)}: {names}{several}, without recovery; {sweep.sweep}.json has the intervals."
+    return f"On {where(sweep)}: {names}{several}, without recovery; {sweep.sweep}.json has the interval of each."
 
 
 def mean_over_dense(
@@ -36,4 +36,5 @@ def mean_over_dense(
     """
     points = sweep.dense if wanted is None else [point for point in sweep.points if wanted(point)]
     found = spread([None if (one := figure(point)) is None else one.value for point in points])
-    return None if found is None or len(points) < len(sweep.dense) else found.mean
+    measured = {point.dense if isinstance(point, PointRecord) else point.name for point in points}
+    return found.mean if found is not None and measured == {dense.name for dense in sweep.dense} else None

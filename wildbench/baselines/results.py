@@ -109,8 +109,7 @@ def _bounds(summaries: Sequence[Summary]) -> list[str]:
         "A bound is on the difference in AP50 from the dense parent and on real file bytes, and is judged by one "
         'recipe, as it stands. It is met, "yes", where the paired interval of every dense parent and seed ends inside '
         'it; "by the value alone" where every value is inside and an interval reaches beyond it, or there is none; "by '
-        'the mean alone" where a value is outside. Bytes are of files that are entropy-coded. A quarter of the bits is '
-        "less than four times smaller: INT8 needs the coding for its four.",
+        'the mean alone" where a value is outside.',
         table(["bound", "claim", "on", "recipe", "times smaller", "AP50 less dense", "met"], rows),
         *_never_found(_by_dataset(summaries)),
         *others,

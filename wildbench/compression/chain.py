@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from wildbench.compression.order import check_norms
 from wildbench.compression.recipes import Recipe, check_integers, sees_data
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
@@ -91,6 +92,7 @@ def run(
     parent, before = sha256_of(dense), dense.stat().st_size
     _check_steps(recipe, archive, dense)
     subject, teacher = _opened(archive, dense)
+    check_norms(recipe.steps, recipe.place, subject.model)
     parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
     where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
     load = partial(

@@ -18,14 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wildbench.compression.catalogue import method
 from wildbench.compression.methods import Method, Settings
+from wildbench.compression.order import check_order
 from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
 
-TRAINS = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
-"""Methods that always see data, and change norms by it; Taylor importance sees data, too."""
-
-SINGLE = {"weights", "units", "kernels", "share"}
-"""Methods that impose something on single weights, which are told apart by their place in a tensor."""
+SEE_DATA = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
+"""Methods that always do; Taylor importance does too."""
 
 SUFFIX = ".toml"
 SEE = "see docs/baselines.md"
@@ -149,40 +147,15 @@ def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "rec
     if not document.steps:
         raise RecipeError(f"{place}: it has no steps", remedy=f"give at least one [[steps]]; {SEE}")
     steps = tuple(_step(plain, f"{place}: step {number}") for number, plain in enumerate(document.steps, 1))
-    _check_order(steps, place)
+    check_order(steps, place)
     return Recipe(name, place, document.summary, document.source, document.data, steps)
-
-
-def _check_order(steps: Sequence[Step], place: str) -> None:
-    """Refuse, before a step has trained for hours, a step that would be refused when its turn comes."""
-    for number, step in enumerate(steps[1:], 2):
-        before = [one.method for one in steps[: number - 1]]
-        found = _misplaced(step, before)
-        if found is not None:
-            earlier, why, remedy = found
-            raise RecipeError(f"{place}: step {number} ({step.method}) follows {earlier}, {why}", remedy=remedy)
-
-
-def _misplaced(step: Step, before: Sequence[str]) -> tuple[str, str, str] | None:
-    """What a step must not follow, why, and what to do; None where it may stand there."""
-    name = step.method
-    if method(before[-1]).last:
-        return before[-1], "after which nothing may change", f"let {before[-1]} be the last"
-    if step.kind.splits and "share" in before:
-        return "share", "and would tell weights apart that share a value", f"let {name} come before share"
-    single = next((one for one in before if one in SINGLE), None)
-    if name == "filters" and single is not None:
-        return single, "and would not keep what that did to single weights", f"let filters come before {single}"
-    moved = next((one for one in before if one in TRAINS), None)
-    if name == "recalibrate" and "filters" in before and moved is not None:
-        why = "and would not know again, by their norms, the dense channels that filters left"
-        return moved, why, "let recalibrate come right after filters, and filters first"
-    return None
 
 
 def sees_data(recipe: Recipe) -> bool:
     """Whether a step of a recipe calibrates or trains."""
-    return any(step.method in TRAINS or getattr(step.settings, "importance", None) == "taylor" for step in recipe.steps)
+    return any(
+        step.method in SEE_DATA or getattr(step.settings, "importance", None) == "taylor" for step in recipe.steps
+    )
 
 
 def check_integers(recipe: Recipe, place: str) -> None:
