@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from wildbench.datasets.registry import bundled
-from wildbench.datasets.sheets import write_sheet
 from wildbench.errors import DatasetError
+from wildbench.parksim.scene_sheet import write_sheet
 
 
 @pytest.mark.slow  # numba compiles the renderer

@@ -62,7 +62,7 @@ def data_sheet(
     out: Annotated[Path, typer.Option("--out", "-o", help="JPEG to write.")],
 ) -> None:
     """Render a picture that shows parksim's thirteen animals, or scenes with their labels."""
-    from wildbench.datasets.sheets import write_sheet
+    from wildbench.parksim.scene_sheet import write_sheet
 
     write_sheet(name, out)
     typer.echo(f"sheet: {out}")

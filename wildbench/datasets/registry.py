@@ -10,9 +10,9 @@ from pathlib import Path
 import platformdirs
 
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
-from wildbench.datasets.parksim.cache import is_complete, pictures_folder
 from wildbench.datasets.splits import apply_split, read_split
 from wildbench.errors import DatasetError
+from wildbench.parksim.cache import is_complete, pictures_folder
 from wildbench.progress import Progress, silent
 
 SPLITS = ("train", "val", "test")
@@ -150,7 +150,7 @@ def generate(name: str, progress: Progress = silent) -> Path:
         raise DatasetError(f"{name}: nothing to render by that name", remedy="name parksim")
     if is_complete(pictures := pictures_folder(cache_dir())):
         return pictures
-    from wildbench.datasets.parksim.generation import render  # numba loads slowly
+    from wildbench.parksim.generation import render  # numba loads slowly
 
     return render(cache_dir(), partial(progress, f"render {name}"))
 

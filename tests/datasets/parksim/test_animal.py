@@ -172,7 +172,7 @@ def test_shadow_lies_on_the_ground_plane() -> None:
 
 DIGEST = """
 import hashlib, sys
-from wildbench.datasets.parksim.animal import Individual, Light, View, render_animal
+from wildbench.parksim.animal import Individual, Light, View, render_animal
 light = Light((0.0, 0.6, 0.8), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 digest = hashlib.sha256()
 cast = [("zebra", "walking"), ("lion", "sitting"), ("bird", "pecking"), ("gorilla", "walking")]

@@ -3,10 +3,10 @@ import pytest
 
 from wildbench.datasets.parksim.animal import Individual
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
-from wildbench.datasets.parksim.composition import MIN_PIXELS, Placed, Seen, paint, settle
 from wildbench.datasets.parksim.daylight import Daylight, daylight
 from wildbench.datasets.parksim.locations import Scene, paint_location
-from wildbench.datasets.parksim.planning import FRAME_BOTTOM, Guest, ImagePlan
+from wildbench.parksim.composition import MIN_PIXELS, Placed, Seen, paint, settle
+from wildbench.parksim.planning import FRAME_BOTTOM, Guest, ImagePlan
 
 Settled = tuple[list[Placed], list[Seen], Scene, Daylight]
 NEAR = Guest(Individual("zebra", "adult", "male", "standing", 16), 0.2, 70.0, 250.0)

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.parksim.contact import CAST, PANEL_HEIGHT, ROWS, WIDTH, render_contact_sheet
+from wildbench.parksim.animal_sheet import CAST, PANEL_HEIGHT, ROWS, WIDTH, render_contact_sheet
 
 
 def test_contact_sheet_shows_every_category_once(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from wildbench.datasets.coco import canonical_json, read_coco
-from wildbench.datasets.parksim.composition import compose
-from wildbench.datasets.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
-from wildbench.datasets.parksim.planning import plan
 from wildbench.datasets.registry import SPLITS, bundled, load_dataset
 from wildbench.datasets.validation import validate
+from wildbench.parksim.composition import compose
+from wildbench.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
+from wildbench.parksim.planning import plan
 
 FEW = [one for one in plan() if one.location in (7, 15)][::5]
 
@@ -87,8 +87,8 @@ def test_everything_gives_the_bundled_annotations_again_byte_for_byte() -> None:
 def test_another_process_with_other_threads_gives_the_same_annotations_and_pixels() -> None:
     script = (  # two locations, so that two threads have something to do
         "import hashlib, sys\n"
-        "from wildbench.datasets.parksim.generation import annotations_of, composed, encode_jpeg\n"
-        "from wildbench.datasets.parksim.planning import plan\n"
+        "from wildbench.parksim.generation import annotations_of, composed, encode_jpeg\n"
+        "from wildbench.parksim.planning import plan\n"
         "few = [one for one in plan() if one.location in (7, 15)][::12]\n"
         "done = {one.number: (annotations_of(one.number, seen), encode_jpeg(picture))\n"
         "        for one, seen, picture in composed(few, pixels=True, workers=int(sys.argv[1]))}\n"
@@ -108,7 +108,7 @@ def test_another_process_with_other_threads_gives_the_same_annotations_and_pixel
 
 
 def test_render_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wildbench.datasets.parksim.generation.plan", lambda seed: FEW[:3])
+    monkeypatch.setattr("wildbench.parksim.generation.plan", lambda seed: FEW[:3])
     calls: list[tuple[int, int]] = []
     folder = render(tmp_path, lambda done, total: calls.append((done, total)))
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.jpg")}

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wildbench.datasets.parksim.kernels import forget_stale_kernels
+from wildbench.parksim.compiled import forget_stale_kernels
 
 
 def test_compiled_kernels_are_dropped_when_any_source_changes(tmp_path: Path) -> None:

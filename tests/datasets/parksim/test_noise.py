@@ -1,6 +1,6 @@
 import numpy as np
 
-from wildbench.datasets.parksim.noise import COSINES, SINES, fractal_noise, turn, value_noise
+from wildbench.parksim.noise import COSINES, SINES, fractal_noise, turn, value_noise
 
 
 def _reference_lattice(ix: int, iy: int, seed: int) -> float:

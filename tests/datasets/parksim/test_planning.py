@@ -5,8 +5,8 @@ import pytest
 from wildbench.datasets.categories import CATEGORIES, PAPER_COUNTS
 from wildbench.datasets.parksim.canvas import Camera
 from wildbench.datasets.parksim.locations import LOCATIONS
-from wildbench.datasets.parksim.planning import ImagePlan, largest_remainder, plan, split_counts
 from wildbench.datasets.registry import SPLITS
+from wildbench.parksim.planning import ImagePlan, largest_remainder, plan, split_counts
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wildbench.datasets.parksim.scene_sheet import contact_sheet
+from wildbench.parksim.scene_sheet import contact_sheet
 
 
 def test_sheet_has_a_scene_for_each_category_and_three_at_night(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Floats, Mask
-from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.locations import Scene
-from wildbench.datasets.parksim.noise import fractal_noise
+from wildbench.parksim.compiled import kernel
+from wildbench.parksim.noise import fractal_noise
 
 Triple = tuple[float, float, float]
 FLASH_REACH = 9.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
-from wildbench.datasets.parksim.kernels import kernel
-from wildbench.datasets.parksim.noise import fractal, fractal_noise, value_noise
+from wildbench.parksim.compiled import kernel
+from wildbench.parksim.noise import fractal, fractal_noise, value_noise
 
 
 @dataclass(frozen=True)

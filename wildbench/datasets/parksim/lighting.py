@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from wildbench.datasets.parksim.coat import coat_colour, smoothstep
-from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.sdf import (
     TILE,
     Array,
@@ -22,6 +21,7 @@ from wildbench.datasets.parksim.sdf import (
     value_noise,
 )
 from wildbench.datasets.parksim.shadows import Sun, sunlit
+from wildbench.parksim.compiled import kernel
 
 
 class Skin(NamedTuple):
@@ -31,7 +31,7 @@ class Skin(NamedTuple):
         rest: [n, 3, 4] from the camera's frame back into the drawing, by capsule.
         material_of: [n] row of ``materials`` by capsule; row 0 is the patterned coat.
         materials: [m, 5] linear colour, fur strength, gloss.
-        coat: See `wildbench.datasets.parksim.coat.coat_tables`.
+        coat: See `wildbench.parksim.coat.coat_tables`.
         flows: Stripe flows of the coat.
         paints: Painted regions of the coat.
         size: Size of the body in metres.

@@ -13,7 +13,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.kernels import kernel
+from wildbench.parksim.compiled import kernel
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

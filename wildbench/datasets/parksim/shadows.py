@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildbench.datasets.parksim.coat import smoothstep
-from wildbench.datasets.parksim.kernels import kernel
 from wildbench.datasets.parksim.projection import bounds, seen
 from wildbench.datasets.parksim.sdf import Array, scene_distance, trace
 from wildbench.datasets.parksim.skeleton import Vector
+from wildbench.parksim.compiled import kernel
 
 
 class Sun(NamedTuple):

@@ -24,7 +24,7 @@ from wildbench.datasets.parksim.canvas import (
     paint_strokes,
 )
 from wildbench.datasets.parksim.ground import River
-from wildbench.datasets.parksim.noise import fractal_noise, turn
+from wildbench.parksim.noise import fractal_noise, turn
 
 Rng = np.random.Generator
 

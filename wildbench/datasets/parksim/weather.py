@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.daylight import Daylight
-from wildbench.datasets.parksim.noise import fractal_noise
+from wildbench.parksim.noise import fractal_noise
 
 STRIP = 12
 Picture = NDArray[np.float32]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,22 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
-from wildbench.datasets.parksim.composition import compose
-from wildbench.datasets.parksim.planning import ImagePlan, plan
 from wildbench.datasets.registry import SPLITS, bundled
-from wildbench.files import write_atomically
+from wildbench.errors import DatasetError
+from wildbench.files import check_writable, write_atomically
+from wildbench.parksim.animal_sheet import render_contact_sheet
+from wildbench.parksim.composition import compose
+from wildbench.parksim.planning import ImagePlan, plan
 
 COLUMNS = 4
+
 Annotation = dict[str, Any]
+
 Picture = NDArray[np.uint8]
 
 
@@ -80,3 +87,29 @@ def _draw(picture: Picture, annotation: Annotation) -> None:
     row = max(11, y - 4)
     for colour, thick in (((20, 20, 20), 3), ((255, 214, 64), 1)):
         cv2.putText(picture, name, (x + 1, row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thick, cv2.LINE_AA)
+
+
+SHEETS = ("animals", "scenes")
+
+
+def write_sheet(name: str, path: Path) -> None:
+    """Render a sheet and write it as a JPEG.
+
+    Args:
+        name: "animals", the thirteen categories on neutral ground, or "scenes", a picture of each with its boxes.
+        path: The file to write.
+
+    Raises:
+        DatasetError: No such sheet.
+        OutputError: The file cannot be written.
+    """
+    if name not in SHEETS:
+        raise DatasetError(f"no sheet {name!r}", remedy=f"name one of: {', '.join(SHEETS)}")
+    check_writable(path)
+    if name == "scenes":
+        contact_sheet(path)
+        return
+    stream = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, Image.open(render_contact_sheet(Path(folder, "sheet.png"))) as sheet:
+        sheet.save(stream, "JPEG", quality=90)
+    write_atomically(path, stream.getvalue())

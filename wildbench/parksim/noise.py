@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.kernels import kernel
+from wildbench.parksim.compiled import kernel
 
 _TURNS = 4096
 _ANGLES = np.arange(_TURNS) * (2.0 * np.pi / _TURNS)
