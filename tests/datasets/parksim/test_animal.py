@@ -19,7 +19,7 @@ from wildbench.datasets.parksim.animal import (
     postures,
     render_animal,
 )
-from wildbench.datasets.parksim.projection import bounds, camera, seen
+from wildbench.parksim.anatomy._sdf import bounds, camera, seen
 
 Mask = NDArray[np.bool_]
 Point = tuple[float, float, float]

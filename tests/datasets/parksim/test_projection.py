@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.projection import bounds, camera, seen
+from wildbench.parksim.anatomy._sdf import bounds, camera, seen
 
 
 def test_camera_sees_the_head_at_the_right_then_coming_then_from_above() -> None:

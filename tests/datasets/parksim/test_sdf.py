@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.sdf import (
+from wildbench.parksim.anatomy._sdf import (
     COLUMNS,
     capsule_distance,
     coverage,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.skeleton import Body, Vector, figure, limb, part, posed, rotation
+from wildbench.parksim.anatomy._skeleton import Body, Vector, figure, limb, part, posed, rotation
 
 DRAWING = figure(
     {"body": ("", (0.0, 1.0, 0.0)), "head": ("body", (0.5, 1.2, 0.0))},

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildbench.datasets.parksim.antialiasing import extend, reduce, sampled
-from wildbench.datasets.parksim.coat import coat_tables, linear
 from wildbench.datasets.parksim.individual import Individual, body_of, height_m, length_m, postures
 from wildbench.datasets.parksim.lighting import Skin, shade
-from wildbench.datasets.parksim.projection import bounds, camera, seen
-from wildbench.datasets.parksim.sdf import Array, coverage, trace
 from wildbench.datasets.parksim.shadows import draw_shadow, see_from_sun
-from wildbench.datasets.parksim.skeleton import Body, Vector
 from wildbench.datasets.parksim.species.register import kind_of
+from wildbench.parksim.anatomy._coat import coat_tables, linear
+from wildbench.parksim.anatomy._sdf import Array, bounds, camera, coverage, seen, trace
+from wildbench.parksim.anatomy._skeleton import Body, Vector
 
 __all__ = ["Individual", "Light", "Sprite", "View", "body_of", "height_m", "length_m", "postures", "render_animal"]
 

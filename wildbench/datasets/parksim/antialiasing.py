@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wildbench.datasets.parksim.sdf import Array
+from wildbench.parksim.anatomy._sdf import Array
 
 
 def sampled(depth: Array, finer: int) -> Array:

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.coat import smoothstep
-from wildbench.datasets.parksim.projection import bounds, seen
-from wildbench.datasets.parksim.sdf import Array, scene_distance, trace
-from wildbench.datasets.parksim.skeleton import Vector
+from wildbench.parksim.anatomy._coat import smoothstep
+from wildbench.parksim.anatomy._sdf import Array, bounds, scene_distance, seen, trace
+from wildbench.parksim.anatomy._skeleton import Vector
 from wildbench.parksim.compiled import kernel
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from wildbench.datasets.parksim.sdf import COLUMNS, Array
+from wildbench.parksim.anatomy._sdf import COLUMNS, Array
 
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]

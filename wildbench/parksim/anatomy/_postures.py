@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wildbench.datasets.parksim.skeleton import Vector
+from wildbench.parksim.anatomy._skeleton import Vector
 
 WALK = {"hind~L": 0.0, "fore~L": 0.25, "hind~R": 0.5, "fore~R": 0.75}
 GALLOP = {"hind~L": 0.0, "hind~R": 0.12, "fore~L": 0.5, "fore~R": 0.62}

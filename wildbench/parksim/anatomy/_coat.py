@@ -11,7 +11,7 @@ from math import pi, sin, sqrt
 
 import numpy as np
 
-from wildbench.datasets.parksim.sdf import Array, hash3, value_noise
+from wildbench.parksim.anatomy._sdf import Array, hash3, value_noise
 from wildbench.parksim.compiled import kernel
 
 PLAIN, PATCHES, STRIPES, SPOTS, ROSETTES, WRINKLES, SCALES, FEATHERS = range(8)
