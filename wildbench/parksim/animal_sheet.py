@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from wildbench.datasets.parksim.animal import Individual, Light, View, render_animal
 from wildbench.files import write_atomically
+from wildbench.parksim.animals._animal import Individual, Light, View, render_animal
 
 Picture = NDArray[np.float64]
 WIDTH, PANEL_HEIGHT, ELEVATION = 1920, 400, 0.13

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.parksim.animal import (
+from wildbench.parksim.anatomy._sdf import bounds, camera, seen
+from wildbench.parksim.animals._animal import (
     Individual,
     Light,
     Sprite,
@@ -19,7 +20,6 @@ from wildbench.datasets.parksim.animal import (
     postures,
     render_animal,
 )
-from wildbench.parksim.anatomy._sdf import bounds, camera, seen
 
 Mask = NDArray[np.bool_]
 Point = tuple[float, float, float]

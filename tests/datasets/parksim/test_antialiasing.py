@@ -1,6 +1,6 @@
 import numpy as np
 
-from wildbench.datasets.parksim.antialiasing import extend, reduce, sampled
+from wildbench.parksim.animals._animal import extend, reduce, sampled
 
 NAN = np.nan
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.animal import Individual
 from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.parksim.daylight import Daylight, daylight
 from wildbench.datasets.parksim.locations import Scene, paint_location
+from wildbench.parksim.animals._animal import Individual
 from wildbench.parksim.composition import MIN_PIXELS, Placed, Seen, paint, settle
 from wildbench.parksim.planning import FRAME_BOTTOM, Guest, ImagePlan
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.lighting import occlusion, surface_normal
-from wildbench.datasets.parksim.shadows import see_from_sun, sunlit
+from wildbench.parksim.animals._lighting import occlusion, surface_normal
+from wildbench.parksim.animals._shadows import see_from_sun, sunlit
 
 BALL = np.array([[0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 1e-6, 0.0, 1.0]])
 UP = np.array([0.0, 1.0, 0.0])

@@ -13,18 +13,59 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.antialiasing import extend, reduce, sampled
-from wildbench.datasets.parksim.individual import Individual, body_of, height_m, length_m, postures
-from wildbench.datasets.parksim.lighting import Skin, shade
-from wildbench.datasets.parksim.shadows import draw_shadow, see_from_sun
 from wildbench.datasets.parksim.species.register import kind_of
 from wildbench.parksim.anatomy._coat import coat_tables, linear
 from wildbench.parksim.anatomy._sdf import Array, bounds, camera, coverage, seen, trace
 from wildbench.parksim.anatomy._skeleton import Body, Vector
+from wildbench.parksim.animals._individual import Individual, body_of, height_m, length_m, postures
+from wildbench.parksim.animals._lighting import Skin, shade
+from wildbench.parksim.animals._shadows import draw_shadow, see_from_sun
+
+
+def sampled(depth: Array, finer: int) -> Array:
+    """Keep every other ray for colouring, and all rays of pixels that would otherwise keep none."""
+    if finer == 1:
+        return depth
+    rows, columns = np.indices(depth.shape)
+    kept = (rows + columns) % 2 == 0
+    height, width = depth.shape[0] // finer, depth.shape[1] // finer
+    chosen = (kept & ~np.isnan(depth)).reshape(height, finer, width, finer).any((1, 3))
+    kept |= ~chosen.repeat(finer, 0).repeat(finer, 1)
+    return np.where(kept, depth, np.nan)
+
+
+def reduce(rgb: Array, coloured_depth: Array, depth: Array, finer: int) -> tuple[Array, Array, Array]:
+    """Average the rays of each pixel; return colour, coverage and the nearest depth."""
+    height, width = depth.shape[0] // finer, depth.shape[1] // finer
+    coloured = ~np.isnan(coloured_depth)
+    count = coloured.reshape(height, finer, width, finer).sum((1, 3))
+    total = (rgb * coloured[..., None]).reshape(height, finer, width, finer, 3).sum((1, 3))
+    hit = ~np.isnan(depth)
+    nearest = np.where(hit, depth, -np.inf).reshape(height, finer, width, finer).max((1, 3))
+    alpha = hit.reshape(height, finer, width, finer).mean((1, 3))
+    return total / np.maximum(count, 1)[..., None], alpha, nearest
+
+
+def extend(rgb: Array, depth: Array) -> tuple[Array, Array]:
+    """Give the pixels just outside the outline the mean colour and the depth of their neighbours."""
+    hit = ~np.isnan(depth)
+    padded = np.pad(np.where(hit[..., None], rgb, 0.0), ((1, 1), (1, 1), (0, 0)))
+    known = np.pad(hit.astype(np.float64), 1)
+    deep = np.pad(np.where(hit, depth, -np.inf), 1, constant_values=-np.inf)
+    height, width = hit.shape
+    around = [(v, u) for v in range(3) for u in range(3)]
+    total: Array = np.sum([padded[v : v + height, u : u + width] for v, u in around], axis=0)
+    count: Array = np.sum([known[v : v + height, u : u + width] for v, u in around], axis=0)
+    nearest = np.max([deep[v : v + height, u : u + width] for v, u in around], axis=0)
+    filled = np.where(hit[..., None], rgb, total / np.maximum(count, 1.0)[..., None])
+    return filled, np.where(hit, depth, nearest)
+
 
 __all__ = ["Individual", "Light", "Sprite", "View", "body_of", "height_m", "length_m", "postures", "render_animal"]
 
 Floats = NDArray[np.float32]
+
+
 # The flash sits a hand's breadth above the lens.
 FLASH: Vector = (0.12, 0.1, 0.98)
 

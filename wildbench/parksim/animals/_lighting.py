@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wildbench.datasets.parksim.shadows import Sun, sunlit
 from wildbench.parksim.anatomy._coat import coat_colour, smoothstep
 from wildbench.parksim.anatomy._sdf import TILE, Array, Indices, capsule_distance, gather, scene_distance, value_noise
+from wildbench.parksim.animals._shadows import Sun, sunlit
 from wildbench.parksim.compiled import kernel
 
 
