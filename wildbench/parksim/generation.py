@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
 from wildbench.datasets.registry import SPLITS
 from wildbench.files import write_atomically
 from wildbench.parksim.cache import SEED, is_complete, mark_complete, pictures_folder
 from wildbench.parksim.composition import Seen, compose
 from wildbench.parksim.planning import ImagePlan, plan
+from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
 
 JPEG_QUALITY = 90
 Record = dict[str, Any]

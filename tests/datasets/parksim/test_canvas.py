@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.canvas import (
+from wildbench.parksim.scenes._canvas import (
     HEIGHT,
     SCALE,
     STROKE_COLUMNS,

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
-from wildbench.datasets.parksim.daylight import Daylight, daylight
-from wildbench.datasets.parksim.locations import Scene, paint_location
 from wildbench.parksim.animals._animal import Individual
 from wildbench.parksim.composition import MIN_PIXELS, Placed, Seen, paint, settle
 from wildbench.parksim.planning import FRAME_BOTTOM, Guest, ImagePlan
+from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.parksim.scenes._daylight import Daylight, daylight
+from wildbench.parksim.scenes._locations import Scene, paint_location
 
 Settled = tuple[list[Placed], list[Seen], Scene, Daylight]
 NEAR = Guest(Individual("zebra", "adult", "male", "standing", 16), 0.2, 70.0, 250.0)

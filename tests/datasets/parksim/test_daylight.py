@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.daylight import FLASH_REACH, daylight, flash, reflect, shade, sunlit
-from wildbench.datasets.parksim.locations import paint_location
+from wildbench.parksim.scenes._daylight import FLASH_REACH, daylight, flash, reflect, shade, sunlit
+from wildbench.parksim.scenes._locations import paint_location
 
 
 @pytest.mark.parametrize("time", ["day", "dusk", "night"])

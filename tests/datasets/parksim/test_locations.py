@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.canvas import WIDTH
-from wildbench.datasets.parksim.ground import River
-from wildbench.datasets.parksim.locations import LOCATIONS, Scene, paint_location
+from wildbench.parksim.scenes._canvas import WIDTH
+from wildbench.parksim.scenes._ground import River
+from wildbench.parksim.scenes._locations import LOCATIONS, Scene, paint_location
 
 
 @pytest.fixture(scope="module", params=[4, 7, 20], ids=["savanna", "river", "forest"])

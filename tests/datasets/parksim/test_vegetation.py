@@ -1,8 +1,8 @@
 import numpy as np
 
-from wildbench.datasets.parksim.canvas import SCALE, WIDTH, Camera, Canvas
-from wildbench.datasets.parksim.ground import River
-from wildbench.datasets.parksim.vegetation import Foliage, Spot, acacia, bush, grass, palm
+from wildbench.parksim.scenes._canvas import SCALE, WIDTH, Camera, Canvas
+from wildbench.parksim.scenes._ground import River
+from wildbench.parksim.scenes._vegetation import Foliage, Spot, acacia, bush, grass, palm
 
 CAMERA = Camera(height=1.5, focal=420.0, horizon=150.0)
 GREEN = ((0.1, 0.15, 0.04),)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
-from wildbench.datasets.parksim.daylight import daylight
-from wildbench.datasets.parksim.weather import STRIP, photograph
+from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.parksim.scenes._daylight import daylight
+from wildbench.parksim.scenes._weather import STRIP, photograph
 
 GREY = np.full((HEIGHT, WIDTH, 3), 0.2, np.float32)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wildbench.datasets.parksim.canvas import (
+from wildbench.parksim.noise import fractal_noise, turn
+from wildbench.parksim.scenes._canvas import (
     HEIGHT,
     SCALE,
     STROKE_COLUMNS,
@@ -23,8 +24,7 @@ from wildbench.datasets.parksim.canvas import (
     paint_limb,
     paint_strokes,
 )
-from wildbench.datasets.parksim.ground import River
-from wildbench.parksim.noise import fractal_noise, turn
+from wildbench.parksim.scenes._ground import River
 
 Rng = np.random.Generator
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.canvas import SCALE, WIDTH, Camera, Canvas, Colour, paint_limb, paint_rock
-from wildbench.datasets.parksim.ground import River, Soil, flood, paint_ground, paint_ridge
-from wildbench.datasets.parksim.vegetation import Foliage, Rng, Spot
 from wildbench.parksim import vegetation as plants
+from wildbench.parksim.scenes._canvas import SCALE, WIDTH, Camera, Canvas, Colour, paint_limb, paint_rock
+from wildbench.parksim.scenes._ground import River, Soil, flood, paint_ground, paint_ridge
+from wildbench.parksim.scenes._vegetation import Foliage, Rng, Spot
 
 STRAW: tuple[Colour, ...] = ((0.42, 0.31, 0.13), (0.33, 0.25, 0.11), (0.5, 0.39, 0.19))
 GREEN: tuple[Colour, ...] = ((0.13, 0.17, 0.045), (0.09, 0.13, 0.03), (0.2, 0.23, 0.07))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
 from wildbench.parksim.compiled import kernel
 from wildbench.parksim.noise import fractal, fractal_noise, value_noise
+from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
 
 
 @dataclass(frozen=True)

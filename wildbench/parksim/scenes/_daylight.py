@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from wildbench.datasets.parksim.canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Floats, Mask
-from wildbench.datasets.parksim.locations import Scene
 from wildbench.parksim.compiled import kernel
 from wildbench.parksim.noise import fractal_noise
+from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Floats, Mask
+from wildbench.parksim.scenes._locations import Scene
 
 Triple = tuple[float, float, float]
 FLASH_REACH = 9.0

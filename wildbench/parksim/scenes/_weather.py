@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.canvas import HEIGHT, WIDTH
-from wildbench.datasets.parksim.daylight import Daylight
 from wildbench.parksim.noise import fractal_noise
+from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.parksim.scenes._daylight import Daylight
 
 STRIP = 12
 Picture = NDArray[np.float32]
