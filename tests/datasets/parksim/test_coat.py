@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wildbench.datasets.parksim.species.register import KINDS
 from wildbench.parksim.anatomy._coat import PATCHES, PLAIN, Coat, cells, coat_colour, coat_tables, linear, smoothstep
 from wildbench.parksim.anatomy._sdf import hash3
+from wildbench.parksim.species.register import KINDS
 
 Floats = NDArray[np.float64]
 Point = tuple[float, float, float]

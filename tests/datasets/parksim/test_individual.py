@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.parksim.species.register import KINDS, kind_of
 from wildbench.parksim.anatomy._sdf import trace
 from wildbench.parksim.anatomy._skeleton import posed
 from wildbench.parksim.animals._individual import Individual, body_of, height_m, length_m, postures
+from wildbench.parksim.species.register import KINDS, kind_of
 
 
 def test_every_category_is_drawn() -> None:

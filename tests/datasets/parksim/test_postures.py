@@ -1,7 +1,7 @@
 import pytest
 
-from wildbench.datasets.parksim.species.register import KINDS
 from wildbench.parksim.anatomy._postures import GALLOP, LIFT, Posture, stride, turn
+from wildbench.parksim.species.register import KINDS
 
 EVERY = [
     (species, n, name, posture)

@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from wildbench.datasets.parksim.species.kind import Kind
-from wildbench.datasets.parksim.species.register import kind_of
 from wildbench.parksim.anatomy._postures import stride
 from wildbench.parksim.anatomy._sdf import bounds
 from wildbench.parksim.anatomy._skeleton import Body, Pose, Vector, posed
+from wildbench.parksim.species.kind import Kind
+from wildbench.parksim.species.register import kind_of
 
 
 @dataclass(frozen=True)

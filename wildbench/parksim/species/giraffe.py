@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wildbench.datasets.parksim.species.kind import Kind
 from wildbench.parksim.anatomy._coat import PATCHES, Coat
 from wildbench.parksim.anatomy._postures import UNGULATE, Posture, turn
 from wildbench.parksim.anatomy._skeleton import figure, limb, part
+from wildbench.parksim.species.kind import Kind
 
 GIRAFFE = Kind(
     figure=figure(

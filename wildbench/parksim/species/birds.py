@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wildbench.datasets.parksim.species.kind import Kind
 from wildbench.parksim.anatomy._coat import FEATHERS, SPOTS, Coat
 from wildbench.parksim.anatomy._postures import Posture, turn
 from wildbench.parksim.anatomy._skeleton import figure, limb, part
+from wildbench.parksim.species.kind import Kind
 
 STEPS = {"leg~L": 0.0, "leg~R": 0.5}
 PECKING = Posture(turn(body=-24.0, neck1=-70.0, neck2=-30.0, head=10.0, leg_1=24.0), level=False, look=15.0)
