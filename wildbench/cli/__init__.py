@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import audit, baseline, comparing, data, evaluating, leaderboard, review, training
+from studies import audit
+from wildbench.cli import baseline, comparing, data, evaluating, leaderboard, review, training
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(

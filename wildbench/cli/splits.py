@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from wildbench.progress import Progress
 
 app = typer.Typer()
-audit_app = typer.Typer()
 
 
 @app.command("split")
@@ -103,25 +102,3 @@ def _parts(names: list[str], split_file: Path | None, images: Path | None, progr
     if len(names) == 1 and names[0] in registry.names():
         return load_splits(names[0], images=images, progress=progress)
     return [registry.load_dataset(name, images=images, progress=progress) for name in names]
-
-
-@audit_app.command("duplicates")
-def audit_duplicates(
-    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
-    limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 50,
-    images: ImagesOption = None,
-) -> None:
-    """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
-    from wildbench.datasets import duplicate_audit
-    from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.whole import load_whole
-    from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.leaks import recall_table
-
-    with shown() as progress:
-        data = load_whole(name, images=images, progress=progress)
-        chosen = data.images[:: max(1, len(data.images) // limit)][:limit]
-        some = Dataset(data.name, None, {**data.coco, "images": chosen}, data.images_dir)
-        recalls = duplicate_audit.audit_duplicates(some, progress=progress)
-    print_tables(recall_table(data.name, recalls))

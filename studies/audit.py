@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wildbench.cli import splits
+from wildbench.cli.options import ImagesOption
 from wildbench.errors import RecipeError
 
 if TYPE_CHECKING:
     from wildbench.measures.count_audit import Audit
 
 app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args_is_help=True, rich_markup_mode=None)
+
 app.add_typer(splits.audit_app)
 
 
@@ -93,3 +95,28 @@ def _audit(name: str) -> Audit:
     )  # an SSD has one size
     detector = zoo.build(name, 13, **arguments).eval()
     return audit_counts(detector, ([torch.rand(3, 64, 96)],))
+
+
+audit_app = typer.Typer()
+
+
+@audit_app.command("duplicates")
+def audit_duplicates(
+    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 50,
+    images: ImagesOption = None,
+) -> None:
+    """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
+    from wildbench.datasets import duplicate_audit
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.whole import load_whole
+    from wildbench.progress import shown
+    from wildbench.tables.console import print_tables
+    from wildbench.tables.leaks import recall_table
+
+    with shown() as progress:
+        data = load_whole(name, images=images, progress=progress)
+        chosen = data.images[:: max(1, len(data.images) // limit)][:limit]
+        some = Dataset(data.name, None, {**data.coco, "images": chosen}, data.images_dir)
+        recalls = duplicate_audit.audit_duplicates(some, progress=progress)
+    print_tables(recall_table(data.name, recalls))
