@@ -57,11 +57,11 @@ def audit_coverage(
     out: Annotated[Path | None, typer.Option(help="JSON to write with the numbers of the tables and more.")] = None,
 ) -> None:
     """Count how often 95 % intervals hold the true AP of simulated data sets."""
+    from studies.coverage import coverage
+    from studies.coverage.table import coverage_tables
     from wildbench.files import check_writable, write_atomically
-    from wildbench.measures import coverage
     from wildbench.progress import shown
     from wildbench.tables.console import print_tables
-    from wildbench.tables.coverage import coverage_tables
 
     scenarios = {scenario.name: scenario for scenario in coverage.SCENARIOS}
     unknown = [name for name in names or () if name not in scenarios]

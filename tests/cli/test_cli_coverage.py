@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wildbench.measures.coverage import DIFFERENCE
+from studies.coverage.coverage import DIFFERENCE
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

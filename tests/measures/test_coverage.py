@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from wildbench.measures.coverage import (
+from studies.coverage.coverage import (
     BCA,
     CHOSEN,
     DIFFERENCE,
@@ -18,10 +18,10 @@ from wildbench.measures.coverage import (
     as_json,
     audit_coverage,
 )
+from studies.coverage.population import Detector, truth
+from studies.coverage.table import coverage_tables
 from wildbench.measures.intervals import LEVEL, difference_interval, interval
-from wildbench.measures.population import Detector, truth
 from wildbench.tables.console import print_tables
-from wildbench.tables.coverage import coverage_tables
 
 FIRST = SCENARIOS[0].detectors[0]
 SMALL = Scenario("small", SCENARIOS[0].detectors, images=40)

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from wildbench.datasets.validation import validate
-from wildbench.measures.accuracy import measure_accuracy
-from wildbench.measures.bootstrap import estimate
-from wildbench.measures.matching import THRESHOLDS, match
-from wildbench.measures.population import (
+from studies.coverage.population import (
     BOXES_PER_GROUP,
     GROUPS_PER_IMAGE,
     REPORTED,
@@ -20,7 +16,11 @@ from wildbench.measures.population import (
     latent_overlap,
     truth,
 )
-from wildbench.measures.simulation import KINDS, SIDES, draw
+from studies.coverage.simulation import KINDS, SIDES, draw
+from wildbench.datasets.validation import validate
+from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.bootstrap import estimate
+from wildbench.measures.matching import THRESHOLDS, match
 
 PAIR = [Detector.of(3.0, 0.4, 0.5), Detector.of(5.0, 2.6, 0.05)]
 

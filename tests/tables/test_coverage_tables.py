@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from wildbench.measures.coverage import BCA, CHOSEN, DIFFERENCE, PERCENTILE, SCENARIOS, Coverage
-from wildbench.tables.coverage import FEWEST, HIGHEST, LOWEST, coverage_tables
+from studies.coverage.coverage import BCA, CHOSEN, DIFFERENCE, PERCENTILE, SCENARIOS, Coverage
+from studies.coverage.table import FEWEST, HIGHEST, LOWEST, coverage_tables
 
 DOCS = Path(__file__).parents[2] / "docs"
 

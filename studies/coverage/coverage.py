@@ -11,6 +11,8 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from studies.coverage.population import Detector, truth
+from studies.coverage.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
 from wildbench.measures.bootstrap import Replicates, estimate, jackknife, resample
 from wildbench.measures.intervals import (
     LEVEL,
@@ -20,8 +22,6 @@ from wildbench.measures.intervals import (
     interval,
     percentile_interval,
 )
-from wildbench.measures.population import Detector, truth
-from wildbench.measures.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
 from wildbench.progress import Progress, silent
 
 Floats = npt.NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.measures.coverage import CHOSEN, DIFFERENCE, Coverage
+from studies.coverage.coverage import CHOSEN, DIFFERENCE, Coverage
 from wildbench.tables.console import add_row
 
 FEWEST = 100

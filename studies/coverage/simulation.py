@@ -17,9 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, ndtr, ndtri
 
-from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching import FALSE, IGNORED, THRESHOLDS, TRUE, Matches
-from wildbench.measures.population import (
+from studies.coverage.population import (
     BOXES_PER_GROUP,
     GROUPS_PER_IMAGE,
     REPORTED,
@@ -29,6 +27,8 @@ from wildbench.measures.population import (
     WORST,
     Detector,
 )
+from wildbench.datasets.coco import Dataset
+from wildbench.measures.matching import FALSE, IGNORED, THRESHOLDS, TRUE, Matches
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

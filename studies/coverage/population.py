@@ -3,7 +3,7 @@
 A detection of a box has a latent score and a latent overlap, both normal, with means that depend on the category and on
 the box's size; a false alarm has a latent score of a normal distribution around 0. What scores enough is reported, so
 that precision and recall at a score are integrals of normal distributions. Images and locations may share parts of
-the latent values, of the number of boxes and of the false alarms (`wildbench.measures.simulation`): that makes what is
+the latent values, of the number of boxes and of the false alarms (`studies.coverage.simulation`): that makes what is
 drawn from one place alike, and changes nothing in the population as a whole.
 
 The thirteen categories are those of parksim's test split by their number of boxes and of photographs.
