@@ -107,16 +107,16 @@ def audit_duplicates(
     images: ImagesOption = None,
 ) -> None:
     """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
-    from wildbench.datasets import duplicate_audit
+    from studies.duplicates import recall
+    from studies.duplicates.recall import recall_table
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.whole import load_whole
     from wildbench.progress import shown
     from wildbench.tables.console import print_tables
-    from wildbench.tables.leaks import recall_table
 
     with shown() as progress:
         data = load_whole(name, images=images, progress=progress)
         chosen = data.images[:: max(1, len(data.images) // limit)][:limit]
         some = Dataset(data.name, None, {**data.coco, "images": chosen}, data.images_dir)
-        recalls = duplicate_audit.audit_duplicates(some, progress=progress)
+        recalls = recall.audit_duplicates(some, progress=progress)
     print_tables(recall_table(data.name, recalls))

@@ -9,9 +9,9 @@ import pytest
 from made_up_photographs import photograph, save
 from PIL import Image
 
-from wildbench.datasets.alterations import ALTERATIONS
+from studies.duplicates.alterations import ALTERATIONS
+from studies.duplicates.recall import Recall, audit_duplicates
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.duplicate_audit import Recall, audit_duplicates
 from wildbench.datasets.duplicates import KINDS, Pair, find_pairs, groups
 from wildbench.datasets.leaks import find_leaks
 from wildbench.datasets.registry import load_dataset

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from rich.table import Table
-from rich.text import Text
 
 from wildbench.datasets.duplicates import KINDS
 from wildbench.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.datasets.duplicate_audit import Recall
     from wildbench.datasets.leaks import LeakReport
 
 
@@ -36,15 +33,3 @@ def leak_tables(report: LeakReport, examples: int = 10) -> list[Table]:
         one, other = (f"{place.part}: {place.file_name}" for place in (leak.a, leak.b))
         add_row(strongest, leak.pair.kind, f"{leak.pair.score:.2f}", one, other)
     return [table, strongest]
-
-
-def recall_table(name: str, recalls: Sequence[Recall]) -> Table:
-    """A row an alteration: how many altered copies were found, and what else was."""
-    table = Table(title=Text(f"{name}: altered copies that are found"), title_justify="left")
-    for column in ("alteration", "copies", "found", "%", "called the same photograph", "wrong pairs"):
-        table.add_column(column, justify="left" if column == "alteration" else "right")
-    for recall in recalls:
-        share = f"{100 * recall.found / recall.copies:.0f}"
-        numbers = (recall.copies, recall.found, share, recall.as_photograph, recall.wrong)
-        add_row(table, recall.alteration, *map(str, numbers))
-    return table
