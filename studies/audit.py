@@ -12,7 +12,7 @@ from wildbench.cli.options import ImagesOption
 from wildbench.errors import RecipeError
 
 if TYPE_CHECKING:
-    from wildbench.measures.count_audit import Audit
+    from studies.macs.count_audit import Audit
 
 app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,11 +24,11 @@ def audit_macs(
     names: Annotated[list[str] | None, typer.Argument(help="Detectors of the zoo [all].", metavar="[NAME]...")] = None,
 ) -> None:
     """Count MACs beside torch's FlopCounterMode and fvcore, by operation; exit 1 where a difference is unexplained."""
+    from studies.macs.count_audit import REASONS
+    from studies.macs.table import audit_tables
     from wildbench.detectors import zoo
-    from wildbench.measures.count_audit import REASONS
     from wildbench.progress import shown
     from wildbench.tables.console import print_tables
-    from wildbench.tables.counting import audit_tables
 
     wanted = names or zoo.names()
     unknown = [name for name in wanted if name not in zoo.names()]
@@ -86,8 +86,8 @@ def _audit(name: str) -> Audit:
     """The audit of one detector with random weights on a small image of noise."""
     import torch
 
+    from studies.macs.count_audit import audit_counts
     from wildbench.detectors import zoo
-    from wildbench.measures.count_audit import audit_counts
 
     torch.manual_seed(0)
     arguments: dict[str, Any] = (

@@ -11,7 +11,7 @@ from rich.text import Text
 from wildbench.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.measures.count_audit import Audit, Row
+    from studies.macs.count_audit import Audit, Row
 
 UNEXPLAINED = "UNEXPLAINED"
 
