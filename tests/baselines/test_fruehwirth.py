@@ -3,7 +3,7 @@
 import pytest
 from made_up_points import point, summary
 
-from wildbench.baselines.fruehwirth import PERCENT, RATIO, READINGS, Cost, measure, ratio, sections
+from studies.papers.fruehwirth import PERCENT, RATIO, READINGS, Cost, measure, ratio, sections
 
 
 def made_up(last: float) -> list[Cost]:

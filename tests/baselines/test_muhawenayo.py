@@ -5,9 +5,8 @@ import torch
 from made_up_points import point, summary
 from torch import nn
 
-from wildbench.baselines import muhawenayo
-from wildbench.baselines.muhawenayo import PERCENT, TABLE, megabytes, parameters, sections
-from wildbench.baselines.pruned_files import measure
+from studies.papers import muhawenayo
+from studies.papers.muhawenayo import PERCENT, TABLE, measure, megabytes, parameters, sections
 from wildbench.detectors import zoo
 
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from wildbench.baselines.paper import paper_tables
+from studies.papers.tables import paper_tables
 
 
 def test_both_papers_are_printed_with_what_is_known_of_them() -> None:

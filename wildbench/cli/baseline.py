@@ -107,31 +107,3 @@ def sweep(
         typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)
     if summary.failed:
         raise typer.Exit(1)
-
-
-@app.command()
-def results(
-    folder: Annotated[
-        Path | None, typer.Option(help="With sweeps/*.json; by default the repository's baselines/.")
-    ] = None,
-) -> None:
-    """Write RESULTS.md and its charts from the summaries of the sweeps."""
-    from wildbench.baselines.results import write_results
-    from wildbench.datasets.registry import bundled
-
-    for path in write_results(folder or bundled("baselines")):
-        typer.echo(f"written: {path}")
-
-
-@app.command()
-def paper(
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the files, which take minutes to save.")] = False,
-) -> None:
-    """Print the papers' tables beside what their networks really take, and beside our own sweep."""
-    from wildbench.baselines.paper import paper_tables
-    from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-
-    with shown() as progress:
-        tables = paper_tables(progress, quick=quick)
-    print_tables(*tables)

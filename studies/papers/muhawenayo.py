@@ -6,21 +6,31 @@ They prune a Faster R-CNN R50-FPN of Detectron2 for 13 categories by global L1, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
-from wildbench.baselines.repetitions import COMPARE, mean_over_dense, where, whose
-from wildbench.compression.scopes import Scope
+from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
+from wildbench.compression.scopes import Scope, prunable
+from wildbench.datasets.categories import CATEGORIES
+from wildbench.detectors import zoo
+from wildbench.progress import Progress, silent
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.codecs.chains import encode
+from wildbench.submissions.codecs.fields import Record
 
 if TYPE_CHECKING:
-    from wildbench.baselines.pruned_files import Measured
     from wildbench.baselines.summary import PointRecord, Summary
 
 DETECTOR = "fasterrcnn_resnet50_fpn"
+
 PERCENT = (0, 10, 20, 30, 40, 50, 70, 80, 90)
 """Of the weights of a part that are pruned: the table's columns."""
 
@@ -57,6 +67,7 @@ class Row:
 
 
 _BACKBONE = ("87.92", "87.97", "88.40", "88.15", "86.95", "83.48", "77.42", "60.24", "0.17")
+
 TABLE = (
     Row(
         "backbone",
@@ -130,10 +141,12 @@ FILES = (
     "MB of files: the same network pruned by global L1 and saved as a submission. Random weights: what a bitmask takes "
     "does not depend on them, what Huffman's code takes does a little. {raw}"
 )
+
 ONE_STAGE = (
     "A detector of one stage, such as ours, has no ROI head: its dense head is pruned instead, which is a far smaller "
     "part of it."
 )
+
 UNMEASURED = "AP50 of ours is not measured: the sweeps `paper-parksim` and `paper-wildlife` have left no record."
 
 
@@ -179,3 +192,87 @@ def _is(point: PointRecord, scope: Scope, percent: int) -> bool:
     """Whether a point is pruned as the paper prunes, and nothing else was done."""
     wanted = {"scope": scope, "ratio": percent / 100, "criterion": "l1"}
     return [step.method for step in point.steps] == ["weights"] and point.steps[0].settings == wanted
+
+
+BITMASK, CODED = "sparse", "sparse+huffman"
+"""Chains of codecs that lose nothing."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Bytes that a pruned network really takes.
+
+    Attributes:
+        bitmask: With a bit for each weight, and 4 bytes for each that is not zero.
+        coded: With both Huffman-coded.
+    """
+
+    bitmask: int
+    coded: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Bytes of real files.
+
+    Attributes:
+        raw: With every weight in 4 bytes: the same at every ratio, since a zero takes as much as any other number.
+        files: By scope and percent.
+    """
+
+    raw: int
+    files: dict[tuple[Scope, int], Files]
+
+
+def measure(progress: Progress = silent, percent: tuple[int, ...] = PERCENT) -> Measured:
+    """Save the network at each ratio of each row, and look how many bytes the files have.
+
+    The weights are random, which a bitmask does not mind; Huffman's code may gain a little more or less on trained
+    ones, whose exponents are spread otherwise.
+
+    Args:
+        progress: Called as `progress(task, done, total)`.
+        percent: Which columns.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = zoo.build(DETECTOR, len(CATEGORIES))
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    dense = {codec: _records(state, codec) for codec in (BITMASK, CODED)}
+    files: dict[tuple[Scope, int], Files] = {}
+    points = len(TABLE) * len(percent)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.pt"
+        raw = _bytes(path, state, _records(state, "raw"))
+        for row in TABLE:
+            names = [f"{name}.weight" for name in prunable(model, row.scope)]
+            for share, pruned in _pruned({name: state[name] for name in names}, percent):
+                progress("save pruned networks", len(files), points)
+                sizes = [
+                    _bytes(path, state | pruned, known | _records(pruned, codec)) for codec, known in dense.items()
+                ]
+                files[row.scope, share] = Files(*sizes)
+        progress("save pruned networks", points, points)
+    return Measured(raw, files)
+
+
+def _records(tensors: Mapping[str, torch.Tensor], codec: str) -> dict[str, Record]:
+    with ThreadPoolExecutor() as threads:  # zlib lets go of the interpreter's lock
+        return dict(zip(tensors, threads.map(lambda tensor: encode(tensor, codec), tensors.values()), strict=True))
+
+
+def _bytes(path: Path, state: Mapping[str, torch.Tensor], records: Mapping[str, Record]) -> int:
+    save_submission(state, path, detector=DETECTOR, categories=list(CATEGORIES), codec=dict(records))
+    return path.stat().st_size
+
+
+def _pruned(
+    weights: Mapping[str, torch.Tensor], percent: tuple[int, ...]
+) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+    """For each share, the weights that differ from the dense ones: the smallest of all together are zero."""
+    magnitudes = torch.cat([tensor.flatten() for tensor in weights.values()]).abs().numpy()
+    many = {share: round(share / 100 * len(magnitudes)) for share in percent}
+    magnitudes.partition([count - 1 for count in many.values() if count])
+    for share, count in many.items():
+        least = float(magnitudes[count - 1]) if count else -1.0
+        yield share, {name: tensor * (tensor.abs() > least) for name, tensor in weights.items()} if count else {}

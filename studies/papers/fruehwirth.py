@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from wildbench.baselines.repetitions import COMPARE, mean_over_dense, where, whose
+from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.categories import CATEGORIES

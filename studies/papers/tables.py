@@ -6,15 +6,30 @@ from collections.abc import Sequence
 
 import torch
 from rich.table import Table
+from rich.text import Text
 
-from wildbench.baselines import fruehwirth, muhawenayo
-from wildbench.baselines.pruned_files import measure
+from studies.papers import fruehwirth, muhawenayo
+from studies.papers.muhawenayo import measure
 from wildbench.baselines.summary import Summary, read_summary
 from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.registry import bundled
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
-from wildbench.tables.paper import paper_table
+from wildbench.tables.console import add_row
+
+
+def paper_table(
+    title: str, headings: Sequence[str], sections: Sequence[Sequence[Sequence[str]]], notes: Sequence[str]
+) -> Table:
+    """Rows of cells in sections, a line between two; the notes stand below, a paragraph each."""
+    table = Table(title=Text(title), title_justify="left", caption=Text("\n".join(notes)), caption_justify="left")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number > 0)
+    for section in sections:
+        for number, row in enumerate(section, start=1):
+            add_row(table, *row, end_section=number == len(section))
+    return table
+
 
 MUHAWENAYO, FRUEHWIRTH = ("paper-parksim", "paper-wildlife"), ("fruehwirth", "fruehwirth-wildlife")
 """The sweeps that repeat their experiments; their records are read where they are there."""
