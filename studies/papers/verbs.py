@@ -17,7 +17,7 @@ def results(
     ] = None,
 ) -> None:
     """Write RESULTS.md and its charts from the summaries of the sweeps."""
-    from wildbench.baselines.results import write_results
+    from studies.results.document import write_results
     from wildbench.datasets.registry import bundled
 
     for path in write_results(folder or bundled("baselines")):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from made_up_points import measures, point, summary
 
+from studies.results.document import read_summaries, results, write_results
 from wildbench.baselines.charts import chart, svg
 from wildbench.baselines.grid import load_sweep
-from wildbench.baselines.results import read_summaries, results, write_results
 from wildbench.baselines.summary import read_summary
 from wildbench.datasets.registry import bundled
 from wildbench.errors import ScorecardError

@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from wildbench.baselines.bounds import BOUNDS
+from studies.results.bounds import BOUNDS
 from wildbench.baselines.grid import load_sweep
 from wildbench.baselines.markdown import table
 from wildbench.compression.catalogue import methods

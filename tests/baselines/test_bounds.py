@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from made_up_points import point, summary
 
-from wildbench.baselines.bounds import BOUNDS, BY_MEAN, BY_VALUE, NO, YES, Bound, examine, verdict
+from studies.results.bounds import BOUNDS, BY_MEAN, BY_VALUE, NO, YES, Bound, examine, verdict
 from wildbench.compression.recipes import find_recipe, load_recipe
 
 CHANNELS = next(bound for bound in BOUNDS if bound.title.startswith("Channels"))

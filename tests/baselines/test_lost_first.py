@@ -2,7 +2,7 @@
 
 from made_up_points import point, summary
 
-from wildbench.baselines.lost_first import categories, sizes, told
+from studies.results.losses import categories, sizes, told
 from wildbench.baselines.series import Place, places, position_of, series_of
 
 LION = (-0.1, -0.5, -0.7)

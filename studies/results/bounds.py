@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from wildbench.baselines.claims import PLAIN_THIRTY
+from studies.results.claims import PLAIN_THIRTY
 from wildbench.baselines.series import Place, mean_difference, places
 from wildbench.baselines.summary import PointRecord
 from wildbench.compression.recipes import Recipe, find_recipe, load_recipe

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from wildbench.baselines.bounds import BOUNDS, Bound, Verdict, examine, is_rounded, verdict
+from studies.results.bounds import BOUNDS, Bound, Verdict, examine, is_rounded, verdict
+from studies.results.claims import CLAIMS, answers
+from studies.results.losses import Part, categories, sizes, told
 from wildbench.baselines.cells import (
     HEADINGS,
     LEGEND,
@@ -17,8 +19,6 @@ from wildbench.baselines.cells import (
     spread_text,
 )
 from wildbench.baselines.charts import chart, svg
-from wildbench.baselines.claims import CLAIMS, answers
-from wildbench.baselines.lost_first import Part, categories, sizes, told
 from wildbench.baselines.markdown import table
 from wildbench.baselines.series import Place, places, position_of, series_of, spread
 from wildbench.baselines.summary import PointRecord, Summary, read_summary
