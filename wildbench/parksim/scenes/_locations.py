@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.parksim import vegetation as plants
+from wildbench.parksim.scenes import _vegetation as plants
 from wildbench.parksim.scenes._canvas import SCALE, WIDTH, Camera, Canvas, Colour, paint_limb, paint_rock
 from wildbench.parksim.scenes._ground import River, Soil, flood, paint_ground, paint_ridge
 from wildbench.parksim.scenes._vegetation import Foliage, Rng, Spot
