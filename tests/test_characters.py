@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from wildbench.characters import printable
 from wildbench.errors import WildbenchError
+from wildbench.text import printable
 
 STEERING = ["\x1b[2J", "\x07", "\r", "\x9b31m", "\u202e", "\u2066", "\u200f", "\u2028", "\ud800", "\x00", "\x7f"]
 

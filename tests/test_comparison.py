@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from wildbench.comparison import Comparison, compare
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.evaluation import score
+from wildbench.resources import bundled
 
 REPLICATES = 400
 CARDS = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-tiny")]

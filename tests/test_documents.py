@@ -13,9 +13,10 @@ from typer.main import get_command
 from wildbench.baselines.summary import read_summary
 from wildbench.cli import app
 from wildbench.comparison import compare
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.files import sha256_of
 from wildbench.measures.accuracy import measure_accuracy
+from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive import read_submission
 from wildbench.tables.cards import scorecards_table

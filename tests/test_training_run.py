@@ -9,7 +9,7 @@ import pytest
 
 from wildbench.errors import DatasetError, OutputError, RecipeError
 from wildbench.submissions.archive import read_submission
-from wildbench.training_run import run_training
+from wildbench.training import run_training
 
 RECIPE = """
 [detector]

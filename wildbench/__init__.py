@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wildbench.categories import CATEGORIES
     from wildbench.comparison import compare
-    from wildbench.datasets.categories import CATEGORIES
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.registry import load_dataset
     from wildbench.errors import WildbenchError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wildbench.submissions.inspection import inspect_submission
 
 _HOME = {
-    "CATEGORIES": "wildbench.datasets.categories",
+    "CATEGORIES": "wildbench.categories",
     "Dataset": "wildbench.datasets.coco",
     "Figure": "wildbench.scorecard",
     "Scorecard": "wildbench.scorecard",

@@ -8,12 +8,13 @@ from typing import Any
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.evaluation import evaluate
 from wildbench.leaderboard.publishing import publish
 from wildbench.leaderboard.results import results_of
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
+from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard
 from wildbench.tables.cards import scorecards_table
 from wildbench.tables.console import print_tables

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wildbench.characters import printable
+from wildbench.text import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wildbench.datasets.categories import canonical
+from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import lines
 from wildbench.datasets.images import decode, read_ahead

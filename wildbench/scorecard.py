@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
-from wildbench.versions import parsed, read_version
+from wildbench.records import parsed, read_version
 
 FORMAT_VERSION = 1
 """Version of the record. A reader takes this one and older ones, and refuses newer ones."""

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
+from wildbench.categories import CATEGORIES
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.datasets.categories import CATEGORIES
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission

@@ -11,10 +11,10 @@ from rich.text import Text
 from studies.papers import fruehwirth, muhawenayo
 from studies.papers.muhawenayo import measure
 from wildbench.baselines.summary import Summary, read_summary
-from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.registry import bundled
+from wildbench.categories import CATEGORIES
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
+from wildbench.resources import bundled
 from wildbench.tables.console import add_row
 
 

@@ -18,7 +18,7 @@ def results(
 ) -> None:
     """Write RESULTS.md and its charts from the summaries of the sweeps."""
     from studies.results.document import write_results
-    from wildbench.datasets.registry import bundled
+    from wildbench.resources import bundled
 
     for path in write_results(folder or bundled("baselines")):
         typer.echo(f"written: {path}")

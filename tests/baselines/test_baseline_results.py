@@ -10,8 +10,8 @@ from studies.results.document import read_summaries, results, write_results
 from wildbench.baselines.charts import chart, svg
 from wildbench.baselines.grid import load_sweep
 from wildbench.baselines.summary import read_summary
-from wildbench.datasets.registry import bundled
 from wildbench.errors import ScorecardError
+from wildbench.resources import bundled
 
 FILTERS = [{"method": "filters", "settings": {}}, {"method": "distil", "settings": {}}]
 

@@ -9,7 +9,7 @@ from wildbench.baselines.grid import load_sweep
 from wildbench.baselines.markdown import table
 from wildbench.compression.catalogue import methods
 from wildbench.compression.recipes import bundled_recipes, parse_recipe
-from wildbench.datasets.registry import bundled
+from wildbench.resources import bundled
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
 

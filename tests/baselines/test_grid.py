@@ -8,8 +8,8 @@ import pytest
 
 from wildbench.baselines.grid import find_sweep, load_sweep
 from wildbench.compression.recipes import load_recipe
-from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError
+from wildbench.resources import bundled
 
 SWEEPS = sorted(bundled("baselines/sweeps").glob("*.toml"))
 HEAD = "summary = 'x'\ndense = ['reference']\n"

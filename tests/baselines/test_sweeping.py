@@ -14,9 +14,9 @@ from wildbench.baselines.points import Bench, depends_on, is_done
 from wildbench.baselines.summary import Summary, read_summary
 from wildbench.baselines.sweeping import run_sweep
 from wildbench.comparison import compare
-from wildbench.datasets.registry import bundled
 from wildbench.errors import DatasetError, RecipeError, ScorecardError
 from wildbench.files import sha256_of
+from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
 
 GRID = """

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import Entry, head, write_chain
@@ -24,6 +24,7 @@ from wildbench.leaderboard.results import KEPT, chain_file, read_results, result
 from wildbench.leaderboard.samples import Samples
 from wildbench.leaderboard.verification import verify
 from wildbench.measures.intervals import difference_interval
+from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 
 ROWS = 500

@@ -11,7 +11,8 @@ import pytest
 from wildbench.curation.named_predictions import NamedPredictions, read_named
 from wildbench.curation.questions import Answers, answer
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
+from wildbench.resources import bundled
 
 pytestmark = pytest.mark.usefixtures("database")
 

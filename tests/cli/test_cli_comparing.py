@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wildbench.datasets.registry import bundled
+from wildbench.resources import bundled
 
 CARDS = [str(bundled(f"baselines/scorecards/{name}.json")) for name in ("reference", "reference-tiny")]
 

@@ -6,7 +6,7 @@ from made_up_subjects import step
 
 from wildbench.compression.chain import save
 from wildbench.compression.subject import Subject
-from wildbench.datasets.registry import bundled
+from wildbench.resources import bundled
 from wildbench.submissions.archive import read_submission, rebuild
 from wildbench.submissions.inspection import inspect_submission
 

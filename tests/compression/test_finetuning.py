@@ -13,10 +13,10 @@ from wildbench.compression.recalibration import norms_of
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import bundled
 from wildbench.detectors import zoo
 from wildbench.detectors.recipe import load_recipe
 from wildbench.errors import RecipeError
+from wildbench.resources import bundled
 
 ONE = {"epochs": 1, "batch_size": 3, "warmup_steps": 0}
 

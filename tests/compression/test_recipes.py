@@ -14,9 +14,9 @@ from wildbench.compression.recipes import (
     parse_recipe,
     with_settings,
 )
-from wildbench.datasets.registry import bundled
 from wildbench.detectors.recipe import load_recipe as load_training_recipe
 from wildbench.errors import RecipeError
+from wildbench.resources import bundled
 
 WEIGHTS = {"method": "weights", "ratio": 0.3}
 UNITS = {"method": "units", "ratio": 0.2}

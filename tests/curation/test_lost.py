@@ -4,7 +4,8 @@ from pathlib import Path
 from wildbench.curation.lost import comparisons
 from wildbench.curation.named_predictions import NamedPredictions, read_named
 from wildbench.curation.questions import answer
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
+from wildbench.resources import bundled
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "review.md"
 

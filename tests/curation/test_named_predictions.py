@@ -6,8 +6,9 @@ from made_up_labels import found, results_file
 
 from wildbench.curation.named_predictions import NamedPredictions, dense_of, read_named
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.errors import PredictionsError
+from wildbench.resources import bundled
 
 
 @pytest.fixture(scope="module")

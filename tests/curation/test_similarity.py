@@ -11,7 +11,7 @@ from wildbench.curation.reviewing import lay_out
 from wildbench.curation.similarity import ALIKE, MAP, SIDE, features_of, near_duplicates
 from wildbench.curation.views import DUPLICATES
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
-from wildbench.datasets.registry import bundled
+from wildbench.resources import bundled
 from wildbench.submissions.opening import open_submission
 
 pytestmark = pytest.mark.usefixtures("database", "cache")

@@ -1,6 +1,6 @@
 import pytest
 
-from wildbench.datasets.categories import ALIASES, CATEGORIES, PAPER_COUNTS, canonical
+from wildbench.categories import ALIASES, CATEGORIES, PAPER_COUNTS, canonical
 
 PUBLISHED = (101, 152, 131, 166, 169, 80, 108, 63, 61, 97, 70, 123, 88)
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from made_up_parks import SIZE, box, lay, parks, picture, xml
 
-from wildbench.datasets.categories import PAPER_COUNTS
+from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.coco_folder import NewFolder
 from wildbench.datasets.importing import PUBLISHED, StrictFindings, import_dataset
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, OutputError
+from wildbench.resources import bundled
 
 
 def everything(folder: Path) -> dict[str, bytes]:

@@ -14,14 +14,16 @@ from findings_page import NEED_PICTURES, PACKAGE, PAGE, PEERS, SOURCES, page
 from malformed import LIES, Lie, spoilt
 from peers import sentence
 
+from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.documents import read_document
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.predictions import read_predictions, validate_predictions
-from wildbench.datasets.registry import SPLITS, bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.suspicions import suspect
 from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError, PredictionsError, WildbenchError
+from wildbench.resources import bundled
 
 
 def findings_in(labels: Path, detections: Path) -> list[Finding]:

@@ -10,8 +10,9 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.namings import check_namings, confusion
 from wildbench.datasets.predictions import read_predictions
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.suspicions import suspect
+from wildbench.resources import bundled
 
 NAMES = ["lion", "zebra", "giraffe", "bird", "eland"]
 LION, ZEBRA, GIRAFFE, BIRD, ELAND = range(5)

@@ -9,8 +9,8 @@ import pytest
 from made_up_parks import box, lay, parks, picture, xml
 from park_server import Server, serving
 
+from wildbench.categories import CATEGORIES
 from wildbench.datasets import registry
-from wildbench.datasets.categories import CATEGORIES
 from wildbench.datasets.parks import archive_path, fetch_parks, import_parks, record_path
 from wildbench.datasets.registry import load_dataset, registered
 from wildbench.datasets.summary import summary

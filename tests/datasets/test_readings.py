@@ -8,8 +8,9 @@ import pytest
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.suspicions import suspect
+from wildbench.resources import bundled
 
 W, H = 512, 384
 Results = list[dict[str, Any]]

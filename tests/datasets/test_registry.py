@@ -5,18 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.registry import (
-    SPLITS,
-    bundled,
-    cache_dir,
-    generate,
-    images_near,
-    load_dataset,
-    names,
-    registered,
-)
+from wildbench.categories import CATEGORIES, SPLITS
+from wildbench.datasets.registry import generate, images_near, load_dataset, names, registered
 from wildbench.errors import DatasetError
+from wildbench.resources import bundled, cache_dir
 
 COCO = {
     "images": [{"id": key, "file_name": f"{key}.png", "width": 9, "height": 8} for key in (1, 2)],

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildbench.datasets.registry import bundled
 from wildbench.errors import DatasetError
 from wildbench.parksim.scene_sheet import write_sheet
+from wildbench.resources import bundled
 
 
 @pytest.mark.slow  # numba compiles the renderer

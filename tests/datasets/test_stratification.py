@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from made_up_photographs import photograph, save
 
+from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.registry import SPLITS, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.splits import apply_split, pool
 from wildbench.datasets.stratification import (
     SHARES,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from wildbench.datasets.categories import CATEGORIES
-from wildbench.datasets.registry import bundled
+from wildbench.categories import CATEGORIES
 from wildbench.datasets.summary import summary
 from wildbench.errors import DatasetError
+from wildbench.resources import bundled
 
 
 def test_parksim_is_counted_as_its_files_say() -> None:

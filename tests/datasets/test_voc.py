@@ -12,7 +12,7 @@ from hotcoco import COCO
 from made_up_parks import SIZE, box, lay, parks, picture, xml
 from PIL import EpsImagePlugin, Image, ImageOps
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.collection import Collection
 from wildbench.datasets.corners import LEFT_OUT, UNKNOWN_LEFT_OUT

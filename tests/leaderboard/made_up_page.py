@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.admission import add
 from wildbench.leaderboard.results import Result, read_results, result_id
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.size import measure_size
+from wildbench.resources import bundled
 from wildbench.scorecard import Figure, read_scorecard
 
 BASELINES = ("reference", "reference-tiny")

@@ -9,8 +9,9 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.curves import curves_from, measure_curves
+from wildbench.resources import bundled
 
 
 def test_curves_are_those_of_pycocotools() -> None:

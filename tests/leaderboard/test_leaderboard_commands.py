@@ -13,10 +13,10 @@ from made_up_results import edited
 
 from wildbench.cli.leaderboard import app
 from wildbench.comparison import compare
-from wildbench.datasets.registry import bundled
 from wildbench.leaderboard.admission import check
 from wildbench.leaderboard.model import Row, read_board
 from wildbench.leaderboard.verification import verify
+from wildbench.resources import bundled
 
 NAMES = ("reference", "reference-tiny")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "leaderboard.md"

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
 
+from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.predictions import read_predictions, write_predictions
-from wildbench.datasets.registry import SPLITS, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.datasets.registry import bundled
 from wildbench.detectors import zoo
 from wildbench.measures.compressed import REFERENCE, compressed_figures, reference_cost
 from wildbench.measures.compute import measure_compute
 from wildbench.measures.macs import Count
 from wildbench.measures.operands import Operands, Weight, operands_of
+from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission

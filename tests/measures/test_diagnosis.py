@@ -11,8 +11,9 @@ from coco_reference import Coco, Results, pycocotools_run, random_set
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
-from wildbench.datasets.registry import bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.measures.diagnosis import measure_errors
+from wildbench.resources import bundled
 from wildbench.scorecard import Errors
 
 BOX, FAR, THIRD = [100, 100, 90, 90], [600, 600, 40, 40], [100, 100, 90, 270]

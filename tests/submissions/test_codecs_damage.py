@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.datasets.registry import bundled
 from wildbench.errors import SubmissionError
+from wildbench.resources import bundled
 from wildbench.submissions.archive import read_submission
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS

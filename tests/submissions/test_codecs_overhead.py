@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from wildbench.datasets.registry import bundled
+from wildbench.resources import bundled
 from wildbench.submissions.archive import read_submission, save_submission
 from wildbench.submissions.inspection import inspect_submission
 

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
-from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
+from wildbench.resources import bundled
 
 SEE = "see docs/baselines.md"
 UNSAFE = re.compile(r"[^\w.=,+-]+")

@@ -11,8 +11,8 @@ from pydantic import Field, JsonValue
 
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
+from wildbench.records import read_version
 from wildbench.scorecard import Dataset, Environment, Figure, Record
-from wildbench.versions import read_version
 
 FORMAT_VERSION = 1
 """Of a written summary."""

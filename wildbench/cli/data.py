@@ -127,12 +127,12 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
-    from wildbench.datasets.collection import counted
     from wildbench.datasets.exporting import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
     from wildbench.tables.console import print_tables
     from wildbench.tables.importing import lost_table
+    from wildbench.text import counted
 
     splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
     with shown() as progress:

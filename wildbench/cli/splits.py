@@ -26,7 +26,6 @@ def data_split(
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.collection import counted
     from wildbench.datasets.splits import apply_split, write_split
     from wildbench.datasets.stratification import SHARES, imbalance, kept_together, random_split, stratified_split
     from wildbench.datasets.summary import split_summary
@@ -35,6 +34,7 @@ def data_split(
     from wildbench.progress import shown
     from wildbench.tables.console import print_tables
     from wildbench.tables.datasets import summary_tables
+    from wildbench.text import counted
 
     check_writable(out)
     if out.exists():

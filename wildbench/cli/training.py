@@ -24,7 +24,7 @@ def train(
 ) -> None:
     """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
     from wildbench.progress import shown
-    from wildbench.training_run import run_training
+    from wildbench.training import run_training
 
     with shown() as progress:
         run_training(

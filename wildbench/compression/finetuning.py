@@ -14,10 +14,10 @@ from torch import nn
 from wildbench.compression.methods import Method, Settings
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import bundled
 from wildbench.detectors.loop import Terms, begin, check_labels, seeded, steps, steps_of
 from wildbench.detectors.recipe import Augmentation, Detector, Optimizer, Recipe, Schedule, load_recipe
 from wildbench.errors import RecipeError
+from wildbench.resources import bundled
 
 
 class FineTune(Settings):

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wildbench.compression.catalogue import method
 from wildbench.compression.methods import Method, Settings
 from wildbench.compression.order import check_order
-from wildbench.datasets.registry import bundled
 from wildbench.errors import RecipeError, first_problem
+from wildbench.resources import bundled
 
 SEE_DATA = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
 """Methods that always do; Taylor importance does too."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from wildbench.curation.processes import Server
-from wildbench.datasets.registry import cache_dir
 from wildbench.errors import CurationError
+from wildbench.resources import cache_dir
 
 
 def package() -> Path:

@@ -21,9 +21,9 @@ from wildbench.curation.database import review_folder
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.duplicates import KINDS, find_pairs, groups
 from wildbench.datasets.images import read_ahead
-from wildbench.datasets.registry import bundled
 from wildbench.files import atomic_writer, write_atomically
 from wildbench.progress import Progress, silent
+from wildbench.resources import bundled
 from wildbench.submissions.opening import open_submission
 
 SIDE = 224

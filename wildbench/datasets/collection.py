@@ -72,16 +72,6 @@ def mark_partial(coco: Mapping[str, Any], lost: Mapping[int, Iterable[str | None
             image["annotated_categories"] = [name for name in names if name not in missing and None not in missing]
 
 
-def counted(count: int, what: str) -> str:
-    """A number with its noun.
-
-    Example:
-        >>> counted(1, "box"), counted(1300, "box"), counted(0, "finding")
-        ('1 box', '1,300 boxes', '0 findings')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 'es' if what.endswith('x') else 's'}"
-
-
 def key_of(path: PurePosixPath) -> str:
     """What a picture and its label share: the path without the folders that tell the two apart, and without suffix.
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from wildbench.datasets.categories import PAPER_COUNTS
+from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_json
 from wildbench.datasets.coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
-from wildbench.datasets.collection import Collection, counted
+from wildbench.datasets.collection import Collection
 from wildbench.datasets.picture_files import SUFFIXES, files_below
 from wildbench.datasets.unpacking import is_archive, unpacked
 from wildbench.datasets.voc import read_voc
@@ -20,6 +20,7 @@ from wildbench.datasets.yolo import CONFIGS, read_yolo
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
+from wildbench.text import counted
 
 FORMS = {"voc": read_voc, "yolo": read_yolo, "coco": read_coco_folder}
 PUBLISHED = {"text": 1309, "table": sum(PAPER_COUNTS.values())}

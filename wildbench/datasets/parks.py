@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.fetching import check_trusted, fetch, trust
 from wildbench.datasets.importing import ImportReport, StrictFindings, import_dataset
-from wildbench.datasets.registry import PARKS, cache_dir, parks_folder
+from wildbench.datasets.registry import PARKS, parks_folder
 from wildbench.datasets.splits import make_split, write_split
 from wildbench.datasets.stratification import stratified_split
 from wildbench.errors import DatasetError, OutputError
 from wildbench.progress import Progress, silent
+from wildbench.resources import cache_dir
 
 URL = "https://drive.google.com/uc?id=141iHvqb_rD_WwtIhespCSA9maHzQCbb2"
 """Where the authors publish their data set."""

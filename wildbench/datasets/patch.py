@@ -18,8 +18,8 @@ from wildbench.datasets.coco import Dataset, canonical_json, read_json
 from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
+from wildbench.records import read_version
 from wildbench.scorecard import Record
-from wildbench.versions import read_version
 
 FORMAT_VERSION = 1
 """Version of the file. A reader takes this one and older ones, and refuses newer ones."""

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import platformdirs
-
+from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
 from wildbench.datasets.splits import apply_split, read_split
 from wildbench.errors import DatasetError
 from wildbench.parksim.cache import is_complete, pictures_folder
 from wildbench.progress import Progress, silent
+from wildbench.resources import bundled, cache_dir
 
-SPLITS = ("train", "val", "test")
 PARKS = "parks"
+
 _DESCRIPTIONS = {
     "parksim": "thirteen animals before twenty trail cameras, rendered by wildbench itself",
     PARKS: "the paper's photographs, split anew without near-duplicates (wildbench-v1)",
     f"{PARKS}-authors": "the paper's photographs, split as its authors did",
 }
+
 _PARKS_SPLITS = {PARKS: "wildbench-v1", f"{PARKS}-authors": "authors"}
 """Which split file of the imported photographs a name stands for."""
-
-_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -153,22 +151,6 @@ def generate(name: str, progress: Progress = silent) -> Path:
     from wildbench.parksim.generation import render  # numba loads slowly
 
     return render(cache_dir(), partial(progress, f"render {name}"))
-
-
-def cache_dir() -> Path:
-    """Where what can be made again is kept: $WILDBENCH_CACHE, else the platform's cache folder."""
-    return Path(os.environ.get("WILDBENCH_CACHE") or platformdirs.user_cache_path("wildbench"))
-
-
-def bundled(path: str) -> Path:
-    """Locate a file of the repository's `annotations/` or `baselines/`, which an installed package carries in itself.
-
-    Example:
-        >>> bundled("annotations/parksim/test.json").name
-        'test.json'
-    """
-    installed = _PACKAGE / "_bundled"
-    return (installed if installed.is_dir() else _PACKAGE.parent) / path
 
 
 def parks_folder() -> Path:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from wildbench.datasets.coco import Dataset, coco_sha256, read_json
 from wildbench.errors import DatasetError, first_problem
 from wildbench.files import write_atomically
-from wildbench.versions import read_version
+from wildbench.records import read_version
 
 FORMAT_VERSION = 1
 """Version of the file. A reader takes this one and refuses newer ones."""

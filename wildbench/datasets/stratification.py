@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.collection import counted
 from wildbench.datasets.duplicates import find_pairs, groups
 from wildbench.datasets.splits import Split, make_split
 from wildbench.datasets.summary import size_of
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
+from wildbench.text import counted
 
 SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 """A quarter for the test: of 1309 boxes in 13 categories, some 15 are left there for the rarest."""

@@ -14,8 +14,8 @@ from decimal import Decimal, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.categories import CATEGORIES, canonical
-from wildbench.datasets.collection import Collection, counted, mark_partial, text_of
+from wildbench.categories import CATEGORIES, canonical
+from wildbench.datasets.collection import Collection, mark_partial, text_of
 from wildbench.datasets.corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, repaired
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.orientation import stored_box
@@ -24,6 +24,7 @@ from wildbench.datasets.picture_files import SUFFIXES, Picture, look_at, short_n
 from wildbench.datasets.split_lists import read_parts
 from wildbench.datasets.voc_xml import Malformed, VocFile, VocObject, read_voc_xml
 from wildbench.progress import Progress
+from wildbench.text import counted
 
 _MASKS = {"segmentationclass", "segmentationobject"}
 """Folders of the development kit that hold masks, not photographs."""

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from wildbench.characters import printable
 from wildbench.leaderboard.model import Board, Row, Section
 from wildbench.scorecard import Figure
+from wildbench.text import printable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""

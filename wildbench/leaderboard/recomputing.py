@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wildbench.characters import printable
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, SubmissionError, WildbenchError
@@ -19,6 +18,7 @@ from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.size import measure_size
 from wildbench.scorecard import Record, Scorecard
+from wildbench.text import printable
 
 TOLERANCE = 1e-9
 """Between two machines, whose sums may differ in the last bits; the chain holds every digit."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import vl_convert
 
-from wildbench.datasets.registry import cache_dir
 from wildbench.files import write_atomically
+from wildbench.resources import cache_dir
 
 VEGA_LITE = "6.4"
 """The Vega-Lite that charts are written for."""

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from wildbench.characters import printable
 from wildbench.errors import ScorecardError, WildbenchError
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import Entry, breaks, read_chain
@@ -41,6 +40,7 @@ from wildbench.leaderboard.results import (
 )
 from wildbench.leaderboard.samples import measure_samples
 from wildbench.progress import Progress, silent
+from wildbench.text import printable
 
 
 def verify(

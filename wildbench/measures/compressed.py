@@ -74,7 +74,7 @@ def reference_cost() -> tuple[str, micronet.Cost]:
 
     Read from its committed scorecard: all of its parameters, and a multiplication and an addition for each of its MACs.
     """
-    from wildbench.datasets.registry import bundled
+    from wildbench.resources import bundled
 
     card = read_scorecard(bundled(REFERENCE))
     size, compute = card.size, card.compute

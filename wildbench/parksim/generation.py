@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES, SPLITS
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.registry import SPLITS
 from wildbench.files import write_atomically
 from wildbench.parksim.cache import SEED, is_complete, mark_complete, pictures_folder
 from wildbench.parksim.composition import Seen, compose

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wildbench.datasets.categories import CATEGORIES, PAPER_COUNTS
-from wildbench.datasets.registry import SPLITS
+from wildbench.categories import CATEGORIES, PAPER_COUNTS, SPLITS
 from wildbench.parksim.animals._animal import Individual, height_m, length_m, postures
 from wildbench.parksim.noise import COSINES, SINES
 from wildbench.parksim.scenes._locations import LOCATIONS, Location

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES, SPLITS
 from wildbench.datasets.coco import read_coco
-from wildbench.datasets.registry import SPLITS, bundled
 from wildbench.errors import DatasetError
 from wildbench.files import check_writable, write_atomically
 from wildbench.parksim.animal_sheet import render_contact_sheet
 from wildbench.parksim.composition import compose
 from wildbench.parksim.planning import ImagePlan, plan
 from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.resources import bundled
 
 COLUMNS = 4
 

@@ -10,8 +10,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.characters import printable
 from wildbench.scorecard import Figure
+from wildbench.text import printable
 
 
 def print_tables(*tables: Table) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.datasets.collection import counted
 from wildbench.tables.console import add_row
+from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.findings import Finding

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.datasets.categories import PAPER_COUNTS
-from wildbench.datasets.collection import counted
+from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.exporting import Lost
 from wildbench.datasets.importing import PUBLISHED, ImportReport
 from wildbench.tables.console import add_row
+from wildbench.text import counted
 
 
 def counts_table(report: ImportReport) -> Table:

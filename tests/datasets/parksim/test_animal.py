@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES
 from wildbench.parksim.anatomy._sdf import bounds, camera, seen
 from wildbench.parksim.animals._animal import (
     Individual,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES
 from wildbench.parksim.animal_sheet import CAST, PANEL_HEIGHT, ROWS, WIDTH, render_contact_sheet
 
 

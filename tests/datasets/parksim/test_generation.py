@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
+from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
-from wildbench.datasets.registry import SPLITS, bundled, load_dataset
+from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.validation import validate
 from wildbench.parksim.composition import compose
 from wildbench.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
 from wildbench.parksim.planning import plan
+from wildbench.resources import bundled
 
 FEW = [one for one in plan() if one.location in (7, 15)][::5]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wildbench.datasets.categories import CATEGORIES
+from wildbench.categories import CATEGORIES
 from wildbench.parksim.anatomy._sdf import trace
 from wildbench.parksim.anatomy._skeleton import posed
 from wildbench.parksim.animals._individual import Individual, body_of, height_m, length_m, postures

@@ -2,8 +2,7 @@ from collections import Counter
 
 import pytest
 
-from wildbench.datasets.categories import CATEGORIES, PAPER_COUNTS
-from wildbench.datasets.registry import SPLITS
+from wildbench.categories import CATEGORIES, PAPER_COUNTS, SPLITS
 from wildbench.parksim.planning import ImagePlan, largest_remainder, plan, split_counts
 from wildbench.parksim.scenes._canvas import Camera
 from wildbench.parksim.scenes._locations import LOCATIONS

@@ -17,3 +17,13 @@ def printable(text: str) -> str:
 
 def _escape(mark: str) -> str:
     return mark.encode("unicode_escape").decode("ascii")
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its noun.
+
+    Example:
+        >>> counted(1, "box"), counted(1300, "box"), counted(0, "finding")
+        ('1 box', '1,300 boxes', '0 findings')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 'es' if what.endswith('x') else 's'}"

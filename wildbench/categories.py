@@ -41,3 +41,6 @@ def canonical(name: str) -> str:
     """
     cleaned = name.strip().lower()
     return ALIASES.get(cleaned, cleaned)
+
+
+SPLITS = ("train", "val", "test")
