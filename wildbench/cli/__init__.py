@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from studies import audit
-from wildbench.cli import baseline, comparing, data, evaluating, leaderboard, review, training
+from wildbench.cli import baseline, compare, data, evaluate, leaderboard, review, train
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (evaluating, comparing, training, review):
+for group in (evaluate, compare, train, review):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")

@@ -20,7 +20,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for scorecards, a leaderboard and pictures.")] = Path("demo"),
 ) -> None:
     """Score the two bundled submissions on parksim and draw what they see."""
-    from wildbench.demo import run_demo
+    from wildbench.cli.demo import run_demo
 
     run_demo(out)
 
