@@ -26,9 +26,9 @@ def audit_macs(
     """Count MACs beside torch's FlopCounterMode and fvcore, by operation; exit 1 where a difference is unexplained."""
     from studies.macs.count_audit import REASONS
     from studies.macs.table import audit_tables
+    from wildbench.cli.tables.console import print_tables
     from wildbench.detectors import zoo
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
 
     wanted = names or zoo.names()
     unknown = [name for name in wanted if name not in zoo.names()]
@@ -59,9 +59,9 @@ def audit_coverage(
     """Count how often 95 % intervals hold the true AP of simulated data sets."""
     from studies.coverage import coverage
     from studies.coverage.table import coverage_tables
+    from wildbench.cli.tables.console import print_tables
     from wildbench.files import check_writable, write_atomically
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
 
     scenarios = {scenario.name: scenario for scenario in coverage.SCENARIOS}
     unknown = [name for name in names or () if name not in scenarios]
@@ -109,10 +109,10 @@ def audit_duplicates(
     """Alter images in every way that is expected, and count how many copies the duplicate check finds."""
     from studies.duplicates import recall
     from studies.duplicates.recall import recall_table
+    from wildbench.cli.tables.console import print_tables
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.whole import load_whole
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
 
     with shown() as progress:
         data = load_whole(name, images=images, progress=progress)

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from wildbench.baselines.summary import read_summary
 from wildbench.cli import app
+from wildbench.cli.tables.cards import scorecards_table
 from wildbench.comparison import compare
 from wildbench.datasets.registry import load_dataset
 from wildbench.files import sha256_of
@@ -19,7 +20,6 @@ from wildbench.measures.accuracy import measure_accuracy
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive import read_submission
-from wildbench.tables.cards import scorecards_table
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.coverage.coverage import CHOSEN, DIFFERENCE, Coverage
-from wildbench.tables.console import add_row
+from wildbench.cli.tables.console import add_row
 
 FEWEST = 100
 """Intervals of which a share is printed."""

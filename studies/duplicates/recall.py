@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from studies.duplicates.alterations import ALTERATIONS, Alteration
+from wildbench.cli.tables.console import add_row
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.duplicates import KINDS, Look, groups, look_at, pairs_among
 from wildbench.datasets.images import decode
 from wildbench.progress import Progress, silent
-from wildbench.tables.console import add_row
 
 
 @dataclass(frozen=True)

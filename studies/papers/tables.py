@@ -12,10 +12,10 @@ from studies.papers import fruehwirth, muhawenayo
 from studies.papers.muhawenayo import measure
 from wildbench.baselines.summary import Summary, read_summary
 from wildbench.categories import CATEGORIES
+from wildbench.cli.tables.console import add_row
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
-from wildbench.tables.console import add_row
 
 
 def paper_table(

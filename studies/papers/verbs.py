@@ -30,8 +30,8 @@ def paper(
 ) -> None:
     """Print the papers' tables beside what their networks really take, and beside our own sweep."""
     from studies.papers.tables import paper_tables
+    from wildbench.cli.tables.console import print_tables
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
 
     with shown() as progress:
         tables = paper_tables(progress, quick=quick)

@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from torch import nn
 
+from wildbench.cli.tables.inspection import inspection_tables
 from wildbench.detectors import zoo
 from wildbench.errors import SubmissionError
 from wildbench.measures.bit_operations import bit_operations
@@ -23,7 +24,6 @@ from wildbench.measures.operands import operands_of
 from wildbench.submissions.activations import Activation, Grid, attach, pack, unpack
 from wildbench.submissions.archive import read_submission, rebuild, save_submission
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.tables.inspection import inspection_tables
 
 NAME = "fcos_efficientnet_lite0_fpn"
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 64, "score_thresh": 0.0}

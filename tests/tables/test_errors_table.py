@@ -8,9 +8,9 @@ from made_up_cards import make_card
 from rich.console import Console
 
 import wildbench
+from wildbench.cli.tables.cards import errors_tables
+from wildbench.cli.tables.comparison import _errors_table
 from wildbench.scorecard import Figure, Scorecard
-from wildbench.tables.comparison import _errors_table
-from wildbench.tables.diagnosis import errors_tables
 
 
 def scored(folder: Path) -> Scorecard:

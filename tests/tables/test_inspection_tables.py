@@ -4,10 +4,10 @@ import pytest
 import torch
 from rich.table import Table
 
+from wildbench.cli.tables.inspection import inspection_tables
 from wildbench.detectors import zoo
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
-from wildbench.tables.inspection import inspection_tables
 
 NAME = "ssdlite320_mobilenet_v3_large"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from wildbench.cli.tables.leaderboard import MOST, board_tables
 from wildbench.leaderboard.model import read_board
-from wildbench.tables.leaderboard import MOST, board_tables
 
 GOLDEN = Path(__file__).parents[1] / "leaderboard" / "golden" / "leaderboard.json"
 

@@ -8,11 +8,11 @@ from made_up_cards import make_card
 from rich.console import Console
 from rich.table import Table
 
+from wildbench.cli.tables.cards import category_table, scorecards_table
+from wildbench.cli.tables.datasets import findings_table, summary_tables
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.summary import summary
 from wildbench.scorecard import Scorecard
-from wildbench.tables.cards import category_table, scorecards_table
-from wildbench.tables.datasets import findings_table, summary_tables
 
 
 def printed(*tables: Table) -> str:

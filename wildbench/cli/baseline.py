@@ -15,10 +15,10 @@ app = typer.Typer(help="Compress a detector by a recipe, and measure what it cos
 @app.command("list")
 def list_baselines() -> None:
     """List the recipes and the methods they are made of."""
+    from wildbench.cli.tables.baselines import methods_table, recipes_table
+    from wildbench.cli.tables.console import print_tables
     from wildbench.compression.catalogue import methods
     from wildbench.compression.recipes import bundled_recipes
-    from wildbench.tables.baselines import methods_table, recipes_table
-    from wildbench.tables.console import print_tables
 
     print_tables(recipes_table(bundled_recipes()), methods_table(methods()))
 
@@ -84,9 +84,9 @@ def sweep(
     from wildbench.baselines.grid import find_sweep, load_sweep
     from wildbench.baselines.points import Bench
     from wildbench.baselines.sweeping import run_sweep
+    from wildbench.cli.tables.baselines import sweep_table
+    from wildbench.cli.tables.console import print_tables
     from wildbench.progress import shown
-    from wildbench.tables.baselines import sweep_table
-    from wildbench.tables.console import print_tables
 
     grid = load_sweep(find_sweep(sweep), dense or ())
     with shown() as progress:

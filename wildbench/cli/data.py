@@ -26,9 +26,9 @@ app.add_typer(review.data_app)
 @app.command("list")
 def data_list() -> None:
     """List the registered data sets."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import datasets_table
     from wildbench.datasets.registry import registered
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import datasets_table
 
     print_tables(datasets_table(registered()))
 
@@ -38,9 +38,9 @@ def data_info(
     name: Annotated[str, typer.Argument(help="A registered name.", metavar="NAME|JSON")],
 ) -> None:
     """Count a data set's images and boxes by category, split and size."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import summary_tables
     from wildbench.datasets.summary import summary
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import summary_tables
 
     print_tables(*summary_tables(summary(name)))
 
@@ -97,11 +97,11 @@ def data_import(
     strict: StrictOption = False,
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
+    from wildbench.cli.tables.datasets import parks_doubt
     from wildbench.datasets.importing import import_dataset
     from wildbench.datasets.parks import import_parks
     from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
-    from wildbench.tables.importing import parks_doubt
 
     if out is not None and replace:
         raise DatasetError(f"{out}: --replace is for parks alone", remedy="name a new folder, or leave --out out")
@@ -127,11 +127,11 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import lost_table
     from wildbench.datasets.exporting import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.importing import lost_table
     from wildbench.text import counted
 
     splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
@@ -146,9 +146,9 @@ def data_export(
 @contextlib.contextmanager
 def _strictly() -> Iterator[None]:
     """Show the findings that --strict refuses before the line that says so."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import findings_table
     from wildbench.datasets.importing import StrictFindings
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import findings_table
 
     try:
         yield
@@ -159,9 +159,8 @@ def _strictly() -> Iterator[None]:
 
 
 def _print_report(report: ImportReport, folder: Path, use: str) -> None:
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import findings_table
-    from wildbench.tables.importing import counts_table, report_lines
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import counts_table, findings_table, report_lines
 
     findings = report.collection.findings
     every = f"{folder / 'import.json'} lists all"
@@ -205,8 +204,8 @@ def data_validate(
 
 def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
     """Print what was found in a file, and say whether there is an error in it."""
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import findings_table
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import findings_table
 
     if findings:
         typer.echo(f"{path}:")

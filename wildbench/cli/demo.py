@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from wildbench.cli.tables.cards import scorecards_table
+from wildbench.cli.tables.console import print_tables
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.datasets.registry import load_dataset
@@ -16,8 +18,6 @@ from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_si
 from wildbench.progress import shown
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard
-from wildbench.tables.cards import scorecards_table
-from wildbench.tables.console import print_tables
 
 SUBMISSIONS = ("reference", "reference-tiny")
 PICTURES = 6

@@ -80,17 +80,16 @@ def inspect(
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not the largest alone.")] = False,
 ) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.inspection import LARGEST, inspection_tables
     from wildbench.submissions.inspection import inspect_submission
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.inspection import LARGEST, inspection_tables
 
     print_tables(*inspection_tables(inspect_submission(submission), most=None if every else LARGEST))
 
 
 def _print_card(card: Scorecard, out: Path) -> None:
-    from wildbench.tables.cards import category_table, scorecards_table
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.diagnosis import errors_tables
+    from wildbench.cli.tables.cards import category_table, errors_tables, scorecards_table
+    from wildbench.cli.tables.console import print_tables
 
     print_tables(scorecards_table([card]), category_table([card]), *errors_tables(card))
     for note in card.notes:

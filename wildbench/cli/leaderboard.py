@@ -36,11 +36,11 @@ def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
     import gc
 
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.leaderboard import board_tables
     from wildbench.leaderboard.publishing import BOARD, PAGE
     from wildbench.leaderboard.publishing import build as run
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.leaderboard import board_tables
 
     with shown() as progress:
         built = run(board, progress)

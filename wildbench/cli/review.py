@@ -84,9 +84,9 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
 def _print(data: Dataset, detectors: list[NamedPredictions], laid_out: Review) -> None:
     from dataclasses import astuple
 
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.review import forgotten_table, views_table
     from wildbench.curation.lost import comparisons
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.review import forgotten_table, views_table
 
     for found in comparisons(data, detectors, laid_out.answers):
         print_tables(forgotten_table(found.dense, found.compressed, [astuple(row) for row in found.rows]))

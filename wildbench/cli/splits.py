@@ -25,6 +25,8 @@ def data_split(
     images: ImagesOption = None,
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import summary_tables
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.splits import apply_split, write_split
     from wildbench.datasets.stratification import SHARES, imbalance, kept_together, random_split, stratified_split
@@ -32,8 +34,6 @@ def data_split(
     from wildbench.datasets.whole import load_whole
     from wildbench.files import check_writable
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.datasets import summary_tables
     from wildbench.text import counted
 
     check_writable(out)
@@ -65,11 +65,11 @@ def data_leaks(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if anything is found.")] = False,
 ) -> None:
     """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
+    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables.datasets import leak_tables
     from wildbench.datasets.leaks import find_leaks
     from wildbench.files import check_writable, write_atomically
     from wildbench.progress import shown
-    from wildbench.tables.console import print_tables
-    from wildbench.tables.leaks import leak_tables
     from wildbench.tables.leaks_page import leaks_page
 
     if out is not None:

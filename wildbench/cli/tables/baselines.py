@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.tables.console import add_row
+from wildbench.cli.tables.console import add_row
 
 if TYPE_CHECKING:
     from wildbench.compression.methods import Method

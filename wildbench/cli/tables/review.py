@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.tables.console import add_row
+from wildbench.cli.tables.console import add_row
 
 _SECTIONS_END_BEFORE = ("small", "medium", "large", "all")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
+from wildbench.cli.tables.console import add_row, scaled
 from wildbench.leaderboard.model import Board, Front, Section
 from wildbench.scorecard import Figure
-from wildbench.tables.console import add_row, scaled
 
 MOST = 50
 """Rows that are printed; leaderboard.json and the page have all."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from wildbench.cli.tables.console import add_row
 from wildbench.comparison import Change, Comparison
 from wildbench.scorecard import Errors
-from wildbench.tables.console import add_row
 
 _FIGURES = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
 _ERRORS = {
