@@ -1,4 +1,4 @@
-"""TODO."""
+"""Files that come with the package, and the folder of what can be made again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parent
 
 
 def cache_dir() -> Path:

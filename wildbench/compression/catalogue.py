@@ -15,7 +15,7 @@ from wildbench.compression import (
     units,
     unstructured,
 )
-from wildbench.compression.methods import Method
+from wildbench.compression.subject import Method
 from wildbench.errors import RecipeError
 
 FAMILIES = (

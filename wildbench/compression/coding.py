@@ -6,9 +6,8 @@ import torch
 from pydantic import Field, field_validator
 from torch import nn
 
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.recalibration import norms_of
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs.chains import encode, parse
 from wildbench.submissions.codecs.half import HALF

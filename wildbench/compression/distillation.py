@@ -20,8 +20,7 @@ from torch.nn import functional as F
 from torchvision.models.detection.ssd import SSD
 
 from wildbench.compression.finetuning import FineTune, learn
-from wildbench.compression.methods import Method
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Subject, Workshop
 
 Outputs = dict[str, Tensor]
 

@@ -13,9 +13,8 @@ from wildbench.compression.coupling import Channels, Coupling
 from wildbench.compression.finetuning import check_categories
 from wildbench.compression.frozen_norms import thawed
 from wildbench.compression.losses import image_losses
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, prefixes
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
 
 BY_WEIGHT = {"l1": importance.l1, "group-l2": importance.group_l2, "fpgm": importance.fpgm}

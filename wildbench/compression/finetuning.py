@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import Field
 from torch import nn
 
-from wildbench.compression.methods import Method, Settings
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.loop import Terms, begin, check_labels, seeded, steps, steps_of
 from wildbench.detectors.recipe import Augmentation, Detector, Optimizer, Recipe, Schedule, load_recipe

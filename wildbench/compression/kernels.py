@@ -11,9 +11,8 @@ from pydantic import Field
 from torch import nn
 
 from wildbench.compression.masks import impose
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
 
 

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from wildbench.compression import calibration
 from wildbench.compression.correction import mean_inputs, moved
 from wildbench.compression.folding import channel_axis, fold_norms
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.rounding import Rounding, least_scales, scales, to_codes
 from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.compression.wiring import Wiring, watch
 from wildbench.errors import RecipeError
 from wildbench.submissions.activations import Activation, Grid, attach

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.calibration import Site, looking, opened
-from wildbench.compression.methods import Method, Settings
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
 
 Norm: TypeAlias = Any

@@ -17,8 +17,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wildbench.compression.catalogue import method
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.order import check_order
+from wildbench.compression.subject import Method, Settings
 from wildbench.errors import RecipeError, first_problem
 from wildbench.resources import bundled
 

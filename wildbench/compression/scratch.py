@@ -12,9 +12,8 @@ from pydantic import Field
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.finetuning import FineTune, learn
-from wildbench.compression.methods import Method
 from wildbench.compression.recalibration import norms_of, renormalise, sample
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Subject, Workshop
 from wildbench.detectors import zoo
 
 SEEN = 8

@@ -16,9 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wildbench.compression.kmeans import kmeans, nearest
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 
 FINE = 8
 """Bits in small layers."""

@@ -7,9 +7,8 @@ from torch import nn
 from torch.nn.utils import prune
 
 from wildbench.compression.masks import impose, shell
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, is_output, prunable
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 
 
 class Units(Settings):

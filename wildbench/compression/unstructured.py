@@ -9,9 +9,8 @@ from pydantic import Field
 from torch.nn.utils import prune
 
 from wildbench.compression.masks import impose, shell
-from wildbench.compression.methods import Method, Settings
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.compression.subject import Subject, Workshop
+from wildbench.compression.subject import Method, Settings, Subject, Workshop
 
 CRITERIA = {"l1": prune.L1Unstructured, "random": prune.RandomUnstructured}
 

@@ -11,8 +11,8 @@ from rich.text import Text
 from wildbench.cli.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.compression.methods import Method
     from wildbench.compression.recipes import Recipe
+    from wildbench.compression.subject import Method
 
 
 def recipes_table(recipes: Sequence[Recipe]) -> Table:
