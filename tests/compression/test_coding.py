@@ -6,7 +6,7 @@ from made_up_subjects import detector, step
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.coding import merge_statistics
+from wildbench.compression.coding._code import merge_statistics
 from wildbench.compression.recalibration import norms_of
 from wildbench.errors import RecipeError
 from wildbench.submissions.codecs.chains import encode
@@ -59,7 +59,7 @@ def test_an_unknown_codec_is_one_line() -> None:
 
 
 def test_it_is_the_last_step() -> None:
-    from wildbench.compression.coding import METHODS
+    from wildbench.compression.coding._code import METHODS
 
     assert METHODS["code"].last
     assert norms_of(detector().model)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
-from wildbench.compression.kmeans import kmeans, nearest
+from wildbench.compression.coding._share import kmeans, nearest
 
 
 def distortion(values: NDArray[np.float64], centroids: NDArray[np.float64]) -> float:

@@ -9,8 +9,8 @@ import torch
 from made_up_subjects import detector, step, subject_of
 from torch import nn
 
+from wildbench.compression.coding._share import clusters, tied
 from wildbench.compression.scopes import prunable
-from wildbench.compression.sharing import clusters, tied
 from wildbench.compression.subject import Subject
 from wildbench.submissions.archive import read_submission, save_submission
 

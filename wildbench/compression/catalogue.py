@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wildbench.compression import (
-    coding,
     distillation,
     filters,
     finetuning,
@@ -11,10 +10,10 @@ from wildbench.compression import (
     quantization,
     recalibration,
     scratch,
-    sharing,
     units,
     unstructured,
 )
+from wildbench.compression.coding import _code, _share
 from wildbench.compression.subject import Method
 from wildbench.errors import RecipeError
 
@@ -24,8 +23,8 @@ FAMILIES = (
     filters,
     kernels,
     quantization,
-    sharing,
-    coding,
+    _share,
+    _code,
     recalibration,
     finetuning,
     distillation,
