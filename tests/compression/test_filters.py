@@ -12,8 +12,7 @@ from made_up_subjects import detector, step, wake
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.coupling import Coupling, _Traced
-from wildbench.compression.frozen_norms import thawed
+from wildbench.compression.pruning._coupling import Coupling, _Traced, thawed
 from wildbench.compression.scopes import is_output, prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.frozen_norms import thawed
+from wildbench.compression.pruning._coupling import thawed
 
 
 def network() -> nn.Sequential:

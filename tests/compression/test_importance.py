@@ -5,8 +5,8 @@ import torch
 from made_up_subjects import channels_of
 from torch import Tensor, nn
 
-from wildbench.compression import importance
-from wildbench.compression.coupling import Channels, Slice
+from wildbench.compression.pruning import _importance
+from wildbench.compression.pruning._coupling import Channels, Slice
 
 
 def layer(kind: type, weights: list, **arguments: int) -> nn.Module:
@@ -40,19 +40,19 @@ def coupled() -> Channels:
 
 
 def test_l1_is_the_mean_norm_of_the_filters(coupled: Channels) -> None:
-    assert importance.l1(coupled).tolist() == [(3 + 5) / 2, (3 + 7) / 2]
+    assert _importance.l1(coupled).tolist() == [(3 + 5) / 2, (3 + 7) / 2]
 
 
 def test_group_l2_is_that_of_all_slices_relative_to_their_mean(coupled: Channels) -> None:
     first, second = 5 + 25 + (1 + 4 + 1), 9 + 49 + (9 + 16 + 1)
     expected = [2 * first / (first + second), 2 * second / (first + second)]
-    assert importance.group_l2(coupled).tolist() == pytest.approx(expected)
+    assert _importance.group_l2(coupled).tolist() == pytest.approx(expected)
 
 
 def test_fpgm_spares_what_others_do_not_resemble() -> None:
     makes = layer(nn.Conv2d, [[0, 0], [9, 0], [10, 0], [11, 0], [30, 0]])
     own = torch.arange(5)
-    found = importance.fpgm(Channels(5, (Slice("makes", makes, True, own, own),), 1, makes))
+    found = _importance.fpgm(Channels(5, (Slice("makes", makes, True, own, own),), 1, makes))
     distances = torch.tensor([60.0, 33, 32, 33, 90])
     torch.testing.assert_close(found, distances / distances.mean())
     assert int(found.argmin()) == 2, "the median goes, not the smallest"
@@ -62,12 +62,12 @@ def test_layers_without_any_weight_left_are_finite() -> None:
     makes = layer(nn.Conv2d, [[0, 0], [0, 0]])
     own = torch.arange(2)
     empty = Channels(2, (Slice("makes", makes, True, own, own),), 1, makes)
-    assert importance.fpgm(empty).tolist() == importance.group_l2(empty).tolist() == [0, 0]
+    assert _importance.fpgm(empty).tolist() == _importance.group_l2(empty).tolist() == [0, 0]
 
 
 def test_random_is_seeded() -> None:
     layers = [channels_of(3), channels_of(5)]
-    first, second, third = ([s.tolist() for s in importance.random(layers, seed)] for seed in (0, 0, 1))
+    first, second, third = ([s.tolist() for s in _importance.random(layers, seed)] for seed in (0, 0, 1))
     assert first == second != third
     assert [len(score) for score in first] == [3, 5]
 
@@ -86,7 +86,7 @@ def test_taylor_is_the_squared_change_of_a_linear_loss() -> None:
         model[0],
     )
     images = [torch.randn(1, 2, 2, 2) for _ in range(3)]
-    (found,) = importance.taylor([channels], (model(image).sum() for image in images), model)
+    (found,) = _importance.taylor([channels], (model(image).sum() for image in images), model)
     assert all(parameter.grad is None for parameter in model.parameters())
 
     def without(channel: int, image: Tensor) -> float:

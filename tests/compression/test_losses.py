@@ -9,7 +9,7 @@ import torch
 from made_up_subjects import SMALL, detector
 from torch import nn
 
-from wildbench.compression.losses import image_losses
+from wildbench.compression.pruning._importance import image_losses
 from wildbench.compression.subject import Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode

@@ -5,7 +5,7 @@ import torch
 from made_up_subjects import channels_of
 from torch import Tensor
 
-from wildbench.compression.selection import chunks, ranked, uniform
+from wildbench.compression.pruning._filters import chunks, ranked, uniform
 
 NINE = torch.tensor([5.0, 1, 9, 2, 8, 3, 7, 4, 6])
 

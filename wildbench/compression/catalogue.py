@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from wildbench.compression import (
-    distillation,
-    filters,
-    finetuning,
-    kernels,
-    quantization,
-    recalibration,
-    scratch,
-    units,
-    unstructured,
-)
+from wildbench.compression import distillation, finetuning, quantization, recalibration, scratch
 from wildbench.compression.coding import _code, _share
+from wildbench.compression.pruning import _filters, _zeroing
 from wildbench.compression.subject import Method
 from wildbench.errors import RecipeError
 
 FAMILIES = (
-    unstructured,
-    units,
-    filters,
-    kernels,
+    _zeroing,
+    _zeroing,
+    _filters,
+    _zeroing,
     quantization,
     _share,
     _code,

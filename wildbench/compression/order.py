@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from wildbench.compression.catalogue import method
-from wildbench.compression.filters import Filters
 from wildbench.compression.finetuning import FineTune
+from wildbench.compression.pruning._filters import Filters
 from wildbench.compression.recalibration import Recalibrate, norms_of
 from wildbench.compression.scopes import prefixes
 from wildbench.compression.scratch import FromScratch

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
-from wildbench.compression import importance, selection
-from wildbench.compression.coupling import Channels, Coupling
 from wildbench.compression.finetuning import check_categories
-from wildbench.compression.frozen_norms import thawed
-from wildbench.compression.losses import image_losses
+from wildbench.compression.pruning import _importance
+from wildbench.compression.pruning._coupling import Channels, Coupling, thawed
+from wildbench.compression.pruning._importance import image_losses
 from wildbench.compression.scopes import Scope, prefixes
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
 
-BY_WEIGHT = {"l1": importance.l1, "group-l2": importance.group_l2, "fpgm": importance.fpgm}
+BY_WEIGHT = {"l1": _importance.l1, "group-l2": _importance.group_l2, "fpgm": _importance.fpgm}
 
 
 class Filters(Settings):
@@ -27,7 +30,7 @@ class Filters(Settings):
         default=0.3, ge=0, lt=1, description="Part of the scope's filters that go; of their number, not of their bytes."
     )
     scope: Scope = Field(default="backbone", description="Which part of the detector.")
-    importance: Literal["l1", "group-l2", "taylor", "fpgm", "random"] = Field(
+    _importance: Literal["l1", "group-l2", "taylor", "fpgm", "random"] = Field(
         default="l1", description="Which go first (`importance`); random is the control."
     )
     distribution: Literal["global", "uniform"] = Field(
@@ -84,12 +87,12 @@ def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> No
 def _scores(subject: Subject, channels: Sequence[Channels], settings: Filters, workshop: Workshop) -> Sequence[Tensor]:
     """Importance of each of the channels."""
     if settings.importance == "random":
-        return importance.random(channels, workshop.seed)
+        return _importance.random(channels, workshop.seed)
     if settings.importance == "taylor":
         check_categories(subject, workshop.data)
         model = subject.model.to(workshop.device)
         losses = image_losses(model, subject.manifest.detector.name, workshop, settings.images)
-        scores = importance.taylor(channels, losses, model)
+        scores = _importance.taylor(channels, losses, model)
         model.cpu()
         return scores
     return [BY_WEIGHT[settings.importance](one) for one in channels]
@@ -104,3 +107,71 @@ METHODS = {
         'Kernel Level Filter Pruning" read as pruning of filters; coupled by Fang et al. (2023), DepGraph',
     ),
 }
+
+
+def chunks(channels: Channels, scores: Tensor, round_to: int) -> list[list[int]]:
+    """Channels in the order in which they go, in chunks after each of which a multiple of `round_to` is left.
+
+    The last chunk would empty the layer and is not among them.
+
+    Args:
+        channels: Of one width; those of a group norm go by whole groups.
+        scores: Importance, `[width]`.
+        round_to: Widths that are left are multiples of it.
+
+    Example:
+        >>> four = Channels(width=4, slices=(), block=1, root=torch.nn.Identity())
+        >>> chunks(four, torch.tensor([3.0, 1.0, 2.0, 4.0]), 1), chunks(four, torch.tensor([3.0, 1.0, 2.0, 4.0]), 3)
+        ([[1], [2], [0]], [[1]])
+    """
+    runs = scores.view(-1, channels.block)
+    order = torch.argsort(runs.mean(1), stable=True)
+    indices = torch.arange(channels.width).view(-1, channels.block)[order].flatten().tolist()
+    step = math.lcm(round_to, channels.block)
+    edges = [0, *range(channels.width % step or step, channels.width, step)]
+    return [indices[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def uniform(channels: Sequence[Channels], scores: Sequence[Tensor], ratio: float, round_to: int) -> list[list[int]]:
+    """From each of the channels the least important `ratio`, to the nearest chunk.
+
+    Returns:
+        For each: the indices that go.
+    """
+    gone = []
+    for one, score in zip(channels, scores, strict=True):
+        prefixes: list[list[int]] = [[]]
+        for chunk in chunks(one, score, round_to):
+            prefixes.append(prefixes[-1] + chunk)
+        gone.append(min(prefixes, key=lambda prefix: abs(len(prefix) - ratio * one.width)))
+    return gone
+
+
+def ranked(channels: Sequence[Channels], scores: Sequence[Tensor], ratio: float, round_to: int) -> list[list[int]]:
+    """The chunks of least mean score in all layers, until `ratio` of all filters is gone and never more.
+
+    At least `round_to` channels of each are left, or scores of very different scale would empty whole layers.
+
+    Returns:
+        For each: the indices that go.
+    """
+    budget = ratio * sum(one.width * len(one.filters) for one in channels)
+    gone: list[list[int]] = [[] for _ in channels]
+    waiting = [chunks(one, score, round_to)[::-1] for one, score in zip(channels, scores, strict=True)]
+    heap = [
+        (float(score[left[-1]].mean()), number)
+        for number, (score, left) in enumerate(zip(scores, waiting, strict=True))
+        if left
+    ]
+    heapq.heapify(heap)
+    while heap:
+        _, number = heapq.heappop(heap)
+        chunk = waiting[number].pop()
+        cost = len(chunk) * len(channels[number].filters)
+        if cost > budget:
+            continue  # nothing more of these; what is left may be enough for others
+        budget -= cost
+        gone[number] += chunk
+        if waiting[number]:
+            heapq.heappush(heap, (float(scores[number][waiting[number][-1]].mean()), number))
+    return gone

@@ -6,9 +6,10 @@ and read by the next layers. Taking it out of all of them leaves a smaller netwo
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 import torch_pruning
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.scopes import is_output, prunable
 
@@ -185,3 +187,36 @@ def _run_heads(heads: RoIHeads, levels: list[Tensor]) -> None:
 
 def _pruner(graph: Any, layer: nn.Module) -> Any:  # noqa: ANN401
     return graph.get_pruner_of_module(layer).prune_out_channels
+
+
+@contextlib.contextmanager
+def thawed(model: nn.Module) -> Iterator[None]:
+    """While the block runs, frozen batch norms are ordinary ones with the same tensors and epsilon.
+
+    Args:
+        model: In eval mode; changed in place. Afterwards its frozen norms have the widths that the block gave them.
+
+    Example:
+        >>> model = nn.Sequential(FrozenBatchNorm2d(8))
+        >>> with thawed(model):
+        ...     type(model[0]).__name__
+        'BatchNorm2d'
+        >>> type(model[0]).__name__
+        'FrozenBatchNorm2d'
+    """
+    frozen = {name for name, module in model.named_modules() if isinstance(module, FrozenBatchNorm2d)}
+    _replace(model, frozen, nn.BatchNorm2d)
+    try:
+        yield
+    finally:
+        _replace(model, frozen, FrozenBatchNorm2d)
+
+
+@torch.no_grad()
+def _replace(model: nn.Module, names: set[str], kind: Callable[..., nn.Module]) -> None:
+    for name in names:
+        norm: Any = model.get_submodule(name)
+        other = kind(len(norm.weight), eps=norm.eps).eval()
+        for tensor in ("weight", "bias", "running_mean", "running_var"):  # both kinds have these
+            getattr(other, tensor).copy_(getattr(norm, tensor))
+        model.set_submodule(name, other)
