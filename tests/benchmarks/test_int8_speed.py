@@ -10,8 +10,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
-from wildbench.compression.export_int8 import export, traced
-from wildbench.compression.quantization import Quantize, quantize
+from wildbench.compression.quantization._onnx_int8 import export, traced
+from wildbench.compression.quantization._quantize import Quantize, quantize
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

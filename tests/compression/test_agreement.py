@@ -10,9 +10,8 @@ from made_up_subjects import detector, step
 from onnx import numpy_helper
 from torch import Tensor
 
-from wildbench.compression.agreement import compare, measure
 from wildbench.compression.chain import run
-from wildbench.compression.export_int8 import export
+from wildbench.compression.quantization._onnx_int8 import compare, export, measure
 from wildbench.compression.recipes import parse_recipe
 from wildbench.datasets.coco import Dataset
 from wildbench.submissions.inspection import inspect_submission

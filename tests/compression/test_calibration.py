@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from wildbench.compression.calibration import (
+from wildbench.compression.quantization._calibration import (
     BINS,
     SHRUNK,
     Values,

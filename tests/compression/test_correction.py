@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wildbench.compression.correction import mean_inputs, moved
+from wildbench.compression.quantization._rounding import mean_inputs, moved
 
 
 class Applied(nn.Module):

@@ -11,8 +11,8 @@ from made_up_subjects import detector, step, subject_of
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from wildbench.compression.export_int8 import export
-from wildbench.compression.quantization import Quantize, quantize
+from wildbench.compression.quantization._onnx_int8 import export
+from wildbench.compression.quantization._quantize import Quantize, quantize
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset

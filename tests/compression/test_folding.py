@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.folding import fold_norms
-from wildbench.compression.wiring import Wiring, watch
+from wildbench.compression.quantization._wiring import Wiring, fold_norms, watch
 from wildbench.detectors import zoo
 
 SMALL = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 64, "max_size": 96}

@@ -8,9 +8,9 @@ import torch
 from made_up_subjects import detector, step
 from torch import Tensor, nn
 
-from wildbench.compression import quantization
 from wildbench.compression.chain import save
-from wildbench.compression.quantization import METHODS, Quantize
+from wildbench.compression.quantization import _quantize
+from wildbench.compression.quantization._quantize import METHODS, Quantize
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
@@ -72,7 +72,7 @@ def test_errors_are_those_of_the_results(pictures: Dataset, bits: int, most: flo
     subject = step(detector(), "quantize", data=pictures, images=2, weights=bits, activations=None)
     assert not subject.activations
     assert 0 < max(subject.errors.values()) < most
-    from wildbench.compression.calibration import calibration_images
+    from wildbench.compression.quantization._calibration import calibration_images
 
     name = "backbone.body._bn0"
     images = calibration_images(pictures, 2)
@@ -150,8 +150,8 @@ def test_a_correction_is_told_where_there_was_one(pictures: Dataset) -> None:
     assert told(correct=False).startswith("8-bit weights by channel (mse);")
     said = f"8-bit weights by channel (mse, bias correction of {biased} of {layers} layers);"
     assert told(fold=False).startswith(said)
-    assert quantization.phrase(Quantize(), {}, corrected=0, layers=5).startswith("8-bit weights by channel (mse), ")
-    assert "(mse, bias correction), " in quantization.phrase(Quantize(), {}, corrected=5, layers=5)
+    assert _quantize.phrase(Quantize(), {}, corrected=0, layers=5).startswith("8-bit weights by channel (mse), ")
+    assert "(mse, bias correction), " in _quantize.phrase(Quantize(), {}, corrected=5, layers=5)
 
 
 def test_half_precision_is_what_is_stored(tmp_path: Path, image: Tensor) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildbench.compression.rounding import SHRUNK, most_of, scales, to_codes
+from wildbench.compression.quantization._rounding import SHRUNK, most_of, scales, to_codes
 
 
 @pytest.fixture

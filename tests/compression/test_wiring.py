@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wildbench.compression.wiring import watch
+from wildbench.compression.quantization._wiring import watch
 
 
 class Network(nn.Module):

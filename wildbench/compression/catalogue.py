@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from wildbench.compression import distillation, finetuning, quantization, recalibration, scratch
+from wildbench.compression import distillation, finetuning, recalibration, scratch
 from wildbench.compression.coding import _code, _share
 from wildbench.compression.pruning import _filters, _zeroing
+from wildbench.compression.quantization import _quantize
 from wildbench.compression.subject import Method
 from wildbench.errors import RecipeError
 
@@ -13,7 +14,7 @@ FAMILIES = (
     _zeroing,
     _filters,
     _zeroing,
-    quantization,
+    _quantize,
     _share,
     _code,
     recalibration,

@@ -132,7 +132,9 @@ def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wildbench-") as folder:
         written = Path(folder) / out.name
         if out.suffix == ".onnx":
-            from wildbench.compression.export_int8 import export  # tracing takes onnx, which most runs do not
+            from wildbench.compression.quantization._onnx_int8 import (
+                export,  # tracing takes onnx, which most runs do not
+            )
 
             export(subject, written, parse_manifest(manifest, out.name))
         else:

@@ -10,13 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wildbench.compression import calibration
-from wildbench.compression.correction import mean_inputs, moved
-from wildbench.compression.folding import channel_axis, fold_norms
-from wildbench.compression.rounding import Rounding, least_scales, scales, to_codes
+from wildbench.compression.quantization import _calibration
+from wildbench.compression.quantization._rounding import Rounding, least_scales, mean_inputs, moved, scales, to_codes
+from wildbench.compression.quantization._wiring import Wiring, channel_axis, fold_norms, watch
 from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
-from wildbench.compression.wiring import Wiring, watch
 from wildbench.errors import RecipeError
 from wildbench.submissions.activations import Activation, Grid, attach
 from wildbench.submissions.codecs import affine
@@ -48,7 +46,7 @@ class Quantize(Settings):
         default="none", description="What stays float: nothing, the layers that predict classes and boxes, the head."
     )
     rounding: Rounding = Field(default="mse", description="How a channel's scale is found.")
-    calibrator: calibration.Calibrator = Field(default="mse", description="How an activation's range is found.")
+    calibrator: _calibration.Calibrator = Field(default="mse", description="How an activation's range is found.")
     percentile: float = Field(default=99.99, gt=50, lt=100, description="Of the calibrator of that name.")
     images: int = Field(
         default=32, ge=1, le=1_000_000, description="To calibrate with, evenly spaced through the training data."
@@ -77,7 +75,7 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         RecipeError: The scope is empty, the data have no images, or an activation is not finite.
     """
     model = subject.model
-    images = calibration.calibration_images(workshop.data, settings.images)
+    images = _calibration.calibration_images(workshop.data, settings.images)
     wiring = watch(model, images[0])
     norms = fold_norms(model, wiring) if settings.fold else {}
     layers = chosen(model, settings)
@@ -85,8 +83,8 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
     activations: dict[str, Activation] = {}
     if settings.activations is not None:
         sites = sites_of(layers, norms, wiring)
-        found = calibration.observe(model, images, sites, histograms=settings.calibrator != "minmax")
-        grids = calibration.grids(found, settings.calibrator, settings.activations, settings.percentile)
+        found = _calibration.observe(model, images, sites, histograms=settings.calibrator != "minmax")
+        grids = _calibration.grids(found, settings.calibrator, settings.activations, settings.percentile)
         activations = by_module(grids)
     means = mean_inputs(model, images, layers) if settings.correct else {}
     corrected = 0
@@ -124,7 +122,7 @@ def chosen(model: nn.Module, settings: Quantize) -> dict[str, nn.Module]:
     return dict(layers)
 
 
-def sites_of(layers: dict[str, nn.Module], norms: dict[str, str], wiring: Wiring) -> list[calibration.Site]:
+def sites_of(layers: dict[str, nn.Module], norms: dict[str, str], wiring: Wiring) -> list[_calibration.Site]:
     """Where activations are rounded: what enters each layer, and what leaves it for anything but such layers."""
 
     def passes_on(name: str) -> bool:
@@ -136,7 +134,7 @@ def sites_of(layers: dict[str, nn.Module], norms: dict[str, str], wiring: Wiring
     return [*((name, "input") for name in layers), *outputs]
 
 
-def by_module(grids: dict[calibration.Site, Grid]) -> dict[str, Activation]:
+def by_module(grids: dict[_calibration.Site, Grid]) -> dict[str, Activation]:
     """Grids by module; an output whose layer's input was never seen cannot be."""
     names = dict.fromkeys(name for name, _ in grids)
     return {name: Activation(grids.get((name, "input")), grids.get((name, "output"))) for name in names}
@@ -194,10 +192,10 @@ def results(
     sites = [(norms.get(name, name), "output") for name in layers if not name.startswith("roi_heads.")]
     found: dict[str, list[Tensor]] = {name: [] for name, _ in sites}
 
-    def sample(site: calibration.Site, result: Tensor) -> None:
+    def sample(site: _calibration.Site, result: Tensor) -> None:
         found[site[0]].append(result.flatten()[:: max(1, result.numel() // SAMPLED)].clone())
 
-    with calibration.looking(model, sites, sample):
+    with _calibration.looking(model, sites, sample):
         for image in images:
             model([image])
     return found
