@@ -19,7 +19,7 @@ from torch import nn
 
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.categories import CATEGORIES
-from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

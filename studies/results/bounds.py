@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from studies.results.claims import PLAIN_THIRTY
 from wildbench.baselines.series import Place, mean_difference, places
 from wildbench.baselines.summary import PointRecord
-from wildbench.compression.recipes import Recipe, find_recipe, load_recipe
+from wildbench.compression.recipes._recipes import Recipe, find_recipe, load_recipe
 
 
 @dataclass(frozen=True)

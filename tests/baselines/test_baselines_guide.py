@@ -7,8 +7,8 @@ from pathlib import Path
 from studies.results.bounds import BOUNDS
 from wildbench.baselines.grid import load_sweep
 from wildbench.baselines.markdown import table
-from wildbench.compression.catalogue import methods
-from wildbench.compression.recipes import bundled_recipes, parse_recipe
+from wildbench.compression.recipes._catalogue import methods
+from wildbench.compression.recipes._recipes import bundled_recipes, parse_recipe
 from wildbench.resources import bundled
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 from made_up_points import point, summary
 
 from studies.results.bounds import BOUNDS, BY_MEAN, BY_VALUE, NO, YES, Bound, examine, verdict
-from wildbench.compression.recipes import find_recipe, load_recipe
+from wildbench.compression.recipes._recipes import find_recipe, load_recipe
 
 CHANNELS = next(bound for bound in BOUNDS if bound.title.startswith("Channels"))
 FILTERS: list[dict[str, Any]] = [{"method": "filters", "settings": {}}, {"method": "fine-tune", "settings": {}}]

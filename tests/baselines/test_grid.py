@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wildbench.baselines.grid import find_sweep, load_sweep
-from wildbench.compression.recipes import load_recipe
+from wildbench.compression.recipes._recipes import load_recipe
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 

@@ -11,8 +11,8 @@ from wildbench.baselines.grid import load_sweep
 from wildbench.baselines.leakage import check_apart, sees_data
 from wildbench.baselines.points import Bench
 from wildbench.baselines.sweeping import run_sweep
-from wildbench.compression.catalogue import methods
-from wildbench.compression.recipes import Recipe, parse_recipe
+from wildbench.compression.recipes._catalogue import methods
+from wildbench.compression.recipes._recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

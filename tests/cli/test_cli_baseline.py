@@ -10,8 +10,8 @@ from made_up_herd import dense_submission, herd
 from made_up_points import point, summary
 
 from wildbench.cli import main
-from wildbench.compression.catalogue import methods
-from wildbench.compression.recipes import bundled_recipes
+from wildbench.compression.recipes._catalogue import methods
+from wildbench.compression.recipes._recipes import bundled_recipes
 from wildbench.submissions.archive import read_submission
 
 

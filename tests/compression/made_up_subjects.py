@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from wildbench.compression.pruning._coupling import Channels, Slice
-from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

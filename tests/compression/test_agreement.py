@@ -10,9 +10,9 @@ from made_up_subjects import detector, step
 from onnx import numpy_helper
 from torch import Tensor
 
-from wildbench.compression.chain import run
 from wildbench.compression.quantization._onnx_int8 import compare, export, measure
-from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.recipes._chain import run
+from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.datasets.coco import Dataset
 from wildbench.submissions.inspection import inspect_submission
 

@@ -8,9 +8,9 @@ import torch
 from made_up_herd import ARGUMENTS, dense_submission, herd
 from torch.nn.utils import prune
 
-from wildbench.compression import chain
-from wildbench.compression.chain import check_same, run, save
-from wildbench.compression.recipes import Recipe, parse_recipe
+from wildbench.compression.recipes import _chain
+from wildbench.compression.recipes._chain import check_same, run, save
+from wildbench.compression.recipes._recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
@@ -155,7 +155,7 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
     def never(*_: object) -> None:
         pytest.fail("a step was done")
 
-    monkeypatch.setattr("wildbench.compression.chain._opened", never)
+    monkeypatch.setattr("wildbench.compression.recipes._chain._opened", never)
     plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
     with pytest.raises(RecipeError, match=r"a\.onnx: an ONNX graph takes 8-bit activations, which chain does not make"):
         run(plain, dense, tmp_path / "a.onnx")
@@ -174,13 +174,13 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
 
 def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(dense, tmp_path / "dense.pt")
-    opened = chain._opened
+    opened = _chain._opened
 
     def replaced(archive: Archive, path: Path) -> tuple[Subject, torch.nn.Module]:
         path.write_bytes(b"another")
         return opened(archive, path)
 
-    monkeypatch.setattr(chain, "_opened", replaced)
+    monkeypatch.setattr(_chain, "_opened", replaced)
     made = run(recipe({"method": "weights"}), tmp_path / "dense.pt", tmp_path / "small.pt")
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
     assert made.before == dense.stat().st_size

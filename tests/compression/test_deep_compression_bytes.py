@@ -4,7 +4,7 @@ from pathlib import Path
 
 from made_up_subjects import step
 
-from wildbench.compression.chain import save
+from wildbench.compression.recipes._chain import save
 from wildbench.compression.subject import Subject
 from wildbench.resources import bundled
 from wildbench.submissions.archive import read_submission, rebuild

@@ -17,9 +17,9 @@ from made_up_subjects import wake
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from wildbench.compression.catalogue import methods
-from wildbench.compression.chain import save
-from wildbench.compression.recipes import parse_recipe
+from wildbench.compression.recipes._catalogue import methods
+from wildbench.compression.recipes._chain import save
+from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

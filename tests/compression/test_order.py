@@ -4,8 +4,8 @@ import pytest
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.order import check_norms
-from wildbench.compression.recipes import Recipe, parse_recipe
+from wildbench.compression.recipes._catalogue import check_norms
+from wildbench.compression.recipes._recipes import Recipe, parse_recipe
 from wildbench.detectors import zoo
 from wildbench.errors import RecipeError
 

@@ -8,9 +8,9 @@ import torch
 from made_up_subjects import detector, step
 from torch import Tensor, nn
 
-from wildbench.compression.chain import save
 from wildbench.compression.quantization import _quantize
 from wildbench.compression.quantization._quantize import METHODS, Quantize
+from wildbench.compression.recipes._chain import save
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.compression.catalogue import methods
-from wildbench.compression.recipes import (
+from wildbench.compression.recipes._catalogue import methods
+from wildbench.compression.recipes._recipes import (
     Recipe,
     bundled_recipes,
     find_recipe,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from wildbench.baselines.grid import Plan
 from wildbench.comparison import Comparison, compare
-from wildbench.compression.chain import run as run_chain
-from wildbench.compression.recipes import Recipe, sees_data
+from wildbench.compression.recipes._chain import run as run_chain
+from wildbench.compression.recipes._recipes import Recipe, sees_data
 from wildbench.datasets.registry import load_dataset
 from wildbench.detectors.recipe import load_recipe
 from wildbench.evaluation import evaluate

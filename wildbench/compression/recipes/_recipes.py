@@ -16,9 +16,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wildbench.compression.catalogue import method
-from wildbench.compression.order import check_order
-from wildbench.compression.subject import Method, Settings
+from wildbench.compression.recipes._catalogue import Step, check_order, method
+from wildbench.compression.subject import Method
 from wildbench.errors import RecipeError, first_problem
 from wildbench.resources import bundled
 
@@ -26,6 +25,7 @@ SEE_DATA = {"quantize", "recalibrate", "fine-tune", "distil", "from-scratch"}
 """Methods that always do; Taylor importance does too."""
 
 SUFFIX = ".toml"
+
 SEE = "see docs/baselines.md"
 
 
@@ -47,19 +47,6 @@ class _Document(BaseModel):
     source: str | None = None
     data: Data = Data()
     steps: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a chain: the name of a method, and its settings."""
-
-    method: str
-    settings: Settings
-
-    @property
-    def kind(self) -> Method:
-        """What the method is."""
-        return method(self.method)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.compression.order import check_norms
-from wildbench.compression.recipes import Recipe, check_integers, sees_data
+from wildbench.compression.recipes._catalogue import check_norms
+from wildbench.compression.recipes._recipes import Recipe, check_integers, sees_data
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset

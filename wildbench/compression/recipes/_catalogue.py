@@ -1,23 +1,74 @@
-"""Orders of steps that cannot be, refused before the first of them: later ones may be hours of training away."""
+"""Every method that a recipe can name, gathered from the families."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from torch import nn
 
-from wildbench.compression.catalogue import method
+from wildbench.compression import distillation, finetuning, recalibration, scratch
+from wildbench.compression.coding import _code, _share
 from wildbench.compression.finetuning import FineTune
+from wildbench.compression.pruning import _filters, _zeroing
 from wildbench.compression.pruning._filters import Filters
+from wildbench.compression.quantization import _quantize
 from wildbench.compression.recalibration import Recalibrate, norms_of
 from wildbench.compression.scopes import prefixes
 from wildbench.compression.scratch import FromScratch
+from wildbench.compression.subject import Method, Settings
 from wildbench.errors import RecipeError
 
-if TYPE_CHECKING:
-    from wildbench.compression.recipes import Step
+FAMILIES = (
+    _zeroing,
+    _zeroing,
+    _filters,
+    _zeroing,
+    _quantize,
+    _share,
+    _code,
+    recalibration,
+    finetuning,
+    distillation,
+    scratch,
+)
+"""Modules with `METHODS`, in the order in which methods are listed."""
+
+
+def methods() -> dict[str, Method]:
+    """Every method by its name.
+
+    Example:
+        >>> methods()["weights"].settings().ratio
+        0.3
+    """
+    return {name: method for family in FAMILIES for name, method in family.METHODS.items()}
+
+
+def method(name: str) -> Method:
+    """The method of a name.
+
+    Raises:
+        RecipeError: There is none.
+    """
+    known = methods()
+    if name not in known:
+        raise RecipeError(f"no method is called {name!r}", remedy=f"choose from {', '.join(known)}")
+    return known[name]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a chain: the name of a method, and its settings."""
+
+    method: str
+    settings: Settings
+
+    @property
+    def kind(self) -> Method:
+        """What the method is."""
+        return method(self.method)
 
 
 def check_order(steps: Sequence[Step], place: str) -> None:
