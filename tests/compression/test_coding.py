@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.coding._code import merge_statistics
-from wildbench.compression.recalibration import norms_of
+from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.errors import RecipeError
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.registry import decode

@@ -9,8 +9,15 @@ from made_up_subjects import detector
 from scipy.stats import pearsonr
 from torch import nn
 
-from wildbench.compression.distillation import METHODS, Imitation, pearson_loss, roi_loss, sigmoid_loss, softmax_loss
-from wildbench.compression.recalibration import norms_of
+from wildbench.compression.recovery._distil import (
+    METHODS,
+    Imitation,
+    pearson_loss,
+    roi_loss,
+    sigmoid_loss,
+    softmax_loss,
+)
+from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 

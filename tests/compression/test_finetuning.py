@@ -8,8 +8,8 @@ import torch
 from made_up_subjects import detector, step
 from torch import nn
 
-from wildbench.compression.finetuning import augmentation_for, frame
-from wildbench.compression.recalibration import norms_of
+from wildbench.compression.recovery._finetune import augmentation_for, frame
+from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset

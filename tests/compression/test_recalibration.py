@@ -9,7 +9,7 @@ from made_up_subjects import detector, subject_of
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.recalibration import METHODS, Recalibrate, renormalise, survivors
+from wildbench.compression.recovery._recalibrate import METHODS, Recalibrate, renormalise, survivors
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo

@@ -6,8 +6,8 @@ import torch
 from made_up_subjects import detector, step
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.recalibration import norms_of, sample
-from wildbench.compression.scratch import reinitialise
+from wildbench.compression.recovery._recalibrate import norms_of, sample
+from wildbench.compression.recovery._scratch import reinitialise
 from wildbench.compression.subject import Workshop
 from wildbench.datasets.coco import Dataset
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, field_validator
 from torch import nn
 
-from wildbench.compression.recalibration import norms_of
+from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs.chains import encode, parse

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from wildbench.compression import distillation, finetuning, recalibration, scratch
 from wildbench.compression.coding import _code, _share
-from wildbench.compression.finetuning import FineTune
 from wildbench.compression.pruning import _filters, _zeroing
 from wildbench.compression.pruning._filters import Filters
 from wildbench.compression.quantization import _quantize
-from wildbench.compression.recalibration import Recalibrate, norms_of
+from wildbench.compression.recovery import _distil, _finetune, _recalibrate, _scratch
+from wildbench.compression.recovery._finetune import FineTune
+from wildbench.compression.recovery._recalibrate import Recalibrate, norms_of
+from wildbench.compression.recovery._scratch import FromScratch
 from wildbench.compression.scopes import prefixes
-from wildbench.compression.scratch import FromScratch
 from wildbench.compression.subject import Method, Settings
 from wildbench.errors import RecipeError
 
@@ -28,10 +28,10 @@ FAMILIES = (
     _quantize,
     _share,
     _code,
-    recalibration,
-    finetuning,
-    distillation,
-    scratch,
+    _recalibrate,
+    _finetune,
+    _distil,
+    _scratch,
 )
 """Modules with `METHODS`, in the order in which methods are listed."""
 

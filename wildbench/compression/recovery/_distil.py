@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection.ssd import SSD
 
-from wildbench.compression.finetuning import FineTune, learn
+from wildbench.compression.recovery._finetune import FineTune, learn
 from wildbench.compression.subject import Method, Subject, Workshop
 
 Outputs = dict[str, Tensor]

@@ -11,8 +11,8 @@ import torch
 from pydantic import Field
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.finetuning import FineTune, learn
-from wildbench.compression.recalibration import norms_of, renormalise, sample
+from wildbench.compression.recovery._finetune import FineTune, learn
+from wildbench.compression.recovery._recalibrate import norms_of, renormalise, sample
 from wildbench.compression.subject import Method, Subject, Workshop
 from wildbench.detectors import zoo
 
