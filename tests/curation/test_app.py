@@ -8,7 +8,7 @@ from made_up_labels import found
 
 from wildbench.curation.app import App
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.reviewing import bring_back, lay_out
+from wildbench.curation.review import bring_back, lay_out
 from wildbench.curation.views import WRONG
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import CurationError

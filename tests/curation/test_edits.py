@@ -11,9 +11,9 @@ from wildbench.cli.review import _print
 from wildbench.cli.review import app as review_app
 from wildbench.curation.fields import GROUND_TRUTH
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.reviewing import bring_back, lay_out, name_of
+from wildbench.curation.patch import apply, read_patch
+from wildbench.curation.review import bring_back, lay_out, name_of
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
-from wildbench.datasets.patch import apply, read_patch
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import CurationError
 

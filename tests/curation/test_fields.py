@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from made_up_labels import box
 
-from wildbench.curation.documents import Document, documents
 from wildbench.curation.edits import collect
 from wildbench.curation.fields import GROUND_TRUTH, box_attributes, image_attributes
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.questions import answer
+from wildbench.curation.samples import Document, documents
 from wildbench.datasets.coco import Dataset
 
 

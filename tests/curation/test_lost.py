@@ -1,9 +1,8 @@
 import re
 from pathlib import Path
 
-from wildbench.curation.lost import comparisons
 from wildbench.curation.named_predictions import NamedPredictions, read_named
-from wildbench.curation.questions import answer
+from wildbench.curation.questions import answer, comparisons
 from wildbench.datasets.registry import load_dataset
 from wildbench.resources import bundled
 

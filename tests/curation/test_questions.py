@@ -1,9 +1,8 @@
 import pytest
 from made_up_labels import found
 
-from wildbench.curation.lost import comparisons
 from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.questions import answer, operating_point
+from wildbench.curation.questions import answer, comparisons, operating_point
 from wildbench.datasets.coco import Dataset
 
 LION, ZEBRA, BIRD = 1, 2, 7

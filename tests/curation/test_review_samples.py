@@ -8,7 +8,7 @@ from fiftyone.core.odm import DatasetSampleDocument
 from made_up_labels import box
 
 from wildbench.curation.fields import GROUND_TRUTH, RESERVED
-from wildbench.curation.reviewing import bring_back, lay_out, name_of
+from wildbench.curation.review import bring_back, lay_out, name_of
 from wildbench.datasets.coco import Dataset
 
 pytestmark = pytest.mark.usefixtures("database")

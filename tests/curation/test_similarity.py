@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_up_photographs import photograph, save
 
-from wildbench.curation.reviewing import lay_out
+from wildbench.curation.review import lay_out
 from wildbench.curation.similarity import ALIKE, MAP, SIDE, features_of, near_duplicates
 from wildbench.curation.views import DUPLICATES
 from wildbench.datasets.coco import Dataset, read_coco, write_coco

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from wildbench.curation.patch import Change, Patch, apply, conflicts, described, read_patch, read_patches
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import Change, Patch, apply, conflicts, described, read_patch, read_patches
 from wildbench.errors import DatasetError
 
 

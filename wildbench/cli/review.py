@@ -13,7 +13,7 @@ from wildbench.cli.options import DatasetOption, ImagesOption, SplitOption
 
 if TYPE_CHECKING:
     from wildbench.curation.named_predictions import NamedPredictions
-    from wildbench.curation.reviewing import Review
+    from wildbench.curation.review import Review
     from wildbench.datasets.coco import Dataset
 
 app = typer.Typer()
@@ -65,7 +65,7 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
         if not one.same_labels:
             typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels than these", err=True)
     with running(review_folder()), App(review_folder(), port) as server:
-        from wildbench.curation.reviewing import lay_out
+        from wildbench.curation.review import lay_out
 
         with shown() as progress:
             laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
@@ -86,7 +86,7 @@ def _print(data: Dataset, detectors: list[NamedPredictions], laid_out: Review) -
 
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.review import forgotten_table, views_table
-    from wildbench.curation.lost import comparisons
+    from wildbench.curation.questions import comparisons
 
     for found in comparisons(data, detectors, laid_out.answers):
         print_tables(forgotten_table(found.dense, found.compressed, [astuple(row) for row in found.rows]))
@@ -112,7 +112,7 @@ def _bring_back(data: Dataset, author: str | None, reason: str, out: Path | None
     out = out or Path(f"{Path(data.name).name}.patch.json")
     check_writable(out)
     with running(review_folder()):
-        from wildbench.curation.reviewing import bring_back
+        from wildbench.curation.review import bring_back
 
         patch = bring_back(data, author=author, reason=reason)
     if not patch.changes:
@@ -133,8 +133,8 @@ def data_patch(
     rebase: Annotated[bool, typer.Option("--rebase", help="Take labels that changed since, box by box.")] = False,
 ) -> None:
     """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
+    from wildbench.curation.patch import apply, conflicts, read_patches
     from wildbench.datasets.coco import read_coco, write_coco
-    from wildbench.datasets.patch import apply, conflicts, read_patches
     from wildbench.files import check_writable
 
     check_writable(out)

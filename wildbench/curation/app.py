@@ -11,8 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from wildbench.curation.database import package
-from wildbench.curation.processes import Server
+from wildbench.curation.database import Server, package
 from wildbench.errors import CurationError
 
 HOST = "127.0.0.1"

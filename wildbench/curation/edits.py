@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from wildbench.curation.documents import Document, relative
 from wildbench.curation.fields import box_attributes
+from wildbench.curation.patch import Change, Patch, described
+from wildbench.curation.samples import Document, relative
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import Change, Patch, described
 from wildbench.errors import CurationError
 
 UNMOVED = 0.005

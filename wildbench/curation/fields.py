@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from wildbench.curation.patch import FIXED
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import FIXED
 
 GROUND_TRUTH = "ground_truth"
 """The field of the labels."""

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 
 import fiftyone
 
-from wildbench.curation.appearance import dress
 from wildbench.curation.edits import collect, edited_labels
 from wildbench.curation.fields import GROUND_TRUTH, box_attributes
 from wildbench.curation.named_predictions import NamedPredictions
+from wildbench.curation.patch import Patch
 from wildbench.curation.questions import Answers, answer
 from wildbench.curation.samples import add_samples, labels_of
 from wildbench.curation.similarity import add_similarity, near_duplicates
-from wildbench.curation.views import save_views
+from wildbench.curation.views import dress, save_views
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.patch import Patch
 from wildbench.errors import CurationError
 from wildbench.progress import Progress, silent
 
