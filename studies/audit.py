@@ -111,7 +111,7 @@ def audit_duplicates(
     from studies.duplicates.recall import recall_table
     from wildbench.cli.tables.console import print_tables
     from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.whole import load_whole
+    from wildbench.datasets.registry import load_whole
     from wildbench.progress import shown
 
     with shown() as progress:

@@ -8,9 +8,8 @@ from made_up_photographs import photograph, save
 from wildbench.categories import SPLITS
 from wildbench.datasets import registry
 from wildbench.datasets.coco import write_coco
-from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.registry import load_dataset, load_whole
 from wildbench.datasets.splits import make_split, pool, write_split
-from wildbench.datasets.whole import load_whole
 from wildbench.errors import DatasetError
 
 COCO: dict[str, Any] = {

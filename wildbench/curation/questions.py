@@ -16,8 +16,7 @@ import numpy.typing as npt
 from hotcoco import primitives
 
 from wildbench.curation.named_predictions import NamedPredictions, dense_of
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.summary import size_of
+from wildbench.datasets.coco import Dataset, size_of
 from wildbench.measures.matching import TRUE, match
 
 FOUND = 0.5

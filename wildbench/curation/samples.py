@@ -22,8 +22,7 @@ from pymongo.collection import Collection
 from wildbench.curation.fields import GROUND_TRUTH, NOTES, SUMMARIES, Attribute, box_attributes, image_attributes
 from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.questions import Answers, BoxNotes
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.summary import size_of
+from wildbench.datasets.coco import Dataset, size_of
 from wildbench.progress import Progress, silent
 
 WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgotten"

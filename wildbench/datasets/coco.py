@@ -224,3 +224,17 @@ def _complete(coco: dict[str, Any]) -> dict[str, Any]:
         for annotation in coco["annotations"]
     ]
     return coco | {"annotations": annotations}
+
+
+SMALL, LARGE = 32.0**2, 96.0**2
+"""COCO's bounds, in pixels of `area`: below the first a box is small, from the second on it is large."""
+
+
+def size_of(area: float) -> str:
+    """Name COCO's size of a box by its area in pixels.
+
+    Example:
+        >>> size_of(1023), size_of(1024), size_of(9216)
+        ('small', 'medium', 'large')
+    """
+    return "small" if area < SMALL else "medium" if area < LARGE else "large"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
-from wildbench.datasets.splits import apply_split, read_split
+from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError
 from wildbench.parksim.cache import is_complete, pictures_folder
 from wildbench.progress import Progress, silent
@@ -205,3 +205,27 @@ def _check_split(name: str, split: str) -> None:
 def _annotations(name: str, split: str) -> Path:
     _check_split(name, split)
     return bundled(f"annotations/{name}/{split}.json")
+
+
+def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress: Progress = silent) -> Dataset:
+    """Load all splits of a registered data set as one, or a COCO detection JSON, with its images at hand.
+
+    Raises:
+        DatasetError: As `load_dataset`.
+    """
+    name = str(name_or_path)
+    if name in (PARKS, f"{PARKS}-authors"):
+        path = parks_folder() / "annotations" / "all.json"
+        if not path.is_file():
+            splits_of(name)  # says how to get it
+        whole = load_dataset(path, images=images or parks_folder() / "images")
+        return Dataset(PARKS, None, whole.coco, whole.images_dir)
+    if name not in names():
+        return load_dataset(name_or_path, images=images)
+    parts = load_splits(name, images=images, progress=progress)
+    return Dataset(name, None, pool(parts), parts[0].images_dir)
+
+
+def load_splits(name: str, *, images: Path | None = None, progress: Progress = silent) -> list[Dataset]:
+    """Load every split of a registered data set."""
+    return [load_dataset(name, split=split, images=images, progress=progress) for split in splits_of(name)]

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.datasets.coco import Dataset
+from wildbench.datasets.coco import Dataset, size_of
 from wildbench.datasets.duplicates import find_pairs, groups
 from wildbench.datasets.splits import Split, make_split
-from wildbench.datasets.summary import size_of
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
 from wildbench.text import counted

@@ -7,11 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from wildbench.datasets.coco import Dataset
+from wildbench.datasets.coco import Dataset, size_of
 from wildbench.datasets.registry import load_dataset, names, splits_of
-
-SMALL, LARGE = 32.0**2, 96.0**2
-"""COCO's bounds, in pixels of `area`: below the first a box is small, from the second on it is large."""
 
 
 def summary(name_or_path: str | Path) -> dict[str, Any]:
@@ -61,16 +58,6 @@ def split_summary(dataset: Dataset) -> dict[str, Any]:
 
 
 _RECORDED = {"locations": "location", "time_of_day": "time_of_day", "weather": "weather"}
-
-
-def size_of(area: float) -> str:
-    """Name COCO's size of a box by its area in pixels.
-
-    Example:
-        >>> size_of(1023), size_of(1024), size_of(9216)
-        ('small', 'medium', 'large')
-    """
-    return "small" if area < SMALL else "medium" if area < LARGE else "large"
 
 
 def _values(images: Iterable[dict[str, Any]], key: str) -> dict[str, int]:

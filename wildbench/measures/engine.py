@@ -6,8 +6,7 @@ from typing import Any
 
 import hotcoco
 
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.summary import LARGE, SMALL
+from wildbench.datasets.coco import LARGE, SMALL, Dataset
 
 ENGINE = f"hotcoco {hotcoco.__version__}"
 """The library that computed AP, with its version."""
