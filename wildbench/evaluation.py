@@ -13,12 +13,12 @@ import numpy as np
 
 from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.detection_checks._checks import suspect
 from wildbench.datasets.findings import lines
 from wildbench.datasets.images import decode, read_ahead
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.suspicions import suspect
 from wildbench.environment import describe_environment
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of

@@ -5,13 +5,13 @@ import random
 import numpy as np
 import pytest
 
-from wildbench.datasets.agreement import Located
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.detection_checks._agreement import Located
+from wildbench.datasets.detection_checks._checks import suspect
+from wildbench.datasets.detection_checks._other_readings import check_namings, confusion
 from wildbench.datasets.findings import Finding
-from wildbench.datasets.namings import check_namings, confusion
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.suspicions import suspect
 from wildbench.resources import bundled
 
 NAMES = ["lion", "zebra", "giraffe", "bird", "eland"]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.detection_checks._checks import suspect
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.suspicions import suspect
 from wildbench.resources import bundled
 
 W, H = 512, 384

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.detection_checks._checks import check_detections, suspect
 from wildbench.datasets.documents import read_document
 from wildbench.datasets.findings import Finding, refusal
-from wildbench.datasets.prediction_checks import check_detections
-from wildbench.datasets.suspicions import suspect
 from wildbench.errors import PredictionsError
 from wildbench.files import write_atomically
 
