@@ -12,8 +12,8 @@ from PIL import Image
 from studies.duplicates.alterations import ALTERATIONS
 from studies.duplicates.recall import Recall, audit_duplicates
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.duplicates import KINDS, Pair, find_pairs, groups
-from wildbench.datasets.leaks import find_leaks
+from wildbench.datasets.duplicates._leaks import find_leaks
+from wildbench.datasets.duplicates._pairs import KINDS, Pair, find_pairs, groups
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from made_up_photographs import photograph
 
-from wildbench.datasets.keypoints import align, find_keypoints, mirrored
+from wildbench.datasets.duplicates._keypoints import align, find_keypoints, mirrored
 
 PIXELS = photograph(0)
 

@@ -10,9 +10,8 @@ from made_up_photographs import photograph, save
 from PIL import Image
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.leaks import LeakReport, find_leaks
+from wildbench.datasets.duplicates._leaks import LeakReport, find_leaks, leaks_page
 from wildbench.errors import DatasetError
-from wildbench.tables.leaks_page import leaks_page
 
 EVIL = '<img src=x onerror="alert(1)">&.jpg'
 

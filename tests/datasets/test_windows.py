@@ -4,7 +4,7 @@ import pytest
 import scipy.fft
 from made_up_photographs import photograph
 
-from wildbench.datasets.windows import Floats, likenesses, thumbnail, windows
+from wildbench.datasets.duplicates._windows import Floats, likenesses, thumbnail, windows
 
 SMALL = [thumbnail(photograph(seed)) for seed in range(6)]
 

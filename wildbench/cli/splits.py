@@ -67,10 +67,9 @@ def data_leaks(
     """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import leak_tables
-    from wildbench.datasets.leaks import find_leaks
+    from wildbench.datasets.duplicates._leaks import find_leaks, leaks_page
     from wildbench.files import check_writable, write_atomically
     from wildbench.progress import shown
-    from wildbench.tables.leaks_page import leaks_page
 
     if out is not None:
         check_writable(out)

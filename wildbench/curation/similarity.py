@@ -19,7 +19,7 @@ import torch
 
 from wildbench.curation.database import review_folder
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.duplicates import KINDS, find_pairs, groups
+from wildbench.datasets.duplicates._pairs import KINDS, find_pairs, groups
 from wildbench.datasets.images import read_ahead
 from wildbench.files import atomic_writer, write_atomically
 from wildbench.progress import Progress, silent

@@ -13,14 +13,14 @@ from rich.text import Text
 
 from wildbench.categories import PAPER_COUNTS
 from wildbench.cli.tables.console import add_row
-from wildbench.datasets.duplicates import KINDS
+from wildbench.datasets.duplicates._pairs import KINDS
 from wildbench.datasets.exporting import Lost
 from wildbench.datasets.importing import PUBLISHED, ImportReport
 from wildbench.text import counted
 
 if TYPE_CHECKING:
+    from wildbench.datasets.duplicates._leaks import LeakReport
     from wildbench.datasets.findings import Finding
-    from wildbench.datasets.leaks import LeakReport
     from wildbench.datasets.registry import DatasetInfo
 
 

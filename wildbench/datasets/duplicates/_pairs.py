@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from wildbench.datasets.duplicates._keypoints import Alignment, Keypoints, align, find_keypoints, mirrored
+from wildbench.datasets.duplicates._windows import Floats, likenesses, thumbnail
 from wildbench.datasets.images import read_ahead
-from wildbench.datasets.keypoints import Alignment, Keypoints, align, find_keypoints, mirrored
-from wildbench.datasets.windows import Floats, likenesses, thumbnail
 from wildbench.progress import Progress, silent
 
 KINDS = ("same file", "same pixels", "same photograph", "same scene")

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.datasets.duplicates._windows import Floats
 from wildbench.datasets.images import Pixels
-from wildbench.datasets.windows import Floats
 
 Grey = npt.NDArray[Any]
 """uint8 [height, width]."""
