@@ -14,8 +14,8 @@ import pytest
 import trustme
 from park_server import Server, serving
 
-from wildbench.datasets.fetching import check_trusted, fetch, trust
-from wildbench.datasets.parks import URL
+from wildbench.datasets.formats._download import check_trusted, fetch, trust
+from wildbench.datasets.formats._parks import URL
 from wildbench.errors import DatasetError, DownloadError, OutputError
 from wildbench.files import sha256_of
 
@@ -165,7 +165,7 @@ def test_a_cache_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
 FETCH = """
 import resource, sys
 from pathlib import Path
-from wildbench.datasets.fetching import fetch
+from wildbench.datasets.formats._download import fetch
 from wildbench.errors import WildbenchError
 if len(sys.argv) > 3:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)

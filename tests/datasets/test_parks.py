@@ -12,7 +12,7 @@ from park_server import Server, serving
 from wildbench.categories import CATEGORIES
 from wildbench.cli.tables.datasets import parks_doubt
 from wildbench.datasets import registry
-from wildbench.datasets.parks import archive_path, fetch_parks, import_parks, record_path
+from wildbench.datasets.formats._parks import archive_path, fetch_parks, import_parks, record_path
 from wildbench.datasets.registry import load_dataset, registered
 from wildbench.datasets.summary import summary
 from wildbench.errors import DatasetError, OutputError

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.datasets.unpacking import Limits, is_archive, unpacked
+from wildbench.datasets.formats._archives import Limits, is_archive, unpacked
 from wildbench.errors import DatasetError
 
 SMALL = Limits(entries=20, total=1 << 20, ratio=10, free=1 << 16)
@@ -258,7 +258,7 @@ def test_other_compressions_of_something_else(tmp_path: Path) -> None:
 MEASURE = """
 import re, sys
 from pathlib import Path
-from wildbench.datasets.unpacking import unpacked
+from wildbench.datasets.formats._archives import unpacked
 from wildbench.errors import DatasetError
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

@@ -14,13 +14,12 @@ from PIL import EpsImagePlugin, Image, ImageOps
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.collection import Collection
-from wildbench.datasets.corners import LEFT_OUT, UNKNOWN_LEFT_OUT
+from wildbench.datasets.formats._collection import Collection
+from wildbench.datasets.formats._corners import LEFT_OUT, UNKNOWN_LEFT_OUT
+from wildbench.datasets.formats._picture_files import files_below
+from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
-from wildbench.datasets.picture_files import files_below
 from wildbench.datasets.validation import validate
-from wildbench.datasets.voc import read_voc
-from wildbench.datasets.voc_xml import LARGEST
 from wildbench.errors import DatasetError
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.progress import silent

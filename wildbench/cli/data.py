@@ -15,7 +15,7 @@ from wildbench.errors import DatasetError
 
 if TYPE_CHECKING:
     from wildbench.datasets.findings import Finding
-    from wildbench.datasets.importing import ImportReport
+    from wildbench.datasets.formats._importing import ImportReport
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -75,7 +75,7 @@ def data_fetch(
     strict: StrictOption = False,
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
-    from wildbench.datasets.parks import URL, archive_path, fetch_parks
+    from wildbench.datasets.formats._parks import URL, archive_path, fetch_parks
     from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
 
@@ -98,8 +98,8 @@ def data_import(
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
     from wildbench.cli.tables.datasets import parks_doubt
-    from wildbench.datasets.importing import import_dataset
-    from wildbench.datasets.parks import import_parks
+    from wildbench.datasets.formats._importing import import_dataset
+    from wildbench.datasets.formats._parks import import_parks
     from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
 
@@ -129,7 +129,7 @@ def data_export(
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import lost_table
-    from wildbench.datasets.exporting import export_dataset
+    from wildbench.datasets.formats._exporting import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
     from wildbench.text import counted
@@ -148,7 +148,7 @@ def _strictly() -> Iterator[None]:
     """Show the findings that --strict refuses before the line that says so."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import findings_table
-    from wildbench.datasets.importing import StrictFindings
+    from wildbench.datasets.formats._importing import StrictFindings
 
     try:
         yield

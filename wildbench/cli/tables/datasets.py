@@ -14,8 +14,8 @@ from rich.text import Text
 from wildbench.categories import PAPER_COUNTS
 from wildbench.cli.tables.console import add_row
 from wildbench.datasets.duplicates._pairs import KINDS
-from wildbench.datasets.exporting import Lost
-from wildbench.datasets.importing import PUBLISHED, ImportReport
+from wildbench.datasets.formats._exporting import Lost
+from wildbench.datasets.formats._importing import PUBLISHED, ImportReport
 from wildbench.text import counted
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.coco import canonical_json, normalised, read_coco, read_json
-from wildbench.datasets.collection import Collection, part_of
 from wildbench.datasets.findings import Finding
+from wildbench.datasets.formats._collection import Collection, part_of
 from wildbench.datasets.registry import images_near
 from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError, OutputError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wildbench.datasets.coco import read_json
-from wildbench.datasets.unpacking import is_archive
+from wildbench.datasets.formats._archives import is_archive
 from wildbench.errors import DatasetError, DownloadError, OutputError
 from wildbench.files import check_writable, sha256_of, write_atomically
 from wildbench.progress import Progress, silent

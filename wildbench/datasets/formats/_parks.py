@@ -7,8 +7,8 @@ from pathlib import Path
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.fetching import check_trusted, fetch, trust
-from wildbench.datasets.importing import ImportReport, StrictFindings, import_dataset
+from wildbench.datasets.formats._download import check_trusted, fetch, trust
+from wildbench.datasets.formats._importing import ImportReport, StrictFindings, import_dataset
 from wildbench.datasets.registry import PARKS, parks_folder
 from wildbench.datasets.splits import make_split, write_split
 from wildbench.datasets.stratification import stratified_split

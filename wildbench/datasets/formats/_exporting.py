@@ -14,10 +14,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.coco_folder import NewFolder, copy_images, write_coco_folder
-from wildbench.datasets.collection import Collection
-from wildbench.datasets.corners import EXACT, exact
-from wildbench.datasets.yolo import config_text, label_lines
+from wildbench.datasets.formats._coco_folder import NewFolder, copy_images, write_coco_folder
+from wildbench.datasets.formats._collection import Collection
+from wildbench.datasets.formats._corners import EXACT, exact
+from wildbench.datasets.formats._yolo import config_text, label_lines
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent
 

@@ -8,20 +8,24 @@ import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
 from wildbench.datasets.findings import Finding
+from wildbench.datasets.formats._corners import Box
 from wildbench.datasets.images import decode
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 """What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
 
 _EXIF_ORIENTATION = 0x0112
+
 _READ_ALIKE = ("JPEG", "MPO", "PNG")
 """Forms that Pillow (it calls some JPEGs MPO) and `decode` of evaluation both read; others `decode` judges."""
 
@@ -160,3 +164,26 @@ def short_names(pictures: Sequence[Picture]) -> dict[str, Picture]:
     folders = [PurePosixPath("/", picture.name).parent for picture in pictures]
     shared = os.path.commonpath(folders) if folders else "/"
     return {PurePosixPath("/", picture.name).relative_to(shared).as_posix(): picture for picture in pictures}
+
+
+def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
+    """Turn a box back.
+
+    Args:
+        box: Left, top, right, bottom in the turned picture, which is `height` wide and `width` high.
+        width: Of the stored pixels.
+        height: Of the stored pixels.
+        orientation: EXIF orientation, 5 to 8.
+
+    Returns:
+        Left, top, right, bottom in the stored pixels.
+
+    Example:
+        >>> box = (Decimal(0), Decimal(0), Decimal(2), Decimal(1))
+        >>> [int(value) for value in stored_box(box, 30, 20, 6)]  # the top left is stored at the bottom left
+        [0, 18, 1, 20]
+    """
+    left, top, right, bottom = box
+    across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
+    down = (left, right) if orientation in (5, 8) else (height - right, height - left)
+    return Decimal(across[0]), Decimal(down[0]), Decimal(across[1]), Decimal(down[1])

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 
 from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_json
-from wildbench.datasets.coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
-from wildbench.datasets.collection import Collection
-from wildbench.datasets.picture_files import SUFFIXES, files_below
-from wildbench.datasets.unpacking import is_archive, unpacked
-from wildbench.datasets.voc import read_voc
-from wildbench.datasets.yolo import CONFIGS, read_yolo
+from wildbench.datasets.formats._archives import is_archive, unpacked
+from wildbench.datasets.formats._coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
+from wildbench.datasets.formats._collection import Collection
+from wildbench.datasets.formats._picture_files import SUFFIXES, files_below
+from wildbench.datasets.formats._voc import read_voc
+from wildbench.datasets.formats._yolo import CONFIGS, read_yolo
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
