@@ -14,8 +14,8 @@ import numpy as np
 from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.detection_checks._checks import suspect
-from wildbench.datasets.findings import lines
 from wildbench.datasets.images import decode, read_ahead
+from wildbench.datasets.label_checks._findings import lines
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset

@@ -17,11 +17,10 @@ from peers import sentence
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.detection_checks._checks import suspect
-from wildbench.datasets.documents import read_document
-from wildbench.datasets.findings import Finding
+from wildbench.datasets.label_checks._findings import Finding, read_document
+from wildbench.datasets.label_checks._validation import validate
 from wildbench.datasets.predictions import read_predictions, validate_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError, PredictionsError, WildbenchError
 from wildbench.resources import bundled
 

@@ -9,7 +9,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.detection_checks._agreement import Located
 from wildbench.datasets.detection_checks._checks import suspect
 from wildbench.datasets.detection_checks._other_readings import check_namings, confusion
-from wildbench.datasets.findings import Finding
+from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.resources import bundled

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildbench.datasets.validation import Finding, validate
+from wildbench.datasets.label_checks._validation import Finding, validate
 
 Coco = dict[str, Any]
 

@@ -19,7 +19,7 @@ from wildbench.datasets.formats._corners import LEFT_OUT, UNKNOWN_LEFT_OUT
 from wildbench.datasets.formats._picture_files import files_below
 from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
-from wildbench.datasets.validation import validate
+from wildbench.datasets.label_checks._validation import validate
 from wildbench.errors import DatasetError
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.progress import silent

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from wildbench.cli.tables.cards import category_table, scorecards_table
 from wildbench.cli.tables.datasets import findings_table, summary_tables
-from wildbench.datasets.findings import Finding
+from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.summary import summary
 from wildbench.scorecard import Scorecard
 

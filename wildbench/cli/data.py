@@ -14,8 +14,8 @@ from wildbench.cli.options import ImagesOption
 from wildbench.errors import DatasetError
 
 if TYPE_CHECKING:
-    from wildbench.datasets.findings import Finding
     from wildbench.datasets.formats._importing import ImportReport
+    from wildbench.datasets.label_checks._findings import Finding
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -178,11 +178,10 @@ def data_validate(
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_coco
-    from wildbench.datasets.documents import read_document
-    from wildbench.datasets.findings import refusal
+    from wildbench.datasets.label_checks._findings import read_document, refusal
+    from wildbench.datasets.label_checks._validation import validate
     from wildbench.datasets.predictions import validate_predictions
     from wildbench.datasets.registry import images_near
-    from wildbench.datasets.validation import validate
 
     document, findings = read_document(coco)
     refused = refusal(coco, findings)

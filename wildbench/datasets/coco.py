@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wildbench import scorecard
-from wildbench.datasets.documents import read_document
-from wildbench.datasets.findings import Finding, refusal
-from wildbench.datasets.validation import validate
+from wildbench.datasets.label_checks._findings import Finding, read_document, refusal
+from wildbench.datasets.label_checks._validation import validate
 from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.detection_checks._checks import check_detections, suspect
-from wildbench.datasets.documents import read_document
-from wildbench.datasets.findings import Finding, refusal
+from wildbench.datasets.label_checks._findings import Finding, read_document, refusal
 from wildbench.errors import PredictionsError
 from wildbench.files import write_atomically
 

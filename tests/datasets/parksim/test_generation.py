@@ -12,8 +12,8 @@ from pycocotools import mask as coco_mask
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
+from wildbench.datasets.label_checks._validation import validate
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.validation import validate
 from wildbench.parksim.composition import compose
 from wildbench.parksim.generation import annotations_of, encode_jpeg, file_name, generate, render
 from wildbench.parksim.planning import plan

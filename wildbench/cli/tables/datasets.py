@@ -20,7 +20,7 @@ from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.duplicates._leaks import LeakReport
-    from wildbench.datasets.findings import Finding
+    from wildbench.datasets.label_checks._findings import Finding
     from wildbench.datasets.registry import DatasetInfo
 
 

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.coco import canonical_json, normalised, read_coco, read_json
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import Collection, part_of
+from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks._validation import validate
 from wildbench.datasets.registry import images_near
-from wildbench.datasets.validation import validate
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import Progress

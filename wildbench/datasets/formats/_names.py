@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import PARTS, key_of, part_of, text_of
 from wildbench.datasets.formats._picture_files import Picture
+from wildbench.datasets.label_checks._findings import Finding
 
 
 def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[Finding]) -> dict[str, str]:

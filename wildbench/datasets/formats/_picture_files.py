@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._corners import Box
 from wildbench.datasets.images import decode
+from wildbench.datasets.label_checks._findings import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 

@@ -18,11 +18,11 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from wildbench.categories import CATEGORIES, canonical
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import Collection, mark_partial, text_of
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, number, repaired
 from wildbench.datasets.formats._names import pair, read_parts
 from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names, stored_box
+from wildbench.datasets.label_checks._findings import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 from wildbench.text import counted

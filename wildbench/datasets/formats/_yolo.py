@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import PARTS, Collection, mark_partial, text_of
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, Number, exact, number, repaired
 from wildbench.datasets.formats._names import pair, read_parts
 from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names
+from wildbench.datasets.label_checks._findings import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 

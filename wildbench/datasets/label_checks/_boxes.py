@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.datasets.findings import Entry, Finding, Placed
+from wildbench.datasets.label_checks._findings import Entry, Finding, Placed
 from wildbench.datasets.masks import mask_extent, mask_problem
 
 TOLERANCE = 1.0

@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from wildbench.categories import canonical
-from wildbench.datasets.box_checks import SET_FORMS, check_areas, check_boxes, check_masks
-from wildbench.datasets.findings import WHOLE, Entry, Finding, Placed, off_by_one, place_of, repeated
+from wildbench.datasets.label_checks._boxes import SET_FORMS, check_areas, check_boxes, check_masks
+from wildbench.datasets.label_checks._findings import WHOLE, Entry, Finding, Placed, off_by_one, place_of, repeated
 
 __all__ = ["Finding", "validate"]
 
