@@ -9,7 +9,7 @@ import pytest
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, canonical_json
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.splits import apply_split, ids_of_files, make_split, pool, read_split, write_split
+from wildbench.datasets.splits._split_file import apply_split, ids_of_files, make_split, pool, read_split, write_split
 from wildbench.errors import DatasetError
 from wildbench.resources import bundled
 

@@ -10,8 +10,8 @@ from made_up_photographs import photograph, save
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.splits import apply_split, pool
-from wildbench.datasets.stratification import (
+from wildbench.datasets.splits._split_file import apply_split, pool
+from wildbench.datasets.splits._stratify import (
     SHARES,
     imbalance,
     kept_together,

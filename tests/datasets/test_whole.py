@@ -9,7 +9,7 @@ from wildbench.categories import SPLITS
 from wildbench.datasets import registry
 from wildbench.datasets.coco import write_coco
 from wildbench.datasets.registry import load_dataset, load_whole
-from wildbench.datasets.splits import make_split, pool, write_split
+from wildbench.datasets.splits._split_file import make_split, pool, write_split
 from wildbench.errors import DatasetError
 
 COCO: dict[str, Any] = {
