@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.recipe import load_recipe, parse_recipe
-from wildbench.detectors.training import train
+from wildbench.detectors.training._recipe import load_recipe, parse_recipe
+from wildbench.detectors.training._train import train
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent

@@ -14,7 +14,7 @@ from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
-from wildbench.detectors.recipe import load_recipe
+from wildbench.detectors.training._recipe import load_recipe
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 
@@ -62,8 +62,8 @@ def test_batch_norms_keep_their_statistics(pictures: Dataset) -> None:
 
 def test_it_learns(pictures: Dataset) -> None:
     def loss(model: nn.Module) -> float:
-        from wildbench.detectors.recipe import Augmentation, Detector, Recipe, Schedule
-        from wildbench.detectors.samples import Samples
+        from wildbench.detectors.training._recipe import Augmentation, Detector, Recipe, Schedule
+        from wildbench.detectors.training._training_images import Samples
 
         calm = dict.fromkeys(("shift", "flip", "colour", "gray", "blur", "noise", "dropout"), 0.0)
         augmentation = Augmentation(height=96, width=128, scale=(1.0, 1.0), **calm)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from wildbench.detectors.augmentation import Scene
-from wildbench.detectors.mixing import mosaic, paste
+from wildbench.detectors.training._augmentation import Scene, mosaic, paste
 
 
 def scene_of(

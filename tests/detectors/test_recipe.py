@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from wildbench.detectors import zoo
-from wildbench.detectors.recipe import Recipe, Submission, load_recipe
+from wildbench.detectors.training._recipe import Recipe, Submission, load_recipe
 from wildbench.errors import RecipeError
 
 RECIPES = [Path(__file__).parents[2] / "baselines" / f"{name}.toml" for name in ("reference", "wildlife_real")]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.recipe import Recipe, Schedule, parse_recipe
-from wildbench.detectors.samples import Samples, balanced_shares
+from wildbench.detectors.training._recipe import Recipe, Schedule, parse_recipe
+from wildbench.detectors.training._training_images import Samples, balanced_shares
 from wildbench.errors import RecipeError
 
 

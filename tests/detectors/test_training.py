@@ -10,10 +10,10 @@ from torchvision.ops import box_iou
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
-from wildbench.detectors import training
-from wildbench.detectors.loop import learning_rate
-from wildbench.detectors.recipe import Recipe, Submission, parse_recipe
-from wildbench.detectors.training import train
+from wildbench.detectors.training import _train
+from wildbench.detectors.training._loop import learning_rate
+from wildbench.detectors.training._recipe import Recipe, Submission, parse_recipe
+from wildbench.detectors.training._train import train
 from wildbench.errors import RecipeError
 
 
@@ -53,7 +53,7 @@ def assert_same(first: nn.Module, second: nn.Module) -> None:
 def test_resumed_equals_uninterrupted(
     rectangles: Dataset, tmp_path: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    monkeypatch.setattr(_train, "CHECKPOINT_EVERY", 2)
     settings = recipe(optimizer={"name": optimizer})
     whole = train(settings, rectangles)
     checkpoint = tmp_path / "run.ckpt"

@@ -18,7 +18,7 @@ from wildbench.comparison import Comparison, compare
 from wildbench.compression.recipes._chain import run as run_chain
 from wildbench.compression.recipes._recipes import Recipe, sees_data
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.recipe import load_recipe
+from wildbench.detectors.training._recipe import load_recipe
 from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.intervals import REPLICATES

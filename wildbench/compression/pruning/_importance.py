@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from wildbench.compression.pruning._coupling import Channels, Slice
 from wildbench.compression.subject import Workshop
 from wildbench.detectors import zoo
-from wildbench.detectors.recipe import parse_recipe
-from wildbench.detectors.samples import Samples
+from wildbench.detectors.training._recipe import parse_recipe
+from wildbench.detectors.training._training_images import Samples
 
 
 def _summed(channels: Channels, parts: Iterable[Slice], value: Callable[[Tensor], Tensor]) -> Tensor:

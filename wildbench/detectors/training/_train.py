@@ -13,9 +13,9 @@ from torch import nn
 
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
-from wildbench.detectors.loop import Run, Terms, begin, check_labels, seeded, steps, steps_of
-from wildbench.detectors.recipe import Recipe
 from wildbench.detectors.small_fcos import LitePyramid
+from wildbench.detectors.training._loop import Run, Terms, begin, check_labels, seeded, steps, steps_of
+from wildbench.detectors.training._recipe import Recipe
 from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
-from wildbench.detectors.recipe import Recipe
-from wildbench.detectors.samples import Samples, Target
+from wildbench.detectors.training._recipe import Recipe
+from wildbench.detectors.training._training_images import Samples, Target
 from wildbench.errors import RecipeError
 
 
@@ -147,7 +147,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then half a cosine.
 
     Example:
-        >>> from wildbench.detectors.recipe import parse_recipe
+        >>> from wildbench.detectors.training._recipe import parse_recipe
         >>> recipe = parse_recipe({"detector": {"name": "ssd300_vgg16"}, "augmentation": {"height": 300, "width": 300},
         ...     "schedule": {"epochs": 1, "warmup_steps": 4, "final_factor": 0.0}, "optimizer": {"learning_rate": 1.0}})
         >>> [round(learning_rate(recipe, step, 12), 2) for step in (0, 3, 4, 8, 11)]
