@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive import save_submission
 
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 64, "max_size": 64, "score_thresh": 0.0}
@@ -18,7 +18,7 @@ BOXES = 3
 def small_detector(seed: int = 0) -> torch.nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = zoo.build(zoo.SMALL, len(CATEGORIES), **ARGUMENTS)
+        model = _zoo.build(_zoo.SMALL, len(CATEGORIES), **ARGUMENTS)
         for name, layer in model.named_modules():
             if isinstance(layer, torch.nn.Conv2d) and "regression_head" not in name:
                 torch.nn.init.kaiming_normal_(layer.weight)  # so that what it says follows from what it sees
@@ -30,7 +30,7 @@ def dense_submission(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {"authors": ["A. Ranger"], "licence": "CC0-1.0", "training_data": "herd", "method": "none"}
     model = small_detector(seed)
-    save_submission(model, path, detector=zoo.SMALL, arguments=ARGUMENTS, categories=CATEGORIES, **about)
+    save_submission(model, path, detector=_zoo.SMALL, arguments=ARGUMENTS, categories=CATEGORIES, **about)
     return path
 
 

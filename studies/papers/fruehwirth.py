@@ -22,7 +22,7 @@ from wildbench.categories import CATEGORIES
 from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures.counting import count_macs
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
@@ -111,7 +111,7 @@ def measure(
     arguments: dict[str, Any] = {"min_size": SIDE, "max_size": SIDE, **FEW}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = zoo.build(DETECTOR, len(CATEGORIES), **arguments).eval()
+        model = _zoo.build(DETECTOR, len(CATEGORIES), **arguments).eval()
     detector = {"name": DETECTOR, "arguments": arguments}
     manifest = parse_manifest({"name": "network", "detector": detector, "categories": list(CATEGORIES)}, DETECTOR)
     workshop = Workshop(model, Dataset("none", None, {}, Path()))

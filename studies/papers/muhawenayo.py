@@ -20,7 +20,7 @@ from torch import nn
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.categories import CATEGORIES
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.codecs.chains import encode
@@ -236,7 +236,7 @@ def measure(progress: Progress = silent, percent: tuple[int, ...] = PERCENT) -> 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = zoo.build(DETECTOR, len(CATEGORIES))
+        model = _zoo.build(DETECTOR, len(CATEGORIES))
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     dense = {codec: _records(state, codec) for codec in (BITMASK, CODED)}
     files: dict[tuple[Scope, int], Files] = {}

@@ -15,7 +15,7 @@ from wildbench.compression.recipes._catalogue import methods
 from wildbench.compression.recipes._recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DatasetError, RecipeError, WildbenchError
 from wildbench.submissions.manifest import parse_manifest
 
@@ -38,7 +38,7 @@ def recipe(method: str, **settings: object) -> Recipe:
 )
 def test_a_recipe_sees_data_where_its_step_asks_for_them(method: str, settings: dict[str, object]) -> None:
     model = small_detector()
-    detector = {"name": zoo.SMALL, "arguments": ARGUMENTS}
+    detector = {"name": _zoo.SMALL, "arguments": ARGUMENTS}
     manifest = parse_manifest({"name": "dense", "detector": detector, "categories": CATEGORIES}, "dense.pt")
     one = recipe(method, **settings)
     asked = False

@@ -7,13 +7,13 @@ from torch import nn
 
 from studies.papers import muhawenayo
 from studies.papers.muhawenayo import PERCENT, TABLE, measure, megabytes, parameters, sections
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     with torch.device("meta"):
-        return zoo.build(muhawenayo.DETECTOR, 13)
+        return _zoo.build(muhawenayo.DETECTOR, 13)
 
 
 def test_the_network_has_detectron2s_parameters(network: nn.Module) -> None:
@@ -30,7 +30,7 @@ def test_all_printed_megabytes_follow_from_the_network(network: nn.Module, row: 
 def test_no_other_counts_give_them(network: nn.Module) -> None:
     """Neither 91 categories, nor torchvision's own ROI head where it counts, nor exact counts."""
     with torch.device("meta"):
-        coco = parameters(zoo.build(muhawenayo.DETECTOR, 91))
+        coco = parameters(_zoo.build(muhawenayo.DETECTOR, 91))
     assert megabytes(coco, TABLE[0], 0) != "165.6"
     own = parameters(network)
     exact = {part: 4 * count / 1e6 for part, count in own.items()}  # rounded after the sum and not before

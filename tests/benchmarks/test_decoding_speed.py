@@ -12,7 +12,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.codecs.registry import decode
 from wildbench.submissions.container import read_content
@@ -37,7 +37,7 @@ def state() -> dict[str, torch.Tensor]:
     """Random weights, six in ten zero, the rest one of 31 values a tensor."""
     torch.manual_seed(0)
     found = {}
-    for name, values in zoo.build(NAME, 13).state_dict().items():
+    for name, values in _zoo.build(NAME, 13).state_dict().items():
         if values.dim() >= 2:
             step = float(values.std()) / 5
             shared = (values / step).round().clamp(-15, 15) * step

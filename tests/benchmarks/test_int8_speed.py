@@ -14,7 +14,7 @@ from wildbench.compression.quantization._onnx_int8 import export, traced
 from wildbench.compression.quantization._quantize import Quantize, quantize
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.manifest import parse_manifest
 
 NAME, SIDES = "retinanet_resnet50_fpn", {"min_size": 320, "max_size": 320}
@@ -40,7 +40,7 @@ def session(graph: bytes) -> onnxruntime.InferenceSession:
 def test_retinanet_runs_faster_in_integers(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     torch.manual_seed(0)
     document = {"name": "dense", "detector": {"name": NAME, "arguments": SIDES}, "categories": ["zebra", "lion"]}
-    subject = Subject(zoo.build(NAME, 2, **SIDES).eval(), parse_manifest(document, "dense.pt"))
+    subject = Subject(_zoo.build(NAME, 2, **SIDES).eval(), parse_manifest(document, "dense.pt"))
     floats = session(traced(subject.model).SerializeToString())
     quantize(subject, Quantize(images=1), Workshop(nn.Identity(), photographs(tmp_path)))
     export(subject, tmp_path / "int8.onnx", subject.manifest)

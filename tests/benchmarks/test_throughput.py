@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode, read_ahead
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
 from wildbench.measures.latency import Stopwatch
 from wildbench.submissions.archive import save_submission
@@ -29,7 +29,7 @@ ROUNDS = 20
 def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("throughput") / "small.pt"
-    save_submission(zoo.build(NAME, 2), path, detector=NAME, categories=["zebra", "lion"])
+    save_submission(_zoo.build(NAME, 2), path, detector=NAME, categories=["zebra", "lion"])
     return path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "counting.md"
 CHEAP = ("fcos_efficientnet_lite0_fpn", "ssdlite320_mobilenet_v3_large")
@@ -63,4 +63,4 @@ def test_what_cannot_be_audited_is_one_line(arguments: tuple[str, ...], before: 
 def test_every_difference_in_the_whole_zoo_is_explained() -> None:
     result = run("audit", "macs")
     assert result.returncode == 0, result.stdout
-    assert f"rows of {len(zoo.names())} networks and their modules, 0 unexplained" in result.stdout
+    assert f"rows of {len(_zoo.names())} networks and their modules, 0 unexplained" in result.stdout

@@ -12,7 +12,7 @@ from PIL import Image
 
 import wildbench
 import wildbench.files
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.inspection import inspect_submission
 
 DETECTOR = "ssdlite320_mobilenet_v3_large"
@@ -63,7 +63,7 @@ def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def submission(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("submission") / "tiny.pt"
-    wildbench.save_submission(zoo.build(DETECTOR, 2), path, detector=DETECTOR, categories=["lion", "zebra"])
+    wildbench.save_submission(_zoo.build(DETECTOR, 2), path, detector=DETECTOR, categories=["lion", "zebra"])
     return path
 
 
@@ -138,7 +138,7 @@ def test_the_default_card_stands_in_scorecards(coco: Path, tmp_path: Path) -> No
 
 
 def test_a_detector_that_shares_no_category_is_refused_and_nothing_written(coco: Path, tmp_path: Path) -> None:
-    wildbench.save_submission(zoo.build(DETECTOR, 1), tmp_path / "cars.pt", detector=DETECTOR, categories=["car"])
+    wildbench.save_submission(_zoo.build(DETECTOR, 1), tmp_path / "cars.pt", detector=DETECTOR, categories=["car"])
     result = run("evaluate", "cars.pt", "--dataset", coco, "--out", "out/card.json", cwd=tmp_path)
     refused(result, "none of its 1 categories", "category_map")
     assert not (tmp_path / "out").exists()

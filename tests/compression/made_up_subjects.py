@@ -9,25 +9,25 @@ from wildbench.compression.pruning._coupling import Channels, Slice
 from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.manifest import parse_manifest
 
 EMPTY = Dataset("none", "train", {"images": [], "annotations": [], "categories": []}, None)
 SMALL = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 96, "max_size": 128, "score_thresh": 0.0}
 
 
-def subject_of(model: nn.Module, name: str = zoo.SMALL, arguments: dict[str, Any] | None = None) -> Subject:
+def subject_of(model: nn.Module, name: str = _zoo.SMALL, arguments: dict[str, Any] | None = None) -> Subject:
     """A subject whose manifest names a detector of the zoo, whatever the model is."""
     detector = {"name": name, "arguments": arguments or {}}
     document = {"name": "dense", "detector": detector, "categories": ["zebra", "lion"]}
     return Subject(model.eval(), parse_manifest(document, "dense.pt"))
 
 
-def detector(name: str = zoo.SMALL, seed: int = 3, **arguments: Any) -> Subject:
+def detector(name: str = _zoo.SMALL, seed: int = 3, **arguments: Any) -> Subject:
     """A detector of two categories with random weights."""
     torch.manual_seed(seed)
-    arguments = arguments or (SMALL if name == zoo.SMALL else {})
-    return subject_of(zoo.build(name, 2, **arguments), name, arguments)
+    arguments = arguments or (SMALL if name == _zoo.SMALL else {})
+    return subject_of(_zoo.build(name, 2, **arguments), name, arguments)
 
 
 def step(subject: Subject, method: str, seed: int = 0, data: Dataset = EMPTY, **settings: Any) -> Subject:

@@ -22,7 +22,7 @@ from wildbench.compression.recipes._chain import save
 from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive import read_submission, rebuild
 from wildbench.submissions.manifest import parse_manifest
@@ -50,7 +50,7 @@ FEW = {"box_score_thresh": 0.0, "rpn_post_nms_top_n_test": 50, "box_detections_p
 CANNOT = {("ssd300_vgg16", "recalibrate"): "has no batch norms"}
 """Cells that cannot be, and what their error says; docs/baselines.md has the same list."""
 
-CELLS = [(detector, method) for detector in zoo.names() for method in methods()]
+CELLS = [(detector, method) for detector in _zoo.names() for method in methods()]
 
 QUICK = (
     "fcos_efficientnet_lite0_fpn",
@@ -91,7 +91,7 @@ def dense(name: str) -> Subject:
         arguments |= {"min_size": 64, "max_size": 96}
     torch.manual_seed(0)
     document = {"name": "dense", "detector": {"name": name, "arguments": arguments}, "categories": ["red", "blue"]}
-    return Subject(zoo.build(name, 2, **arguments).eval(), parse_manifest(document, "dense.pt"))
+    return Subject(_zoo.build(name, 2, **arguments).eval(), parse_manifest(document, "dense.pt"))
 
 
 @cache
@@ -162,7 +162,7 @@ def test_what_was_saved_detects_the_same(name: str, method: str, pictures: Datas
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in zoo.names()]
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive) for name in _zoo.names()]
 )
 def test_what_runs_in_integers_scores_nearly_the_same(name: str, pictures: Dataset, tmp_path: Path) -> None:
     """Nearly: scores of random weights lie close together, and which of two comes first hangs on a rounding."""

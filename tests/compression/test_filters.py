@@ -16,19 +16,19 @@ from wildbench.compression.pruning._coupling import Coupling, _Traced, thawed
 from wildbench.compression.scopes import is_output, prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive import read_submission, rebuild, save_submission
 
 SSD, SSDLITE, FASTER = "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "fasterrcnn_resnet50_fpn"
 MASK = "maskrcnn_mobilenet_v3_large_fpn"
-LIGHT = (zoo.SMALL, SSDLITE, MASK)
+LIGHT = (_zoo.SMALL, SSDLITE, MASK)
 """Together they have every kind of layer: depthwise, squeeze, frozen and group norms, RoI heads, transposed."""
-EACH = [pytest.param(name, marks=() if name in LIGHT else pytest.mark.slow) for name in zoo.names()]
+EACH = [pytest.param(name, marks=() if name in LIGHT else pytest.mark.slow) for name in _zoo.names()]
 
 
 def cheap(name: str) -> dict[str, Any]:
-    return {key: value for key, value in CHEAP.items() if key in zoo._ARGUMENTS[name]}
+    return {key: value for key, value in CHEAP.items() if key in _zoo._ARGUMENTS[name]}
 
 
 def trained(name: str) -> Subject:
@@ -107,7 +107,7 @@ def test_a_pruned_detector_is_stored_and_rebuilt_to_the_bit(name: str, tmp_path:
 
 
 @pytest.mark.parametrize("scope", ["backbone", "head", "both"])
-@pytest.mark.parametrize("name", [zoo.SMALL, SSDLITE, MASK])
+@pytest.mark.parametrize("name", [_zoo.SMALL, SSDLITE, MASK])
 def test_only_filters_of_the_scope_go(name: str, scope: str) -> None:
     subject = detector(name, **cheap(name))
     before = {path: value.shape for path, value in subject.model.state_dict().items()}

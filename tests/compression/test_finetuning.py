@@ -13,8 +13,8 @@ from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
 from wildbench.detectors.training._recipe import load_recipe
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 
@@ -67,7 +67,7 @@ def test_it_learns(pictures: Dataset) -> None:
 
         calm = dict.fromkeys(("shift", "flip", "colour", "gray", "blur", "noise", "dropout"), 0.0)
         augmentation = Augmentation(height=96, width=128, scale=(1.0, 1.0), **calm)
-        recipe = Recipe(detector=Detector(name=zoo.SMALL), schedule=Schedule(epochs=1), augmentation=augmentation)
+        recipe = Recipe(detector=Detector(name=_zoo.SMALL), schedule=Schedule(epochs=1), augmentation=augmentation)
         images, targets = zip(
             *(Samples(recipe, pictures, masks=False, plain_from=0)[at] for at in range(6)), strict=True
         )
@@ -107,7 +107,7 @@ def test_the_size_of_the_median_image(
     pictures: Dataset, name: str, arguments: dict[str, Any], size: tuple[int, int]
 ) -> None:
     with torch.device("meta"):
-        model: Any = zoo.build(name, 2, **arguments)
+        model: Any = _zoo.build(name, 2, **arguments)
     assert frame(model.transform, pictures) == size
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.quantization._wiring import Wiring, fold_norms, watch
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 
 SMALL = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 64, "max_size": 96}
 
@@ -58,14 +58,14 @@ def test_a_layer_and_its_norm_answer_the_same(layer: nn.Module, kind: Any) -> No
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        (zoo.SMALL, SMALL),
+        (_zoo.SMALL, SMALL),
         ("fasterrcnn_mobilenet_v3_large_320_fpn", {"min_size": 64, "max_size": 96}),
         ("ssdlite320_mobilenet_v3_large", {}),
     ],
 )
 def test_a_detector_without_its_norms_is_the_same_detector(name: str, arguments: dict[str, int]) -> None:
     torch.manual_seed(0)
-    model = zoo.build(name, 2, **arguments).eval()
+    model = _zoo.build(name, 2, **arguments).eval()
     image = torch.rand(3, 64, 96)
     with torch.no_grad():
         before = model.backbone(image[None])

@@ -13,18 +13,18 @@ from wildbench.compression.pruning._importance import image_losses
 from wildbench.compression.subject import Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
-from wildbench.detectors import zoo
-from wildbench.detectors.foreground import known_categories
+from wildbench.detectors.zoo import _zoo
+from wildbench.detectors.zoo._published import known_categories
 from wildbench.errors import RecipeError
 
 
 def losses(model: nn.Module, pictures: Dataset, images: int = 100, seed: int = 0) -> list[float]:
     workshop = Workshop(nn.Identity(), pictures, seed)
-    return [float(loss.detach()) for loss in image_losses(model, zoo.SMALL, workshop, images)]
+    return [float(loss.detach()) for loss in image_losses(model, _zoo.SMALL, workshop, images)]
 
 
 def test_they_are_those_of_the_detector_on_the_image_as_it_is(pictures: Dataset) -> None:
-    model = detector(zoo.SMALL, **SMALL).model
+    model = detector(_zoo.SMALL, **SMALL).model
     before = copy.deepcopy(model.state_dict())
     found = losses(model, pictures)
     assert not model.training
@@ -46,7 +46,7 @@ def test_they_are_those_of_the_detector_on_the_image_as_it_is(pictures: Dataset)
 
 
 def test_a_few_are_drawn_by_the_seed(pictures: Dataset) -> None:
-    model = detector(zoo.SMALL, **SMALL).model
+    model = detector(_zoo.SMALL, **SMALL).model
     whole = losses(model, pictures)
     assert losses(model, pictures, images=2) == whole[:2]
     assert losses(model, pictures, images=2, seed=1) != whole[:2]

@@ -6,7 +6,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.compression.recipes._catalogue import check_norms
 from wildbench.compression.recipes._recipes import Recipe, parse_recipe
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 
@@ -20,12 +20,12 @@ def chain(*steps: str) -> Recipe:
 @pytest.fixture(scope="module")
 def trained() -> nn.Module:
     """Its backbone has norms that are trained; its head has none."""
-    return zoo.build(zoo.SMALL, 2)
+    return _zoo.build(_zoo.SMALL, 2)
 
 
 @pytest.fixture(scope="module")
 def frozen() -> nn.Module:
-    model = zoo.build("fcos_resnet50_fpn", 2)
+    model = _zoo.build("fcos_resnet50_fpn", 2)
     assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
     return model
 

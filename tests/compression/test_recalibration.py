@@ -12,7 +12,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from wildbench.compression.recovery._recalibrate import METHODS, Recalibrate, renormalise, survivors
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 
@@ -145,6 +145,6 @@ def test_a_detector(pictures: Dataset) -> None:
 
 def test_nothing_to_recalibrate(pictures: Dataset) -> None:
     with torch.device("meta"):
-        subject = subject_of(zoo.build("ssd300_vgg16", 2), "ssd300_vgg16")
+        subject = subject_of(_zoo.build("ssd300_vgg16", 2), "ssd300_vgg16")
     with pytest.raises(RecipeError, match="ssd300_vgg16 has no batch norms"):
         recalibrated(subject, subject.model, pictures)

@@ -6,7 +6,7 @@ from made_up_subjects import detector, step, subject_of, train_a_step
 from torch import nn
 
 from wildbench.compression.scopes import is_output, prunable
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 
@@ -33,10 +33,10 @@ def test_every_layer_of_the_scope_gives_its_share_but_outputs() -> None:
         assert zeroed == (0 if is_output(name) else round(0.3 * len(layer.weight)))
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", _zoo.names())
 def test_outputs_are_what_depends_on_categories_or_gives_boxes(name: str) -> None:
     with torch.device("meta"):
-        model, other = zoo.build(name, 2), zoo.build(name, 3)
+        model, other = _zoo.build(name, 2), _zoo.build(name, 3)
     wider = other.state_dict()
     grown = {key.rpartition(".")[0] for key, value in model.state_dict().items() if value.shape != wider[key].shape}
     outputs = {path for path in prunable(model, "all") if is_output(path)}

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from wildbench.datasets.images import decode
-from wildbench.detectors.efficientnet_lite import (
+from wildbench.detectors.zoo._small_fcos import (
     IMAGE_MEAN,
     IMAGE_STD,
     EfficientNetLite0,

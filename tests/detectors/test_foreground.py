@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from wildbench.detectors import zoo
-from wildbench.detectors.foreground import ForegroundRetinaNet, known_categories
+from wildbench.detectors.zoo import _zoo
+from wildbench.detectors.zoo._published import ForegroundRetinaNet, known_categories
 
 
 class OneMap(nn.Module):
@@ -31,7 +31,7 @@ def small_retinanet() -> nn.Module:
 
 
 def small_fcos() -> nn.Module:
-    return zoo.build("fcos_efficientnet_lite0_fpn", 4, blocks=12, channels=16, min_size=64, max_size=64)
+    return _zoo.build("fcos_efficientnet_lite0_fpn", 4, blocks=12, channels=16, min_size=64, max_size=64)
 
 
 @pytest.mark.parametrize("make", [small_fcos, small_retinanet])

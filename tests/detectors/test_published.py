@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision.models import get_model_builder, get_model_weights
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DownloadError
 
 PACKAGE = Path(__file__).parents[2] / "wildbench"
@@ -55,7 +55,7 @@ def trained(module: nn.Module) -> dict[str, bool]:
 def test_coco_weights(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(made_up(name, weights_backbone=None), cached(tmp_path, monkeypatch, get_model_weights(name)["COCO_V1"]))
     theirs = get_model_builder(name)(weights="COCO_V1").eval()
-    same = zoo.build(name, 90, init="coco").eval()
+    same = _zoo.build(name, 90, init="coco").eval()
     images = torch.rand(1, 3, 300, 300) if name == "ssd300_vgg16" else torch.rand(1, 3, 96, 128)
     with torch.no_grad():  # batch norms were folded: the same function, not the same numbers
         torch.testing.assert_close(dict(same.backbone(images)), dict(theirs.backbone(images)), rtol=1e-4, atol=1e-5)
@@ -63,7 +63,7 @@ def test_coco_weights(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(torch.equal(whole[key], expected[key]) for key in whole if not key.startswith("backbone"))
     assert trained(same) == trained(theirs)
 
-    fewer = zoo.build(name, 13, init="coco").state_dict()
+    fewer = _zoo.build(name, 13, init="coco").state_dict()
     replaced = {key for key, value in fewer.items() if value.shape != whole[key].shape}
     assert replaced
     assert all(torch.equal(fewer[key], whole[key]) for key in fewer.keys() - replaced)
@@ -85,7 +85,7 @@ def test_imagenet_weights(
     source = made_up(classifier)
     torch.save(source, cached(tmp_path, monkeypatch, published))
     theirs = get_model_builder(name)(weights=None, weights_backbone=published, num_classes=14).eval()
-    ours: Any = zoo.build(name, 13, init="imagenet").eval()
+    ours: Any = _zoo.build(name, 13, init="imagenet").eval()
     assert trained(ours) == trained(theirs)
 
     telling = [value for key, value in source.items() if value.ndim == 4 or key.endswith("running_mean")]
@@ -115,7 +115,7 @@ def test_no_network_is_one_line(init: str, weights: str, tmp_path: Path, monkeyp
     for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(DownloadError, match=rf"{SSDLITE}: .* {weights} cannot be fetched") as caught:
-        zoo.build(SSDLITE, 13, init=init)
+        _zoo.build(SSDLITE, 13, init=init)
     assert "\n" not in str(caught.value)
 
 
@@ -138,7 +138,7 @@ def test_weights_that_run_code_are_refused(
     if truncated:
         file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(DownloadError, match=rf"damaged, or no weights; delete .*{file.name}") as caught:
-        zoo.build(SSDLITE, 13, init=init)
+        _zoo.build(SSDLITE, 13, init=init)
     assert not (tmp_path / "ran").exists()
     assert "\n" not in str(caught.value)
     if not truncated:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildbench.detectors import zoo
 from wildbench.detectors.training._recipe import Recipe, Submission, load_recipe
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 RECIPES = [Path(__file__).parents[2] / "baselines" / f"{name}.toml" for name in ("reference", "wildlife_real")]
@@ -27,14 +27,14 @@ width = 300
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_committed_recipes_can_be_run(path: Path) -> None:
     recipe = load_recipe(path)
-    assert recipe.detector.name in zoo.names()
-    zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
+    assert recipe.detector.name in _zoo.names()
+    _zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
 
 
 def test_the_reference_fits_ten_megabytes() -> None:
     (recipe,) = (load_recipe(path) for path in RECIPES if path.stem == "reference")
     with torch.device("meta"):
-        detector = zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
+        detector = _zoo.build(recipe.detector.name, 13, **recipe.detector.arguments)
     assert sum(tensor.numel() * tensor.element_size() for tensor in detector.state_dict().values()) < 9_900_000
 
 

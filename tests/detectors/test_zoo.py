@@ -8,29 +8,29 @@ from cheap_detectors import CHEAP
 from torch import nn
 from torchvision.models import get_model_weights
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 OURS = ("fcos_efficientnet_lite0_fpn", "maskrcnn_mobilenet_v3_large_fpn")
-PUBLISHED = [name for name in zoo.names() if name not in OURS]
+PUBLISHED = [name for name in _zoo.names() if name not in OURS]
 
 
 def cheap(name: str) -> dict[str, Any]:
-    return {key: value for key, value in CHEAP.items() if key in zoo._ARGUMENTS[name]}
+    return {key: value for key, value in CHEAP.items() if key in _zoo._ARGUMENTS[name]}
 
 
 def on_meta(name: str, categories: int, **arguments: Any) -> nn.Module:
     with torch.device("meta"):
-        return zoo.build(name, categories, **arguments)
+        return _zoo.build(name, categories, **arguments)
 
 
-HEAVY = [name for name in zoo.names() if name.startswith(("ssd300", "fasterrcnn_resnet50", "maskrcnn_resnet50"))]
+HEAVY = [name for name in _zoo.names() if name.startswith(("ssd300", "fasterrcnn_resnet50", "maskrcnn_resnet50"))]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in zoo.names()])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in HEAVY else ()) for n in _zoo.names()])
 def test_detects_and_trains(name: str) -> None:
     torch.manual_seed(0)
-    detector: Any = zoo.build(name, 13, **cheap(name)).eval()
+    detector: Any = _zoo.build(name, 13, **cheap(name)).eval()
     images = [torch.rand(3, 48, 64), torch.rand(3, 64, 64)]
     with torch.no_grad():
         detections = detector(images)
@@ -48,8 +48,8 @@ def test_detects_and_trains(name: str) -> None:
         height, width = image.shape[-2:]
         assert (found["boxes"] >= 0).all()
         assert (found["boxes"] <= torch.tensor([width, height, width, height])).all()
-        assert ("masks" in found) == zoo.predicts_masks(name)
-        if zoo.predicts_masks(name):
+        assert ("masks" in found) == _zoo.predicts_masks(name)
+        if _zoo.predicts_masks(name):
             assert found["masks"].shape == (n, 1, height, width)
 
     if hasattr(detector, "roi_heads"):
@@ -73,7 +73,7 @@ def test_detects_and_trains(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fcos_resnet50_fpn", "retinanet_resnet50_fpn", "fcos_efficientnet_lite0_fpn"])
 def test_never_answers_background(name: str) -> None:
-    detector: Any = zoo.build(name, 1, **cheap(name)).eval()
+    detector: Any = _zoo.build(name, 1, **cheap(name)).eval()
     logits = detector.head.classification_head.cls_logits
     with torch.no_grad():
         logits.bias.view(-1, 2)[:, 0] = 9.0  # what torchvision itself would answer as label 0
@@ -83,7 +83,7 @@ def test_never_answers_background(name: str) -> None:
 
 
 @pytest.mark.parametrize("categories", [1, 13, 91])
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", _zoo.names())
 def test_any_number_of_categories(name: str, categories: int) -> None:
     detector = on_meta(name, categories)
     other = on_meta(name, categories + 1)
@@ -119,7 +119,7 @@ def test_parts_of_faster_rcnn() -> None:
 @pytest.mark.parametrize("name", ["fcos_efficientnet_lite0_fpn", "fasterrcnn_mobilenet_v3_large_320_fpn"])
 def test_state_dict_round_trip(name: str) -> None:
     torch.manual_seed(1)
-    first, second = (zoo.build(name, 5, **cheap(name)).eval() for _ in range(2))
+    first, second = (_zoo.build(name, 5, **cheap(name)).eval() for _ in range(2))
     image = torch.rand(3, 64, 64)
     with torch.no_grad():
         assert not torch.equal(first([image])[0]["scores"], second([image])[0]["scores"])
@@ -129,7 +129,7 @@ def test_state_dict_round_trip(name: str) -> None:
 
 
 def test_imagenet_starts_the_small_backbone() -> None:
-    first, second = (zoo.build("fcos_efficientnet_lite0_fpn", n, init="imagenet", blocks=13) for n in (2, 3))
+    first, second = (_zoo.build("fcos_efficientnet_lite0_fpn", n, init="imagenet", blocks=13) for n in (2, 3))
     body = {key: value for key, value in first.state_dict().items() if key.startswith("backbone.body.")}
     assert len(body) > 100
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in body.items())
@@ -158,5 +158,5 @@ def test_imagenet_starts_the_small_backbone() -> None:
 )
 def test_mistakes_are_one_line(name: str, categories: int, arguments: dict[str, Any], message: str) -> None:
     with torch.device("meta"), pytest.raises(RecipeError, match=message) as caught:
-        zoo.build(name, categories, **arguments)
+        _zoo.build(name, categories, **arguments)
     assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures.bit_operations import bit_operations, nonzero_macs
 from wildbench.measures.counting import count_macs
 from wildbench.measures.macs import NO_NAME, Count
@@ -137,7 +137,7 @@ def test_a_whole_network_by_hand() -> None:
 @pytest.mark.parametrize("name", ["fcos_efficientnet_lite0_fpn", "fasterrcnn_mobilenet_v3_large_320_fpn"])
 def test_every_mac_of_a_detector_has_a_stored_weight(name: str) -> None:
     torch.manual_seed(0)
-    network = zoo.build(name, 2, min_size=64, max_size=96).eval()
+    network = _zoo.build(name, 2, min_size=64, max_size=96).eval()
     count = count_macs(lambda: network([torch.rand(3, 64, 96)]), network)
     assert sum(count.by_weight.values()) == count.macs
     assert count.by_weight.keys() <= network.state_dict().keys()

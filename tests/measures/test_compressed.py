@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures.compressed import REFERENCE, compressed_figures, reference_cost
 from wildbench.measures.compute import measure_compute
 from wildbench.measures.macs import Count
@@ -68,7 +68,7 @@ def test_what_cannot_be_told_is_null_with_the_reason(counts: list[Count], operan
 
 def test_what_a_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
-    manifest = save_submission(zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=7)
+    manifest = save_submission(_zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=7)
     tensors = inspect_submission(path).tensors
     assert tensors
     pickled = Inspection(path, "torchscript", manifest, 10, {}, None, "it is a pickle")
@@ -82,7 +82,7 @@ def test_few_activation_bits_are_believed_only_with_a_caution(tmp_path: Path) ->
     path = tmp_path / "a.pt"
     figures = {}
     for bits in (32, 1):
-        save_submission(zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=bits)
+        save_submission(_zoo.build(NAME, 1), path, detector=NAME, categories=["lion"], activation_bits=bits)
         operands = operands_of(inspect_submission(path))
         name = next(iter(operands.weights))
         counts = [Count(by_module={"a": 640}, by_weight={name: 640})]
@@ -97,7 +97,7 @@ def test_few_activation_bits_are_believed_only_with_a_caution(tmp_path: Path) ->
 def pruned() -> torch.nn.Module:
     """A detector with half of every convolution's weights zero, and the others one of seven values."""
     torch.manual_seed(0)
-    network = zoo.build(NAME, 2)
+    network = _zoo.build(NAME, 2)
     with torch.no_grad():
         for tensor in network.parameters():
             if tensor.dim() == 4:

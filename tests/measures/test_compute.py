@@ -8,7 +8,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import WrongOutput
 from wildbench.measures.asking import ask
 from wildbench.measures.compute import measure_compute, summarise
@@ -26,7 +26,7 @@ IMAGES = [np.random.default_rng(side).integers(0, 256, (side, 96, 3), np.uint8) 
 
 def test_a_submission_spends_what_its_module_spends(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = zoo.build(NAME, 2).eval()
+    network = _zoo.build(NAME, 2).eval()
     save_submission(network, tmp_path / "a.pt", detector=NAME, categories=["zebra", "lion"])
     with Sandbox(tmp_path / "a.pt") as box:
         found = measure_compute(box, IMAGES, Operands())
@@ -119,6 +119,6 @@ def test_what_was_not_counted_is_null_with_the_reason(counts: list[Count]) -> No
 
 
 def test_what_a_process_tells_is_checked(tmp_path: Path) -> None:
-    save_submission(zoo.build(NAME, 1), tmp_path / "a.pt", detector=NAME, categories=["zebra"])
+    save_submission(_zoo.build(NAME, 1), tmp_path / "a.pt", detector=NAME, categories=["zebra"])
     with Sandbox(tmp_path / "a.pt") as box, pytest.raises(WrongOutput, match=r"a\.pt: its process told no Process"):
         ask(box, "compute:count", Process, IMAGES[0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures import latency
 from wildbench.measures.latency import Stopwatch, ratio_figure
 from wildbench.submissions.archive import save_submission
@@ -22,7 +22,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("latency") / "small.pt"
     name = "ssdlite320_mobilenet_v3_large"
-    save_submission(zoo.build(name, 2), path, detector=name, categories=["zebra", "lion"])
+    save_submission(_zoo.build(name, 2), path, detector=name, categories=["zebra", "lion"])
     with Sandbox(path) as opened:
         yield opened
 

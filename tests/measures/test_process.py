@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures.asking import ask
 from wildbench.measures.process import Process, peak_resident
 from wildbench.submissions.archive import save_submission
@@ -35,6 +35,6 @@ def test_what_the_parent_took_does_not_count() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_cuda_device_has_its_name(tmp_path: Path) -> None:
     name = "fcos_efficientnet_lite0_fpn"
-    save_submission(zoo.build(name, 1), tmp_path / "a.pt", detector=name, categories=["zebra"])
+    save_submission(_zoo.build(name, 1), tmp_path / "a.pt", detector=name, categories=["zebra"])
     with Sandbox(tmp_path / "a.pt", device="cuda") as box:
         assert ask(box, "process:describe", Process).device == torch.cuda.get_device_name(0)

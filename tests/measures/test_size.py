@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.measures.size import measure_size, size_of
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
@@ -16,7 +16,7 @@ NAME = "ssdlite320_mobilenet_v3_large"
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     torch.manual_seed(0)
-    model = zoo.build(NAME, 2)
+    model = _zoo.build(NAME, 2)
     with torch.no_grad():
         model.backbone.features[0][0][0].weight[:4] = 0
     return model

@@ -16,7 +16,7 @@ from rich.console import Console
 from torch import nn
 
 from wildbench.cli.tables.inspection import inspection_tables
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.measures.bit_operations import bit_operations
 from wildbench.measures.macs import Count
@@ -40,7 +40,7 @@ SITES = {"input": frozenset(["a"]), "output": frozenset(["a", "b"])}
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
     torch.manual_seed(3)
-    return zoo.build(NAME, 2, **ARGUMENTS).eval()
+    return _zoo.build(NAME, 2, **ARGUMENTS).eval()
 
 
 @pytest.mark.parametrize("grid", [Grid(8, 0.25, 0), Grid(8, 0.03125, 77), Grid(8, float(np.float32(0.0137)), 255)])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_manifest, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs import affine
@@ -24,7 +24,7 @@ KEYS: dict[str, Any] = {"detector": NAME, "categories": ["zebra", "lion"], "argu
 @pytest.fixture(scope="module")
 def model() -> nn.Module:
     torch.manual_seed(5)
-    return zoo.build(NAME, 2, score_thresh=0.001).eval()
+    return _zoo.build(NAME, 2, score_thresh=0.001).eval()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from small_networks import (
 )
 from torch import nn
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.formats import read_record
@@ -32,7 +32,7 @@ NAME = "ssdlite320_mobilenet_v3_large"
 def pruned() -> torch.nn.Module:
     """A detector of which every other weight of the first convolution is zero."""
     torch.manual_seed(1)
-    model = zoo.build(NAME, 2)
+    model = _zoo.build(NAME, 2)
     with torch.no_grad():
         next(model.parameters()).view(-1)[::2] = 0
     return model

@@ -19,7 +19,7 @@ from small_networks import (
     write_torchscript,
 )
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError, UntrustedSubmission, WrongOutput
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.onnx_backend import open_session
@@ -81,7 +81,7 @@ def test_a_pass_on_cuda_is_timed_between_two_events(tmp_path: Path) -> None:
 
 def zoo_submission(folder: Path, name: str, **arguments: float) -> tuple[torch.nn.Module, Opened]:
     torch.manual_seed(4)
-    model = zoo.build(name, 2, **arguments).eval()
+    model = _zoo.build(name, 2, **arguments).eval()
     categories = ["zebra", "lion"]
     save_submission(model, folder / "a.pt", detector=name, categories=categories, arguments=arguments)
     return model, open_submission(folder / "a.pt")
@@ -112,7 +112,7 @@ def test_masks_are_those_of_the_bare_model(tmp_path: Path) -> None:
 
 def test_torchvisions_scripted_detectors_are_understood(tmp_path: Path) -> None:
     torch.manual_seed(4)
-    model = zoo.build("ssdlite320_mobilenet_v3_large", 2, score_thresh=0.001).eval()
+    model = _zoo.build("ssdlite320_mobilenet_v3_large", 2, score_thresh=0.001).eval()
     opened = open_submission(write_torchscript(tmp_path / "a.pt", model, manifest(input={})), trust=True)
     with torch.inference_mode():
         expected = model([torchvision.transforms.functional.to_tensor(IMAGE)])[0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_submission, save_submission
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
@@ -25,7 +25,7 @@ def document(**arguments: int) -> dict:
 
 
 def test_a_plan_is_the_detector_without_its_weights() -> None:
-    model = zoo.build(NAME, 2, **ARGUMENTS)
+    model = _zoo.build(NAME, 2, **ARGUMENTS)
     found = plan(parse_manifest(document(**ARGUMENTS), "a.pt"), "a.pt")
     assert dict(found.shapes) == {name: tuple(values.shape) for name, values in model.state_dict().items()}
     assert found.parameters == {name for name, _ in model.named_parameters()}
@@ -53,7 +53,7 @@ def test_a_manifest_that_asks_for_a_giant_is_refused_before_it_is_built(
 
 
 def test_a_tensor_larger_than_the_detectors_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
-    model = zoo.build(NAME, 2, **ARGUMENTS)
+    model = _zoo.build(NAME, 2, **ARGUMENTS)
     path = tmp_path / "a.pt"
     save_submission(model, path, detector=NAME, arguments=ARGUMENTS, categories=["zebra", "lion"])
     size = 2**26

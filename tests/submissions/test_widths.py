@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_submission, rebuild, save_submission
 from wildbench.submissions.inspection import inspect_submission
@@ -47,7 +47,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A detector in which some channels are read by nobody, and its state dict without them, saved too."""
     torch.manual_seed(3)
     name: str = request.param
-    model = zoo.build(name, 2, **ARGUMENTS[name]).eval()
+    model = _zoo.build(name, 2, **ARGUMENTS[name]).eval()
     state = dict(model.state_dict())
     for part, (keep, made, read) in CUTS[name].items():
         for layer in read:
@@ -107,7 +107,7 @@ def check_layers(model: nn.Module) -> None:
 
 def test_a_channel_that_is_read_but_no_longer_made_is_noticed_when_saved_and_when_opened(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    state = dict(zoo.build(SSDLITE, 2, **ARGUMENTS[SSDLITE]).state_dict())
+    state = dict(_zoo.build(SSDLITE, 2, **ARGUMENTS[SSDLITE]).state_dict())
     for layer in ("0.0", "0.1"):
         for key in [key for key in state if key.startswith(BLOCK + layer) and state[key].dim()]:
             state[key] = state[key][:40]
@@ -125,14 +125,14 @@ def test_a_channel_that_is_read_but_no_longer_made_is_noticed_when_saved_and_whe
 @pytest.mark.parametrize("change", [1, -1])
 def test_outputs_are_not_narrowed_to_another_number_of_categories(tmp_path: Path, change: int) -> None:
     torch.manual_seed(3)
-    model = zoo.build(FASTER, 3 + change, **ARGUMENTS[FASTER])
+    model = _zoo.build(FASTER, 3 + change, **ARGUMENTS[FASTER])
     with pytest.raises(SubmissionError, match=r"4 of a wrong shape \(roi_heads.box_predictor.cls_score.weight"):
         save_submission(model, tmp_path / "a.pt", **keys(FASTER) | {"categories": ["a", "b", "c"]})
 
 
 def test_groups_that_no_shape_tells_are_kept_in_the_file(tmp_path: Path) -> None:
     torch.manual_seed(3)
-    model = zoo.build(FCOS, 2, **ARGUMENTS[FCOS]).eval()
+    model = _zoo.build(FCOS, 2, **ARGUMENTS[FCOS]).eval()
     tower, keep = model.head.classification_head, 8
     tower.conv[0][1] = nn.Conv2d(16, keep, 1, bias=False)
     tower.conv[0][2] = nn.GroupNorm(4, keep)
@@ -146,7 +146,7 @@ def test_groups_that_no_shape_tells_are_kept_in_the_file(tmp_path: Path) -> None
 
 
 def test_channels_that_do_not_divide_into_groups_are_refused(tmp_path: Path) -> None:
-    state = dict(zoo.build(FCOS, 2, **ARGUMENTS[FCOS]).state_dict())
+    state = dict(_zoo.build(FCOS, 2, **ARGUMENTS[FCOS]).state_dict())
     state |= {f"{TOWER}1.weight": torch.zeros(13, 16, 1, 1), f"{TOWER}2.weight": torch.ones(13)}
     state |= {f"{TOWER}2.bias": torch.ones(13), "head.classification_head.cls_logits.weight": torch.zeros(3, 13, 3, 3)}
     save_submission(state, tmp_path / "a.pt", **keys(FCOS))  # one group of thirteen will do

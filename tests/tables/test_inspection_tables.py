@@ -5,7 +5,7 @@ import torch
 from rich.table import Table
 
 from wildbench.cli.tables.inspection import inspection_tables
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
 
@@ -16,7 +16,7 @@ NAME = "ssdlite320_mobilenet_v3_large"
 def inspection(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
     """A detector of which half the weights are zero, in 8 bits."""
     torch.manual_seed(0)
-    state = dict(zoo.build(NAME, 2).state_dict())
+    state = dict(_zoo.build(NAME, 2).state_dict())
     for name, values in state.items():
         if values.dim() == 4:
             state[name] = values * (values.abs() > values.abs().median())

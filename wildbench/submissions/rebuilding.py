@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.detectors import zoo
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.submissions import widths
 from wildbench.submissions.activations import LAYERS, NORMS
@@ -33,7 +33,7 @@ def build(manifest: Manifest, where: str) -> nn.Module:
     """
     arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
     try:
-        return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+        return _zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
     except RecipeError as error:
         raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
 
@@ -83,7 +83,7 @@ def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
 @lru_cache(maxsize=32)
 def _plan(name: str, arguments: str, categories: int) -> Plan:
     with torch.device("meta"):
-        model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
+        model = _zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
     kinds = {"input": LAYERS, "output": (*LAYERS, *NORMS)}
     return Plan(

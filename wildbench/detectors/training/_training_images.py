@@ -14,9 +14,9 @@ from torch.utils.data import Dataset as TorchDataset
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import Pixels, decode
 from wildbench.datasets.masks import decode_mask
-from wildbench.detectors.foreground import known_categories
 from wildbench.detectors.training._augmentation import Augmenter, Scene, mosaic, paste
 from wildbench.detectors.training._recipe import Recipe
+from wildbench.detectors.zoo._published import known_categories
 from wildbench.errors import RecipeError
 
 Target = dict[str, Tensor]

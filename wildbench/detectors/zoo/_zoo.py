@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from wildbench.detectors.published import PARTIAL_LABELS, build_torchvision
-from wildbench.detectors.small_fcos import fcos_efficientnet_lite0_fpn
+from wildbench.detectors.zoo._published import PARTIAL_LABELS, build_torchvision
+from wildbench.detectors.zoo._small_fcos import fcos_efficientnet_lite0_fpn
 from wildbench.errors import RecipeError
 
 INITS = ("random", "imagenet", "coco")
