@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.admission import add
+from wildbench.leaderboard.add import add
 from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.build import BOARD, PAGE, build
 from wildbench.leaderboard.chain import Entry, head, write_chain
 from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.publishing import BOARD, PAGE, build
 from wildbench.leaderboard.ranking import Paired
 from wildbench.leaderboard.results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.samples import Samples
-from wildbench.leaderboard.verification import verify
+from wildbench.leaderboard.verify import verify
 from wildbench.measures.intervals import difference_interval
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard

@@ -9,7 +9,7 @@ import pytest
 from made_up_results import make_named
 
 from wildbench.leaderboard.board import build_board
-from wildbench.leaderboard.publishing import page_of_results
+from wildbench.leaderboard.build import page_of_results
 
 FEW, MANY = 10, 500
 ACTIONS = {

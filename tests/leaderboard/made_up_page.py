@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.admission import add
+from wildbench.leaderboard.add import add
 from wildbench.leaderboard.results import Result, read_results, result_id
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.size import measure_size

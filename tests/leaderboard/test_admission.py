@@ -14,7 +14,7 @@ import pytest
 from made_up_results import edited, write_card, write_dataset
 
 from wildbench.errors import WildbenchError
-from wildbench.leaderboard.admission import add, check
+from wildbench.leaderboard.add import add, check
 from wildbench.leaderboard.board import build_board
 from wildbench.leaderboard.chain import breaks, read_chain
 from wildbench.leaderboard.results import chain_file, read_results, result_id, unpacked
@@ -174,7 +174,7 @@ def test_those_who_add_at_once_wait_for_each_other(cards: dict[str, Path], tmp_p
     """Two processes are made to arrive together: both results are kept, and of the same card one is refused."""
     results = tmp_path / "board" / "results"
     results.mkdir(parents=True)
-    program = "import sys; from pathlib import Path; from wildbench.leaderboard.admission import add; "
+    program = "import sys; from pathlib import Path; from wildbench.leaderboard.add import add; "
     program += "card, board, data = map(Path, sys.argv[1:]); add(card, board, datasets=[data])"
     handle = os.open(results, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)

@@ -13,9 +13,9 @@ from made_up_results import edited
 
 from wildbench.cli.leaderboard import app
 from wildbench.comparison import compare
-from wildbench.leaderboard.admission import check
+from wildbench.leaderboard.add import check
 from wildbench.leaderboard.model import Row, read_board
-from wildbench.leaderboard.verification import verify
+from wildbench.leaderboard.verify import verify
 from wildbench.resources import bundled
 
 NAMES = ("reference", "reference-tiny")

@@ -13,11 +13,11 @@ import pytest
 from made_up_results import edited, write_card, write_dataset
 
 from wildbench.errors import WildbenchError
-from wildbench.leaderboard.admission import add
+from wildbench.leaderboard.add import add
+from wildbench.leaderboard.build import build
 from wildbench.leaderboard.chain import Entry, head, read_chain, write_chain
-from wildbench.leaderboard.publishing import build
 from wildbench.leaderboard.results import KEPT, chain_file, result_id
-from wildbench.leaderboard.verification import verify
+from wildbench.leaderboard.verify import verify
 from wildbench.scorecard import read_scorecard
 
 NOBODY = 65534

@@ -26,7 +26,7 @@ def add(
     dataset: DatasetsOption = None,
 ) -> None:
     """Put a scorecard and its detections on the board, if its figures hold."""
-    from wildbench.leaderboard.admission import add as run
+    from wildbench.leaderboard.add import add as run
 
     typer.echo(f"added: {board / 'results' / run(card, board, datasets=dataset or ())}")
 
@@ -38,8 +38,8 @@ def build(board: BoardOption = FOLDER) -> None:
 
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.leaderboard import board_tables
-    from wildbench.leaderboard.publishing import BOARD, PAGE
-    from wildbench.leaderboard.publishing import build as run
+    from wildbench.leaderboard.build import BOARD, PAGE
+    from wildbench.leaderboard.build import build as run
     from wildbench.progress import shown
 
     with shown() as progress:
@@ -59,7 +59,7 @@ def verify(
     ] = None,
 ) -> None:
     """Compute every row again from its detections; exit code 2 and a line for each thing that is wrong."""
-    from wildbench.leaderboard.verification import verify as run
+    from wildbench.leaderboard.verify import verify as run
     from wildbench.progress import shown
 
     with shown() as progress:
@@ -76,7 +76,7 @@ def check(
     submissions: SubmissionsOption = None,
 ) -> None:
     """Say whether a scorecard can be added, and change nothing; exit code 2 and a line for each thing against it."""
-    from wildbench.leaderboard.admission import check as run
+    from wildbench.leaderboard.add import check as run
 
     _tell(run(card, board, datasets=dataset or (), submissions=submissions))
     typer.echo(f"{card}: can be added")
@@ -90,9 +90,9 @@ def export(
 ) -> None:
     """Write the tables as papers use them."""
     from wildbench.files import write_atomically
+    from wildbench.leaderboard.build import BOARD
     from wildbench.leaderboard.exports import FORMATS
     from wildbench.leaderboard.model import read_board
-    from wildbench.leaderboard.publishing import BOARD
 
     text = FORMATS[to](read_board(board / BOARD))
     if out:
@@ -106,7 +106,7 @@ def open_page(board: BoardOption = FOLDER) -> None:
     """Open the page in a browser; say where it is if there is none."""
     import webbrowser
 
-    from wildbench.leaderboard.publishing import page_of
+    from wildbench.leaderboard.build import page_of
 
     page = page_of(board).resolve()
     if not webbrowser.open(page.as_uri()):
