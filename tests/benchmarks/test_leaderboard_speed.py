@@ -15,11 +15,11 @@ import pytest
 
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.add import add
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.build import BOARD, PAGE, build
 from wildbench.leaderboard.chain import Entry, head, write_chain
 from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.ranking import Paired
 from wildbench.leaderboard.results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.samples import Samples
 from wildbench.leaderboard.verify import verify

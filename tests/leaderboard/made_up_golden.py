@@ -7,7 +7,7 @@ from pathlib import Path
 
 from made_up_results import make_named
 
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.build import page_of_results
 from wildbench.leaderboard.curves import Curves
 from wildbench.leaderboard.results import Result

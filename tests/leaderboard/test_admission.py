@@ -15,7 +15,7 @@ from made_up_results import edited, write_card, write_dataset
 
 from wildbench.errors import WildbenchError
 from wildbench.leaderboard.add import add, check
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.chain import breaks, read_chain
 from wildbench.leaderboard.results import chain_file, read_results, result_id, unpacked
 from wildbench.scorecard import read_scorecard

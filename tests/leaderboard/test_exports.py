@@ -10,9 +10,9 @@ import pandas
 import pytest
 from test_board import golden_results
 
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.exports import FORMATS, frame, to_csv, to_latex, to_markdown
-from wildbench.leaderboard.model import Board
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = {"csv": "leaderboard.csv", "markdown": "leaderboard.md", "latex": "leaderboard.tex"}

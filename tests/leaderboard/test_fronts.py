@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from made_up_results import make_named, names
 
-from wildbench.leaderboard.board import build_board
-from wildbench.leaderboard.fronts import LIMITS, hypervolume, pareto
-from wildbench.leaderboard.model import Front, Section
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._fronts import LIMITS, hypervolume, pareto
+from wildbench.leaderboard.board._model import Front, Section
 from wildbench.scorecard import Figure
 
 

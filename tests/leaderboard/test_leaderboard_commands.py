@@ -14,7 +14,7 @@ from made_up_results import edited
 from wildbench.cli.leaderboard import app
 from wildbench.comparison import compare
 from wildbench.leaderboard.add import check
-from wildbench.leaderboard.model import Row, read_board
+from wildbench.leaderboard.board._model import Row, read_board
 from wildbench.leaderboard.verify import verify
 from wildbench.resources import bundled
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from made_up_page import SCRIPT, results_of_page
 
-from wildbench.leaderboard.board import build_board
-from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import RowDetail, details
 from wildbench.leaderboard.vega import vega_script

@@ -9,7 +9,7 @@ from made_up_page import elsewhere, made_up
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard import page_data
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.page_data import RowDetail, details
 from wildbench.leaderboard.results import Result, read_results

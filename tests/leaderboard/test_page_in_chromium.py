@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from made_up_page import BASELINES, ELSEWHERE, ROWS, SCRIPT, results_of_page
 
-from wildbench.leaderboard.board import build_board
-from wildbench.leaderboard.model import Board, Row
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._model import Board, Row
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import details
 from wildbench.leaderboard.results import read_results

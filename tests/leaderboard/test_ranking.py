@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_results import made_up_samples
 
-from wildbench.leaderboard.ranking import Paired
+from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.samples import Samples
 from wildbench.measures.intervals import difference_interval
 

@@ -90,9 +90,9 @@ def export(
 ) -> None:
     """Write the tables as papers use them."""
     from wildbench.files import write_atomically
+    from wildbench.leaderboard.board._model import read_board
     from wildbench.leaderboard.build import BOARD
     from wildbench.leaderboard.exports import FORMATS
-    from wildbench.leaderboard.model import read_board
 
     text = FORMATS[to](read_board(board / BOARD))
     if out:

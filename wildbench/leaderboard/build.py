@@ -9,9 +9,9 @@ from pathlib import Path
 
 from wildbench.errors import OutputError
 from wildbench.files import write_atomically
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.chain import Entry
-from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.page import render
 from wildbench.leaderboard.page_data import details
 from wildbench.leaderboard.results import Result, read_results

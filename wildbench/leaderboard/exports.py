@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from wildbench.leaderboard.model import Board, Row, Section
+from wildbench.leaderboard.board._model import Board, Row, Section
 from wildbench.scorecard import Figure
 from wildbench.text import printable
 
@@ -20,7 +20,7 @@ def frame(board: Board) -> pd.DataFrame:
     """Every row as plain numbers: figures in the units of the scorecard, each interval in two columns.
 
     Example:
-        >>> from wildbench.leaderboard.model import Board
+        >>> from wildbench.leaderboard.board._model import Board
         >>> frame(Board(chain=None, sections=[])).empty
         True
     """

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from wildbench.leaderboard.model import Board
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.page_data import RowDetail
 from wildbench.leaderboard.vega import vega_script, versions
 

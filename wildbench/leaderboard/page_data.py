@@ -9,10 +9,10 @@ from pydantic import Field
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
+from wildbench.leaderboard.board._lineage import NOT_HERE
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.curves import Curves, curves_from
 from wildbench.leaderboard.disagreements import Picture, pictures, threshold
-from wildbench.leaderboard.lineage import NOT_HERE
-from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.results import CURVES, Result, read_kept
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record

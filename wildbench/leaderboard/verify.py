@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from wildbench.errors import ScorecardError, WildbenchError
-from wildbench.leaderboard.board import build_board
+from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.build import BOARD, PAGE, page_of_results
 from wildbench.leaderboard.chain import Entry, breaks, read_chain
 from wildbench.leaderboard.claims import wrong_claims
 from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.model import Board
 from wildbench.leaderboard.recomputing import (
     MOST_NAMED,
     DataSets,

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from wildbench.leaderboard.model import Axis, Front, Row
+from wildbench.leaderboard.board._model import Axis, Front, Row
 from wildbench.scorecard import Figure
 
 Point = tuple[float, float]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wildbench.leaderboard.model import Loss
-from wildbench.leaderboard.ranking import Paired
+from wildbench.leaderboard.board._model import Loss
+from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.results import Result
 from wildbench.scorecard import Figure, Latency, Scorecard
 
