@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wildbench.datasets.coco import Dataset
-from wildbench.leaderboard.disagreements import WIDTH, overlap, pictures
+from wildbench.leaderboard.page._disagreements import WIDTH, overlap, pictures
 
 SIZE = (960, 640)
 

@@ -12,9 +12,9 @@ from made_up_page import SCRIPT, results_of_page
 
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board
-from wildbench.leaderboard.page import render
-from wildbench.leaderboard.page_data import RowDetail, details
-from wildbench.leaderboard.vega import vega_script
+from wildbench.leaderboard.page._page import render
+from wildbench.leaderboard.page._row_details import RowDetail, details
+from wildbench.leaderboard.page._vega import vega_script
 from wildbench.scorecard import Figure
 
 

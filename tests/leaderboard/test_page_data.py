@@ -8,10 +8,10 @@ from made_up_page import elsewhere, made_up
 
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard import page_data
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.page_data import RowDetail, details
+from wildbench.leaderboard.page import _row_details
+from wildbench.leaderboard.page._row_details import RowDetail, details
 from wildbench.leaderboard.results import Result, read_results
 
 
@@ -67,7 +67,7 @@ def test_each_row_without_pictures_says_why(results: list[Result], monkeypatch: 
     assert "says no score" in reasons["old"]
     assert "only those of parksim are embedded" in reasons[elsewhere(child).id]
     assert reasons[other[1].id].startswith("scored on another version of parksim")
-    monkeypatch.setattr(page_data, "PICTURED", 0)
+    monkeypatch.setattr(_row_details, "PICTURED", 0)
     assert (details_of(results)[child.id].no_pictures or "").startswith("only the 0 compressed rows")
 
 

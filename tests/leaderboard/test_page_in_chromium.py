@@ -11,8 +11,8 @@ from made_up_page import BASELINES, ELSEWHERE, ROWS, SCRIPT, results_of_page
 
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board, Row
-from wildbench.leaderboard.page import render
-from wildbench.leaderboard.page_data import details
+from wildbench.leaderboard.page._page import render
+from wildbench.leaderboard.page._row_details import details
 from wildbench.leaderboard.results import read_results
 
 IN_FIRST = len(BASELINES) + ROWS + 1

@@ -10,7 +10,7 @@ import vl_convert
 from wildbench.baselines.series import series_of
 from wildbench.baselines.summary import Measures, Summary
 from wildbench.files import write_atomically
-from wildbench.leaderboard.vega import VEGA_LITE
+from wildbench.leaderboard.page._vega import VEGA_LITE
 from wildbench.scorecard import Figure
 
 COSTS = {"bytes": "bytes of the file", "macs": "MACs an image", "latency": "latency, over the reference network's"}

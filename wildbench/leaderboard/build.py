@@ -12,8 +12,8 @@ from wildbench.files import write_atomically
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.chain import Entry
-from wildbench.leaderboard.page import render
-from wildbench.leaderboard.page_data import details
+from wildbench.leaderboard.page._page import render
+from wildbench.leaderboard.page._row_details import details
 from wildbench.leaderboard.results import Result, read_results
 from wildbench.progress import Progress, silent
 

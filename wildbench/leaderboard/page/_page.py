@@ -17,8 +17,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from wildbench.leaderboard.board._model import Board
-from wildbench.leaderboard.page_data import RowDetail
-from wildbench.leaderboard.vega import vega_script, versions
+from wildbench.leaderboard.page._row_details import RowDetail
+from wildbench.leaderboard.page._vega import vega_script, versions
 
 _ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("dom", "format", "columns", "table", "heatmap", "charts", "scatter", "row_charts", "row", "main")

@@ -12,7 +12,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.board._lineage import NOT_HERE
 from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.curves import Curves, curves_from
-from wildbench.leaderboard.disagreements import Picture, pictures, threshold
+from wildbench.leaderboard.page._disagreements import Picture, pictures, threshold
 from wildbench.leaderboard.results import CURVES, Result, read_kept
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
