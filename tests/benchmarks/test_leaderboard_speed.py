@@ -18,10 +18,9 @@ from wildbench.leaderboard.add import add
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.build import BOARD, PAGE, build
-from wildbench.leaderboard.chain import Entry, head, write_chain
-from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.results import KEPT, chain_file, read_results, result_id
-from wildbench.leaderboard.samples import Samples
+from wildbench.leaderboard.results._history import Entry, head, write_chain
+from wildbench.leaderboard.results._kept import Samples, measure_curves
+from wildbench.leaderboard.results._results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.verify import verify
 from wildbench.measures.intervals import difference_interval
 from wildbench.resources import bundled

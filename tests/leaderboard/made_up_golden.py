@@ -9,8 +9,8 @@ from made_up_results import make_named
 
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.build import page_of_results
-from wildbench.leaderboard.curves import Curves
-from wildbench.leaderboard.results import Result
+from wildbench.leaderboard.results._kept import Curves
+from wildbench.leaderboard.results._results import Result
 from wildbench.scorecard import LayerBytes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.add import add
-from wildbench.leaderboard.results import Result, read_results, result_id
+from wildbench.leaderboard.results._results import Result, read_results, result_id
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.size import measure_size
 from wildbench.resources import bundled

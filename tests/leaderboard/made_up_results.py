@@ -10,8 +10,8 @@ import numpy as np
 from made_up_cards import make_card
 
 from wildbench.evaluation import score
-from wildbench.leaderboard.results import Result, result_id
-from wildbench.leaderboard.samples import Samples
+from wildbench.leaderboard.results._kept import Samples
+from wildbench.leaderboard.results._results import Result, result_id
 from wildbench.scorecard import Figure, Scorecard
 
 IMAGES, LOCATIONS = 40, 20

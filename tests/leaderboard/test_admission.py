@@ -16,8 +16,8 @@ from made_up_results import edited, write_card, write_dataset
 from wildbench.errors import WildbenchError
 from wildbench.leaderboard.add import add, check
 from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.chain import breaks, read_chain
-from wildbench.leaderboard.results import chain_file, read_results, result_id, unpacked
+from wildbench.leaderboard.results._history import breaks, read_chain
+from wildbench.leaderboard.results._results import chain_file, read_results, result_id, unpacked
 from wildbench.scorecard import read_scorecard
 
 LOCKS = Path("/proc/locks")

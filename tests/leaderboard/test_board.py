@@ -16,7 +16,7 @@ from made_up_results import make_named, make_result, names
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import FORMAT_VERSION, Board, Section, json_schema, read_board
-from wildbench.leaderboard.results import Result
+from wildbench.leaderboard.results._results import Result
 from wildbench.scorecard import Scorecard
 
 GOLDEN = Path(__file__).parent / "golden"

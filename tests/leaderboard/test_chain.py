@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard.chain import START, Entry, breaks, head, read_chain, write_chain
+from wildbench.leaderboard.results._history import START, Entry, breaks, head, read_chain, write_chain
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.curves import curves_from, measure_curves
+from wildbench.leaderboard.results._kept import curves_from, measure_curves
 from wildbench.resources import bundled
 
 

@@ -9,10 +9,10 @@ from made_up_page import elsewhere, made_up
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.curves import measure_curves
 from wildbench.leaderboard.page import _row_details
 from wildbench.leaderboard.page._row_details import RowDetail, details
-from wildbench.leaderboard.results import Result, read_results
+from wildbench.leaderboard.results._kept import measure_curves
+from wildbench.leaderboard.results._results import Result, read_results
 
 
 def details_of(results: list[Result]) -> dict[str, RowDetail]:

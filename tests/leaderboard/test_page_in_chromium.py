@@ -13,7 +13,7 @@ from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board, Row
 from wildbench.leaderboard.page._page import render
 from wildbench.leaderboard.page._row_details import details
-from wildbench.leaderboard.results import read_results
+from wildbench.leaderboard.results._results import read_results
 
 IN_FIRST = len(BASELINES) + ROWS + 1
 DRAWN = ".chart[data-drawn]"

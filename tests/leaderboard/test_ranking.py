@@ -7,7 +7,7 @@ import pytest
 from made_up_results import made_up_samples
 
 from wildbench.leaderboard.board._ranking import Paired
-from wildbench.leaderboard.samples import Samples
+from wildbench.leaderboard.results._kept import Samples
 from wildbench.measures.intervals import difference_interval
 
 

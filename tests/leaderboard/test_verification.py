@@ -15,8 +15,8 @@ from made_up_results import edited, write_card, write_dataset
 from wildbench.errors import WildbenchError
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.build import build
-from wildbench.leaderboard.chain import Entry, head, read_chain, write_chain
-from wildbench.leaderboard.results import KEPT, chain_file, result_id
+from wildbench.leaderboard.results._history import Entry, head, read_chain, write_chain
+from wildbench.leaderboard.results._results import KEPT, chain_file, result_id
 from wildbench.leaderboard.verify import verify
 from wildbench.scorecard import read_scorecard
 

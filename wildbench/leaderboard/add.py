@@ -16,11 +16,17 @@ from typing import Any
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
-from wildbench.leaderboard.chain import Entry, breaks, head, write_chain
-from wildbench.leaderboard.claims import wrong_claims
-from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.recomputing import DataSets, note_unmeasured, submissions_in, wrong_accuracy, wrong_sizes
-from wildbench.leaderboard.results import (
+from wildbench.leaderboard.results._history import Entry, breaks, head, write_chain
+from wildbench.leaderboard.results._kept import measure_curves, measure_samples
+from wildbench.leaderboard.results._recompute import (
+    DataSets,
+    note_unmeasured,
+    submissions_in,
+    wrong_accuracy,
+    wrong_claims,
+    wrong_sizes,
+)
+from wildbench.leaderboard.results._results import (
     CARD,
     CURVES,
     PREDICTIONS,
@@ -32,7 +38,6 @@ from wildbench.leaderboard.results import (
     scored_categories,
     unpacked,
 )
-from wildbench.leaderboard.samples import measure_samples
 from wildbench.scorecard import Scorecard, read_scorecard
 
 

@@ -11,10 +11,10 @@ from wildbench.errors import OutputError
 from wildbench.files import write_atomically
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board
-from wildbench.leaderboard.chain import Entry
 from wildbench.leaderboard.page._page import render
 from wildbench.leaderboard.page._row_details import details
-from wildbench.leaderboard.results import Result, read_results
+from wildbench.leaderboard.results._history import Entry
+from wildbench.leaderboard.results._results import Result, read_results
 from wildbench.progress import Progress, silent
 
 BOARD, PAGE = "leaderboard.json", "index.html"

@@ -14,18 +14,18 @@ from wildbench.errors import ScorecardError, WildbenchError
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.board._model import Board
 from wildbench.leaderboard.build import BOARD, PAGE, page_of_results
-from wildbench.leaderboard.chain import Entry, breaks, read_chain
-from wildbench.leaderboard.claims import wrong_claims
-from wildbench.leaderboard.curves import measure_curves
-from wildbench.leaderboard.recomputing import (
+from wildbench.leaderboard.results._history import Entry, breaks, read_chain
+from wildbench.leaderboard.results._kept import measure_curves, measure_samples
+from wildbench.leaderboard.results._recompute import (
     MOST_NAMED,
     DataSets,
     note_unmeasured,
     submissions_in,
     wrong_accuracy,
+    wrong_claims,
     wrong_sizes,
 )
-from wildbench.leaderboard.results import (
+from wildbench.leaderboard.results._results import (
     CHAIN,
     CURVES,
     KEPT,
@@ -38,7 +38,6 @@ from wildbench.leaderboard.results import (
     scored_categories,
     unpacked,
 )
-from wildbench.leaderboard.samples import measure_samples
 from wildbench.progress import Progress, silent
 from wildbench.text import printable
 

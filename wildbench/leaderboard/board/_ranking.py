@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from wildbench.leaderboard.samples import Samples
+from wildbench.leaderboard.results._kept import Samples
 from wildbench.measures.intervals import LEVEL, Floats, Interval, spread_of
 
 

@@ -25,8 +25,8 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
 from wildbench.errors import PredictionsError, ScorecardError
 from wildbench.files import sha256_of
-from wildbench.leaderboard.chain import Entry, read_chain
-from wildbench.leaderboard.samples import Samples, measure_samples, samples_from
+from wildbench.leaderboard.results._history import Entry, read_chain
+from wildbench.leaderboard.results._kept import Samples, measure_samples, samples_from
 from wildbench.scorecard import Scorecard, read_scorecard
 
 CARD, PREDICTIONS, SAMPLES, CURVES = KEPT = "card.json", "predictions.json.xz", "samples.npy", "curves.json"
