@@ -16,7 +16,7 @@ from wildbench.cli.tables.cards import scorecards_table
 from wildbench.comparison import compare
 from wildbench.datasets.registry import load_dataset
 from wildbench.files import sha256_of
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive import read_submission

@@ -22,9 +22,9 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
+from wildbench.measures.accuracy._errors import measure_errors
 from wildbench.measures.compute import measure_compute
-from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.engine import ENGINE
 from wildbench.measures.latency import Stopwatch
 from wildbench.measures.operands import operands_of

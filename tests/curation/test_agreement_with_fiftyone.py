@@ -12,7 +12,7 @@ from wildbench.curation.questions import Answers
 from wildbench.curation.samples import add_samples
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.resources import bundled
 
 pytestmark = pytest.mark.usefixtures("database")

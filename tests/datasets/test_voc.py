@@ -21,7 +21,7 @@ from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
 from wildbench.datasets.label_checks._validation import validate
 from wildbench.errors import DatasetError
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.progress import silent
 
 

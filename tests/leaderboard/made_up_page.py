@@ -10,7 +10,7 @@ from typing import Any
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.results._results import Result, read_results, result_id
-from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.accuracy._errors import measure_errors
 from wildbench.measures.size import measure_size
 from wildbench.resources import bundled
 from wildbench.scorecard import Figure, read_scorecard

@@ -11,7 +11,7 @@ from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
 STATISTICS = (

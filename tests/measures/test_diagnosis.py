@@ -12,7 +12,7 @@ from coco_reference import Coco, Results, pycocotools_run, random_set
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.accuracy._errors import measure_errors
 from wildbench.resources import bundled
 from wildbench.scorecard import Errors
 

@@ -9,9 +9,9 @@ import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.accuracy import measure_accuracy
-from wildbench.measures.diagnosis import measure_errors
-from wildbench.measures.overlaps import best_threshold
+from wildbench.measures.accuracy._accuracy import measure_accuracy
+from wildbench.measures.accuracy._errors import measure_errors
+from wildbench.measures.accuracy._mean_iou import best_threshold
 from wildbench.scorecard import Accuracy
 
 

@@ -13,7 +13,7 @@ from test_reweighting import duplicated, tied
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.measures import bootstrap
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.bootstrap import estimate, groups_of, jackknife, resample
 from wildbench.measures.matching import Matches, match
 from wildbench.scorecard import Accuracy, Figure

@@ -18,7 +18,7 @@ from studies.coverage.population import (
 )
 from studies.coverage.simulation import KINDS, SIDES, draw
 from wildbench.datasets.label_checks._validation import validate
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.bootstrap import estimate
 from wildbench.measures.matching import THRESHOLDS, match
 

@@ -11,7 +11,7 @@ from test_reweighting import tied
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.bootstrap import SEED, estimate, groups_of, jackknife, resample
 from wildbench.measures.intervals import REPLICATES, interval
 from wildbench.measures.matching import match
