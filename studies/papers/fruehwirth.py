@@ -23,7 +23,7 @@ from wildbench.compression.recipes._recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.counting import count_macs
+from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.manifest import parse_manifest

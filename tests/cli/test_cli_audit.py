@@ -38,7 +38,9 @@ def table(text: str, name: str) -> list[str]:
 
 
 def test_a_wrong_rule_ends_in_exit_code_1() -> None:
-    wrong = "from wildbench.measures.mac_rules import RULES, aten; RULES[aten.convolution] = lambda args, out: 1"
+    wrong = (
+        "from wildbench.measures.compute._torch_rules import RULES, aten; RULES[aten.convolution] = lambda args, out: 1"
+    )
     result = run("audit", "macs", CHEAP[0], before=wrong)
     assert result.returncode == 1
     assert "UNEXPLAINED" in result.stdout

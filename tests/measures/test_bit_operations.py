@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.bit_operations import bit_operations, nonzero_macs
-from wildbench.measures.counting import count_macs
-from wildbench.measures.macs import NO_NAME, Count
-from wildbench.measures.operands import Operands, Weight
+from wildbench.measures.compute._bops_and_micronet import bit_operations, nonzero_macs
+from wildbench.measures.compute._count import NO_NAME, Count
+from wildbench.measures.compute._operands import Operands, Weight
+from wildbench.measures.compute._torch_counter import count_macs
 
 
 def weights_of(network: nn.Module, bits: int = 32) -> dict[str, Weight]:

@@ -11,10 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import WrongOutput
 from wildbench.measures.asking import ask
-from wildbench.measures.compute import measure_compute, summarise
-from wildbench.measures.counting import count_macs
-from wildbench.measures.macs import Count, Stage
-from wildbench.measures.operands import Operands
+from wildbench.measures.compute._compute import measure_compute, summarise
+from wildbench.measures.compute._count import Count, Stage
+from wildbench.measures.compute._operands import Operands
+from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.measures.process import Process
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.manifest import Manifest

@@ -9,7 +9,7 @@ import torchvision
 from fvcore.nn import FlopCountAnalysis
 from torch import Tensor, nn
 
-from wildbench.measures.counting import TOP, count_macs
+from wildbench.measures.compute._torch_counter import TOP, count_macs
 
 
 @pytest.mark.parametrize("groups", [1, 2, 8])

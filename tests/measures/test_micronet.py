@@ -5,8 +5,7 @@ from fractions import Fraction
 import pytest
 import torch
 
-from wildbench.measures.macs import Count
-from wildbench.measures.micronet import (
+from wildbench.measures.compute._bops_and_micronet import (
     Cost,
     is_free,
     mask_bits,
@@ -16,7 +15,8 @@ from wildbench.measures.micronet import (
     storage,
     tensor_bits,
 )
-from wildbench.measures.operands import Operands, Weight
+from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._operands import Operands, Weight
 from wildbench.submissions.codecs.sparse import SPARSE
 
 

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torchvision.models import detection, get_model
 
-from wildbench.measures.counting import count_macs
-from wildbench.measures.macs import Count
-from wildbench.measures.onnx_counting import OnnxCounter
+from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._onnx_counter import OnnxCounter
+from wildbench.measures.compute._torch_counter import count_macs
 
 
 def graph(nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], shape: list[int | str]) -> onnx.ModelProto:

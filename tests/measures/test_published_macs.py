@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.models import detection, get_model_weights
 
-from wildbench.measures.counting import count_macs
-from wildbench.measures.macs import Count
+from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._torch_counter import count_macs
 
 SIDE = 512
 

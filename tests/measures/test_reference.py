@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from wildbench.measures import reference
-from wildbench.measures.counting import count_macs
+from wildbench.measures.compute._torch_counter import count_macs
 
 
 def test_numpy_and_torch_run_the_same_network() -> None:

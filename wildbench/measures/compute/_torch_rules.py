@@ -13,7 +13,7 @@ import torch
 import torchvision  # noqa: F401  (defines torch.ops.torchvision)
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from wildbench.measures.macs import convolution_macs, product_macs
+from wildbench.measures.compute._count import convolution_macs, product_macs
 
 aten = torch.ops.aten
 quantized = torch.ops.quantized

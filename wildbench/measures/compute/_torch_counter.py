@@ -17,8 +17,8 @@ from torch._ops import OpOverload
 from torch.jit._fuser import optimized_execution
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from wildbench.measures.mac_rules import BIASED, MOVES, RULES, WEIGHTED, vision
-from wildbench.measures.macs import NO_NAME, Count
+from wildbench.measures.compute._count import NO_NAME, Count
+from wildbench.measures.compute._torch_rules import BIASED, MOVES, RULES, WEIGHTED, vision
 
 TOP = "(top)"
 """Module path of what no submodule runs."""

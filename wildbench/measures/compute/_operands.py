@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from wildbench.measures.macs import NO_NAME, Count
+from wildbench.measures.compute._count import NO_NAME, Count
 from wildbench.submissions.inspection import Inspection, Tensor
 
 FLOAT_BITS = 32

@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorError
 from wildbench.measures.asking import ask
-from wildbench.measures.compressed import compressed_figures
-from wildbench.measures.macs import Count
-from wildbench.measures.operands import Operands
+from wildbench.measures.compute._bops_and_micronet import compressed_figures
+from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._operands import Operands
 from wildbench.scorecard import Compute, Figure
 
 if TYPE_CHECKING:
-    from wildbench.measures.onnx_counting import OnnxCounter
+    from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.submissions.opening import Opened
     from wildbench.submissions.sandbox import Sandbox
 
@@ -58,14 +58,14 @@ def count(opened: Opened, image: Image) -> dict[str, Any]:
     inputs = opened.prepare(image)
     if opened.kind == "onnx":
         return _onnx_counter(opened.path).count(inputs).model_dump()
-    from wildbench.measures.counting import count_macs
+    from wildbench.measures.compute._torch_counter import count_macs
 
     return count_macs(lambda: opened.forward(inputs), opened.module).model_dump()
 
 
 @lru_cache(maxsize=1)
 def _onnx_counter(path: Path) -> OnnxCounter:
-    from wildbench.measures.onnx_counting import OnnxCounter
+    from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.submissions.onnx_graph import load_graph
 
     return OnnxCounter(load_graph(path))
