@@ -96,7 +96,7 @@ def test_the_child_is_told_little(noisy: Sandbox) -> None:
 
 def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
-        told = box.call("wildbench.measures.process:describe")
+        told = box.call("wildbench.measures.latency._latency:describe")
         assert told["device"] == "cpu"
         assert 2**20 < told["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
         with pytest.raises(ValueError, match="only functions of wildbench"):

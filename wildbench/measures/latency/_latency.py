@@ -10,38 +10,85 @@ and Meeker, 1991, for the intervals; Künsch, 1989, for the bootstrap of blocks.
 from __future__ import annotations
 
 import math
+import resource
+import sys
 import time
 from collections.abc import Sequence
 from itertools import cycle, islice
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, NonNegativeInt
 
-from wildbench.measures import reference
 from wildbench.measures.asking import ask
-from wildbench.measures.process import Process
-from wildbench.measures.quantiles import CONFIDENCE, mean_figure, percentile_figure
+from wildbench.measures.latency import _reference_network
+from wildbench.measures.latency._quantiles import CONFIDENCE, mean_figure, percentile_figure
 from wildbench.scorecard import Figure, Latency
 
 if TYPE_CHECKING:
+    from wildbench.submissions.opening import Opened
     from wildbench.submissions.sandbox import Answer, Sandbox
+
+STATUS = Path("/proc/self/status")
+
+
+class Process(BaseModel):
+    """The detector's process, at the end of a pass."""
+
+    device: str
+    """"cpu", or the CUDA device's name."""
+    peak_memory: NonNegativeInt | None
+    """Bytes; None where nothing keeps a record."""
+
+
+def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
+    """Describe this process; runs in the child."""
+    if opened.device == "cpu":
+        return Process(device="cpu", peak_memory=peak_resident()).model_dump()
+    import torch
+
+    peak = None if opened.module is None else torch.cuda.max_memory_allocated(opened.device)
+    return Process(device=torch.cuda.get_device_name(opened.device), peak_memory=peak).model_dump()
+
+
+def peak_resident() -> int:
+    """Peak resident memory of this process in bytes.
+
+    Linux's `ru_maxrss` counts what the parent had when it started this process, across fork and exec; `VmHWM` does not.
+
+    Example:
+        >>> peak_resident() > 2**20
+        True
+    """
+    if STATUS.exists():
+        fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
 
 Image = npt.NDArray[np.uint8]
 
 ROUND = 3
 """Images of a warm-up round; each round takes the same ones."""
+
 MOST_ROUNDS = 6
+
 TOLERANCE = 0.10
 """The detector is warm when the medians of two rounds in succession differ by no more than this share."""
+
 SHARE = 0.03
 """Part of the time that the reference network may take."""
+
 RESAMPLES = 1000
+
 LEAST_BLOCKS = 10
 """Fewer reference runs than this give a ratio without an interval."""
 
-REFERENCE = "wildbench.measures.reference:run"
+REFERENCE = "wildbench.measures.latency._reference_network:run"
 
 
 class Stopwatch:
@@ -115,7 +162,7 @@ class Stopwatch:
             mean=mean_figure(times, "ms"),
             stages={name: self._stage(name) for name in sorted(set().union(*self._stages))},
             reference_ratio=ratio_figure(self._times, self._references, self.every),
-            reference=f"{reference.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
+            reference=f"{_reference_network.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
             warmup_runs=self.warmup_runs,
             peak_memory=_memory_figure(process.peak_memory),
         )
