@@ -26,8 +26,8 @@ from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.accuracy._errors import measure_errors
 from wildbench.measures.compute._compute import measure_compute
 from wildbench.measures.compute._operands import operands_of
-from wildbench.measures.engine import ENGINE
 from wildbench.measures.latency._latency import Stopwatch
+from wildbench.measures.matching._engine import ENGINE
 from wildbench.measures.size import size_of
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission

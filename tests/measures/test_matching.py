@@ -8,7 +8,7 @@ import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching import FALSE, IGNORED, TRUE, Matches, match
+from wildbench.measures.matching._matching import FALSE, IGNORED, TRUE, Matches, match
 
 
 def own(coco: Coco, results: Results, kind: str = "bbox") -> Matches:

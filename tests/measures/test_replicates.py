@@ -15,7 +15,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.measures import bootstrap
 from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.bootstrap import estimate, groups_of, jackknife, resample
-from wildbench.measures.matching import Matches, match
+from wildbench.measures.matching._matching import Matches, match
 from wildbench.scorecard import Accuracy, Figure
 
 

@@ -14,7 +14,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.measures.bootstrap import SEED, estimate, groups_of, jackknife, resample
 from wildbench.measures.intervals import REPLICATES, interval
-from wildbench.measures.matching import match
+from wildbench.measures.matching._matching import match
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
 

@@ -4,7 +4,7 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 "Bootstrapping clustered data", 2007, for drawing whole locations. Every detector is given the same drawn images, so
 that a difference of two columns is the difference on one drawn set.
 
-    matches = [match(dataset, results_a), match(dataset, results_b)]      # wildbench.measures.matching
+    matches = [match(dataset, results_a), match(dataset, results_b)]      # wildbench.measures.matching._matching
     kind, groups = groups_of(dataset)                                     # "locations" or "images"
     drawn = resample(matches, groups)                                     # paired; seeded
     difference = drawn.ap()[:, 0] - drawn.ap()[:, 1]                      # one for each replicate
@@ -24,9 +24,9 @@ from typing import Literal
 import numpy as np
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.engine import AREAS, MAX_DETECTIONS
 from wildbench.measures.intervals import REPLICATES
-from wildbench.measures.matching import THRESHOLDS, Floats, Ints, Matches
+from wildbench.measures.matching._engine import AREAS, MAX_DETECTIONS
+from wildbench.measures.matching._matching import THRESHOLDS, Floats, Ints, Matches
 from wildbench.measures.reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 
 Kind = Literal["images", "locations"]
@@ -130,7 +130,7 @@ def resample(
 
     Example:
         >>> from pathlib import Path
-        >>> from wildbench.measures.matching import match
+        >>> from wildbench.measures.matching._matching import match
         >>> box = {"category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}
         >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"id": 1, "name": "lion"}],
         ...         "annotations": [box | {"image_id": 1}, box | {"image_id": 2}]}

@@ -16,9 +16,9 @@ import numba
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
-from wildbench.measures.engine import AREAS
 from wildbench.measures.intervals import LEVEL, REPLICATES, caution, interval
-from wildbench.measures.matching import Flags, Ints, Matches, match
+from wildbench.measures.matching._engine import AREAS
+from wildbench.measures.matching._matching import Flags, Ints, Matches, match
 from wildbench.scorecard import Figure
 
 METHOD = "bootstrap: centre corrected for bias, Student's t, Wilson's ends"

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError
 
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import ScorecardError
-from wildbench.measures.engine import known_categories, prepare, what_counts
 from wildbench.measures.intervals import REPLICATES, Floats
+from wildbench.measures.matching._engine import known_categories, prepare, what_counts
 from wildbench.scorecard import Record
 
 

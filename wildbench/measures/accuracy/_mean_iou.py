@@ -16,7 +16,7 @@ import numpy as np
 
 from wildbench.measures.bootstrap import CHUNK, blocks_of, draw
 from wildbench.measures.intervals import REPLICATES, caution, interval
-from wildbench.measures.matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints
+from wildbench.measures.matching._matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints
 from wildbench.measures.uncertainty import Uncertainty, rounded
 from wildbench.scorecard import Figure
 
