@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from studies.coverage.population import Detector, truth
 from studies.coverage.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
-from wildbench.measures.bootstrap import Replicates, estimate, jackknife, resample
-from wildbench.measures.intervals import (
+from wildbench.measures.uncertainty._bootstrap import Replicates, estimate, jackknife, resample
+from wildbench.measures.uncertainty._intervals import (
     LEVEL,
     Interval,
     bca_interval,

@@ -15,8 +15,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.bootstrap import groups_of, resample
 from wildbench.measures.matching._matching import Ints, Matches, match
+from wildbench.measures.uncertainty._bootstrap import groups_of, resample
 
 IMAGES, CATEGORIES, DETECTIONS, BOXES = 400, 13, 100, 7
 """Detections and boxes of an image: the mean of the boxes, at most three detections of each."""

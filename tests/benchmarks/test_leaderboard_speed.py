@@ -22,7 +22,7 @@ from wildbench.leaderboard.results._history import Entry, head, write_chain
 from wildbench.leaderboard.results._kept import Samples, measure_curves
 from wildbench.leaderboard.results._results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.verify import verify
-from wildbench.measures.intervals import difference_interval
+from wildbench.measures.uncertainty._intervals import difference_interval
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 

@@ -8,7 +8,7 @@ from made_up_results import made_up_samples
 
 from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.results._kept import Samples
-from wildbench.measures.intervals import difference_interval
+from wildbench.measures.uncertainty._intervals import difference_interval
 
 
 @pytest.mark.parametrize("boxes", [None, 8, 300])

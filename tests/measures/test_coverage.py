@@ -21,7 +21,7 @@ from studies.coverage.coverage import (
 from studies.coverage.population import Detector, truth
 from studies.coverage.table import coverage_tables
 from wildbench.cli.tables.console import print_tables
-from wildbench.measures.intervals import LEVEL, difference_interval, interval
+from wildbench.measures.uncertainty._intervals import LEVEL, difference_interval, interval
 
 FIRST = SCENARIOS[0].detectors[0]
 SMALL = Scenario("small", SCENARIOS[0].detectors, images=40)

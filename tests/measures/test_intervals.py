@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import bootstrap, norm
 from scipy.stats import t as student
 
-from wildbench.measures import intervals
-from wildbench.measures.intervals import (
+from wildbench.measures.uncertainty import _intervals
+from wildbench.measures.uncertainty._intervals import (
     Spread,
     bca_interval,
     caution,
@@ -212,9 +212,9 @@ def test_more_boxes_alike_give_a_shorter_interval() -> None:
     [
         (327, 155, 168, None),
         (15, 11, 168, None),
-        (intervals.FEW_BOXES, intervals.FEW_IMAGES, intervals.FEW_GROUPS, None),
-        (intervals.FEW_BOXES - 1, 9, 168, "9 boxes"),
-        (29, intervals.FEW_IMAGES - 1, 168, "4 images"),
+        (_intervals.FEW_BOXES, _intervals.FEW_IMAGES, _intervals.FEW_GROUPS, None),
+        (_intervals.FEW_BOXES - 1, 9, 168, "9 boxes"),
+        (29, _intervals.FEW_IMAGES - 1, 168, "4 images"),
         (327, 155, 5, "5 locations"),
     ],
 )

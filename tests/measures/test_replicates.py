@@ -12,10 +12,10 @@ from test_reweighting import duplicated, tied
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures import bootstrap
 from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.bootstrap import estimate, groups_of, jackknife, resample
 from wildbench.measures.matching._matching import Matches, match
+from wildbench.measures.uncertainty import _bootstrap
+from wildbench.measures.uncertainty._bootstrap import estimate, groups_of, jackknife, resample
 from wildbench.scorecard import Accuracy, Figure
 
 
@@ -39,7 +39,7 @@ def assert_figure(figure: Figure, value: float) -> None:
     assert figure.value is None or value == pytest.approx(figure.value, abs=1e-12)
 
 
-def assert_equals(found: bootstrap.Replicates, row: int, detector: int, accuracy: Accuracy) -> None:
+def assert_equals(found: _bootstrap.Replicates, row: int, detector: int, accuracy: Accuracy) -> None:
     """Every figure of a scorecard is that of a replicate."""
     for name in ("ap", "ap50", "ap75"):
         iou = {"ap": None, "ap50": 0.5, "ap75": 0.75}[name]
@@ -147,12 +147,12 @@ def test_no_thread_waits_for_a_processor_or_memory_that_is_not_there(
     allowed = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(allowed)})
-        assert bootstrap._threads(pair[2]) == 1
+        assert _bootstrap._threads(pair[2]) == 1
     finally:
         os.sched_setaffinity(0, allowed)
-    assert bootstrap._threads(pair[2]) == len(allowed)
+    assert _bootstrap._threads(pair[2]) == len(allowed)
     wide = dataclasses.replace(pair[2][0], start=np.array([0, 9 * 10**6]))  # 1.1 GB of running sums a thread
-    assert bootstrap._threads([wide]) == 1
+    assert _bootstrap._threads([wide]) == 1
 
 
 def test_the_same_bits_whatever_the_threads(
@@ -160,7 +160,7 @@ def test_the_same_bits_whatever_the_threads(
 ) -> None:
     matches = pair[2]
     first = resample(matches, np.arange(6), replicates=150)
-    monkeypatch.setattr(bootstrap, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
+    monkeypatch.setattr(_bootstrap, "ThreadPoolExecutor", lambda _: ThreadPoolExecutor(1))
     again = resample(matches, np.arange(6), replicates=150)
     assert first.precision.tobytes() == again.precision.tobytes()
     assert first.recall.tobytes() == again.recall.tobytes()

@@ -9,7 +9,7 @@ from coco_reference import Coco, Results, pycocotools_run, random_set
 
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.matching._matching import match
-from wildbench.measures.reweighting import RECALL_POINTS, lay_out, reweighted
+from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, lay_out, reweighted
 
 AREAS, LEVELS, LIMITS = 4, 10, 3
 

@@ -19,8 +19,8 @@ from studies.coverage.population import (
 from studies.coverage.simulation import KINDS, SIDES, draw
 from wildbench.datasets.label_checks._validation import validate
 from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.bootstrap import estimate
 from wildbench.measures.matching._matching import THRESHOLDS, match
+from wildbench.measures.uncertainty._bootstrap import estimate
 
 PAIR = [Detector.of(3.0, 0.4, 0.5), Detector.of(5.0, 2.6, 0.05)]
 

@@ -12,9 +12,9 @@ from test_reweighting import tied
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.bootstrap import SEED, estimate, groups_of, jackknife, resample
-from wildbench.measures.intervals import REPLICATES, interval
 from wildbench.measures.matching._matching import match
+from wildbench.measures.uncertainty._bootstrap import SEED, estimate, groups_of, jackknife, resample
+from wildbench.measures.uncertainty._intervals import REPLICATES, interval
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
 

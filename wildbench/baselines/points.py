@@ -21,7 +21,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.detectors.training._recipe import load_recipe
 from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.intervals import REPLICATES
+from wildbench.measures.uncertainty._intervals import REPLICATES
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Record, Scorecard, read_scorecard
 

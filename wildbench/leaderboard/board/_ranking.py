@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from wildbench.leaderboard.results._kept import Samples
-from wildbench.measures.intervals import LEVEL, Floats, Interval, spread_of
+from wildbench.measures.uncertainty._intervals import LEVEL, Floats, Interval, spread_of
 
 
 class Paired:

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from wildbench.measures.bootstrap import CHUNK, blocks_of, draw
-from wildbench.measures.intervals import REPLICATES, caution, interval
 from wildbench.measures.matching._matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints
-from wildbench.measures.uncertainty import Uncertainty, rounded
+from wildbench.measures.uncertainty._bootstrap import CHUNK, blocks_of, draw
+from wildbench.measures.uncertainty._intervals import REPLICATES, caution, interval
+from wildbench.measures.uncertainty._uncertainty import Uncertainty, rounded
 from wildbench.scorecard import Figure
 
 LEAST = float(THRESHOLDS[0])

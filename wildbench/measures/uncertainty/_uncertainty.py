@@ -15,10 +15,10 @@ import numba
 
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
-from wildbench.measures.intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.measures.matching._engine import AREAS
 from wildbench.measures.matching._matching import Flags, Ints, Matches, match
+from wildbench.measures.uncertainty._bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
+from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.scorecard import Figure
 
 METHOD = "bootstrap: centre corrected for bias, Student's t, Wilson's ends"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wildbench.measures.intervals import Floats, Interval, Spread, difference_interval, spread_of
+from wildbench.measures.uncertainty._intervals import Floats, Interval, Spread, difference_interval, spread_of
 
 POWER = 0.8
 """How often a difference is to show that is called the smallest a split can show."""
