@@ -31,10 +31,10 @@ from wildbench.measures.matching._engine import ENGINE
 from wildbench.measures.size import size_of
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
-from wildbench.submissions.formats import Kind
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
     from wildbench.submissions.detections import Detections

@@ -11,7 +11,7 @@ from small_networks import MeanDetector, constant_detector, manifest, write_expo
 from torch import nn
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.formats import sniff
+from wildbench.submissions.sniff import sniff
 
 
 class Exploit:

@@ -22,8 +22,8 @@ from torch import nn
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.formats import read_record
 from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.sniff import read_record
 
 NAME = "ssdlite320_mobilenet_v3_large"
 

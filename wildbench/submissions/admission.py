@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
-from wildbench.submissions.formats import Kind, read_record, records, sniff
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
+from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 EXTRA_RECORD = "extra/manifest.json"
 """Where TorchScript and torch.export keep the extra file "manifest.json"."""

@@ -12,9 +12,9 @@ import torch
 from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.storage import tensors_in
-from wildbench.submissions.formats import DAMAGE, SAVE, pickled_globals, records, sniff
 from wildbench.submissions.manifest import FORMAT
 from wildbench.submissions.payload import read_back
+from wildbench.submissions.sniff import DAMAGE, SAVE, pickled_globals, records, sniff
 
 VERSION = 3
 """Newest version of the archive. Versions 1 and 2 are read too; anything newer is refused."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
 from wildbench.submissions.admission import EXTRA_RECORD
-from wildbench.submissions.formats import sniff
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.sniff import sniff
 
 
 def embed(path: Path | str, manifest: Manifest) -> None:

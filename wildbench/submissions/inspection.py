@@ -16,8 +16,8 @@ import numpy as np
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.admission import find_manifest
-from wildbench.submissions.formats import Kind, read_record, records, sniff
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 if TYPE_CHECKING:
     from wildbench.submissions.activations import Activation

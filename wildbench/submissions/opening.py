@@ -14,9 +14,9 @@ import numpy.typing as npt
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.decoding import Outputs, decode
 from wildbench.submissions.detections import Detections
-from wildbench.submissions.formats import Kind
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocessing import Preprocessor, masks_to_image, place, to_image
+from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
     from torch import nn

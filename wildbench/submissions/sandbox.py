@@ -36,8 +36,8 @@ from wildbench.errors import (
 )
 from wildbench.submissions.admission import admit
 from wildbench.submissions.detections import Detections, check_detections
-from wildbench.submissions.formats import Kind
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.sniff import Kind
 from wildbench.submissions.wire import Garbled, receive, receive_detections, send
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")

@@ -24,8 +24,8 @@ from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.devices import resolve
-from wildbench.submissions.formats import sniff
 from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.sniff import sniff
 
 SUFFIXES = (".pt", ".onnx")
 
