@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 64, "max_size": 64, "score_thresh": 0.0}
 CATEGORIES = ["lion", "zebra"]

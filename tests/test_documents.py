@@ -19,7 +19,7 @@ from wildbench.files import sha256_of
 from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
-from wildbench.submissions.archive import read_submission
+from wildbench.submissions.archive._archive import read_submission
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

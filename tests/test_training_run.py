@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wildbench.errors import DatasetError, OutputError, RecipeError
-from wildbench.submissions.archive import read_submission
+from wildbench.submissions.archive._archive import read_submission
 from wildbench.training import run_training
 
 RECIPE = """

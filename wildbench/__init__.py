@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wildbench.errors import WildbenchError
     from wildbench.evaluation import evaluate, score
     from wildbench.scorecard import Figure, Scorecard, read_scorecard
-    from wildbench.submissions.archive import save_submission
+    from wildbench.submissions.archive._archive import save_submission
     from wildbench.submissions.inspection import inspect_submission
 
 _HOME = {
@@ -30,7 +30,7 @@ _HOME = {
     "inspect_submission": "wildbench.submissions.inspection",
     "load_dataset": "wildbench.datasets.registry",
     "read_scorecard": "wildbench.scorecard",
-    "save_submission": "wildbench.submissions.archive",
+    "save_submission": "wildbench.submissions.archive._archive",
     "score": "wildbench.evaluation",
 }
 

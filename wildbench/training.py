@@ -12,7 +12,7 @@ from wildbench.detectors.training._train import train
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.manifest import Manifest
 

@@ -22,7 +22,7 @@ from wildbench.categories import CATEGORIES
 from wildbench.compression.scopes import Scope, prunable
 from wildbench.detectors.zoo import _zoo
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import Record
 

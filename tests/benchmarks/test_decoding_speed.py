@@ -13,9 +13,9 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
+from wildbench.submissions.archive._container import read_content
 from wildbench.submissions.codecs.registry import decode
-from wildbench.submissions.container import read_content
 
 NAME = "fasterrcnn_resnet50_fpn"
 CODEC = "codebook+sparse+huffman,fp16+huffman"

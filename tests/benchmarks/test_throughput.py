@@ -17,7 +17,7 @@ from wildbench.datasets.images import decode, read_ahead
 from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
 from wildbench.measures.latency._latency import Stopwatch
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.opening import Opened, open_submission
 from wildbench.submissions.sandbox import Sandbox
 

@@ -12,7 +12,7 @@ from made_up_points import point, summary
 from wildbench.cli import main
 from wildbench.compression.recipes._catalogue import methods
 from wildbench.compression.recipes._recipes import bundled_recipes
-from wildbench.submissions.archive import read_submission
+from wildbench.submissions.archive._archive import read_submission
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.files import sha256_of
-from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
+from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
 
 

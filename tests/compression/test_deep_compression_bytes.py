@@ -7,7 +7,7 @@ from made_up_subjects import step
 from wildbench.compression.recipes._chain import save
 from wildbench.compression.subject import Subject
 from wildbench.resources import bundled
-from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.archive._archive import read_submission, rebuild
 from wildbench.submissions.inspection import inspect_submission
 
 

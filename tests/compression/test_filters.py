@@ -18,7 +18,7 @@ from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
-from wildbench.submissions.archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 
 SSD, SSDLITE, FASTER = "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "fasterrcnn_resnet50_fpn"
 MASK = "maskrcnn_mobilenet_v3_large_fpn"

@@ -15,7 +15,7 @@ from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import RecipeError
-from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.archive._archive import read_submission, rebuild
 from wildbench.submissions.codecs.registry import decode, stored_bits
 
 

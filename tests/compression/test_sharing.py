@@ -12,7 +12,7 @@ from torch import nn
 from wildbench.compression.coding._share import clusters, tied
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
-from wildbench.submissions.archive import read_submission, save_submission
+from wildbench.submissions.archive._archive import read_submission, save_submission
 
 
 def one_layer(weights: torch.Tensor) -> Subject:

@@ -14,7 +14,7 @@ from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import Operands, Weight, operands_of
 from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.sandbox import Sandbox
 

@@ -9,7 +9,7 @@ import torch
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.latency import _latency
 from wildbench.measures.latency._latency import Stopwatch, ratio_figure
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.detections import Detections
 from wildbench.submissions.sandbox import Answer, Sandbox
 

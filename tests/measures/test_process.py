@@ -11,7 +11,7 @@ import torch
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.asking import ask
 from wildbench.measures.latency._latency import Process, peak_resident
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.sandbox import Sandbox
 
 TELL = "from wildbench.measures.latency._latency import peak_resident; {before}print(peak_resident())"

@@ -7,7 +7,7 @@ import torch
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.size import measure_size, size_of
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"

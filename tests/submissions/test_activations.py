@@ -21,8 +21,8 @@ from wildbench.errors import SubmissionError
 from wildbench.measures.compute._bops_and_micronet import bit_operations
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import operands_of
-from wildbench.submissions.activations import Activation, Grid, attach, pack, unpack
-from wildbench.submissions.archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive._activations import Activation, Grid, attach, pack, unpack
+from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 from wildbench.submissions.inspection import inspect_submission
 
 NAME = "fcos_efficientnet_lite0_fpn"

@@ -10,7 +10,7 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
-from wildbench.submissions.archive import read_manifest, read_submission, rebuild, save_submission
+from wildbench.submissions.archive._archive import read_manifest, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs import affine
 from wildbench.submissions.codecs.registry import chain_of
 from wildbench.submissions.codecs.storage import Steps

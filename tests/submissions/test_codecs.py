@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from scipy.stats import entropy
 
 from wildbench.errors import SubmissionError
+from wildbench.submissions.archive._container import lay_out, read_back
 from wildbench.submissions.codecs import affine, codebook
 from wildbench.submissions.codecs.chains import NUMBERS, encode
 from wildbench.submissions.codecs.fields import DTYPES
@@ -26,7 +27,6 @@ from wildbench.submissions.codecs.registry import (
     weight_bits,
 )
 from wildbench.submissions.codecs.storage import Steps, cost, tensors_in
-from wildbench.submissions.payload import lay_out, read_back
 
 CHAINS = [
     "+".join(step for step in steps if step) or "raw"

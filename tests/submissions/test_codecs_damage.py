@@ -17,13 +17,12 @@ import torch
 
 from wildbench.errors import SubmissionError
 from wildbench.resources import bundled
-from wildbench.submissions.archive import read_submission
+from wildbench.submissions.archive._archive import read_submission
+from wildbench.submissions.archive._container import LARGEST_INDEX, lay_out, read_back, read_content
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.codecs.huffman import deflate, inflate
 from wildbench.submissions.codecs.registry import decode, promise
-from wildbench.submissions.container import read_content
-from wildbench.submissions.payload import LARGEST_INDEX, lay_out, read_back
 
 CHAINS = (
     "raw",

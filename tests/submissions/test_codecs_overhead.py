@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from wildbench.resources import bundled
-from wildbench.submissions.archive import read_submission, save_submission
+from wildbench.submissions.archive._archive import read_submission, save_submission
 from wildbench.submissions.inspection import inspect_submission
 
 State = Mapping[str, torch.Tensor]

@@ -21,7 +21,7 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.sniff import read_record
 

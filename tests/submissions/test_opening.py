@@ -21,7 +21,7 @@ from small_networks import (
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError, UntrustedSubmission, WrongOutput
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.onnx_backend import open_session
 from wildbench.submissions.opening import Opened, open_submission
 from wildbench.submissions.torch_backend import named_tensors

@@ -9,12 +9,12 @@ import torch
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
-from wildbench.submissions.archive import read_submission, save_submission
+from wildbench.submissions.archive._archive import read_submission, save_submission
+from wildbench.submissions.archive._container import lay_out
+from wildbench.submissions.archive._rebuild import plan
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.codecs.huffman import deflate
 from wildbench.submissions.manifest import parse_manifest
-from wildbench.submissions.payload import lay_out
-from wildbench.submissions.rebuilding import plan
 
 NAME = "fcos_efficientnet_lite0_fpn"
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1}

@@ -8,10 +8,10 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
-from wildbench.submissions.archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive._widths import fits, groups_of, narrow
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.opening import open_submission
-from wildbench.submissions.widths import fits, groups_of, narrow
 
 State = dict[str, torch.Tensor]
 SSDLITE, FCOS, FASTER = "ssdlite320_mobilenet_v3_large", "fcos_efficientnet_lite0_fpn", "fasterrcnn_resnet50_fpn"

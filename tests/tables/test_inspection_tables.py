@@ -6,7 +6,7 @@ from rich.table import Table
 
 from wildbench.cli.tables.inspection import inspection_tables
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.archive import save_submission
+from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wildbench.datasets.coco import Dataset
 from wildbench.progress import Progress, silent
-from wildbench.submissions.activations import Activation
+from wildbench.submissions.archive._activations import Activation
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.manifest import Manifest
 

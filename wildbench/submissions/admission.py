@@ -84,7 +84,7 @@ def find_manifest(path: Path, kind: Kind) -> Manifest:
 
 def _inside(path: Path, kind: Kind) -> Manifest | None:
     if kind == "wildbench":
-        from wildbench.submissions.archive import read_manifest
+        from wildbench.submissions.archive._archive import read_manifest
 
         return read_manifest(path)
     document: str | bytes | None

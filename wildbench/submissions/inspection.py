@@ -20,7 +20,7 @@ from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 if TYPE_CHECKING:
-    from wildbench.submissions.activations import Activation
+    from wildbench.submissions.archive._activations import Activation
 
 CONTAINER = "container"
 """The part of a file that is no tensor: the format's own bookkeeping, the manifest, a graph, padding."""
@@ -232,10 +232,10 @@ def _record_parts(path: Path) -> Counter[str]:
 
 
 def _archive_tensors(path: Path) -> Listing:
-    from wildbench.submissions.archive import read_submission
+    from wildbench.submissions.archive._archive import read_submission
+    from wildbench.submissions.archive._rebuild import plan
     from wildbench.submissions.codecs import registry
     from wildbench.submissions.codecs.storage import tensors_in
-    from wildbench.submissions.rebuilding import plan
 
     read = read_submission(path)
     parameters = plan(read.manifest, str(path)).parameters

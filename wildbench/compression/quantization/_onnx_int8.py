@@ -28,7 +28,7 @@ from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
-from wildbench.submissions.activations import widest
+from wildbench.submissions.archive._activations import widest
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode
 from wildbench.submissions.manifest import Manifest, parse_manifest

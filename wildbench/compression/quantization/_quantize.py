@@ -16,7 +16,7 @@ from wildbench.compression.quantization._wiring import Wiring, channel_axis, fol
 from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
-from wildbench.submissions.activations import Activation, Grid, attach
+from wildbench.submissions.archive._activations import Activation, Grid, attach
 from wildbench.submissions.codecs import affine
 from wildbench.submissions.codecs.half import HALF
 from wildbench.submissions.codecs.storage import Steps

@@ -22,7 +22,7 @@ from wildbench.detectors.training._recipe import load_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
+from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.manifest import parse_manifest
 from wildbench.submissions.sniff import sniff

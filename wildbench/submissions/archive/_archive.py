@@ -21,15 +21,15 @@ from torch import nn
 
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
-from wildbench.submissions import payload
-from wildbench.submissions.activations import Activation, attach, pack, unpack, widest
+from wildbench.submissions.archive import _container
+from wildbench.submissions.archive._activations import Activation, attach, pack, unpack, widest
+from wildbench.submissions.archive._container import PLAIN_VERSION, VERSION, read_content
+from wildbench.submissions.archive._rebuild import check_fit, plan, rebuild_with, shapes_of
+from wildbench.submissions.archive._widths import groups_of
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode, promise
-from wildbench.submissions.container import PLAIN_VERSION, VERSION, read_content
 from wildbench.submissions.manifest import FORMAT, Manifest, parse_manifest
-from wildbench.submissions.rebuilding import check_fit, plan, rebuild_with, shapes_of
-from wildbench.submissions.widths import groups_of
 
 Codecs = str | Mapping[str, str | Record]
 """One chain for every tensor, or by the tensor's name a chain or a finished record."""
@@ -115,7 +115,7 @@ def save_submission(
         rebuild_with(checked, state, groups, str(path))
     rounded = pack(activations) if activations else b""
     _unpacked(rounded, checked, str(path))
-    index, data = payload.lay_out(records)
+    index, data = _container.lay_out(records)
     plain = {
         "format": FORMAT,
         "version": VERSION if rounded else PLAIN_VERSION,

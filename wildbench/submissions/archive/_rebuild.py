@@ -15,11 +15,11 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError, SubmissionError
-from wildbench.submissions import widths
-from wildbench.submissions.activations import LAYERS, NORMS
+from wildbench.submissions.archive import _widths
+from wildbench.submissions.archive._activations import LAYERS, NORMS
+from wildbench.submissions.archive._widths import Shape
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.widths import Shape
 
 SHOWN = 3
 """So many tensors are named in a message."""
@@ -128,7 +128,7 @@ def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bo
         return False
     other = plan(manifest, where, more_categories=1).shapes  # shows what depends on the categories
     both = [name for name in expected if name in shapes]
-    wrong = [name for name in both if not widths.fits(shapes[name], expected[name], other[name])]
+    wrong = [name for name in both if not _widths.fits(shapes[name], expected[name], other[name])]
     problems = {
         "missing": [name for name in expected if name not in shapes],
         "unexpected": [name for name in shapes if name not in expected],
@@ -158,14 +158,14 @@ def rebuild_with(
     model = build(manifest, where)
     if narrowed:
         try:
-            widths.narrow(model, shapes, groups)
+            _widths.narrow(model, shapes, groups)
         except ValueError as error:
             raise SubmissionError(
                 f"{where}: its narrowed layers are none ({error})", remedy="remove whole groups of channels"
             ) from None
     model.load_state_dict(dict(tensors))
     if narrowed:
-        widths.try_out(model, where)
+        _widths.try_out(model, where)
     return model.eval()
 
 
