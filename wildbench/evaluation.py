@@ -31,8 +31,8 @@ from wildbench.measures.matching._engine import ENGINE
 from wildbench.measures.size import size_of
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
 from wildbench.submissions.sniff import Kind
 

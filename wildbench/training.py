@@ -13,8 +13,8 @@ from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive._archive import save_submission
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.devices import resolve
-from wildbench.submissions.manifest import Manifest
 
 
 def run_training(

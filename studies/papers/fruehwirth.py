@@ -26,7 +26,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.contract._manifest import parse_manifest
 
 if TYPE_CHECKING:
     from wildbench.baselines.summary import Measures, PointRecord, Summary

@@ -17,7 +17,7 @@ from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DatasetError, RecipeError, WildbenchError
-from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.contract._manifest import parse_manifest
 
 
 class Asked(Exception):

@@ -15,7 +15,7 @@ from wildbench.compression.quantization._quantize import Quantize, quantize
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.contract._manifest import parse_manifest
 
 NAME, SIDES = "retinanet_resnet50_fpn", {"min_size": 320, "max_size": 320}
 ROUNDS = 5

@@ -25,7 +25,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive._archive import read_submission, rebuild
-from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.contract._manifest import parse_manifest
 from wildbench.submissions.opening import open_submission
 
 pytestmark = pytest.mark.slow

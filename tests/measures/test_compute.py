@@ -17,7 +17,7 @@ from wildbench.measures.compute._operands import Operands
 from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.measures.latency._latency import Process
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox
 
 NAME = "fcos_efficientnet_lite0_fpn"

@@ -14,7 +14,7 @@ from wildbench.submissions.archive._container import lay_out
 from wildbench.submissions.archive._rebuild import plan
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
 from wildbench.submissions.codecs.huffman import deflate
-from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.contract._manifest import parse_manifest
 
 NAME = "fcos_efficientnet_lite0_fpn"
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1}

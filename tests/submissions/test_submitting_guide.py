@@ -9,7 +9,7 @@ import pytest
 from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.manifest import (
+from wildbench.submissions.contract._manifest import (
     Contract,
     DetrOutput,
     InputContract,

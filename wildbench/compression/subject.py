@@ -15,7 +15,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive._activations import Activation
 from wildbench.submissions.codecs.fields import Record
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.contract._manifest import Manifest
 
 Constraint = Callable[[Tensor], Tensor]
 """Maps a tensor to the nearest one that obeys: what was pruned is zero, what shares a value is equal."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
-from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
+from wildbench.submissions.contract._manifest import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 EXTRA_RECORD = "extra/manifest.json"

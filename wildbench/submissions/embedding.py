@@ -9,7 +9,7 @@ from pathlib import Path
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
 from wildbench.submissions.admission import EXTRA_RECORD
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.sniff import sniff
 
 

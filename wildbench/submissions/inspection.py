@@ -16,7 +16,7 @@ import numpy as np
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.admission import find_manifest
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import onnxruntime
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.admission import Admitted
-from wildbench.submissions.decoding import Outputs
+from wildbench.submissions.contract._decode import Outputs
 from wildbench.submissions.devices import resolve
 
 CUDA = "CUDAExecutionProvider"

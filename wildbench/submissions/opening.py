@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.submissions.admission import Admitted, admit
-from wildbench.submissions.decoding import Outputs, decode
+from wildbench.submissions.contract._decode import Outputs, decode
+from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.contract._preprocess import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.detections import Detections
-from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.preprocessing import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:

@@ -35,8 +35,8 @@ from wildbench.errors import (
     WrongOutput,
 )
 from wildbench.submissions.admission import admit
+from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.detections import Detections, check_detections
-from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sniff import Kind
 from wildbench.submissions.wire import Garbled, receive, receive_detections, send
 

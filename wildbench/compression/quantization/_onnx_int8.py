@@ -31,7 +31,7 @@ from wildbench.files import write_atomically
 from wildbench.submissions.archive._activations import widest
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode
-from wildbench.submissions.manifest import Manifest, parse_manifest
+from wildbench.submissions.contract._manifest import Manifest, parse_manifest
 from wildbench.submissions.onnx_graph import METADATA_KEY
 
 MOST = 100

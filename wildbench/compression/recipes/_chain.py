@@ -23,8 +23,8 @@ from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
+from wildbench.submissions.contract._manifest import parse_manifest
 from wildbench.submissions.devices import resolve
-from wildbench.submissions.manifest import parse_manifest
 from wildbench.submissions.sniff import sniff
 
 SUFFIXES = (".pt", ".onnx")

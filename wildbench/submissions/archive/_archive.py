@@ -29,7 +29,7 @@ from wildbench.submissions.archive._widths import groups_of
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode, promise
-from wildbench.submissions.manifest import FORMAT, Manifest, parse_manifest
+from wildbench.submissions.contract._manifest import FORMAT, Manifest, parse_manifest
 
 Codecs = str | Mapping[str, str | Record]
 """One chain for every tensor, or by the tensor's name a chain or a finished record."""

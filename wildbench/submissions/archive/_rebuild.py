@@ -19,7 +19,7 @@ from wildbench.submissions.archive import _widths
 from wildbench.submissions.archive._activations import LAYERS, NORMS
 from wildbench.submissions.archive._widths import Shape
 from wildbench.submissions.codecs.fields import MOST_ELEMENTS
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.contract._manifest import Manifest
 
 SHOWN = 3
 """So many tensors are named in a message."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.manifest import InputContract
+from wildbench.submissions.contract._manifest import InputContract
 
 INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
