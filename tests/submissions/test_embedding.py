@@ -7,8 +7,8 @@ import torch
 from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
-from wildbench.submissions.admission import admit
-from wildbench.submissions.embedding import embed
+from wildbench.submissions.formats.admission import admit
+from wildbench.submissions.formats.embed import embed
 
 
 def test_a_manifest_goes_into_each_format(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from small_networks import beside, constant_detector, write_onnx
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.admission import admit
+from wildbench.submissions.formats.admission import admit
 
 IDENTITY = [helper.make_node("Identity", ["image"], ["scores"])]
 SCORES = {"scores": TensorProto.FLOAT}

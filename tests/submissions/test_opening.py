@@ -22,9 +22,9 @@ from small_networks import (
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError, UntrustedSubmission, WrongOutput
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.onnx_backend import open_session
+from wildbench.submissions.formats.onnx_run import open_session
+from wildbench.submissions.formats.torch_run import named_tensors
 from wildbench.submissions.opening import Opened, open_submission
-from wildbench.submissions.torch_backend import named_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:SSD always returns")
 

@@ -15,8 +15,8 @@ from zipfile import ZipInfo
 import numpy as np
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.admission import find_manifest
 from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.formats.admission import find_manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def _onnx_tensors(path: Path) -> Listing:
     """A graph's weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
     import onnx
 
-    from wildbench.submissions.onnx_graph import load_graph, named_tensors
+    from wildbench.submissions.formats.onnx_file import load_graph, named_tensors
 
     whole = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
     found = []

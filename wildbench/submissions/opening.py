@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.contract._decode import Outputs, decode
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.contract._preprocess import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.detections import Detections
+from wildbench.submissions.formats.admission import Admitted, admit
 from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
     from torch import nn
 
 BACKENDS: dict[Kind, str] = {
-    "wildbench": "wildbench.submissions.torch_backend",
-    "torchscript": "wildbench.submissions.torch_backend",
-    "pt2": "wildbench.submissions.torch_backend",
-    "onnx": "wildbench.submissions.onnx_backend",
+    "wildbench": "wildbench.submissions.formats.torch_run",
+    "torchscript": "wildbench.submissions.formats.torch_run",
+    "pt2": "wildbench.submissions.formats.torch_run",
+    "onnx": "wildbench.submissions.formats.onnx_run",
 }
 """The module that runs a format; imported when one is opened, so that an ONNX graph never pays for torch."""
 

@@ -34,9 +34,9 @@ from wildbench.errors import (
     SubmissionError,
     WrongOutput,
 )
-from wildbench.submissions.admission import admit
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.detections import Detections, check_detections
+from wildbench.submissions.formats.admission import admit
 from wildbench.submissions.sniff import Kind
 from wildbench.submissions.wire import Garbled, receive, receive_detections, send
 

@@ -22,9 +22,9 @@ import numpy.typing as npt
 import psutil
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError
-from wildbench.submissions.admission import Admitted
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.detections import check_detections
+from wildbench.submissions.formats.admission import Admitted
 from wildbench.submissions.opening import BACKENDS, Opened, open_admitted
 from wildbench.submissions.wire import receive, send, send_detections
 

@@ -32,7 +32,7 @@ from wildbench.submissions.archive._activations import widest
 from wildbench.submissions.codecs.fields import Record
 from wildbench.submissions.codecs.registry import decode
 from wildbench.submissions.contract._manifest import Manifest, parse_manifest
-from wildbench.submissions.onnx_graph import METADATA_KEY
+from wildbench.submissions.formats.onnx_file import METADATA_KEY
 
 MOST = 100
 """Boxes of an image that are compared: those of highest score."""

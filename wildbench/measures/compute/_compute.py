@@ -66,7 +66,7 @@ def count(opened: Opened, image: Image) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _onnx_counter(path: Path) -> OnnxCounter:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
-    from wildbench.submissions.onnx_graph import load_graph
+    from wildbench.submissions.formats.onnx_file import load_graph
 
     return OnnxCounter(load_graph(path))
 

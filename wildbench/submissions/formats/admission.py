@@ -52,9 +52,9 @@ def admit(path: Path, *, trust: bool) -> Admitted:
             remedy="if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX",
         )
     if kind == "onnx":
-        from wildbench.submissions import onnx_graph
+        from wildbench.submissions.formats import onnx_file
 
-        onnx_graph.check_self_contained(onnx_graph.load_graph(path), path)
+        onnx_file.check_self_contained(onnx_file.load_graph(path), path)
     manifest = find_manifest(path, kind)
     if kind == "onnx" and manifest.input.layout == "list":
         raise SubmissionError(
@@ -89,9 +89,9 @@ def _inside(path: Path, kind: Kind) -> Manifest | None:
         return read_manifest(path)
     document: str | bytes | None
     if kind == "onnx":
-        from wildbench.submissions import onnx_graph
+        from wildbench.submissions.formats import onnx_file
 
-        document = onnx_graph.read_metadata(onnx_graph.load_graph(path))
+        document = onnx_file.read_metadata(onnx_file.load_graph(path))
     else:
         document = read_record(path, EXTRA_RECORD) if EXTRA_RECORD in records(path) else None
     return None if document is None else parse_manifest(document, str(path))

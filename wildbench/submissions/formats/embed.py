@@ -8,8 +8,8 @@ from pathlib import Path
 
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
-from wildbench.submissions.admission import EXTRA_RECORD
 from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.formats.admission import EXTRA_RECORD
 from wildbench.submissions.sniff import sniff
 
 
@@ -35,7 +35,7 @@ def embed(path: Path | str, manifest: Manifest) -> None:
 
 
 def _onnx(path: Path, manifest: Manifest) -> bytes:
-    from wildbench.submissions.onnx_graph import METADATA_KEY, load_graph
+    from wildbench.submissions.formats.onnx_file import METADATA_KEY, load_graph
 
     model = load_graph(path)
     kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import onnxruntime
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.admission import Admitted
 from wildbench.submissions.contract._decode import Outputs
 from wildbench.submissions.devices import resolve
+from wildbench.submissions.formats.admission import Admitted
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
