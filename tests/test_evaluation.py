@@ -11,7 +11,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.evaluation import as_results, default_card, known_categories
 from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.detections import Detections
+from wildbench.submissions.process._detections import Detections
 
 
 def dataset(*names: str) -> Dataset:

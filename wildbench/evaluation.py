@@ -33,11 +33,11 @@ from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._parent import Sandbox
 from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
-    from wildbench.submissions.detections import Detections
+    from wildbench.submissions.process._detections import Detections
 
 WARM_UP = 3
 """Images the detector is warmed up on."""

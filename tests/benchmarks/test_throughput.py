@@ -18,8 +18,8 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
 from wildbench.measures.latency._latency import Stopwatch
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.opening import Opened, open_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._opened import Opened, open_submission
+from wildbench.submissions.process._parent import Sandbox
 
 NAME = "ssdlite320_mobilenet_v3_large"
 ROUNDS = 20

@@ -26,7 +26,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.submissions.archive._archive import read_submission, rebuild
 from wildbench.submissions.contract._manifest import parse_manifest
-from wildbench.submissions.opening import open_submission
+from wildbench.submissions.process._opened import open_submission
 
 pytestmark = pytest.mark.slow
 

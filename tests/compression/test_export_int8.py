@@ -18,7 +18,7 @@ from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import RecipeError
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.opening import open_submission
+from wildbench.submissions.process._opened import open_submission
 
 
 class Chain(nn.Module):

@@ -12,7 +12,7 @@ from wildbench.curation.similarity import ALIKE, MAP, SIDE, features_of, near_du
 from wildbench.curation.views import DUPLICATES
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
 from wildbench.resources import bundled
-from wildbench.submissions.opening import open_submission
+from wildbench.submissions.process._opened import open_submission
 
 pytestmark = pytest.mark.usefixtures("database", "cache")
 

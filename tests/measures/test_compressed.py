@@ -16,7 +16,7 @@ from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._parent import Sandbox
 
 NAME = "fcos_efficientnet_lite0_fpn"
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)

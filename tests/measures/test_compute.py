@@ -10,7 +10,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import WrongOutput
-from wildbench.measures.asking import ask
 from wildbench.measures.compute._compute import measure_compute, summarise
 from wildbench.measures.compute._count import Count, Stage
 from wildbench.measures.compute._operands import Operands
@@ -18,7 +17,7 @@ from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.measures.latency._latency import Process
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._parent import Sandbox, ask
 
 NAME = "fcos_efficientnet_lite0_fpn"
 IMAGES = [np.random.default_rng(side).integers(0, 256, (side, 96, 3), np.uint8) for side in (64, 128)]

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.asking import ask
 from wildbench.measures.latency._latency import Process, peak_resident
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._parent import Sandbox, ask
 
 TELL = "from wildbench.measures.latency._latency import peak_resident; {before}print(peak_resident())"
 

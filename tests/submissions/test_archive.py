@@ -14,7 +14,7 @@ from wildbench.submissions.archive._archive import read_manifest, read_submissio
 from wildbench.submissions.codecs import affine
 from wildbench.submissions.codecs.registry import chain_of
 from wildbench.submissions.codecs.storage import Steps
-from wildbench.submissions.opening import open_submission
+from wildbench.submissions.process._opened import open_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"
 FIRST = "backbone.features.0.0.0.weight"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.detections import MOST_DETECTIONS, Detections, check_detections
+from wildbench.submissions.process._detections import MOST_DETECTIONS, Detections, check_detections
 
 
 def detections(**changes: np.ndarray | None) -> Detections:

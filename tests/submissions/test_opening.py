@@ -24,7 +24,7 @@ from wildbench.errors import SubmissionError, UntrustedSubmission, WrongOutput
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.formats.onnx_run import open_session
 from wildbench.submissions.formats.torch_run import named_tensors
-from wildbench.submissions.opening import Opened, open_submission
+from wildbench.submissions.process._opened import Opened, open_submission
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:SSD always returns")
 

@@ -19,8 +19,8 @@ from wildbench.submissions.contract._manifest import (
     YoloxOutput,
     parse_manifest,
 )
-from wildbench.submissions.opening import open_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process._opened import open_submission
+from wildbench.submissions.process._parent import Sandbox
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "submitting.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from wildbench.submissions.detections import Detections
-from wildbench.submissions.wire import Garbled, receive, receive_detections, send, send_detections
+from wildbench.submissions.process._detections import Detections
+from wildbench.submissions.process._wire import Garbled, receive, receive_detections, send, send_detections
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -24,7 +24,7 @@ from wildbench.datasets.images import read_ahead
 from wildbench.files import atomic_writer, write_atomically
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
-from wildbench.submissions.opening import open_submission
+from wildbench.submissions.process._opened import open_submission
 
 SIDE = 224
 """Pixels to which images are resized: enough to tell scenes apart, and 20 ms an image on a laptop's processor."""

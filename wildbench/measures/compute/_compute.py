@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import DetectorError
-from wildbench.measures.asking import ask
 from wildbench.measures.compute._bops_and_micronet import compressed_figures
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import Operands
 from wildbench.scorecard import Compute, Figure
+from wildbench.submissions.process._parent import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
-    from wildbench.submissions.opening import Opened
-    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.process._opened import Opened
+    from wildbench.submissions.process._parent import Sandbox
 
 Image = npt.NDArray[np.uint8]
 

@@ -23,14 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, NonNegativeInt
 
-from wildbench.measures.asking import ask
 from wildbench.measures.latency import _reference_network
 from wildbench.measures.latency._quantiles import CONFIDENCE, mean_figure, percentile_figure
 from wildbench.scorecard import Figure, Latency
+from wildbench.submissions.process._parent import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.opening import Opened
-    from wildbench.submissions.sandbox import Answer, Sandbox
+    from wildbench.submissions.process._opened import Opened
+    from wildbench.submissions.process._parent import Answer, Sandbox
 
 STATUS = Path("/proc/self/status")
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from wildbench.submissions.contract._decode import Outputs, decode
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.contract._preprocess import Preprocessor, masks_to_image, place, to_image
-from wildbench.submissions.detections import Detections
 from wildbench.submissions.formats.admission import Admitted, admit
+from wildbench.submissions.process._detections import Detections
 from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Opened:
 def open_submission(
     path: Path | str, *, device: str = "cpu", trust: bool = False, threads: int | None = None
 ) -> Opened:
-    """Open a submission in this process. The harness itself does it in a child: see `wildbench.submissions.sandbox`.
+    """Open a submission in this process. The harness itself does it in a child: see `wildbench.submissions.process._parent`.
 
     Args:
         path: A `.pt`, `.onnx` or `.pt2` file.

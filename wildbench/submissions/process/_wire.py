@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.detections import MOST_DETECTIONS, Detections
+from wildbench.submissions.process._detections import MOST_DETECTIONS, Detections
 
 LENGTH = struct.Struct("!I")
 LONGEST_HEADER = 64 * 2**20

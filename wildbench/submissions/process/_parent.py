@@ -18,10 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ValidationError
 
 import wildbench
 from wildbench import errors
@@ -33,12 +34,13 @@ from wildbench.errors import (
     DetectorTimedOut,
     SubmissionError,
     WrongOutput,
+    first_problem,
 )
 from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.detections import Detections, check_detections
 from wildbench.submissions.formats.admission import admit
+from wildbench.submissions.process._detections import Detections, check_detections
+from wildbench.submissions.process._wire import Garbled, receive, receive_detections, send
 from wildbench.submissions.sniff import Kind
-from wildbench.submissions.wire import Garbled, receive, receive_detections, send
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
@@ -192,7 +194,7 @@ class Sandbox:
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wildbench.submissions.worker", str(theirs.fileno()), str(readable)],
+            [sys.executable, "-m", "wildbench.submissions.process._child", str(theirs.fileno()), str(readable)],
             stdin=subprocess.DEVNULL,
             stdout=self._noise,
             stderr=self._noise,
@@ -327,3 +329,26 @@ def _shared_file(stack: contextlib.ExitStack) -> tuple[int, int]:
         writable = os.dup(file.fileno())
         stack.callback(os.close, writable)
     return writable, readable
+
+
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.uint8] | None = None) -> Reply:
+    """Run a function of `wildbench.measures` in the child, as `function(opened, image)`.
+
+    Args:
+        box: The open submission.
+        function: "module:function".
+        reply: What it has to answer with.
+        image: uint8, H x W x 3, RGB, or None.
+
+    Raises:
+        DetectorError: The process failed, or answered with something else.
+    """
+    answer = box.call(f"wildbench.measures.{function}", image)
+    try:
+        return reply.model_validate(answer)
+    except ValidationError as error:
+        said = f"its process told no {reply.__name__} ({first_problem(error)})"
+        raise WrongOutput(f"{box.path.name}: {said}") from None

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: `python -m wildbench.submissions.worker CHANNEL PIXELS`, two open file descriptors.
+"""The child's side of the sandbox: `python -m wildbench.submissions.process._child CHANNEL PIXELS`, two open file descriptors.
 
 It is told a submission file and then given pixels; it answers with checked detections, or with one error. Whatever the
 detector prints goes to stderr and cannot reach the channel.
@@ -23,10 +23,10 @@ import psutil
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError
 from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.detections import check_detections
 from wildbench.submissions.formats.admission import Admitted
-from wildbench.submissions.opening import BACKENDS, Opened, open_admitted
-from wildbench.submissions.wire import receive, send, send_detections
+from wildbench.submissions.process._detections import check_detections
+from wildbench.submissions.process._opened import BACKENDS, Opened, open_admitted
+from wildbench.submissions.process._wire import receive, send, send_detections
 
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate", "out of memory")
 """How torch and onnxruntime say that memory ran out, in errors of their general kinds."""
