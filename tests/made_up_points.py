@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from wildbench.baselines.summary import Summary
 from wildbench.scorecard import Figure
+from wildbench.sweeps.record import Summary
 
 DENSE = {"lion": 0.8, "zebra": 0.6, "bird": 0.0}
 BYTES = 8_000_000

@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 from typer.main import get_command
 
-from wildbench.baselines.summary import read_summary
 from wildbench.cli import app
 from wildbench.cli.tables.cards import scorecards_table
 from wildbench.comparison import compare
@@ -20,6 +19,7 @@ from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive._archive import read_submission
+from wildbench.sweeps.record import read_summary
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

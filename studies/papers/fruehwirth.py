@@ -29,8 +29,8 @@ from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.contract._manifest import parse_manifest
 
 if TYPE_CHECKING:
-    from wildbench.baselines.summary import Measures, PointRecord, Summary
     from wildbench.scorecard import Figure
+    from wildbench.sweeps.record import Measures, PointRecord, Summary
 
 DETECTOR = "maskrcnn_resnet50_fpn"
 SIDE, PROPOSALS, DETECTIONS = 320, 1000, 100

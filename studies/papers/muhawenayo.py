@@ -27,7 +27,7 @@ from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.fields import Record
 
 if TYPE_CHECKING:
-    from wildbench.baselines.summary import PointRecord, Summary
+    from wildbench.sweeps.record import PointRecord, Summary
 
 DETECTOR = "fasterrcnn_resnet50_fpn"
 

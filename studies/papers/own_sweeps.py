@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wildbench.baselines.cells import joined
-from wildbench.baselines.series import spread
-from wildbench.baselines.summary import Measures, PointRecord, Summary
 from wildbench.scorecard import Figure
+from wildbench.sweeps.cells import joined
+from wildbench.sweeps.record import Measures, PointRecord, Summary, spread
 
 COMPARE = "Another network and other images than the paper's: at most the curves' shapes compare."
 

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from studies.papers import fruehwirth, muhawenayo
 from studies.papers.muhawenayo import measure
-from wildbench.baselines.summary import Summary, read_summary
 from wildbench.categories import CATEGORIES
 from wildbench.cli.tables.console import add_row
 from wildbench.detectors.zoo import _zoo
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
+from wildbench.sweeps.record import Summary, read_summary
 
 
 def paper_table(

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from studies.results.claims import PLAIN_THIRTY
-from wildbench.baselines.series import Place, mean_difference, places
-from wildbench.baselines.summary import PointRecord
 from wildbench.compression.recipes._recipes import Recipe, find_recipe, load_recipe
+from wildbench.sweeps.record import Place, PointRecord, mean_difference, places
 
 
 @dataclass(frozen=True)

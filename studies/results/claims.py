@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from wildbench.baselines.cells import change, place_change
-from wildbench.baselines.series import places
-from wildbench.baselines.summary import PointRecord
+from wildbench.sweeps.cells import change, place_change
+from wildbench.sweeps.record import PointRecord, places
 
 HALF_A_POINT = 0.005
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from studies.results.bounds import BOUNDS, Bound, Verdict, examine, is_rounded, verdict
 from studies.results.claims import CLAIMS, answers
 from studies.results.losses import Part, categories, sizes, told
-from wildbench.baselines.cells import (
+from wildbench.errors import ScorecardError
+from wildbench.files import write_atomically
+from wildbench.sweeps.cells import (
     HEADINGS,
     LEGEND,
     dense_cells,
@@ -17,13 +19,10 @@ from wildbench.baselines.cells import (
     point_cells,
     points_text,
     spread_text,
+    table,
 )
-from wildbench.baselines.charts import chart, svg
-from wildbench.baselines.markdown import table
-from wildbench.baselines.series import Place, places, position_of, series_of, spread
-from wildbench.baselines.summary import PointRecord, Summary, read_summary
-from wildbench.errors import ScorecardError
-from wildbench.files import write_atomically
+from wildbench.sweeps.charts import chart, svg
+from wildbench.sweeps.record import Place, PointRecord, Summary, places, position_of, read_summary, series_of, spread
 
 HEAD = """# What compression costs
 

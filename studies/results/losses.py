@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from wildbench.baselines.series import Place, mean_difference
-from wildbench.baselines.summary import Change
+from wildbench.sweeps.record import Change, Place, mean_difference
 
 LEFT = 0.5
 """A category is lost where less than this share of the dense parent's AP50 is left."""

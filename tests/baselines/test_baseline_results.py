@@ -7,11 +7,11 @@ import pytest
 from made_up_points import measures, point, summary
 
 from studies.results.document import read_summaries, results, write_results
-from wildbench.baselines.charts import chart, svg
-from wildbench.baselines.grid import load_sweep
-from wildbench.baselines.summary import read_summary
 from wildbench.errors import ScorecardError
 from wildbench.resources import bundled
+from wildbench.sweeps.charts import chart, svg
+from wildbench.sweeps.grid import load_sweep
+from wildbench.sweeps.record import read_summary
 
 FILTERS = [{"method": "filters", "settings": {}}, {"method": "distil", "settings": {}}]
 

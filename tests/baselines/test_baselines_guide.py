@@ -5,11 +5,11 @@ import tomllib
 from pathlib import Path
 
 from studies.results.bounds import BOUNDS
-from wildbench.baselines.grid import load_sweep
-from wildbench.baselines.markdown import table
 from wildbench.compression.recipes._catalogue import methods
 from wildbench.compression.recipes._recipes import bundled_recipes, parse_recipe
 from wildbench.resources import bundled
+from wildbench.sweeps.cells import table
+from wildbench.sweeps.grid import load_sweep
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.baselines.grid import find_sweep, load_sweep
 from wildbench.compression.recipes._recipes import load_recipe
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
+from wildbench.sweeps.grid import find_sweep, load_sweep
 
 SWEEPS = sorted(bundled("baselines/sweeps").glob("*.toml"))
 HEAD = "summary = 'x'\ndense = ['reference']\n"

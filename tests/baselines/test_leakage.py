@@ -7,10 +7,6 @@ from pathlib import Path
 import pytest
 from made_up_herd import ARGUMENTS, CATEGORIES, dense_submission, herd, small_detector
 
-from wildbench.baselines.grid import load_sweep
-from wildbench.baselines.leakage import check_apart, sees_data
-from wildbench.baselines.points import Bench
-from wildbench.baselines.sweeping import run_sweep
 from wildbench.compression.recipes._catalogue import methods
 from wildbench.compression.recipes._recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
@@ -18,6 +14,10 @@ from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DatasetError, RecipeError, WildbenchError
 from wildbench.submissions.contract._manifest import parse_manifest
+from wildbench.sweeps.grid import load_sweep
+from wildbench.sweeps.leakage import check_apart, sees_data
+from wildbench.sweeps.points import Bench
+from wildbench.sweeps.run import run_sweep
 
 
 class Asked(Exception):

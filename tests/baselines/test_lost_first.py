@@ -3,7 +3,7 @@
 from made_up_points import point, summary
 
 from studies.results.losses import categories, sizes, told
-from wildbench.baselines.series import Place, places, position_of, series_of
+from wildbench.sweeps.record import Place, places, position_of, series_of
 
 LION = (-0.1, -0.5, -0.7)
 """Dense has 0.8: less than half is left at the second place."""

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from made_up_herd import dense_submission, herd
 
-from wildbench.baselines.grid import Sweep, load_sweep
-from wildbench.baselines.points import Bench, depends_on, is_done
-from wildbench.baselines.summary import Summary, read_summary
-from wildbench.baselines.sweeping import run_sweep
 from wildbench.comparison import compare
 from wildbench.errors import DatasetError, RecipeError, ScorecardError
 from wildbench.files import sha256_of
 from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
+from wildbench.sweeps.grid import Sweep, load_sweep
+from wildbench.sweeps.points import Bench, depends_on, is_done
+from wildbench.sweeps.record import Summary, read_summary
+from wildbench.sweeps.run import run_sweep
 
 GRID = """
 summary = "weights of a tiny detector"

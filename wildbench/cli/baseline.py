@@ -80,13 +80,13 @@ def sweep(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
-    from wildbench.baselines.cells import LEGEND, NARROW, dense_cells, narrow, point_cells
-    from wildbench.baselines.grid import find_sweep, load_sweep
-    from wildbench.baselines.points import Bench
-    from wildbench.baselines.sweeping import run_sweep
     from wildbench.cli.tables.baselines import sweep_table
     from wildbench.cli.tables.console import print_tables
     from wildbench.progress import shown
+    from wildbench.sweeps.cells import LEGEND, NARROW, dense_cells, narrow, point_cells
+    from wildbench.sweeps.grid import find_sweep, load_sweep
+    from wildbench.sweeps.points import Bench
+    from wildbench.sweeps.run import run_sweep
 
     grid = load_sweep(find_sweep(sweep), dense or ())
     with shown() as progress:

@@ -7,11 +7,10 @@ from typing import Any
 
 import vl_convert
 
-from wildbench.baselines.series import series_of
-from wildbench.baselines.summary import Measures, Summary
 from wildbench.files import write_atomically
 from wildbench.leaderboard.page._vega import VEGA_LITE
 from wildbench.scorecard import Figure
+from wildbench.sweeps.record import Measures, Summary, series_of
 
 COSTS = {"bytes": "bytes of the file", "macs": "MACs an image", "latency": "latency, over the reference network's"}
 FIGURES = {"ap": "AP in %", "ap50": "AP50 in %"}

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from wildbench.baselines.grid import Sweep
-from wildbench.baselines.points import Point
-from wildbench.baselines.series import Place, places, spread
-from wildbench.baselines.summary import Failure, Group, Measures, PointRecord, Summary
 from wildbench.comparison import SIZES, Change
 from wildbench.errors import ScorecardError
 from wildbench.scorecard import Scorecard
+from wildbench.sweeps.grid import Sweep
+from wildbench.sweeps.points import Point
+from wildbench.sweeps.record import Failure, Group, Measures, Place, PointRecord, Summary, places, spread
 
 
 def gather(sweep: Sweep, dense: Mapping[str, Scorecard], points: Sequence[Point], failed: Sequence[Failure]) -> Summary:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from wildbench.baselines.series import Place, spread
-from wildbench.baselines.summary import Change, Measures, PointRecord, Spread
 from wildbench.scorecard import Figure
+from wildbench.sweeps.record import Change, Measures, Place, PointRecord, Spread, spread
 
 HEADINGS = (
     *("", "MB", "times smaller", "non-zeros", "GMAC", "latency"),
@@ -125,3 +124,20 @@ def joined(names: Sequence[str]) -> str:
         ('lion', 'lion, zebra and bird')
     """
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers.
+
+    Example:
+        >>> print(table(["recipe", "AP50"], [["int8", "61.0"]]))
+        | recipe | AP50 |
+        | --- | ---: |
+        | int8 | 61.0 |
+    """
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(_row(cells) for cells in [headings, rule, *rows])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |".replace("|  |", "| |")

@@ -13,7 +13,6 @@ from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from wildbench.baselines.grid import Plan
 from wildbench.comparison import Comparison, compare
 from wildbench.compression.recipes._chain import run as run_chain
 from wildbench.compression.recipes._recipes import Recipe, sees_data
@@ -24,6 +23,7 @@ from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.uncertainty._intervals import REPLICATES
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Record, Scorecard, read_scorecard
+from wildbench.sweeps.grid import Plan
 
 MARK = "point.json"
 DENSE, POINTS = "dense", "points"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from wildbench.baselines.charts import write_charts
-from wildbench.baselines.gathering import gather
-from wildbench.baselines.grid import Sweep
-from wildbench.baselines.leakage import check_apart
-from wildbench.baselines.points import DENSE, POINTS, Bench, Point, run_dense, run_point
-from wildbench.baselines.summary import Failure, Summary
 from wildbench.errors import RecipeError, WildbenchError
 from wildbench.scorecard import read_scorecard
+from wildbench.sweeps.charts import write_charts
+from wildbench.sweeps.gather import gather
+from wildbench.sweeps.grid import Sweep
+from wildbench.sweeps.leakage import check_apart
+from wildbench.sweeps.points import DENSE, POINTS, Bench, Point, run_dense, run_point
+from wildbench.sweeps.record import Failure, Summary
 
 
 def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
