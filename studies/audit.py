@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wildbench.cli import splits
 from wildbench.cli.options import ImagesOption
 from wildbench.errors import RecipeError
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from studies.macs.count_audit import Audit
 
 app = typer.Typer(help="Check wildbench's own numbers against others'.", no_args_is_help=True, rich_markup_mode=None)
-
-app.add_typer(splits.audit_app)
 
 
 @app.command("macs")
@@ -97,10 +94,7 @@ def _audit(name: str) -> Audit:
     return audit_counts(detector, ([torch.rand(3, 64, 96)],))
 
 
-audit_app = typer.Typer()
-
-
-@audit_app.command("duplicates")
+@app.command("duplicates")
 def audit_duplicates(
     name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
     limit: Annotated[int, typer.Option(help="So many images, evenly spaced.", min=2)] = 50,

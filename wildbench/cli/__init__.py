@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import typer
 
-from studies import audit
 from wildbench.cli import baseline, compare, data, evaluate, leaderboard, review, train
 from wildbench.errors import WildbenchError
 
@@ -25,7 +24,6 @@ app = typer.Typer(
 for group in (evaluate, compare, train, review):
     app.add_typer(group.app)
 app.add_typer(data.app, name="data")
-app.add_typer(audit.app, name="audit")
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(leaderboard.app, name="leaderboard")
 

@@ -30,7 +30,7 @@ class Filters(Settings):
         default=0.3, ge=0, lt=1, description="Part of the scope's filters that go; of their number, not of their bytes."
     )
     scope: Scope = Field(default="backbone", description="Which part of the detector.")
-    _importance: Literal["l1", "group-l2", "taylor", "fpgm", "random"] = Field(
+    importance: Literal["l1", "group-l2", "taylor", "fpgm", "random"] = Field(
         default="l1", description="Which go first (`importance`); random is the control."
     )
     distribution: Literal["global", "uniform"] = Field(
@@ -70,7 +70,7 @@ def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> No
                 remedy="prune the backbone",
             )
         scores = _scores(subject, channels, settings, workshop)
-        select = selection.ranked if settings.distribution == "global" else selection.uniform
+        select = ranked if settings.distribution == "global" else uniform
         gone = select(channels, scores, settings.ratio, settings.round_to)
         for one, indices in zip(channels, gone, strict=True):
             if indices:

@@ -86,19 +86,6 @@ def prune_weights(subject: Subject, settings: Weights, workshop: Workshop) -> No
     )
 
 
-METHODS = {
-    "weights": Method(
-        settings=Weights,
-        apply=prune_weights,
-        summary="global unstructured pruning: the weights of least magnitude become zero",
-        source="Han et al. (2015), Learning both Weights and Connections for Efficient Neural Networks; as in "
-        "Muhawenayo & Gkioxari (2021), Compressed Object Detection",
-        keeps=True,
-        splits=True,
-    ),
-}
-
-
 class Units(Settings):
     """What `units` takes."""
 
@@ -125,18 +112,6 @@ def prune_units(subject: Subject, settings: Units, workshop: Workshop) -> None:
         total, zeroed = total + len(kept), zeroed + int((~kept).sum())
     impose(subject, masks)
     subject.history.append(f"{zeroed:,} of {total:,} units of {settings.scope} zeroed (L2 norm, layer by layer)")
-
-
-METHODS = {
-    "units": Method(
-        settings=Units,
-        apply=prune_units,
-        summary="unit pruning: in each layer the filters or rows of least L2 norm become zero",
-        source="Muhawenayo & Gkioxari (2021), Compressed Object Detection",
-        keeps=True,
-        splits=True,
-    ),
-}
 
 
 class Kernels(Settings):
@@ -178,6 +153,23 @@ def prune_kernels(subject: Subject, settings: Kernels, workshop: Workshop) -> No
 
 
 METHODS = {
+    "weights": Method(
+        settings=Weights,
+        apply=prune_weights,
+        summary="global unstructured pruning: the weights of least magnitude become zero",
+        source="Han et al. (2015), Learning both Weights and Connections for Efficient Neural Networks; as in "
+        "Muhawenayo & Gkioxari (2021), Compressed Object Detection",
+        keeps=True,
+        splits=True,
+    ),
+    "units": Method(
+        settings=Units,
+        apply=prune_units,
+        summary="unit pruning: in each layer the filters or rows of least L2 norm become zero",
+        source="Muhawenayo & Gkioxari (2021), Compressed Object Detection",
+        keeps=True,
+        splits=True,
+    ),
     "kernels": Method(
         settings=Kernels,
         apply=prune_kernels,

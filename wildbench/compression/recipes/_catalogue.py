@@ -22,9 +22,7 @@ from wildbench.errors import RecipeError
 
 FAMILIES = (
     _zeroing,
-    _zeroing,
     _filters,
-    _zeroing,
     _quantize,
     _share,
     _code,

@@ -195,17 +195,17 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
     images: list[dict[str, Any]] = []
     boxes: list[tuple[int, str, dict[str, Any]]] = []
     lost: dict[int, set[str | None]] = {}
-    for number, (name, picture) in enumerate(sorted(named.items()), start=1):
-        images.append({"id": number, "file_name": name, "width": picture.width, "height": picture.height})
+    for image_id, (name, picture) in enumerate(sorted(named.items()), start=1):
+        images.append({"id": image_id, "file_name": name, "width": picture.width, "height": picture.height})
         label = by_name[pairs[picture.name]]
-        lost[number] = set()
-        boxes += [(number, *box) for box in _boxes(label, picture, bool(listed), findings, notes, lost[number])]
+        lost[image_id] = set()
+        boxes += [(image_id, *box) for box in _boxes(label, picture, bool(listed), findings, notes, lost[image_id])]
     _count_from_zero(labels, findings)
     categories = _categories(Counter(name for _, name, _ in boxes), listed, findings)
     ids = {category["name"]: category["id"] for category in categories}
     annotations = [
-        {"id": number, "image_id": image, "category_id": ids[name], **fields}
-        for number, (image, name, fields) in enumerate(boxes, start=1)
+        {"id": index, "image_id": image, "category_id": ids[name], **fields}
+        for index, (image, name, fields) in enumerate(boxes, start=1)
     ]
     coco = {"images": images, "categories": categories, "annotations": annotations}
     mark_partial(coco, lost)
@@ -247,7 +247,7 @@ def _categories(counts: Counter[str], listed: list[str], findings: list[Finding]
         message = f'{boxes} of "{name}", which is none of the {len(known)} categories; kept as one more'
         remedy = "rename them in the annotation files, if it is another spelling"
         findings.append(Finding("category-unknown", name, message, remedy, "warning"))
-    return [{"id": number, "name": name} for number, name in enumerate([*known, *others], start=1)]
+    return [{"id": index, "name": name} for index, name in enumerate([*known, *others], start=1)]
 
 
 def _boxes(

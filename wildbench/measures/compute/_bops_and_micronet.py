@@ -65,7 +65,7 @@ def compressed_figures(counts: Sequence[Count], operands: Operands) -> tuple[Fig
     return (
         mean("MAC", nonzero_macs),
         mean("BOP", bit_operations, operands.caution),
-        _micronet(operands, mean("operations", micronet.operations, operands.caution)),
+        _micronet(operands, mean("operations", operations, operands.caution)),
     )
 
 
@@ -73,19 +73,19 @@ def _micronet(operands: Operands, operations: Figure) -> MicroNet:
     name, reference = reference_cost()
     unknown = operands.unknown
     tensors = sum(weight.parameter for weight in operands.weights.values())
-    stored = None if unknown else micronet.storage(operands)
-    storage = _figure(stored, "parameters", tensors, unknown)
+    stored = None if unknown else storage(operands)
+    cost = _figure(stored, "parameters", tensors, unknown)
     if stored is None or operations.value is None:
-        score = Figure.undefined("1", unknown or operations.reason or "")
+        figure = Figure.undefined("1", unknown or operations.reason or "")
     else:
-        entry = micronet.Cost(stored, Fraction(operations.value))
-        value = float(micronet.score(entry, reference))
-        score = Figure(value=value, unit="1", n=operations.n, caution=operands.caution)
+        entry = Cost(stored, Fraction(operations.value))
+        value = float(score(entry, reference))
+        figure = Figure(value=value, unit="1", n=operations.n, caution=operands.caution)
     return MicroNet(
-        score=score,
-        storage=storage,
+        score=figure,
+        storage=cost,
         operations=operations,
-        freebie=None if unknown else micronet.is_free(operands),
+        freebie=None if unknown else is_free(operands),
         reference=name,
         reference_storage=Figure(value=float(reference.storage), unit="parameters"),
         reference_operations=Figure(value=float(reference.operations), unit="operations"),
@@ -97,7 +97,7 @@ def _figure(value: Fraction | None, unit: str, n: int, unknown: str | None) -> F
 
 
 @lru_cache(maxsize=1)
-def reference_cost() -> tuple[str, micronet.Cost]:
+def reference_cost() -> tuple[str, Cost]:
     """The reference network's description, and what it costs at 32 bits, as MobileNetV2 did in the challenge.
 
     Read from its committed scorecard: all of its parameters, and a multiplication and an addition for each of its MACs.
@@ -109,7 +109,7 @@ def reference_cost() -> tuple[str, micronet.Cost]:
     if size is None or compute is None or size.parameters.value is None or compute.flops.value is None:
         raise ValueError(f"{REFERENCE}: counts no parameters or no MACs")
     name = f"{card.submission.name} ({card.submission.sha256[:12]}) on {card.dataset.name} {card.dataset.split}"
-    return name, micronet.Cost(Fraction(size.parameters.value), Fraction(compute.flops.value))
+    return name, Cost(Fraction(size.parameters.value), Fraction(compute.flops.value))
 
 
 FULL_BITS = 32

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox: `python -m wildbench.submissions.process._child CHANNEL PIXELS`, two open file descriptors.
+"""The child's side of the sandbox, `python -m wildbench.submissions.process._child CHANNEL PIXELS`: two file descriptors.
 
 It is told a submission file and then given pixels; it answers with checked detections, or with one error. Whatever the
 detector prints goes to stderr and cannot reach the channel.

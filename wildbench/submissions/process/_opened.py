@@ -120,7 +120,7 @@ class Opened:
 def open_submission(
     path: Path | str, *, device: str = "cpu", trust: bool = False, threads: int | None = None
 ) -> Opened:
-    """Open a submission in this process. The harness itself does it in a child: see `wildbench.submissions.process._parent`.
+    """Open a submission in this process. The harness itself does it in a child: see `_parent`.
 
     Args:
         path: A `.pt`, `.onnx` or `.pt2` file.
