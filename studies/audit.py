@@ -24,13 +24,13 @@ def audit_macs(
     from studies.macs.count_audit import REASONS
     from studies.macs.table import audit_tables
     from wildbench.cli.tables.console import print_tables
-    from wildbench.detectors.zoo import _zoo
+    from wildbench.detectors import zoo
     from wildbench.progress import shown
 
-    wanted = names or _zoo.names()
-    unknown = [name for name in wanted if name not in _zoo.names()]
+    wanted = names or zoo.names()
+    unknown = [name for name in wanted if name not in zoo.names()]
     if unknown:
-        raise RecipeError(f"no detector is called {unknown[0]!r}", remedy=f"choose from {', '.join(_zoo.names())}")
+        raise RecipeError(f"no detector is called {unknown[0]!r}", remedy=f"choose from {', '.join(zoo.names())}")
     audits: dict[str, Audit] = {}
     with shown() as progress:
         for done, name in enumerate(wanted):
@@ -84,13 +84,13 @@ def _audit(name: str) -> Audit:
     import torch
 
     from studies.macs.count_audit import audit_counts
-    from wildbench.detectors.zoo import _zoo
+    from wildbench.detectors import zoo
 
     torch.manual_seed(0)
     arguments: dict[str, Any] = (
         {} if name.startswith("ssd") else {"min_size": 64, "max_size": 96}
     )  # an SSD has one size
-    detector = _zoo.build(name, 13, **arguments).eval()
+    detector = zoo.build(name, 13, **arguments).eval()
     return audit_counts(detector, ([torch.rand(3, 64, 96)],))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wildbench.errors import WildbenchError
     from wildbench.evaluation import evaluate, score
     from wildbench.scorecard import Figure, Scorecard, read_scorecard
-    from wildbench.submissions.archive._archive import save_submission
+    from wildbench.submissions.archive import save_submission
     from wildbench.submissions.inspection import inspect_submission
 
 _HOME = {

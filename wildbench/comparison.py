@@ -16,11 +16,24 @@ from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.matching._engine import AREAS
-from wildbench.measures.matching._matching import Matches, match
-from wildbench.measures.uncertainty._bootstrap import SEED, Kind, Replicates, estimate, groups_of, jackknife, resample
-from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution
-from wildbench.measures.uncertainty._paired import SIGNIFICANCE, Difference, difference, groups_needed, holm
+from wildbench.measures.matching import AREAS, Matches, match
+from wildbench.measures.uncertainty import (
+    LEVEL,
+    REPLICATES,
+    SEED,
+    SIGNIFICANCE,
+    Difference,
+    Kind,
+    Replicates,
+    caution,
+    difference,
+    estimate,
+    groups_needed,
+    groups_of,
+    holm,
+    jackknife,
+    resample,
+)
 from wildbench.scorecard import Errors, Record, Scorecard, read_scorecard
 
 FORMAT_VERSION = 1

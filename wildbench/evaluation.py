@@ -13,31 +13,29 @@ import numpy as np
 
 from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks._checks import suspect
+from wildbench.datasets.detection_checks import suspect
 from wildbench.datasets.images import decode, read_ahead
-from wildbench.datasets.label_checks._findings import lines
+from wildbench.datasets.label_checks import lines
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.files import check_writable, sha256_of
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.accuracy._errors import measure_errors
-from wildbench.measures.compute._compute import measure_compute
-from wildbench.measures.compute._operands import operands_of
-from wildbench.measures.latency._latency import Stopwatch
-from wildbench.measures.matching._engine import ENGINE
+from wildbench.measures.accuracy import measure_accuracy, measure_errors
+from wildbench.measures.compute import measure_compute, operands_of
+from wildbench.measures.latency import Stopwatch
+from wildbench.measures.matching import ENGINE
 from wildbench.measures.size import size_of
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Accuracy, Errors, Protocol, Scorecard, Submission
-from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.contract import Manifest
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.process._parent import Sandbox
+from wildbench.submissions.process import Sandbox
 from wildbench.submissions.sniff import Kind
 
 if TYPE_CHECKING:
-    from wildbench.submissions.process._detections import Detections
+    from wildbench.submissions.process import Detections
 
 WARM_UP = 3
 """Images the detector is warmed up on."""

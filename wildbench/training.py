@@ -7,13 +7,12 @@ from pathlib import Path
 import torch
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training._recipe import load_recipe, parse_recipe
-from wildbench.detectors.training._train import train
+from wildbench.detectors.training import load_recipe, parse_recipe, train
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.contract import Manifest
 from wildbench.submissions.devices import resolve
 
 

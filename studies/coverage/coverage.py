@@ -13,14 +13,17 @@ import numpy.typing as npt
 
 from studies.coverage.population import Detector, truth
 from studies.coverage.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
-from wildbench.measures.uncertainty._bootstrap import Replicates, estimate, jackknife, resample
-from wildbench.measures.uncertainty._intervals import (
+from wildbench.measures.uncertainty import (
     LEVEL,
     Interval,
+    Replicates,
     bca_interval,
     difference_interval,
+    estimate,
     interval,
+    jackknife,
     percentile_interval,
+    resample,
 )
 from wildbench.progress import Progress, silent
 

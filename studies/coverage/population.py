@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from wildbench.measures.matching._matching import THRESHOLDS
+from wildbench.measures.matching import THRESHOLDS
 
 Floats = npt.NDArray[np.float64]
 

@@ -28,7 +28,7 @@ from studies.coverage.population import (
     Detector,
 )
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._matching import FALSE, IGNORED, THRESHOLDS, TRUE, Matches
+from wildbench.measures.matching import FALSE, IGNORED, THRESHOLDS, TRUE, Matches
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ from rich.text import Text
 from studies.duplicates.alterations import ALTERATIONS, Alteration
 from wildbench.cli.tables.console import add_row
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.duplicates._pairs import KINDS, Look, groups, look_at, pairs_among
+from wildbench.datasets.duplicates import KINDS, Look, groups, look_at, pairs_among
 from wildbench.datasets.images import decode
 from wildbench.progress import Progress, silent
 

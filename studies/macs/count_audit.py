@@ -16,7 +16,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wildbench.errors import WildbenchError
-from wildbench.measures.compute._torch_counter import TOP, Call, record_macs
+from wildbench.measures.compute import TOP, Call, record_macs
 
 REASONS = {
     "multiply-add": "torch counts the multiplication and the addition of a MAC, 2 FLOPs; fvcore counts them as one",

@@ -19,14 +19,14 @@ from torch import nn
 
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.categories import CATEGORIES
-from wildbench.compression.recipes._recipes import parse_recipe
+from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.zoo import _zoo
-from wildbench.measures.compute._torch_counter import count_macs
+from wildbench.detectors import zoo
+from wildbench.measures.compute import count_macs
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.contract._manifest import parse_manifest
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.contract import parse_manifest
 
 if TYPE_CHECKING:
     from wildbench.scorecard import Figure
@@ -111,7 +111,7 @@ def measure(
     arguments: dict[str, Any] = {"min_size": SIDE, "max_size": SIDE, **FEW}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = _zoo.build(DETECTOR, len(CATEGORIES), **arguments).eval()
+        model = zoo.build(DETECTOR, len(CATEGORIES), **arguments).eval()
     detector = {"name": DETECTOR, "arguments": arguments}
     manifest = parse_manifest({"name": "network", "detector": detector, "categories": list(CATEGORIES)}, DETECTOR)
     workshop = Workshop(model, Dataset("none", None, {}, Path()))

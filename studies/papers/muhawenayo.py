@@ -20,11 +20,10 @@ from torch import nn
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.categories import CATEGORIES
 from wildbench.compression.scopes import Scope, prunable
-from wildbench.detectors.zoo import _zoo
+from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.codecs.chains import encode
-from wildbench.submissions.codecs.fields import Record
+from wildbench.submissions.archive import save_submission
+from wildbench.submissions.codecs import Record, encode
 
 if TYPE_CHECKING:
     from wildbench.sweeps.record import PointRecord, Summary
@@ -236,7 +235,7 @@ def measure(progress: Progress = silent, percent: tuple[int, ...] = PERCENT) -> 
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = _zoo.build(DETECTOR, len(CATEGORIES))
+        model = zoo.build(DETECTOR, len(CATEGORIES))
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     dense = {codec: _records(state, codec) for codec in (BITMASK, CODED)}
     files: dict[tuple[Scope, int], Files] = {}

@@ -12,7 +12,7 @@ from studies.papers import fruehwirth, muhawenayo
 from studies.papers.muhawenayo import measure
 from wildbench.categories import CATEGORIES
 from wildbench.cli.tables.console import add_row
-from wildbench.detectors.zoo import _zoo
+from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
 from wildbench.sweeps.record import Summary, read_summary
@@ -50,7 +50,7 @@ def paper_tables(progress: Progress = silent, *, quick: bool = False) -> list[Ta
 
 def _muhawenayo(progress: Progress, *, quick: bool) -> Table:
     with torch.device("meta"):  # shapes alone, no memory
-        network = _zoo.build(muhawenayo.DETECTOR, len(CATEGORIES))
+        network = zoo.build(muhawenayo.DETECTOR, len(CATEGORIES))
     measured = None if quick else measure(progress)
     lines, notes = muhawenayo.sections(muhawenayo.parameters(network), _records(MUHAWENAYO), measured)
     title = "Muhawenayo & Gkioxari (2021), table 1, beside ours: Faster R-CNN R50-FPN, 13 categories"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from studies.results.claims import PLAIN_THIRTY
-from wildbench.compression.recipes._recipes import Recipe, find_recipe, load_recipe
+from wildbench.compression.recipes import Recipe, find_recipe, load_recipe
 from wildbench.sweeps.record import Place, PointRecord, mean_difference, places
 
 

@@ -14,8 +14,8 @@ from wildbench.cli.options import ImagesOption
 from wildbench.errors import DatasetError
 
 if TYPE_CHECKING:
-    from wildbench.datasets.formats._importing import ImportReport
-    from wildbench.datasets.label_checks._findings import Finding
+    from wildbench.datasets.formats import ImportReport
+    from wildbench.datasets.label_checks import Finding
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
@@ -75,7 +75,7 @@ def data_fetch(
     strict: StrictOption = False,
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
-    from wildbench.datasets.formats._parks import URL, archive_path, fetch_parks
+    from wildbench.datasets.formats import URL, archive_path, fetch_parks
     from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
 
@@ -98,8 +98,7 @@ def data_import(
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
     from wildbench.cli.tables.datasets import parks_doubt
-    from wildbench.datasets.formats._importing import import_dataset
-    from wildbench.datasets.formats._parks import import_parks
+    from wildbench.datasets.formats import import_dataset, import_parks
     from wildbench.datasets.registry import PARKS, parks_folder
     from wildbench.progress import shown
 
@@ -129,7 +128,7 @@ def data_export(
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import lost_table
-    from wildbench.datasets.formats._exporting import export_dataset
+    from wildbench.datasets.formats import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
     from wildbench.text import counted
@@ -148,7 +147,7 @@ def _strictly() -> Iterator[None]:
     """Show the findings that --strict refuses before the line that says so."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import findings_table
-    from wildbench.datasets.formats._importing import StrictFindings
+    from wildbench.datasets.formats import StrictFindings
 
     try:
         yield
@@ -178,8 +177,7 @@ def data_validate(
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_coco
-    from wildbench.datasets.label_checks._findings import read_document, refusal
-    from wildbench.datasets.label_checks._validation import validate
+    from wildbench.datasets.label_checks import read_document, refusal, validate
     from wildbench.datasets.predictions import validate_predictions
     from wildbench.datasets.registry import images_near
 

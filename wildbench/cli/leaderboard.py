@@ -90,7 +90,7 @@ def export(
 ) -> None:
     """Write the tables as papers use them."""
     from wildbench.files import write_atomically
-    from wildbench.leaderboard.board._model import read_board
+    from wildbench.leaderboard.board import read_board
     from wildbench.leaderboard.build import BOARD
     from wildbench.leaderboard.exports import FORMATS
 

@@ -29,8 +29,15 @@ def data_split(
     from wildbench.cli.tables.datasets import summary_tables
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.registry import load_whole
-    from wildbench.datasets.splits._split_file import apply_split, write_split
-    from wildbench.datasets.splits._stratify import SHARES, imbalance, kept_together, random_split, stratified_split
+    from wildbench.datasets.splits import (
+        SHARES,
+        apply_split,
+        imbalance,
+        kept_together,
+        random_split,
+        stratified_split,
+        write_split,
+    )
     from wildbench.datasets.summary import split_summary
     from wildbench.files import check_writable
     from wildbench.progress import shown
@@ -67,7 +74,7 @@ def data_leaks(
     """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import leak_tables
-    from wildbench.datasets.duplicates._leaks import find_leaks, leaks_page
+    from wildbench.datasets.duplicates import find_leaks, leaks_page
     from wildbench.files import check_writable, write_atomically
     from wildbench.progress import shown
 
@@ -89,7 +96,7 @@ def _parts(names: list[str], split_file: Path | None, images: Path | None, progr
     from wildbench.datasets import registry
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.registry import load_splits, load_whole
-    from wildbench.datasets.splits._split_file import apply_split, read_split
+    from wildbench.datasets.splits import apply_split, read_split
 
     if split_file is not None:
         if len(names) > 1:

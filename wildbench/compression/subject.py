@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from wildbench.datasets.coco import Dataset
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive._activations import Activation
-from wildbench.submissions.codecs.fields import Record
-from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.archive import Activation
+from wildbench.submissions.codecs import Record
+from wildbench.submissions.contract import Manifest
 
 Constraint = Callable[[Tensor], Tensor]
 """Maps a tensor to the nearest one that obeys: what was pruned is zero, what shares a value is equal."""

@@ -15,7 +15,7 @@ from hotcoco import primitives
 from pydantic import Field, model_validator
 
 from wildbench.datasets.coco import Dataset, canonical_json, read_json
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
 from wildbench.records import read_version

@@ -17,7 +17,7 @@ from hotcoco import primitives
 
 from wildbench.curation.named_predictions import NamedPredictions, dense_of
 from wildbench.datasets.coco import Dataset, size_of
-from wildbench.measures.matching._matching import TRUE, match
+from wildbench.measures.matching import TRUE, match
 
 FOUND = 0.5
 """Intersection over union from which a detection finds a box."""

@@ -19,12 +19,12 @@ import torch
 
 from wildbench.curation.database import review_folder
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.duplicates._pairs import KINDS, find_pairs, groups
+from wildbench.datasets.duplicates import KINDS, find_pairs, groups
 from wildbench.datasets.images import read_ahead
 from wildbench.files import atomic_writer, write_atomically
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
-from wildbench.submissions.process._opened import open_submission
+from wildbench.submissions.process import open_submission
 
 SIDE = 224
 """Pixels to which images are resized: enough to tell scenes apart, and 20 ms an image on a laptop's processor."""

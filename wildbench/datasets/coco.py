@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wildbench import scorecard
-from wildbench.datasets.label_checks._findings import Finding, read_document, refusal
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import Finding, read_document, refusal, validate
 from wildbench.errors import DatasetError
 from wildbench.files import write_atomically
 

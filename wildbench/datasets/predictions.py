@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks._checks import check_detections, suspect
-from wildbench.datasets.label_checks._findings import Finding, read_document, refusal
+from wildbench.datasets.detection_checks import check_detections, suspect
+from wildbench.datasets.label_checks import Finding, read_document, refusal
 from wildbench.errors import PredictionsError
 from wildbench.files import write_atomically
 

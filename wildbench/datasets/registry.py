@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
-from wildbench.datasets.splits._split_file import apply_split, pool, read_split
+from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError
 from wildbench.parksim.cache import is_complete, pictures_folder
 from wildbench.progress import Progress, silent

@@ -16,27 +16,29 @@ from typing import Any
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
-from wildbench.leaderboard.results._history import Entry, breaks, head, write_chain
-from wildbench.leaderboard.results._kept import measure_curves, measure_samples
-from wildbench.leaderboard.results._recompute import (
-    DataSets,
-    note_unmeasured,
-    submissions_in,
-    wrong_accuracy,
-    wrong_claims,
-    wrong_sizes,
-)
-from wildbench.leaderboard.results._results import (
+from wildbench.leaderboard.results import (
     CARD,
     CURVES,
     PREDICTIONS,
     SAMPLES,
+    DataSets,
+    Entry,
+    breaks,
     chain_file,
+    head,
+    measure_curves,
+    measure_samples,
+    note_unmeasured,
     read_detections,
     read_results,
     result_id,
     scored_categories,
+    submissions_in,
     unpacked,
+    write_chain,
+    wrong_accuracy,
+    wrong_claims,
+    wrong_sizes,
 )
 from wildbench.scorecard import Scorecard, read_scorecard
 

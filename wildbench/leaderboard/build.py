@@ -9,12 +9,9 @@ from pathlib import Path
 
 from wildbench.errors import OutputError
 from wildbench.files import write_atomically
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._model import Board
-from wildbench.leaderboard.page._page import render
-from wildbench.leaderboard.page._row_details import details
-from wildbench.leaderboard.results._history import Entry
-from wildbench.leaderboard.results._results import Result, read_results
+from wildbench.leaderboard.board import Board, build_board
+from wildbench.leaderboard.page import details, render
+from wildbench.leaderboard.results import Entry, Result, read_results
 from wildbench.progress import Progress, silent
 
 BOARD, PAGE = "leaderboard.json", "index.html"

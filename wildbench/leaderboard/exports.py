@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from wildbench.leaderboard.board._model import Board, Row, Section
+from wildbench.leaderboard.board import Board, Row, Section
 from wildbench.scorecard import Figure
 from wildbench.text import printable
 

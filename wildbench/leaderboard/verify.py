@@ -11,32 +11,32 @@ from typing import Any
 import numpy as np
 
 from wildbench.errors import ScorecardError, WildbenchError
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._model import Board
+from wildbench.leaderboard.board import Board, build_board
 from wildbench.leaderboard.build import BOARD, PAGE, page_of_results
-from wildbench.leaderboard.results._history import Entry, breaks, read_chain
-from wildbench.leaderboard.results._kept import measure_curves, measure_samples
-from wildbench.leaderboard.results._recompute import (
-    MOST_NAMED,
-    DataSets,
-    note_unmeasured,
-    submissions_in,
-    wrong_accuracy,
-    wrong_claims,
-    wrong_sizes,
-)
-from wildbench.leaderboard.results._results import (
+from wildbench.leaderboard.results import (
     CHAIN,
     CURVES,
     KEPT,
+    MOST_NAMED,
     PREDICTIONS,
+    DataSets,
+    Entry,
     Result,
+    breaks,
     chain_file,
+    measure_curves,
+    measure_samples,
+    note_unmeasured,
+    read_chain,
     read_kept,
     read_result,
     result_id,
     scored_categories,
+    submissions_in,
     unpacked,
+    wrong_accuracy,
+    wrong_claims,
+    wrong_sizes,
 )
 from wildbench.progress import Progress, silent
 from wildbench.text import printable

@@ -11,13 +11,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.parksim.animals._animal import Light, Sprite, View, height_m, render_animal
+from wildbench.parksim.animals import Light, Sprite, View, height_m, render_animal
 from wildbench.parksim.compiled import kernel
 from wildbench.parksim.planning import FRAME_BOTTOM, HABITS, Guest, ImagePlan
-from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH, Floats, Mask
-from wildbench.parksim.scenes._daylight import Daylight, daylight, flash, reflect, shade, sunlit
-from wildbench.parksim.scenes._locations import Scene, paint_location
-from wildbench.parksim.scenes._weather import photograph
+from wildbench.parksim.scenes import (
+    HEIGHT,
+    WIDTH,
+    Daylight,
+    Floats,
+    Mask,
+    Scene,
+    daylight,
+    flash,
+    paint_location,
+    photograph,
+    reflect,
+    shade,
+    sunlit,
+)
 
 MIN_PIXELS = 60
 MIN_VISIBLE = 0.25

@@ -19,7 +19,7 @@ from wildbench.files import write_atomically
 from wildbench.parksim.cache import SEED, is_complete, mark_complete, pictures_folder
 from wildbench.parksim.composition import Seen, compose
 from wildbench.parksim.planning import ImagePlan, plan
-from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.parksim.scenes import HEIGHT, WIDTH
 
 JPEG_QUALITY = 90
 Record = dict[str, Any]

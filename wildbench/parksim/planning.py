@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wildbench.categories import CATEGORIES, PAPER_COUNTS, SPLITS
-from wildbench.parksim.animals._animal import Individual, height_m, length_m, postures
+from wildbench.parksim.animals import Individual, height_m, length_m, postures
 from wildbench.parksim.noise import COSINES, SINES
-from wildbench.parksim.scenes._locations import LOCATIONS, Location
+from wildbench.parksim.scenes import LOCATIONS, Location
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from wildbench.files import check_writable, write_atomically
 from wildbench.parksim.animal_sheet import render_contact_sheet
 from wildbench.parksim.composition import compose
 from wildbench.parksim.planning import ImagePlan, plan
-from wildbench.parksim.scenes._canvas import HEIGHT, WIDTH
+from wildbench.parksim.scenes import HEIGHT, WIDTH
 from wildbench.resources import bundled
 
 COLUMNS = 4

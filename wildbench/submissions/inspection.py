@@ -15,12 +15,12 @@ from zipfile import ZipInfo
 import numpy as np
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.formats.admission import find_manifest
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.formats import find_manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 if TYPE_CHECKING:
-    from wildbench.submissions.archive._activations import Activation
+    from wildbench.submissions.archive import Activation
 
 CONTAINER = "container"
 """The part of a file that is no tensor: the format's own bookkeeping, the manifest, a graph, padding."""
@@ -232,10 +232,9 @@ def _record_parts(path: Path) -> Counter[str]:
 
 
 def _archive_tensors(path: Path) -> Listing:
-    from wildbench.submissions.archive._archive import read_submission
-    from wildbench.submissions.archive._rebuild import plan
-    from wildbench.submissions.codecs import registry
-    from wildbench.submissions.codecs.storage import tensors_in
+    from wildbench.submissions import codecs
+    from wildbench.submissions.archive import plan, read_submission
+    from wildbench.submissions.codecs import tensors_in
 
     read = read_submission(path)
     parameters = plan(read.manifest, str(path)).parameters
@@ -250,14 +249,14 @@ def _archive_tensors(path: Path) -> Listing:
                 name=name,
                 shape=tuple(tensor.shape),
                 dtype=str(tensor.dtype).removeprefix("torch."),
-                codec=registry.chain_of(record, where),
+                codec=codecs.chain_of(record, where),
                 bytes=read.sizes[name],
                 nonzero=int(tensor.count_nonzero()),
                 parameter=name in parameters,
-                bits=registry.weight_bits(record, where),
-                stored_bits=registry.stored_bits(record, where),
-                extra_bits=8 * registry.table_bytes(record),
-                entropy_bytes=min(1.0, own) * registry.entropy_bytes(record, where),
+                bits=codecs.weight_bits(record, where),
+                stored_bits=codecs.stored_bits(record, where),
+                extra_bits=8 * codecs.table_bytes(record),
+                entropy_bytes=min(1.0, own) * codecs.entropy_bytes(record, where),
             )
         )
     return Listing(found, read.overhead, read.activations)
@@ -267,7 +266,7 @@ def _onnx_tensors(path: Path) -> Listing:
     """A graph's weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
     import onnx
 
-    from wildbench.submissions.formats.onnx_file import load_graph, named_tensors
+    from wildbench.submissions.formats import load_graph, named_tensors
 
     whole = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
     found = []

@@ -8,7 +8,7 @@ from typing import Any
 import vl_convert
 
 from wildbench.files import write_atomically
-from wildbench.leaderboard.page._vega import VEGA_LITE
+from wildbench.leaderboard.page import VEGA_LITE
 from wildbench.scorecard import Figure
 from wildbench.sweeps.record import Measures, Summary, series_of
 

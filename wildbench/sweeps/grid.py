@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from wildbench.compression.recipes._recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
+from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
 from wildbench.errors import RecipeError, first_problem
 from wildbench.resources import bundled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from wildbench.compression.recipes._recipes import Data, Recipe, sees_data
+from wildbench.compression.recipes import Data, Recipe, sees_data
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, RecipeError

@@ -14,13 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wildbench.comparison import Comparison, compare
-from wildbench.compression.recipes._chain import run as run_chain
-from wildbench.compression.recipes._recipes import Recipe, sees_data
+from wildbench.compression.recipes import Recipe, sees_data
+from wildbench.compression.recipes import run as run_chain
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training._recipe import load_recipe
+from wildbench.detectors.training import load_recipe
 from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.uncertainty._intervals import REPLICATES
+from wildbench.measures.uncertainty import REPLICATES
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Record, Scorecard, read_scorecard
 from wildbench.sweeps.grid import Plan

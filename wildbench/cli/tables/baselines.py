@@ -11,7 +11,7 @@ from rich.text import Text
 from wildbench.cli.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.compression.recipes._recipes import Recipe
+    from wildbench.compression.recipes import Recipe
     from wildbench.compression.subject import Method
 
 

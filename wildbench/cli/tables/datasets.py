@@ -13,14 +13,13 @@ from rich.text import Text
 
 from wildbench.categories import PAPER_COUNTS
 from wildbench.cli.tables.console import add_row
-from wildbench.datasets.duplicates._pairs import KINDS
-from wildbench.datasets.formats._exporting import Lost
-from wildbench.datasets.formats._importing import PUBLISHED, ImportReport
+from wildbench.datasets.duplicates import KINDS
+from wildbench.datasets.formats import PUBLISHED, ImportReport, Lost
 from wildbench.text import counted
 
 if TYPE_CHECKING:
-    from wildbench.datasets.duplicates._leaks import LeakReport
-    from wildbench.datasets.label_checks._findings import Finding
+    from wildbench.datasets.duplicates import LeakReport
+    from wildbench.datasets.label_checks import Finding
     from wildbench.datasets.registry import DatasetInfo
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from wildbench.cli.tables.console import add_row
 
 if TYPE_CHECKING:
-    from wildbench.submissions.archive._activations import Activation
+    from wildbench.submissions.archive import Activation
     from wildbench.submissions.inspection import Inspection, Tensor
 
 FP32_BYTES = 4

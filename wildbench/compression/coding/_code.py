@@ -6,12 +6,10 @@ import torch
 from pydantic import Field, field_validator
 from torch import nn
 
-from wildbench.compression.recovery._recalibrate import norms_of
+from wildbench.compression.recovery import norms_of
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.chains import encode, parse
-from wildbench.submissions.codecs.half import HALF
-from wildbench.submissions.codecs.registry import decode
+from wildbench.submissions.codecs import HALF, decode, encode, parse
 
 
 class Code(Settings):

@@ -15,7 +15,7 @@ from torch import Tensor
 from wildbench.compression.pruning import _importance
 from wildbench.compression.pruning._coupling import Channels, Coupling, thawed
 from wildbench.compression.pruning._importance import image_losses
-from wildbench.compression.recovery._finetune import check_categories
+from wildbench.compression.recovery import check_categories
 from wildbench.compression.scopes import Scope, prefixes
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError

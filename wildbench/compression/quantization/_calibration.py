@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.errors import RecipeError
-from wildbench.submissions.archive._activations import TINY, Grid
+from wildbench.submissions.archive import TINY, Grid
 
 Calibrator = Literal["minmax", "percentile", "mse"]
 Site = tuple[str, str]

@@ -28,11 +28,10 @@ from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
-from wildbench.submissions.archive._activations import widest
-from wildbench.submissions.codecs.fields import Record
-from wildbench.submissions.codecs.registry import decode
-from wildbench.submissions.contract._manifest import Manifest, parse_manifest
-from wildbench.submissions.formats.onnx_file import METADATA_KEY
+from wildbench.submissions.archive import widest
+from wildbench.submissions.codecs import Record, decode
+from wildbench.submissions.contract import Manifest, parse_manifest
+from wildbench.submissions.formats import METADATA_KEY
 
 MOST = 100
 """Boxes of an image that are compared: those of highest score."""

@@ -16,10 +16,9 @@ from wildbench.compression.quantization._wiring import Wiring, channel_axis, fol
 from wildbench.compression.scopes import Scope, is_output, prefixes, prunable
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
-from wildbench.submissions.archive._activations import Activation, Grid, attach
-from wildbench.submissions.codecs import affine
-from wildbench.submissions.codecs.half import HALF
-from wildbench.submissions.codecs.storage import Steps
+from wildbench.submissions import codecs
+from wildbench.submissions.archive import Activation, Grid, attach
+from wildbench.submissions.codecs import HALF, Steps
 
 STORED = Steps((1, 1), huffman=True)
 """Zeros left out and codes entropy-coded, where that makes them smaller."""
@@ -149,8 +148,8 @@ def round_weight(subject: Subject, name: str, layer: nn.Module, settings: Quanti
     scale = scales(weight, settings.weights, axis, settings.rounding).maximum(least)
     codes = to_codes(weight, scale, settings.weights, axis).to(torch.int8)
     zero_points = torch.zeros(len(scale), dtype=torch.int64)
-    record = affine.record(codes, scale, zero_points, bits=settings.weights, axis=axis, steps=STORED)
-    rounded = affine.AFFINE.decode(record)
+    record = codecs.record(codes, scale, zero_points, bits=settings.weights, axis=axis, steps=STORED)
+    rounded = codecs.AFFINE.decode(record)
     change = rounded - weight
     weight.copy_(rounded)
     subject.records[name] = record

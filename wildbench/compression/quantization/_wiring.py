@@ -17,7 +17,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from wildbench.submissions.archive._activations import LAYERS, NORMS
+from wildbench.submissions.archive import LAYERS, NORMS
 
 aten = torch.ops.aten
 

@@ -9,13 +9,18 @@ from dataclasses import dataclass
 from torch import nn
 
 from wildbench.compression.coding import _code, _share
-from wildbench.compression.pruning import _filters, _zeroing
-from wildbench.compression.pruning._filters import Filters
+from wildbench.compression.pruning import Filters, _filters, _zeroing
 from wildbench.compression.quantization import _quantize
-from wildbench.compression.recovery import _distil, _finetune, _recalibrate, _scratch
-from wildbench.compression.recovery._finetune import FineTune
-from wildbench.compression.recovery._recalibrate import Recalibrate, norms_of
-from wildbench.compression.recovery._scratch import FromScratch
+from wildbench.compression.recovery import (
+    FineTune,
+    FromScratch,
+    Recalibrate,
+    _distil,
+    _finetune,
+    _recalibrate,
+    _scratch,
+    norms_of,
+)
 from wildbench.compression.scopes import prefixes
 from wildbench.compression.subject import Method, Settings
 from wildbench.errors import RecipeError

@@ -18,12 +18,12 @@ from wildbench.compression.recipes._recipes import Recipe, check_integers, sees_
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training._recipe import load_recipe
+from wildbench.detectors.training import load_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
-from wildbench.submissions.contract._manifest import parse_manifest
+from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
+from wildbench.submissions.contract import parse_manifest
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.sniff import sniff
 
@@ -132,9 +132,7 @@ def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wildbench-") as folder:
         written = Path(folder) / out.name
         if out.suffix == ".onnx":
-            from wildbench.compression.quantization._onnx_int8 import (
-                export,  # tracing takes onnx, which most runs do not
-            )
+            from wildbench.compression.quantization import export
 
             export(subject, written, parse_manifest(manifest, out.name))
         else:

@@ -13,8 +13,20 @@ from torch import nn
 
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.training._loop import Terms, begin, check_labels, seeded, steps, steps_of
-from wildbench.detectors.training._recipe import Augmentation, Detector, Optimizer, Recipe, Schedule, load_recipe
+from wildbench.detectors.training import (
+    Augmentation,
+    Detector,
+    Optimizer,
+    Recipe,
+    Schedule,
+    Terms,
+    begin,
+    check_labels,
+    load_recipe,
+    seeded,
+    steps,
+    steps_of,
+)
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 

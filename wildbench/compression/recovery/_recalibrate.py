@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.quantization._calibration import Site, looking, opened
+from wildbench.compression.quantization import Site, looking, opened
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.errors import RecipeError
 

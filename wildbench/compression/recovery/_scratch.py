@@ -14,7 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from wildbench.compression.recovery._finetune import FineTune, learn
 from wildbench.compression.recovery._recalibrate import norms_of, renormalise, sample
 from wildbench.compression.subject import Method, Subject, Workshop
-from wildbench.detectors.zoo import _zoo
+from wildbench.detectors import zoo
 
 SEEN = 8
 """Images that the constants of frozen norms are made of."""
@@ -46,7 +46,7 @@ def reinitialise(subject: Subject, seed: int) -> None:
     arguments: dict[str, Any] = detector.arguments
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = _zoo.build(detector.name, len(subject.manifest.categories), **arguments)
+        fresh = zoo.build(detector.name, len(subject.manifest.categories), **arguments)
     drawn = fresh.state_dict()
     state = subject.model.state_dict()
     leading = {name: drawn[name][tuple(slice(side) for side in tensor.shape)] for name, tensor in state.items()}

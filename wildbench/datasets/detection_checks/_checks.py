@@ -12,7 +12,7 @@ import numpy.typing as npt
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.detection_checks._agreement import Boxes, Located, agreeing, located, overlap, pairs
 from wildbench.datasets.detection_checks._other_readings import check_namings, check_readings
-from wildbench.datasets.label_checks._findings import WHOLE, Finding, off_by_one, place_of
+from wildbench.datasets.label_checks import WHOLE, Finding, off_by_one, place_of
 from wildbench.datasets.masks import mask_problem
 
 MOST = 100

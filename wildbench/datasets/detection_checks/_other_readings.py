@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wildbench.datasets.detection_checks._agreement import IOU, Boxes, Flags, Located, Numbers, agreeing, overlap, pairs
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 
 AS_IS = "[x, y, width, height]"
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from wildbench.datasets.coco import canonical_json, normalised, read_coco, read_json
 from wildbench.datasets.formats._collection import Collection, part_of
-from wildbench.datasets.label_checks._findings import Finding
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import Finding, validate
 from wildbench.datasets.registry import images_near
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable

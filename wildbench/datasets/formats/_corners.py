@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation, localcontext
 
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 
 EXACT = Context(prec=800)
 """Enough digits for any sum of two doubles."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from wildbench.datasets.formats._collection import PARTS, key_of, part_of, text_of
 from wildbench.datasets.formats._picture_files import Picture
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 
 
 def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[Finding]) -> dict[str, str]:

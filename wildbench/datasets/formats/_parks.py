@@ -10,8 +10,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.formats._download import check_trusted, fetch, trust
 from wildbench.datasets.formats._importing import ImportReport, StrictFindings, import_dataset
 from wildbench.datasets.registry import PARKS, parks_folder
-from wildbench.datasets.splits._split_file import make_split, write_split
-from wildbench.datasets.splits._stratify import stratified_split
+from wildbench.datasets.splits import make_split, stratified_split, write_split
 from wildbench.errors import DatasetError, OutputError
 from wildbench.progress import Progress, silent
 from wildbench.resources import cache_dir

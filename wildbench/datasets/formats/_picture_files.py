@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wildbench.datasets.formats._corners import Box
 from wildbench.datasets.images import decode
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 

@@ -22,7 +22,7 @@ from wildbench.datasets.formats._collection import Collection, mark_partial, tex
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, number, repaired
 from wildbench.datasets.formats._names import pair, read_parts
 from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names, stored_box
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 from wildbench.text import counted

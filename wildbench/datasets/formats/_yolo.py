@@ -20,7 +20,7 @@ from wildbench.datasets.formats._collection import PARTS, Collection, mark_parti
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, Number, exact, number, repaired
 from wildbench.datasets.formats._names import pair, read_parts
 from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names
-from wildbench.datasets.label_checks._findings import Finding
+from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset, size_of
-from wildbench.datasets.duplicates._pairs import find_pairs, groups
+from wildbench.datasets.duplicates import find_pairs, groups
 from wildbench.datasets.splits._split_file import Split, make_split
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from wildbench.datasets.coco import Dataset
+from wildbench.detectors import zoo
 from wildbench.detectors.training._recipe import Recipe
 from wildbench.detectors.training._training_images import Samples, Target
-from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
 
@@ -73,10 +73,10 @@ def check_labels(name: str, dataset: Dataset) -> None:
     Raises:
         RecipeError: Its labels are partial, and the detector cannot leave a category out of an image's loss.
     """
-    if dataset.partial_labels and not _zoo.obeys_partial_labels(name):
+    if dataset.partial_labels and not zoo.obeys_partial_labels(name):
         raise RecipeError(
             f"detector.name: {name} would learn animals that nobody boxed as background",
-            remedy=f"for partial labels use one of {', '.join(filter(_zoo.obeys_partial_labels, _zoo.names()))}",
+            remedy=f"for partial labels use one of {', '.join(filter(zoo.obeys_partial_labels, zoo.names()))}",
         )
 
 
@@ -120,7 +120,7 @@ def steps(run: Run, recipe: Recipe, dataset: Dataset, terms: Terms, device: str)
     """
     batch, total = recipe.schedule.batch_size, steps_of(recipe, dataset)
     plain_from = round((1 - recipe.schedule.plain_fraction) * total) * batch
-    samples = Samples(recipe, dataset, masks=_zoo.predicts_masks(recipe.detector.name), plain_from=plain_from)
+    samples = Samples(recipe, dataset, masks=zoo.predicts_masks(recipe.detector.name), plain_from=plain_from)
     loader = DataLoader(samples, batch, sampler=range(run.step * batch, total * batch), collate_fn=_unstacked)
     for images, targets in loader:
         loss = _step(run, recipe, total, images, targets, terms, device)

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from wildbench.datasets.coco import Dataset
+from wildbench.detectors import zoo
 from wildbench.detectors.training._loop import Run, Terms, begin, check_labels, seeded, steps, steps_of
 from wildbench.detectors.training._recipe import Recipe
-from wildbench.detectors.zoo import _zoo
-from wildbench.detectors.zoo._small_fcos import LitePyramid
+from wildbench.detectors.zoo import LitePyramid
 from wildbench.errors import RecipeError
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
@@ -73,11 +73,11 @@ def _trained(recipe: Recipe, dataset: Dataset, checkpoint: Path | None, progress
 
 def _built(recipe: Recipe, num_categories: int) -> nn.Module:
     detector = recipe.detector
-    model: Any = _zoo.build(detector.name, num_categories, init=detector.init, **detector.arguments)
+    model: Any = zoo.build(detector.name, num_categories, init=detector.init, **detector.arguments)
     if isinstance(model.backbone, LitePyramid):
         model.backbone.body.freeze(detector.frozen_blocks)
     elif detector.frozen_blocks:
-        raise RecipeError(f"detector.frozen_blocks: {detector.name} has none", remedy=f"it is for {_zoo.SMALL}")
+        raise RecipeError(f"detector.frozen_blocks: {detector.name} has none", remedy=f"it is for {zoo.SMALL}")
     built: nn.Module = model
     return built
 

@@ -16,7 +16,7 @@ from wildbench.datasets.images import Pixels, decode
 from wildbench.datasets.masks import decode_mask
 from wildbench.detectors.training._augmentation import Augmenter, Scene, mosaic, paste
 from wildbench.detectors.training._recipe import Recipe
-from wildbench.detectors.zoo._published import known_categories
+from wildbench.detectors.zoo import known_categories
 from wildbench.errors import RecipeError
 
 Target = dict[str, Tensor]

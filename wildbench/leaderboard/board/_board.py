@@ -25,8 +25,7 @@ from wildbench.leaderboard.board._model import (
     Standing,
 )
 from wildbench.leaderboard.board._ranking import Paired
-from wildbench.leaderboard.results._history import Entry, head
-from wildbench.leaderboard.results._results import Result
+from wildbench.leaderboard.results import Entry, Result, head
 from wildbench.scorecard import Compute, Errors, Scorecard, Size, Statistics
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from wildbench.leaderboard.board._model import Loss
 from wildbench.leaderboard.board._ranking import Paired
-from wildbench.leaderboard.results._results import Result
+from wildbench.leaderboard.results import Result
 from wildbench.scorecard import Figure, Latency, Scorecard
 
 NOT_HERE = "its parent has no row in this section"

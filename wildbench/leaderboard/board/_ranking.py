@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from wildbench.leaderboard.results._kept import Samples
-from wildbench.measures.uncertainty._intervals import LEVEL, Floats, Interval, spread_of
+from wildbench.leaderboard.results import Samples
+from wildbench.measures.uncertainty import LEVEL, Floats, Interval, spread_of
 
 
 class Paired:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from wildbench.leaderboard.board._model import Board
+from wildbench.leaderboard.board import Board
 from wildbench.leaderboard.page._row_details import RowDetail
 from wildbench.leaderboard.page._vega import vega_script, versions
 

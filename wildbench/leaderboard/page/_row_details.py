@@ -9,11 +9,9 @@ from pydantic import Field
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.board._lineage import NOT_HERE
-from wildbench.leaderboard.board._model import Board
+from wildbench.leaderboard.board import NOT_HERE, Board
 from wildbench.leaderboard.page._disagreements import Picture, pictures, threshold
-from wildbench.leaderboard.results._kept import Curves, curves_from
-from wildbench.leaderboard.results._results import CURVES, Result, read_kept
+from wildbench.leaderboard.results import CURVES, Curves, Result, curves_from, read_kept
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
 

@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError
 
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import ScorecardError
-from wildbench.measures.matching._engine import known_categories, prepare, what_counts
-from wildbench.measures.uncertainty._intervals import REPLICATES, Floats
+from wildbench.measures.matching import known_categories, prepare, what_counts
+from wildbench.measures.uncertainty import REPLICATES, Floats
 from wildbench.scorecard import Record
 
 
@@ -48,8 +48,7 @@ def measure_samples(data: Dataset, results: list[dict[str, Any]], scored: set[in
         scored: Ids of the categories that the detector knows; None for all.
     """
     # here, because they load a compiler, which reading samples does without
-    from wildbench.measures.uncertainty._bootstrap import estimate
-    from wildbench.measures.uncertainty._uncertainty import measure_uncertainty
+    from wildbench.measures.uncertainty import estimate, measure_uncertainty
 
     found = measure_uncertainty(data, results, scored_categories=scored)
     return Samples(estimate([found.matches]).ap()[0], found.drawn.ap()[:, 0], found.without.ap()[:, 0])

@@ -14,8 +14,7 @@ from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, SubmissionError, WildbenchError
 from wildbench.files import sha256_of
 from wildbench.leaderboard.results._results import scored_categories
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.accuracy._errors import measure_errors
+from wildbench.measures.accuracy import measure_accuracy, measure_errors
 from wildbench.measures.size import measure_size
 from wildbench.scorecard import Protocol, Record, Scorecard
 from wildbench.text import printable

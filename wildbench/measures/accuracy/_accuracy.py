@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
 from wildbench.measures.accuracy._mean_iou import mean_iou
-from wildbench.measures.matching._engine import AREAS, MAX_DETECTIONS, known_categories, prepare, what_counts
-from wildbench.measures.uncertainty._uncertainty import Uncertainty, measure_uncertainty
+from wildbench.measures.matching import AREAS, MAX_DETECTIONS, known_categories, prepare, what_counts
+from wildbench.measures.uncertainty import Uncertainty, measure_uncertainty
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
 
 _THRESHOLD = {0.5: 0, 0.75: 5}

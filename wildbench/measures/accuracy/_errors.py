@@ -18,7 +18,7 @@ import numpy as np
 from wildbench.datasets.coco import Dataset
 from wildbench.files import write_atomically
 from wildbench.measures.accuracy._mean_iou import best_threshold
-from wildbench.measures.matching._engine import image_numbers, known_categories, prepare, what_counts
+from wildbench.measures.matching import image_numbers, known_categories, prepare, what_counts
 from wildbench.scorecard import Calibration, CalibrationBin, Errors, ErrorType, Figure, ImageScore, ImageScores
 
 POSITIVE, BACKGROUND = 0.5, 0.1

@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from wildbench.measures.matching._matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints
-from wildbench.measures.uncertainty._bootstrap import CHUNK, blocks_of, draw
-from wildbench.measures.uncertainty._intervals import REPLICATES, caution, interval
-from wildbench.measures.uncertainty._uncertainty import Uncertainty, rounded
+from wildbench.measures.matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints
+from wildbench.measures.uncertainty import CHUNK, REPLICATES, Uncertainty, blocks_of, caution, draw, interval, rounded
 from wildbench.scorecard import Figure
 
 LEAST = float(THRESHOLDS[0])

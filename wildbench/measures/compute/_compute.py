@@ -19,12 +19,11 @@ from wildbench.measures.compute._bops_and_micronet import compressed_figures
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import Operands
 from wildbench.scorecard import Compute, Figure
-from wildbench.submissions.process._parent import ask
+from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
-    from wildbench.submissions.process._opened import Opened
-    from wildbench.submissions.process._parent import Sandbox
+    from wildbench.submissions.process import Opened, Sandbox
 
 Image = npt.NDArray[np.uint8]
 
@@ -66,7 +65,7 @@ def count(opened: Opened, image: Image) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _onnx_counter(path: Path) -> OnnxCounter:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
-    from wildbench.submissions.formats.onnx_file import load_graph
+    from wildbench.submissions.formats import load_graph
 
     return OnnxCounter(load_graph(path))
 

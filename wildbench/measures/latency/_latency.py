@@ -26,11 +26,10 @@ from pydantic import BaseModel, NonNegativeInt
 from wildbench.measures.latency import _reference_network
 from wildbench.measures.latency._quantiles import CONFIDENCE, mean_figure, percentile_figure
 from wildbench.scorecard import Figure, Latency
-from wildbench.submissions.process._parent import ask
+from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.process._opened import Opened
-    from wildbench.submissions.process._parent import Answer, Sandbox
+    from wildbench.submissions.process import Answer, Opened, Sandbox
 
 STATUS = Path("/proc/self/status")
 
@@ -150,7 +149,7 @@ class Stopwatch:
         Args:
             box: Still open.
         """
-        process = ask(box, "process:describe", Process)
+        process = ask(box, "latency:describe", Process)
         on_cpu = box.device == "cpu"
         times = [1000 * seconds for seconds in self._times]
         return Latency(

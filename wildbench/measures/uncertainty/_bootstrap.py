@@ -24,8 +24,7 @@ from typing import Literal
 import numpy as np
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._engine import AREAS, MAX_DETECTIONS
-from wildbench.measures.matching._matching import THRESHOLDS, Floats, Ints, Matches
+from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Floats, Ints, Matches
 from wildbench.measures.uncertainty._intervals import REPLICATES
 from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 

@@ -19,8 +19,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.measures.matching._engine import AREAS, MAX_DETECTIONS
-from wildbench.measures.matching._matching import IGNORED, THRESHOLDS, TRUE, Flags, Floats, Ints, Matches, kernel
+from wildbench.measures.matching import (
+    AREAS,
+    IGNORED,
+    MAX_DETECTIONS,
+    THRESHOLDS,
+    TRUE,
+    Flags,
+    Floats,
+    Ints,
+    Matches,
+    kernel,
+)
 
 RECALL_POINTS = np.linspace(0, 1, 101)
 """Where COCO samples the precision."""

@@ -15,8 +15,7 @@ import numba
 
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._engine import AREAS
-from wildbench.measures.matching._matching import Flags, Ints, Matches, match
+from wildbench.measures.matching import AREAS, Flags, Ints, Matches, match
 from wildbench.measures.uncertainty._bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
 from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.scorecard import Figure

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.parksim.anatomy._coat import coat_tables, linear
-from wildbench.parksim.anatomy._sdf import Array, bounds, camera, coverage, seen, trace
-from wildbench.parksim.anatomy._skeleton import Body, Vector
+from wildbench.parksim.anatomy import Array, Body, Vector, bounds, camera, coat_tables, coverage, linear, seen, trace
 from wildbench.parksim.animals._individual import Individual, body_of, height_m, length_m, postures
 from wildbench.parksim.animals._lighting import Skin, shade
 from wildbench.parksim.animals._shadows import draw_shadow, see_from_sun
-from wildbench.parksim.species.register import kind_of
+from wildbench.parksim.species import kind_of
 
 
 def sampled(depth: Array, finer: int) -> Array:

@@ -7,11 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from wildbench.parksim.anatomy._postures import stride
-from wildbench.parksim.anatomy._sdf import bounds
-from wildbench.parksim.anatomy._skeleton import Body, Pose, Vector, posed
-from wildbench.parksim.species.kind import Kind
-from wildbench.parksim.species.register import kind_of
+from wildbench.parksim.anatomy import Body, Pose, Vector, bounds, posed, stride
+from wildbench.parksim.species import Kind, kind_of
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wildbench.parksim.anatomy._coat import coat_colour, smoothstep
-from wildbench.parksim.anatomy._sdf import TILE, Array, Indices, capsule_distance, gather, scene_distance, value_noise
+from wildbench.parksim.anatomy import (
+    TILE,
+    Array,
+    Indices,
+    capsule_distance,
+    coat_colour,
+    gather,
+    scene_distance,
+    smoothstep,
+    value_noise,
+)
 from wildbench.parksim.animals._shadows import Sun, sunlit
 from wildbench.parksim.compiled import kernel
 

@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.parksim.anatomy._coat import smoothstep
-from wildbench.parksim.anatomy._sdf import Array, bounds, scene_distance, seen, trace
-from wildbench.parksim.anatomy._skeleton import Vector
+from wildbench.parksim.anatomy import Array, Vector, bounds, scene_distance, seen, smoothstep, trace
 from wildbench.parksim.compiled import kernel
 
 

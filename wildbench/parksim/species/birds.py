@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy._coat import FEATHERS, SPOTS, Coat
-from wildbench.parksim.anatomy._postures import Posture, turn
-from wildbench.parksim.anatomy._skeleton import figure, limb, part
+from wildbench.parksim.anatomy import FEATHERS, SPOTS, Coat, Posture, figure, limb, part, turn
 from wildbench.parksim.species.kind import Kind
 
 STEPS = {"leg~L": 0.0, "leg~R": 0.5}

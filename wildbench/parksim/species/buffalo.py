@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy._coat import PLAIN, Coat
-from wildbench.parksim.anatomy._postures import UNGULATE, Posture, turn
-from wildbench.parksim.anatomy._skeleton import figure, limb, part
+from wildbench.parksim.anatomy import PLAIN, UNGULATE, Coat, Posture, figure, limb, part, turn
 from wildbench.parksim.species.kind import Kind
 
 BUFFALO = Kind(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy._coat import SCALES, Coat
-from wildbench.parksim.anatomy._postures import Posture, turn
-from wildbench.parksim.anatomy._skeleton import Part, figure, limb, part
+from wildbench.parksim.anatomy import SCALES, Coat, Part, Posture, figure, limb, part, turn
 from wildbench.parksim.species.kind import Kind
 
 UP = (0.0, 1.0, 0.0)

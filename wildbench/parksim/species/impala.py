@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy._coat import PLAIN, Coat
-from wildbench.parksim.anatomy._postures import UNGULATE
-from wildbench.parksim.anatomy._skeleton import figure, limb, part
+from wildbench.parksim.anatomy import PLAIN, UNGULATE, Coat, figure, limb, part
 from wildbench.parksim.species.kind import Kind
 
 IMPALA = Kind(

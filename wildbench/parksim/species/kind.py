@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wildbench.parksim.anatomy._coat import Coat
-from wildbench.parksim.anatomy._postures import Posture
-from wildbench.parksim.anatomy._skeleton import Figure, Vector
+from wildbench.parksim.anatomy import Coat, Figure, Posture, Vector
 
 NEWBORN: Mapping[str, Vector] = {"": (0.55, 0.55, 0.55), "head": (1.3, 1.3, 1.3)}
 

@@ -19,7 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive._container import inflate
-from wildbench.submissions.codecs.fields import require
+from wildbench.submissions.codecs import require
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Layers whose input may be quantized."""

@@ -26,10 +26,8 @@ from wildbench.submissions.archive._activations import Activation, attach, pack,
 from wildbench.submissions.archive._container import PLAIN_VERSION, VERSION, read_content
 from wildbench.submissions.archive._rebuild import check_fit, plan, rebuild_with, shapes_of
 from wildbench.submissions.archive._widths import groups_of
-from wildbench.submissions.codecs.chains import encode
-from wildbench.submissions.codecs.fields import Record
-from wildbench.submissions.codecs.registry import decode, promise
-from wildbench.submissions.contract._manifest import FORMAT, Manifest, parse_manifest
+from wildbench.submissions.codecs import Record, decode, encode, promise
+from wildbench.submissions.contract import FORMAT, Manifest, parse_manifest
 
 Codecs = str | Mapping[str, str | Record]
 """One chain for every tensor, or by the tensor's name a chain or a finished record."""

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.fields import DTYPES, Record, integer, name_of, shape_of
-from wildbench.submissions.codecs.storage import tensors_in
-from wildbench.submissions.contract._manifest import FORMAT
+from wildbench.submissions.codecs import DTYPES, Record, integer, name_of, shape_of, tensors_in
+from wildbench.submissions.contract import FORMAT
 from wildbench.submissions.sniff import DAMAGE, SAVE, pickled_globals, records, sniff
 
 LARGEST_INDEX = 2 * 2**20

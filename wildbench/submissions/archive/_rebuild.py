@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.detectors.zoo import _zoo
+from wildbench.detectors import zoo
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.submissions.archive import _widths
 from wildbench.submissions.archive._activations import LAYERS, NORMS
 from wildbench.submissions.archive._widths import Shape
-from wildbench.submissions.codecs.fields import MOST_ELEMENTS
-from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.codecs import MOST_ELEMENTS
+from wildbench.submissions.contract import Manifest
 
 SHOWN = 3
 """So many tensors are named in a message."""
@@ -33,7 +33,7 @@ def build(manifest: Manifest, where: str) -> nn.Module:
     """
     arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
     try:
-        return _zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+        return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
     except RecipeError as error:
         raise SubmissionError(f"{where}: {error.what}", remedy=error.remedy) from None
 
@@ -83,7 +83,7 @@ def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
 @lru_cache(maxsize=32)
 def _plan(name: str, arguments: str, categories: int) -> Plan:
     with torch.device("meta"):
-        model = _zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
+        model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
     kinds = {"input": LAYERS, "output": (*LAYERS, *NORMS)}
     return Plan(

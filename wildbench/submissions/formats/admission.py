@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
-from wildbench.submissions.contract._manifest import Manifest, manifest_path, parse_manifest
+from wildbench.submissions.contract import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.sniff import Kind, read_record, records, sniff
 
 EXTRA_RECORD = "extra/manifest.json"
@@ -84,7 +84,7 @@ def find_manifest(path: Path, kind: Kind) -> Manifest:
 
 def _inside(path: Path, kind: Kind) -> Manifest | None:
     if kind == "wildbench":
-        from wildbench.submissions.archive._archive import read_manifest
+        from wildbench.submissions.archive import read_manifest
 
         return read_manifest(path)
     document: str | bytes | None

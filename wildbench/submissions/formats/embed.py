@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
-from wildbench.submissions.contract._manifest import Manifest
+from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats.admission import EXTRA_RECORD
 from wildbench.submissions.sniff import sniff
 

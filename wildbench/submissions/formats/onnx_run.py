@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.contract._decode import Outputs
+from wildbench.submissions.contract import Outputs
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.formats.admission import Admitted
 

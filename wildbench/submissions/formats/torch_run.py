@@ -13,8 +13,8 @@ from torch import nn
 from torch.export.passes import move_to_device_pass
 
 from wildbench.errors import SubmissionError, WrongOutput
-from wildbench.submissions.archive._archive import read_submission, rebuild
-from wildbench.submissions.contract._decode import Outputs
+from wildbench.submissions.archive import read_submission, rebuild
+from wildbench.submissions.contract import Outputs
 from wildbench.submissions.devices import resolve
 from wildbench.submissions.formats.admission import Admitted
 

@@ -1,4 +1,4 @@
-"""The child's side of the sandbox, `python -m wildbench.submissions.process._child CHANNEL PIXELS`: two file descriptors.
+"""The child's side of the sandbox, `python -m wildbench.submissions.process._child CHANNEL PIXELS` (file descriptors).
 
 It is told a submission file and then given pixels; it answers with checked detections, or with one error. Whatever the
 detector prints goes to stderr and cannot reach the channel.
@@ -22,8 +22,8 @@ import numpy.typing as npt
 import psutil
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError
-from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.formats.admission import Admitted
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.formats import Admitted
 from wildbench.submissions.process._detections import check_detections
 from wildbench.submissions.process._opened import BACKENDS, Opened, open_admitted
 from wildbench.submissions.process._wire import receive, send, send_detections

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.contract._decode import Outputs, decode
-from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.contract._preprocess import Preprocessor, masks_to_image, place, to_image
-from wildbench.submissions.formats.admission import Admitted, admit
+from wildbench.submissions.contract import Manifest, Outputs, Preprocessor, decode, masks_to_image, place, to_image
+from wildbench.submissions.formats import Admitted, admit
 from wildbench.submissions.process._detections import Detections
 from wildbench.submissions.sniff import Kind
 

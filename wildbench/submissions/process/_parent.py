@@ -36,8 +36,8 @@ from wildbench.errors import (
     WrongOutput,
     first_problem,
 )
-from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.formats.admission import admit
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.formats import admit
 from wildbench.submissions.process._detections import Detections, check_detections
 from wildbench.submissions.process._wire import Garbled, receive, receive_detections, send
 from wildbench.submissions.sniff import Kind

@@ -1,0 +1,1 @@
+from ._filters import Filters as Filters

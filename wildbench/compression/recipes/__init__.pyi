@@ -1,0 +1,12 @@
+from ._catalogue import methods as methods
+from ._chain import run as run
+from ._recipes import Data as Data
+from ._recipes import Recipe as Recipe
+from ._recipes import bundled_recipes as bundled_recipes
+from ._recipes import check_integers as check_integers
+from ._recipes import find_recipe as find_recipe
+from ._recipes import load_recipe as load_recipe
+from ._recipes import parse_change as parse_change
+from ._recipes import parse_recipe as parse_recipe
+from ._recipes import sees_data as sees_data
+from ._recipes import with_settings as with_settings

@@ -1,0 +1,10 @@
+from ._split_file import apply_split as apply_split
+from ._split_file import make_split as make_split
+from ._split_file import pool as pool
+from ._split_file import read_split as read_split
+from ._split_file import write_split as write_split
+from ._stratify import SHARES as SHARES
+from ._stratify import imbalance as imbalance
+from ._stratify import kept_together as kept_together
+from ._stratify import random_split as random_split
+from ._stratify import stratified_split as stratified_split

@@ -1,0 +1,15 @@
+from ._loop import Terms as Terms
+from ._loop import begin as begin
+from ._loop import check_labels as check_labels
+from ._loop import seeded as seeded
+from ._loop import steps as steps
+from ._loop import steps_of as steps_of
+from ._recipe import Augmentation as Augmentation
+from ._recipe import Detector as Detector
+from ._recipe import Optimizer as Optimizer
+from ._recipe import Recipe as Recipe
+from ._recipe import Schedule as Schedule
+from ._recipe import load_recipe as load_recipe
+from ._recipe import parse_recipe as parse_recipe
+from ._train import train as train
+from ._training_images import Samples as Samples

@@ -1,0 +1,2 @@
+from ._latency import Stopwatch as Stopwatch
+from ._latency import describe as describe

@@ -1,0 +1,17 @@
+from ._engine import AREAS as AREAS
+from ._engine import ENGINE as ENGINE
+from ._engine import MAX_DETECTIONS as MAX_DETECTIONS
+from ._engine import image_numbers as image_numbers
+from ._engine import known_categories as known_categories
+from ._engine import prepare as prepare
+from ._engine import what_counts as what_counts
+from ._matching import FALSE as FALSE
+from ._matching import IGNORED as IGNORED
+from ._matching import THRESHOLDS as THRESHOLDS
+from ._matching import TRUE as TRUE
+from ._matching import Flags as Flags
+from ._matching import Floats as Floats
+from ._matching import Ints as Ints
+from ._matching import Matches as Matches
+from ._matching import kernel as kernel
+from ._matching import match as match

@@ -1,0 +1,15 @@
+from ._canvas import HEIGHT as HEIGHT
+from ._canvas import WIDTH as WIDTH
+from ._canvas import Floats as Floats
+from ._canvas import Mask as Mask
+from ._daylight import Daylight as Daylight
+from ._daylight import daylight as daylight
+from ._daylight import flash as flash
+from ._daylight import reflect as reflect
+from ._daylight import shade as shade
+from ._daylight import sunlit as sunlit
+from ._locations import LOCATIONS as LOCATIONS
+from ._locations import Location as Location
+from ._locations import Scene as Scene
+from ._locations import paint_location as paint_location
+from ._weather import photograph as photograph

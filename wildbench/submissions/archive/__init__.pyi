@@ -1,0 +1,13 @@
+from ._activations import LAYERS as LAYERS
+from ._activations import NORMS as NORMS
+from ._activations import TINY as TINY
+from ._activations import Activation as Activation
+from ._activations import Grid as Grid
+from ._activations import attach as attach
+from ._activations import widest as widest
+from ._archive import Archive as Archive
+from ._archive import read_manifest as read_manifest
+from ._archive import read_submission as read_submission
+from ._archive import rebuild as rebuild
+from ._archive import save_submission as save_submission
+from ._rebuild import plan as plan

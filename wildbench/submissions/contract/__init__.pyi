@@ -1,0 +1,10 @@
+from ._decode import Outputs as Outputs
+from ._decode import decode as decode
+from ._manifest import FORMAT as FORMAT
+from ._manifest import Manifest as Manifest
+from ._manifest import manifest_path as manifest_path
+from ._manifest import parse_manifest as parse_manifest
+from ._preprocess import Preprocessor as Preprocessor
+from ._preprocess import masks_to_image as masks_to_image
+from ._preprocess import place as place
+from ._preprocess import to_image as to_image
