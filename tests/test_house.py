@@ -21,9 +21,11 @@ LAYERS = [
     {"detectors"},
     {"datasets"},
     {"parksim"},
-    {"environment", "scorecard", "pictures"},
-    {"files", "progress", "records", "resources", "categories"},
-    {"errors", "text"},
+    {"environment", "pictures"},
+    {"scorecard"},
+    {"files", "progress", "records", "resources", "categories", "plugins"},
+    {"errors"},
+    {"text"},
 ]
 """From left to right; a module imports from its own room and from the layers to its right."""
 
@@ -37,7 +39,9 @@ def dotted(path: Path) -> str:
 
 
 MODULES = {dotted(path): path for path in ROOT.rglob("*.py")}
-DOORS = {dotted(path): path.with_suffix(".pyi") for path in ROOT.rglob("__init__.py") if path.with_suffix(".pyi").exists()}
+DOORS = {
+    dotted(path): path.with_suffix(".pyi") for path in ROOT.rglob("__init__.py") if path.with_suffix(".pyi").exists()
+}
 
 
 @cache

@@ -16,13 +16,17 @@ keeps its traceback.
     ├── ScorecardError             a record that cannot be read (a newer format, say)
     ├── RecipeError                a recipe that cannot be run
     ├── CurationError              FiftyOne is missing, or does not run
+    ├── MissingExtra               a package that only some commands need is not installed
+    ├── PluginError                a format, detector, method, data set or measure that is not there, or is there twice
     ├── DownloadError              something has to be fetched, and there is no network
     └── OutputError                a file cannot be written where it was asked for
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
 
 from wildbench.text import printable
 
@@ -36,28 +40,43 @@ class WildbenchError(Exception):
     Args:
         what: What is wrong, and where (a path, a key, an id).
         remedy: What to do about it.
+        code: Stable name of the mistake, such as `no-such-split`. Programs and tests tell errors apart by it; the words
+            may change.
+
+    Attributes:
+        code: The class's area and the mistake, such as `dataset/no-such-split`.
 
     Example:
-        >>> str(WildbenchError("cards/a.json: not JSON", remedy="evaluate the submission again"))
-        'cards/a.json: not JSON; evaluate the submission again'
+        >>> error = WildbenchError("cards/a.json: not JSON", code="not-json", remedy="evaluate the submission again")
+        >>> str(error), error.code
+        ('cards/a.json: not JSON; evaluate the submission again', 'error/not-json')
     """
 
-    def __init__(self, what: str, *, remedy: str = "") -> None:
+    area: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, code: str = "", remedy: str = "") -> None:
         self.what = printable(" ".join(what.split()))
         self.remedy = printable(" ".join(remedy.split()))
+        self.code = f"{self.area}/{code}"
         super().__init__(f"{self.what}; {self.remedy}" if remedy else self.what)
 
 
 class DatasetError(WildbenchError):
     """A data set cannot be found, read or trusted."""
 
+    area = "dataset"
+
 
 class PredictionsError(WildbenchError):
     """A results file cannot be scored against this data set."""
 
+    area = "predictions"
+
 
 class SubmissionError(WildbenchError):
     """A submission file cannot be read, or must not be opened."""
+
+    area = "submission"
 
 
 class UntrustedSubmission(SubmissionError):
@@ -66,6 +85,8 @@ class UntrustedSubmission(SubmissionError):
 
 class DetectorError(SubmissionError):
     """The detector was opened but did not behave."""
+
+    area = "detector"
 
 
 class DetectorCrashed(DetectorError):
@@ -87,21 +108,67 @@ class WrongOutput(DetectorError):
 class ScorecardError(WildbenchError):
     """A scorecard cannot be read: damaged, or of a newer format."""
 
+    area = "scorecard"
+
 
 class RecipeError(WildbenchError):
     """A training recipe cannot be run."""
+
+    area = "recipe"
 
 
 class CurationError(WildbenchError):
     """Labels cannot be looked at: FiftyOne is missing, or does not run."""
 
+    area = "curation"
+
 
 class DownloadError(WildbenchError):
     """Something has to be fetched, and the network does not give it."""
 
+    area = "download"
+
 
 class OutputError(WildbenchError):
     """A file cannot be written where it was asked for."""
+
+    area = "output"
+
+
+class PluginError(WildbenchError):
+    """A format, detector, method, data set or measure is not registered, or is registered twice."""
+
+    area = "plugin"
+
+
+class MissingExtra(WildbenchError):
+    """A package that only some commands need is not installed."""
+
+    area = "missing-extra"
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Import the packages of an optional extra; where one is missing, say what to type.
+
+    Raises:
+        MissingExtra: A package imported inside the block is not installed.
+
+    Example:
+        >>> with needs("onnx"):
+        ...     import no_such_package
+        Traceback (most recent call last):
+        ...
+        wildbench.errors.MissingExtra: no_such_package is not installed; run: pip install "wildbench[onnx]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "wildbench":
+            raise
+        raise MissingExtra(
+            f"{error.name} is not installed", code=extra, remedy=f'run: pip install "wildbench[{extra}]"'
+        ) from None
 
 
 def first_problem(error: ValidationError) -> str:

@@ -1,0 +1,112 @@
+"""What wildbench can be extended with: one registry for each kind, filled from this page and from entry points.
+
+A registry maps a name to `"module:attribute"`, which is imported when it is first asked for. A package adds to it by an
+entry point of the registry's group, so that nothing in wildbench has to change:
+
+    [project.entry-points."wildbench.measures"]
+    energy = "my_package.energy:Energy"
+
+docs/extending.md shows each kind in a few lines.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from wildbench.errors import PluginError
+
+
+class Registry:
+    """Names and what they stand for.
+
+    Args:
+        kind: What is registered, for messages: "format".
+        group: The group of entry points, such as `wildbench.formats`.
+        builtin: Name to `"module:attribute"`, in the order in which names are listed.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: dict[str, str]) -> None:
+        self.kind, self.group = kind, group
+        self._targets: dict[str, Any] = dict(builtin)
+        self._resolved: dict[str, Any] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Every name: wildbench's own first, then those of installed packages in alphabetical order."""
+        return (*self._targets, *sorted(name for name in self._installed if name not in self._targets))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets or name in self._installed
+
+    def register(self, name: str, target: object) -> None:
+        """Add something for this process: an object, or `"module:attribute"`.
+
+        Raises:
+            PluginError: The name is taken.
+        """
+        if name in self:
+            raise PluginError(f"{self.kind} {name!r} is registered already", code="taken", remedy="choose another name")
+        self._targets[name] = target
+
+    def get(self, name: str) -> Any:  # noqa: ANN401 - each registry's protocol says what it holds
+        """What a name stands for, imported now if it was not before.
+
+        Raises:
+            PluginError: Nothing has that name, or an installed package takes the name of another.
+        """
+        if name not in self._resolved:
+            self._resolved[name] = self._resolve(name)
+        return self._resolved[name]
+
+    def all(self) -> dict[str, Any]:
+        """Everything that is registered, by name; imports all of it."""
+        return {name: self.get(name) for name in self.names()}
+
+    def _resolve(self, name: str) -> Any:  # noqa: ANN401
+        own, installed = self._targets.get(name), self._installed.get(name, [])
+        if (own is not None) + len(installed) > 1:
+            packages = ", ".join(sorted(f"{point.dist.name if point.dist else point.value}" for point in installed))
+            raise PluginError(
+                f"{self.kind} {name!r} is registered more than once ({packages})",
+                code="collision",
+                remedy="uninstall one of the packages, or rename its entry point",
+            )
+        if installed:
+            return installed[0].load()
+        if own is None:
+            raise PluginError(f"no {self.kind} is called {name!r}", code="unknown", remedy=self._suggestion(name))
+        if not isinstance(own, str):
+            return own
+        module, _, attribute = own.partition(":")
+        return getattr(import_module(module), attribute)
+
+    def _suggestion(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self.names(), n=1)
+        return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(self.names())}"
+
+    @cached_property
+    def _installed(self) -> dict[str, list[EntryPoint]]:
+        """Entry points of the group, by name."""
+        points: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=self.group):
+            points.setdefault(point.name, []).append(point)
+        return points
+
+
+formats = Registry("submission format", "wildbench.formats", {})
+"""How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
+
+detectors = Registry("detector", "wildbench.detectors", {})
+"""Networks that a submission is rebuilt from by name: `wildbench.detectors.zoo.Detector`."""
+
+methods = Registry("compression method", "wildbench.methods", {})
+"""Steps that a recipe names: `wildbench.compression.subject.Method`."""
+
+datasets = Registry("data set", "wildbench.datasets", {})
+"""Data sets by name: the folder with the card `dataset.toml`, as `wildbench.datasets.registry` reads it."""
+
+measures = Registry("measure", "wildbench.measures", {})
+"""Figures of a scorecard that boards, fronts and sweeps show: `wildbench.measures.Measure`."""
