@@ -104,7 +104,7 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
 
 def room(module: str) -> str:
     """`wildbench.measures.size` stands in the room `measures`."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 def sub_room(module: str) -> str:
