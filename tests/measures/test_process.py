@@ -36,4 +36,4 @@ def test_a_cuda_device_has_its_name(tmp_path: Path) -> None:
     name = "fcos_efficientnet_lite0_fpn"
     save_submission(_zoo.build(name, 1), tmp_path / "a.pt", detector=name, categories=["zebra"])
     with Sandbox(tmp_path / "a.pt", device="cuda") as box:
-        assert ask(box, "latency:describe", Process).device == torch.cuda.get_device_name(0)
+        assert ask(box, "wildbench.measures.latency:describe", Process).device == torch.cuda.get_device_name(0)

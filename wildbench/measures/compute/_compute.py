@@ -46,7 +46,7 @@ def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -
         583171904.0
     """
     try:
-        counts = [ask(box, "compute:count", Count, image) for image in images]
+        counts = [ask(box, "wildbench.measures.compute:count", Count, image) for image in images]
     except DetectorError as error:  # what was measured before stands: counting takes time and memory of its own
         counts = [Count(unseen=f"counting failed: {error.what}")]
     return summarise(counts, operands)

@@ -149,7 +149,7 @@ class Stopwatch:
         Args:
             box: Still open.
         """
-        process = ask(box, "latency:describe", Process)
+        process = ask(box, "wildbench.measures.latency:describe", Process)
         on_cpu = box.device == "cpu"
         times = [1000 * seconds for seconds in self._times]
         return Latency(

@@ -335,18 +335,18 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 
 def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.uint8] | None = None) -> Reply:
-    """Run a function of `wildbench.measures` in the child, as `function(opened, image)`.
+    """Run a function in the child, as `function(opened, image)`, and check what it answers.
 
     Args:
         box: The open submission.
-        function: "module:function".
+        function: "module:function", whole; the module is imported in the child alone.
         reply: What it has to answer with.
         image: uint8, H x W x 3, RGB, or None.
 
     Raises:
         DetectorError: The process failed, or answered with something else.
     """
-    answer = box.call(f"wildbench.measures.{function}", image)
+    answer = box.call(function, image)
     try:
         return reply.model_validate(answer)
     except ValidationError as error:
