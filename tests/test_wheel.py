@@ -33,7 +33,9 @@ def test_the_wheel_holds_the_package_and_what_it_bundles_and_no_more(wheel: Path
     names = ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"wildbench"}
-    assert {"wildbench/_bundled/annotations/parksim/test.json", "wildbench/_bundled/baselines/reference.pt"} <= set(names)
+    assert {"wildbench/_bundled/annotations/parksim/test.json", "wildbench/_bundled/baselines/reference.pt"} <= set(
+        names
+    )
     assert {"wildbench/py.typed", "wildbench/measures/accuracy/__init__.pyi"} <= set(names)
 
 

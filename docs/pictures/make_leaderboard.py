@@ -12,10 +12,10 @@ import shutil
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
-
-from wildbench.files import write_atomically
 from wildbench.leaderboard.model import read_board
 from wildbench.leaderboard.publishing import BOARD, page_of
+
+from wildbench.files import write_atomically
 
 PICTURE = Path(__file__).with_name("leaderboard.png")
 REPOSITORY = Path(__file__).parents[2]

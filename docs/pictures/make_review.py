@@ -16,11 +16,11 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from wildbench.submissions.opening import open_submission
 
 import wildbench
 from wildbench.datasets.registry import bundled
 from wildbench.files import sha256_of, write_atomically
-from wildbench.submissions.opening import open_submission
 
 PICTURES = Path(__file__).parent
 DOCUMENT = PICTURES.parent / "review.md"

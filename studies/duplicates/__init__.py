@@ -1,1 +1,1 @@
-"""duplicates."""
+"""How many altered copies of an image the duplicate check finds."""

@@ -112,4 +112,4 @@ ALTERATIONS: dict[str, Alteration] = {
         partial(_turn, degrees=10), partial(_crop, share=0.2), partial(_tone, offset=-0.2)
     ),
 }
-"""By the name they have in the table of `wildbench audit duplicates`."""
+"""By the name they have in the printed table."""

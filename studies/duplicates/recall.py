@@ -11,11 +11,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
-from rich.table import Table
-from rich.text import Text
 
 from studies.duplicates.alterations import ALTERATIONS, Alteration
-from wildbench.cli.tables.console import add_row
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.duplicates import KINDS, Look, groups, look_at, pairs_among
 from wildbench.datasets.images import decode
@@ -97,15 +94,3 @@ def _recall(name: str, originals: Sequence[Look], copies: Sequence[Look], shown:
         as_photograph=sum(kind != KINDS[-1] for kind in own.values()),
         wrong=sum(shown[pair.a] != shown[pair.b - count] for pair in pairs),
     )
-
-
-def recall_table(name: str, recalls: Sequence[Recall]) -> Table:
-    """A row an alteration: how many altered copies were found, and what else was."""
-    table = Table(title=Text(f"{name}: altered copies that are found"), title_justify="left")
-    for column in ("alteration", "copies", "found", "%", "called the same photograph", "wrong pairs"):
-        table.add_column(column, justify="left" if column == "alteration" else "right")
-    for recall in recalls:
-        share = f"{100 * recall.found / recall.copies:.0f}"
-        numbers = (recall.copies, recall.found, share, recall.as_photograph, recall.wrong)
-        add_row(table, recall.alteration, *map(str, numbers))
-    return table

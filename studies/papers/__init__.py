@@ -1,1 +1,1 @@
-"""papers."""
+"""The tables of two papers, beside what their networks really take."""

@@ -136,6 +136,16 @@ def megabytes(counts: Mapping[str, int], row: Row, percent: int) -> str:
     return str(float(exact))
 
 
+def disagreements(counts: Mapping[str, int]) -> list[str]:
+    """Cells of the table whose printed megabytes do not follow from `counts` by `RULE`, as "both, 70 %"."""
+    return [
+        f"{row.part}, {percent} %"
+        for row in TABLE
+        for percent, printed in zip(PERCENT, row.megabytes, strict=True)
+        if megabytes(counts, row, percent) != printed
+    ]
+
+
 FILES = (
     "MB of files: the same network pruned by global L1 and saved as a submission. Random weights: what a bitmask takes "
     "does not depend on them, what Huffman's code takes does a little. {raw}"

@@ -1,1 +1,1 @@
-"""results."""
+"""The tables and charts of baselines/RESULTS.md."""

@@ -1,224 +1,163 @@
-"""RESULTS.md: every sentence and number of it follows from the summaries of the sweeps."""
+"""baselines/RESULTS.md: sentences by a person, tables and charts from the summaries of the sweeps.
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`, where NAME is `bounds` or that of a sweep.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from studies.results.bounds import BOUNDS, Bound, Verdict, examine, is_rounded, verdict
-from studies.results.claims import CLAIMS, answers
-from studies.results.losses import Part, categories, sizes, told
+from studies.results.bounds import BOUNDS
 from wildbench.errors import ScorecardError
-from wildbench.files import write_atomically
-from wildbench.sweeps.cells import (
-    HEADINGS,
-    LEGEND,
-    dense_cells,
-    joined,
-    place_change,
-    point_cells,
-    points_text,
-    spread_text,
-    table,
-)
-from wildbench.sweeps.charts import chart, svg
-from wildbench.sweeps.record import Place, PointRecord, Summary, places, position_of, read_summary, series_of, spread
-
-HEAD = """# What compression costs
-
-Written by `wildbench baseline results` from the summaries in [sweeps/](sweeps/); a sentence here follows from the
-numbers beside it. How the sweeps are run: [docs/baselines.md](../docs/baselines.md)."""
-
-ROUNDED = (
-    "A detector with quantized activations rounds them in floats as a `.pt`, which takes longer than not to round. As "
-    "an ONNX graph it runs in integers, in ONNX Runtime: its latency over that of the reference network, which runs in "
-    "torch, is that of another runtime, too."
+from wildbench.sweeps.cells import change
+from wildbench.sweeps.record import (
+    Change,
+    Place,
+    PointRecord,
+    Summary,
+    places,
+    position_of,
+    read_summary,
+    series_of,
+    spread,
 )
 
+HALF = 0.5
+"""A category is called lost where less than this share of the dense parent's AP50 remains."""
 
-def write_results(folder: Path) -> list[Path]:
-    """Write `RESULTS.md` and the sweeps' charts into a folder with `sweeps/*.json`.
-
-    Returns:
-        What was written, the document first.
-
-    Raises:
-        ScorecardError: There is no summary, or one is damaged.
-    """
-    summaries = read_summaries(folder / "sweeps")
-    if not summaries:
-        raise ScorecardError(f"{folder / 'sweeps'}: no summary of a sweep", remedy="run: wildbench baseline sweep")
-    document = folder / "RESULTS.md"
-    write_atomically(document, results(summaries).encode())
-    charts = [folder / "sweeps" / f"{summary.sweep}.svg" for summary in summaries]
-    for path, summary in zip(charts, summaries, strict=True):
-        write_atomically(path, svg(chart(summary)))
-    return [document, *charts]
+PLACE = re.compile(r"<!-- ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
 
 def read_summaries(folder: Path) -> list[Summary]:
-    """The summaries that lie in a folder, in the order in which they are told: by name.
+    """The summaries in a folder, by name.
 
     Raises:
-        ScorecardError: One is damaged.
+        ScorecardError: There is none, or one is damaged.
     """
-    return [read_summary(path) for path in sorted(folder.glob("*.json"), key=lambda path: path.stem)]
+    summaries = [read_summary(path) for path in sorted(folder.glob("*.json"), key=lambda path: path.stem)]
+    if not summaries:
+        raise ScorecardError(
+            f"{folder}: no summary of a sweep", code="no-summary", remedy="run: wildbench baseline sweep"
+        )
+    return summaries
 
 
-def results(summaries: Sequence[Summary]) -> str:
-    """The whole document.
+def fill(document: str, summaries: Sequence[Summary]) -> str:
+    """Put the tables of the summaries into the document in place of those that stand there.
 
-    Args:
-        summaries: In the order in which they are told.
+    Raises:
+        ScorecardError: The document has no place for one of the tables, or a place for a table that is not there.
+
+    Example:
+        >>> fill("Nothing was run.", [])
+        Traceback (most recent call last):
+        ...
+        wildbench.errors.ScorecardError: no place for the table "bounds"; add <!-- bounds --> and <!-- end --> to it
     """
-    parts = [HEAD, "## Bounds", *_bounds(summaries)]
-    for claim in CLAIMS:
-        parts += [f"## {claim.question}", *answers(claim, _by_dataset(summaries))]
-    for summary in summaries:
-        parts += [f"## {summary.summary}", *_sweep(summary)]
-    return "\n\n".join(parts) + "\n"
+    tables = {"bounds": bounds_table(summaries)} | {summary.sweep: sweep_table(summary) for summary in summaries}
+    named = [name for name, _ in PLACE.findall(document)]
+    for name in tables:
+        if name not in named:
+            remedy = f"add <!-- {name} --> and <!-- end --> to it"
+            raise ScorecardError(f'no place for the table "{name}"', code="no-place-for-table", remedy=remedy)
+    for name in named:
+        if name not in tables:
+            raise ScorecardError(f"no sweep is called {name!r}", code="no-such-sweep", remedy="take its place out")
+    return PLACE.sub(lambda found: f"<!-- {found[1]} -->\n{tables[found[1]]}\n<!-- end -->", document)
+
+
+def bounds_table(summaries: Sequence[Summary]) -> str:
+    """One row per bound and data set: what the bound's own recipe reached, parent by parent, and whether it is met."""
+    rows = []
+    for where, points in _by_dataset(summaries).items():
+        for bound in BOUNDS:
+            place = bound.judged(points)
+            if place is None:
+                rows.append([bound.title, bound.claim, where, "-", "-", "not run"])
+            else:
+                ratio = f"{min(point.ratio for point in place):.2f}"
+                against = "; ".join(change(point.overall["ap50"]) for point in place)
+                rows.append([bound.title, bound.claim, where, ratio, against, bound.verdict(place)])
+    return _table(("bound", "claim", "on"), ("times smaller", "AP50 less dense"), ("met",), rows)
+
+
+def sweep_table(summary: Summary) -> str:
+    """One row per recipe and setting: means over seeds and dense parents, and the animals that are first lost there.
+
+    MACs are left out where no recipe changes them.
+    """
+    counts = [one.macs.value for one in (*summary.dense, *summary.points) if one.macs.value]
+    numbers = [name for name in FIGURES if name != "GMAC" or max(counts) > 1.01 * min(counts)]
+    rows = []
+    series, gone = "", set[str]()
+    for place in places(summary.points):
+        first = place[0]
+        if series_of(first) != series:
+            series, gone = series_of(first), set()
+        lost = [name for name in lost_categories(place) if name not in gone]
+        gone |= set(lost)
+        label = " ".join(filter(None, (series, position_of(first).replace("ratio ", ""))))
+        rows.append([label, *(FIGURES[name](place) for name in numbers), ", ".join(lost)])
+    return _table(("",), numbers, ("lost",), rows)
+
+
+def lost_categories(place: Place) -> list[str]:
+    """Categories of which less than `HALF` of the dense AP50 remains, every interval of the difference below zero.
+
+    The most lost stands first.
+    """
+    shares = {}
+    for name in dict.fromkeys(name for point in place for name in point.per_category):
+        changes = [point.per_category[name] for point in place if name in point.per_category]
+        dense = spread([one.dense for one in changes])
+        difference = spread([one.difference for one in changes])
+        if dense and dense.mean and difference and all(map(_is_worse, changes)):
+            shares[name] = 1 + difference.mean / dense.mean
+    return sorted((name for name, share in shares.items() if share < HALF), key=lambda name: (shares[name], name))
+
+
+def _is_worse(one: Change) -> bool:
+    return one.interval is not None and one.interval[1] < 0
+
+
+def _mean(values: Sequence[float | None], scale: float, digits: int) -> str:
+    mean = spread(values)
+    return "-" if mean is None else f"{mean.mean * scale:.{digits}f}"
+
+
+def _against(place: Place) -> str:
+    """Difference in AP50, in points: the interval of one point in brackets, the range of several in parentheses."""
+    if len(place) == 1:
+        return change(place[0].overall["ap50"])
+    one = spread([point.overall["ap50"].difference for point in place])
+    return "-" if one is None else f"{100 * one.mean:+.1f} ({100 * one.low:+.1f}, {100 * one.high:+.1f})"
+
+
+FIGURES: dict[str, Callable[[Place], str]] = {
+    "times smaller": lambda place: _mean([point.ratio for point in place], 1, 2),
+    "GMAC": lambda place: _mean([point.macs.value for point in place], 1e-9, 2),
+    "AP50": lambda place: _mean([point.ap50.value for point in place], 100, 1),
+    "AP50 less dense": _against,
+}
+"""Columns of a sweep's table."""
+
+
+def _table(words: Sequence[str], numbers: Sequence[str], more: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table with these headings: columns of words, of numbers (to the right), and of words again."""
+    rule = [*["---"] * len(words), *["---:"] * len(numbers), *["---"] * len(more)]
+    return "\n".join(
+        f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in ([*words, *numbers, *more], rule, *rows)
+    )
 
 
 def _by_dataset(summaries: Iterable[Summary]) -> dict[str, list[PointRecord]]:
-    """Points by what they were scored on, in words."""
-    found: dict[str, list[PointRecord]] = {}
+    """Points by what they were scored on, as "parksim test, 327 boxes, 5 locations"."""
+    points: dict[str, list[PointRecord]] = {}
     for summary in summaries:
-        found.setdefault(_place(summary), []).extend(summary.points)
-    return found
-
-
-def _place(summary: Summary) -> str:
-    data = summary.dataset
-    return f"{f'{data.name} {data.split or str()}'.strip()} ({data.boxes} boxes in {data.images} images)"
-
-
-def _bounds(summaries: Sequence[Summary]) -> list[str]:
-    rows, untested, others = [], [], []
-    for where, found in _by_dataset(summaries).items():
-        for bound in BOUNDS:
-            finding = examine(bound, found)
-            if finding is None or finding.judged is None:
-                untested.append(f"{bound.title} on {where}")
-            else:
-                head = [bound.title, bound.claim, where]
-                rows.append([*head, *_attempt(bound, finding.judged)])
-            if finding is not None and finding.others:
-                others.append(_others(finding, where))
-    parts = [
-        "A bound is on the difference in AP50 from the dense parent and on real file bytes, and is judged by one "
-        'recipe, as it stands. It is met, "yes", where the paired interval of every dense parent and seed ends inside '
-        'it; "by the value alone" where every value is inside and an interval reaches beyond it, or there is none; "by '
-        'the mean alone" where a value is outside.',
-        table(["bound", "claim", "on", "recipe", "times smaller", "AP50 less dense", "met"], rows),
-        *_never_found(_by_dataset(summaries)),
-        *others,
-    ]
-    return [*parts, f"Not run: {joined(untested)}."] if untested else parts
-
-
-def _never_found(by_dataset: Mapping[str, Sequence[PointRecord]]) -> list[str]:
-    """On which data sets categories add nothing to any difference, and which."""
-    said = []
-    for where, points in by_dataset.items():
-        dense: dict[str, float] = {}
-        for point in points:
-            for name, one in point.per_category.items():
-                if one.dense is not None:
-                    dense[name] = max(dense.get(name, 0.0), one.dense)
-        never = [name for name, best in dense.items() if best == 0]
-        if never:
-            said.append(
-                f"On {where}, {len(never)} of {len(dense)} categories have an AP50 of 0 in every dense detector, and "
-                f"add nothing to a difference of means: {joined(never)}."
-            )
-    return said
-
-
-def _attempt(bound: Bound, place: Place) -> list[str]:
-    ratio = spread_text(spread([point.ratio for point in place]), 1, 2)
-    return [_label(place), ratio, place_change(place), verdict(bound, place)]
-
-
-def _others(finding: Verdict, where: str) -> str:
-    """Every other attempt at a bound."""
-    bound = finding.bound
-    lines = [f"Other attempts at {bound.title}, {bound.claim}, on {where}; the best of them would be chosen after the "]
-    lines[0] += "fact, on the images that it is scored on:"
-    for place in finding.others:
-        label, ratio, cost, met = _attempt(bound, place)
-        lines.append(f"- {label}: {ratio} times smaller, {cost}: {met}")
-    return f"{lines[0]}\n\n" + "\n".join(lines[1:])
-
-
-def _label(place: Place) -> str:
-    return " ".join(filter(None, (series_of(place[0]), position_of(place[0]))))
-
-
-def _sweep(summary: Summary) -> list[str]:
-    """One sweep: its points, its chart, and what it loses."""
-    rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
-    drawn = f"; {summary.replicates} paired draws of {summary.groups_drawn} {summary.drawn}" if summary.drawn else ""
-    repeated = [len(place) > 1 for place in places(summary.points)]
-    every = table(HEADINGS, rows)
-    parts = [
-        f"On {_place(summary)}{drawn}. {LEGEND}; mean IoU of the matches at IoU 0.5.",
-        f"![AP and AP50 against bytes, MACs and latency](sweeps/{summary.sweep}.svg)",
-        _folded("Every point", every) if any(repeated) and all(repeated) else every,
-    ]
-    if any(repeated):
-        parts += ["Mean and range over seeds and dense parents:", _groups_table(summary)]
-    if any(map(is_rounded, summary.points)):
-        parts.append(ROUNDED)
-    for curve in _curves(summary.points):
-        parts += _losses(curve)
-    if summary.failed:
-        parts.append("Not made:\n\n" + "\n".join(f"- {failure.name}: {failure.reason}" for failure in summary.failed))
-    return parts
-
-
-def _folded(title: str, content: str) -> str:
-    """What GitHub shows on a click: long, and told in short beside it."""
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
-
-
-def _groups_table(summary: Summary) -> str:
-    rows = []
-    for place in places(summary.points):
-        if len(place) > 1:
-            over = f"{len({point.dense for point in place})} × {len({point.seed for point in place})}"
-            figures = [spread([getattr(point, name).value for point in place]) for name in ("ap50", "ap")]
-            lost = [spread([point.overall[name].difference for point in place]) for name in ("ap50", "ap")]
-            ratio = spread_text(spread([point.ratio for point in place]), 1, 2)
-            cells = [spread_text(one, 100, 1) for one in figures] + [spread_text(one, 100, 1, "+") for one in lost]
-            rows.append([_label(place), over, ratio, *cells])
-    return table(["", "parents × seeds", "times smaller", "AP50", "AP", "AP50 less dense", "AP less dense"], rows)
-
-
-def _curves(points: Sequence[PointRecord]) -> list[tuple[str, list[Place]]]:
-    """Places by the curve they are on; recipes with one place each are put beside each other."""
-    found: dict[str, list[Place]] = {}
-    for place in places(points):
-        found.setdefault(series_of(place[0]), []).append(place)
-    single = [curve[0] for curve in found.values() if len(curve) == 1]
-    curves = [(name, curve) for name, curve in found.items() if len(curve) > 1]
-    return [*curves, ("", single)] if single else curves
-
-
-def _losses(curve: tuple[str, list[Place]]) -> list[str]:
-    """What a curve loses, per category and size."""
-    name, along = curve
-    columns = [position_of(place[0]) if name else _label(place) for place in along]
-    by_category, by_size = categories(along), sizes(along)
-    headings = [f"{name or 'each recipe'}: difference in points", "boxes", "dense", *columns]
-    rows = [_part_cells(f"AP50 {part.name}", part) for part in by_category]
-    rows += [_part_cells(f"AP {part.name}", part) for part in by_size if part.boxes]
-    said = told(by_category, columns) if name else ""
-    note = "Bold: the interval of the difference lies below zero, for itself alone."
-    return [table(headings, rows), " ".join(filter(None, (note, said)))]
-
-
-def _part_cells(name: str, part: Part) -> list[str]:
-    dense = "-" if part.dense is None else f"{100 * part.dense:.1f}"
-    cells = ["-" if value is None else points_text(value) for value in part.differences]
-    marked = [f"**{cell}**" if worse else cell for cell, worse in zip(cells, part.worse, strict=True)]
-    return [name, str(part.boxes), dense, *marked]
+        data = summary.dataset
+        where = f"{data.name} {data.split or ''}".strip()
+        drawn = f"{summary.groups_drawn} {summary.drawn}" if summary.drawn else f"{data.images} images"
+        points.setdefault(f"{where}, {data.boxes} boxes, {drawn}", []).extend(summary.points)
+    return points

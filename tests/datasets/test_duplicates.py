@@ -1,4 +1,3 @@
-import re
 import shutil
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,6 @@ from made_up_photographs import photograph, save
 from PIL import Image
 
 from studies.duplicates.alterations import ALTERATIONS
-from studies.duplicates.recall import Recall, audit_duplicates
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.duplicates._leaks import find_leaks
 from wildbench.datasets.duplicates._pairs import KINDS, Pair, find_pairs, groups
@@ -91,39 +89,6 @@ def test_groups_are_what_pairs_connect() -> None:
     assert groups(3, []) == [[0], [1], [2]]
     assert groups(6, [(4, 5), (0, 4), (2, 3), (3, 2)]) == [[0, 4, 5], [1], [2, 3]]
     assert groups(5, [(0, 1), (2, 3), (1, 2), (3, 4)]) == [[0, 1, 2, 3, 4]]
-
-
-def made_up(originals: list[Path]) -> Dataset:
-    images = [
-        {"id": number, "file_name": path.name, "width": 320, "height": 240} for number, path in enumerate(originals)
-    ]
-    return Dataset("made up", None, {"images": images, "annotations": [], "categories": []}, originals[0].parent)
-
-
-def test_the_audit_counts_what_is_found_and_what_is_wrong(originals: list[Path]) -> None:
-    next_one = {
-        np.asarray(Image.open(path)).tobytes(): np.asarray(Image.open(originals[(number + 1) % COUNT]))
-        for number, path in enumerate(originals)
-    }
-    recalls = audit_duplicates(
-        made_up(originals),
-        {
-            "unchanged": lambda pixels, generator: pixels,
-            "another photograph": lambda pixels, generator: photograph(int(generator.integers(1000, 2000))),
-            "the next photograph": lambda pixels, generator: next_one[pixels.tobytes()],
-        },
-    )
-    assert recalls == [
-        Recall("unchanged", COUNT, COUNT, COUNT, 0),
-        Recall("another photograph", COUNT, 0, 0, 0),
-        Recall("the next photograph", COUNT, 0, 0, COUNT),
-    ]
-
-
-def test_the_document_has_a_row_for_each_alteration() -> None:
-    document = Path(__file__).parents[2] / "docs" / "leaks.md"
-    rows = re.findall(r"^\| ([^|]+) \|(?: \d+ \|){6}$", document.read_text(encoding="utf-8"), re.M)
-    assert rows == list(ALTERATIONS)
 
 
 @pytest.mark.slow

@@ -39,17 +39,24 @@ def chart(summary: Summary) -> dict[str, Any]:
     where = f"{summary.dataset.name} {summary.dataset.split or ''}".strip()
     colours = "tableau20" if len({row["series"] for row in rows}) > 10 else "tableau10"
     shown = f"{where}: {summary.dataset.boxes} boxes in {summary.dataset.images} images; bars are 95 % intervals"
+    costs = [cost for cost in COSTS if cost == "bytes" or _differs([row[cost] for row in rows])]
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json",
         "title": {"text": summary.summary, "subtitle": shown, "anchor": "start"},
         "background": "white",
         "data": {"values": rows},
-        "vconcat": [{"hconcat": [_panel(cost, figure) for cost in COSTS]} for figure in FIGURES],
+        "vconcat": [{"hconcat": [_panel(cost, figure) for cost in costs]} for figure in FIGURES],
         "config": {
             "legend": {"orient": "bottom", "columns": 4, "labelLimit": 300, "symbolOpacity": 1},
             "range": {"category": {"scheme": colours}},
         },
     }
+
+
+def _differs(values: list[float | None]) -> bool:
+    """Whether a cost differs by more than 1 %: otherwise its panel would be a line of points above each other."""
+    known = [value for value in values if value is not None]
+    return bool(known) and max(known) > 1.01 * min(known)
 
 
 def _row(one: Measures, series: str, line: str) -> dict[str, Any]:
@@ -82,15 +89,14 @@ def _panel(cost: str, figure: str) -> dict[str, Any]:
     layers: list[dict[str, Any]] = [
         bar | {"encoding": {"x": x, "y": y | {"field": f"{figure}_low"}, "y2": {"field": f"{figure}_high"}}},
         {
-            "mark": {"type": "line", "opacity": 0.5},
-            "encoding": {"x": x, "y": y, "detail": {"field": "line"}, "order": {"field": "bytes"}},
-        },
-        {
             "mark": {"type": "point", "filled": True, "opacity": 1},
             "encoding": {"x": x, "y": y, "shape": shape, "size": size},
         },
     ]
-    if cost == "latency":
+    if cost != "latency":  # whose noise would make a scribble of the line
+        line = {"x": x, "y": y, "detail": {"field": "line"}, "order": {"field": "bytes"}}
+        layers.insert(1, {"mark": {"type": "line", "opacity": 0.5}, "encoding": line})
+    else:
         ends = {"x": x | {"field": "latency_low"}, "x2": {"field": "latency_high"}, "y": y}
         layers.insert(1, bar | {"encoding": ends})
     return {"width": SIDE, "height": SIDE, "encoding": {"color": colour}, "layer": layers}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from studies.coverage.__main__ import coverage_tables, doubt
 from studies.coverage.coverage import (
     BCA,
     CHOSEN,
@@ -19,18 +20,12 @@ from studies.coverage.coverage import (
     audit_coverage,
 )
 from studies.coverage.population import Detector, truth
-from studies.coverage.table import coverage_tables
 from wildbench.cli.tables.console import print_tables
 from wildbench.measures.uncertainty._intervals import LEVEL, difference_interval, interval
 
 FIRST = SCENARIOS[0].detectors[0]
 SMALL = Scenario("small", SCENARIOS[0].detectors, images=40)
 SETS = 120
-
-
-def doubt(row: Coverage, level: float = LEVEL) -> float:
-    """Probability of a share as far from the level if the intervals hold the truth as often as they say."""
-    return float(binomtest(round(row.held * row.intervals), row.intervals, level).pvalue)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from rich.table import Table
+from typer.testing import CliRunner
 
+from studies.coverage import __main__ as command
+from studies.coverage.__main__ import ERR_TO_THE_SAFE_SIDE, FEWEST, HEADLINES, HIGHEST, LOWEST, app, coverage_tables
 from studies.coverage.coverage import BCA, CHOSEN, DIFFERENCE, PERCENTILE, SCENARIOS, Coverage
-from studies.coverage.table import FEWEST, HIGHEST, LOWEST, coverage_tables
+from wildbench.errors import WildbenchError
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -76,18 +79,13 @@ def test_the_kept_audit_is_of_every_scenario_and_of_enough_sets(kept: list[Cover
     assert min(sets.values()) >= 1000
 
 
-HEADLINES = [prefix + figure for prefix in ("", DIFFERENCE) for figure in ("AP", "AP50", "AR")]
-TOO_WIDE = {("AP near 1", figure) for figure in HEADLINES}
-"""Which intervals may hold the truth too often, as the document says; none may hold it too rarely."""
-
-
-def broken_promises(rows: list[Coverage]) -> list[tuple[str, str, float]]:
-    """Intervals of the figures over all categories that hold the truth in other than 95 % of cases, by 2 points."""
+def broken_promises(rows: list[Coverage]) -> list[str]:
+    """Headline figures whose intervals hold the truth in other than 95 % of cases, by 2 points."""
     return [
-        (row.scenario, row.figure, row.held)
+        row.figure
         for row in rows
         if row.method == CHOSEN and row.figure in HEADLINES
-        if row.held < LOWEST or (row.held > HIGHEST and (row.scenario, row.figure) not in TOO_WIDE)
+        if row.held < LOWEST or (row.held > HIGHEST and row.scenario != ERR_TO_THE_SAFE_SIDE)
     ]
 
 
@@ -95,10 +93,34 @@ def test_the_kept_intervals_hold_the_truth_as_often_as_they_say(kept: list[Cover
     headlines = [row for row in kept if row.method == CHOSEN and row.figure in HEADLINES]
     assert len(headlines) == len(HEADLINES) * len(SCENARIOS)
     assert broken_promises(kept) == []
+    assert command.broken_promises(kept) == []
 
 
 @pytest.mark.parametrize("below", [0.0, 0.2])
 def test_a_kept_audit_of_worse_intervals_would_be_noticed(kept: list[Coverage], below: float) -> None:
     first = SCENARIOS[0].name
     worse = [dataclasses.replace(row, below=below, above=0.0) if row.scenario == first else row for row in kept]
-    assert [figure for _, figure, _ in broken_promises(worse)] == HEADLINES
+    assert broken_promises(worse) == list(HEADLINES)
+    assert [row.figure for row in command.broken_promises(worse)] == list(HEADLINES)
+
+
+def test_the_command_prints_the_tables_and_writes_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "new" / "coverage.json"
+    arguments = ["12 locations", "50 images", "--sets", "3", "--replicates", "40", "--out", str(out)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "true figures held by their interval, in %" in result.output
+    assert "kinds of interval: 12 locations" in result.output
+    rows = json.loads(out.read_text())
+    assert list(dict.fromkeys(row["scenario"] for row in rows)) == ["12 locations", "50 images"]
+    assert {row["intervals"] + row["without"] for row in rows if row["figure"] in ("AP", f"{DIFFERENCE}AP")} == {3}
+    worse = [row("AP", 0.5)]
+    monkeypatch.setattr(command.coverage, "audit_coverage", lambda *_, **__: worse)
+    assert CliRunner().invoke(app, ["--quick"]).exit_code == 1
+
+
+def test_a_mistake_is_seen_before_long_work(tmp_path: Path) -> None:
+    for arguments, code in ((["12 places"], "recipe/no-such-scenario"), (["--out", str(tmp_path)], "output/")):
+        error = CliRunner().invoke(app, arguments).exception
+        assert isinstance(error, WildbenchError)
+        assert error.code.startswith(code)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from wildbench.errors import WildbenchError
+from wildbench.errors import needs
 from wildbench.measures.compute import TOP, Call, record_macs
 
 REASONS = {
@@ -141,7 +141,7 @@ def audit_counts(model: torch.nn.Module, inputs: tuple[Any, ...], kinds: Mapping
         kinds: The conventions.
 
     Raises:
-        WildbenchError: fvcore is not installed.
+        MissingExtra: fvcore is not installed.
     """
     analysis = _fvcore(model, inputs)
     flops = FlopCounterMode(display=False)
@@ -166,12 +166,9 @@ def audit_counts(model: torch.nn.Module, inputs: tuple[Any, ...], kinds: Mapping
 
 
 def _fvcore(model: torch.nn.Module, inputs: tuple[Any, ...]) -> Any:  # noqa: ANN401
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from fvcore.nn import FlopCountAnalysis
-    except ImportError:
-        raise WildbenchError("fvcore is not installed", remedy="pip install fvcore") from None
+    with needs("test"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
     analysis = FlopCountAnalysis(model, inputs).tracer_warnings("none")
     return analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
 

@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from studies.macs.count_audit import KINDS, REASONS, Audit, Row, audit_counts
+from studies.macs.counters import KINDS, REASONS, Audit, Row, audit_counts
 from wildbench.measures.compute._torch_rules import RULES, aten
 
 
