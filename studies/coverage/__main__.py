@@ -49,7 +49,7 @@ def main(
 ) -> None:
     """Count how often 95 % intervals hold the true AP of simulated data sets.
 
-    Exit 1 where those of AP, AP50 or AR, or of a difference in one of them, do so more or less often than chance allows.
+    Exit 1 where those of AP, AP50 or AR, or of a difference in one, do so more or less often than chance allows.
     """
     scenarios = {scenario.name: scenario for scenario in SCENARIOS}
     unknown = [name for name in names or () if name not in scenarios]
