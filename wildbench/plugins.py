@@ -99,7 +99,27 @@ class Registry:
 formats = Registry("submission format", "wildbench.formats", {})
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
 
-detectors = Registry("detector", "wildbench.detectors", {})
+_TORCHVISION = "wildbench.detectors.zoo._published"
+
+detectors = Registry(
+    "detector",
+    "wildbench.detectors",
+    {
+        "fcos_efficientnet_lite0_fpn": "wildbench.detectors.zoo._small_fcos:SMALL_FCOS",
+        "fasterrcnn_resnet50_fpn": f"{_TORCHVISION}:FASTER_RCNN",
+        "fasterrcnn_resnet50_fpn_v2": f"{_TORCHVISION}:FASTER_RCNN_V2",
+        "fasterrcnn_mobilenet_v3_large_fpn": f"{_TORCHVISION}:FASTER_RCNN_MOBILE",
+        "fasterrcnn_mobilenet_v3_large_320_fpn": f"{_TORCHVISION}:FASTER_RCNN_MOBILE_320",
+        "maskrcnn_resnet50_fpn": f"{_TORCHVISION}:MASK_RCNN",
+        "maskrcnn_resnet50_fpn_v2": f"{_TORCHVISION}:MASK_RCNN_V2",
+        "maskrcnn_mobilenet_v3_large_fpn": f"{_TORCHVISION}:MASK_RCNN_MOBILE",
+        "retinanet_resnet50_fpn": f"{_TORCHVISION}:RETINANET",
+        "retinanet_resnet50_fpn_v2": f"{_TORCHVISION}:RETINANET_V2",
+        "fcos_resnet50_fpn": f"{_TORCHVISION}:FCOS_RESNET",
+        "ssd300_vgg16": f"{_TORCHVISION}:SSD",
+        "ssdlite320_mobilenet_v3_large": f"{_TORCHVISION}:SSDLITE",
+    },
+)
 """Networks that a submission is rebuilt from by name: `wildbench.detectors.zoo.Detector`."""
 
 methods = Registry("compression method", "wildbench.methods", {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training import load_recipe, parse_recipe, train
+from wildbench.detectors import load_recipe, parse_recipe, train
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
@@ -29,7 +29,7 @@ def run_training(
 ) -> Manifest:
     """Train by a recipe and save the result as a submission.
 
-    The checkpoint `OUT.checkpoint` is written while it trains, taken up again after an interruption, and removed at the
+    The checkpoint `OUT.checkpoint` is written while it trains, read again after an interruption, and removed at the
     end.
 
     Args:
@@ -56,10 +56,12 @@ def run_training(
             changed[section][option] = value
             recipe = parse_recipe(changed, f"--{option}")
     if out.suffix != ".pt":
-        raise RecipeError(f"{out}: a submission's suffix is .pt", remedy=f"name it {out.stem}.pt")
+        raise RecipeError(f"{out}: a submission's suffix is .pt", code="suffix", remedy=f"name it {out.stem}.pt")
     name = dataset or recipe.data.dataset
     if name is None:
-        raise RecipeError(f"{recipe_path}: the recipe names no data set", remedy="name the data by --dataset")
+        raise RecipeError(
+            f"{recipe_path}: the recipe names no data set", code="no-dataset", remedy="name one with --dataset"
+        )
     check_writable(out)
     where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
     data = load_dataset(name, split=recipe.data.split, images=images, progress=progress)

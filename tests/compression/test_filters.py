@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from cheap_detectors import CHEAP
 from made_up_subjects import detector, step, wake
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
@@ -28,7 +27,7 @@ EACH = [pytest.param(name, marks=() if name in LIGHT else pytest.mark.slow) for 
 
 
 def cheap(name: str) -> dict[str, Any]:
-    return {key: value for key, value in CHEAP.items() if key in _zoo._ARGUMENTS[name]}
+    return dict(_zoo.detector(name).small)
 
 
 def trained(name: str) -> Subject:

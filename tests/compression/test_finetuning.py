@@ -13,7 +13,7 @@ from wildbench.compression.recovery._recalibrate import norms_of
 from wildbench.compression.scopes import prunable
 from wildbench.compression.subject import Subject
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.training._recipe import load_recipe
+from wildbench.detectors._recipe import load_recipe
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
@@ -62,12 +62,12 @@ def test_batch_norms_keep_their_statistics(pictures: Dataset) -> None:
 
 def test_it_learns(pictures: Dataset) -> None:
     def loss(model: nn.Module) -> float:
-        from wildbench.detectors.training._recipe import Augmentation, Detector, Recipe, Schedule
-        from wildbench.detectors.training._training_images import Samples
+        from wildbench.detectors._recipe import Augmentation, Network, Recipe, Schedule
+        from wildbench.detectors._training_images import Samples
 
         calm = dict.fromkeys(("shift", "flip", "colour", "gray", "blur", "noise", "dropout"), 0.0)
         augmentation = Augmentation(height=96, width=128, scale=(1.0, 1.0), **calm)
-        recipe = Recipe(detector=Detector(name=_zoo.SMALL), schedule=Schedule(epochs=1), augmentation=augmentation)
+        recipe = Recipe(detector=Network(name=_zoo.SMALL), schedule=Schedule(epochs=1), augmentation=augmentation)
         images, targets = zip(
             *(Samples(recipe, pictures, masks=False, plain_from=0)[at] for at in range(6)), strict=True
         )

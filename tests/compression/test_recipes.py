@@ -14,7 +14,7 @@ from wildbench.compression.recipes._recipes import (
     parse_recipe,
     with_settings,
 )
-from wildbench.detectors.training._recipe import load_recipe as load_training_recipe
+from wildbench.detectors._recipe import load_recipe as load_training_recipe
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wildbench.detectors.training._augmentation import Augmenter, Scene
-from wildbench.detectors.training._recipe import Augmentation
+from wildbench.detectors._recipe import Augmentation
+from wildbench.detectors._training_images import Augmenter, Scene
 
 CALM = {"colour": 0.0, "gray": 0.0, "blur": 0.0, "noise": 0.0, "dropout": 0.0}
 BOXES = np.array([[20, 30, 60, 70], [70, 10, 90, 50]], np.float32)

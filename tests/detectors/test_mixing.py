@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wildbench.detectors.training._augmentation import Scene, mosaic, paste
+from wildbench.detectors._training_images import Scene, mosaic, paste
 
 
 def scene_of(

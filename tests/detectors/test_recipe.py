@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildbench.detectors.training._recipe import Recipe, Submission, load_recipe
+from wildbench.detectors._recipe import Recipe, Submission, load_recipe
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import RecipeError
 
@@ -39,30 +39,43 @@ def test_the_reference_fits_ten_megabytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "key"),
     [
-        (MINIMAL.replace("epochs = 2", ""), "schedule.epochs: Field required"),
-        (MINIMAL.replace("epochs = 2", "epochs = -2"), "schedule.epochs: Input should be greater than 0"),
+        (MINIMAL.replace("epochs = 2", ""), "schedule.epochs"),
+        (MINIMAL.replace("epochs = 2", "epochs = -2"), "schedule.epochs"),
         (MINIMAL.replace("epochs = 2", "epochs = nan"), "schedule.epochs"),
-        (MINIMAL.replace("width = 300", "widht = 300"), "augmentation.width: Field required"),
-        (MINIMAL + "widht = 300", "augmentation.widht: Extra inputs are not permitted"),
+        (MINIMAL.replace("width = 300", "widht = 300"), "augmentation.width"),
+        (MINIMAL + "widht = 300", "augmentation.widht"),
         (MINIMAL + "scale = [0.5]", "augmentation.scale"),
-        (MINIMAL + "scale = [2, -1]", "augmentation.scale: give the least and the most zoom"),
-        (MINIMAL + "scale = [0, 1]", "augmentation.scale: give the least and the most zoom"),
-        (MINIMAL + "scale = [1.5, 0.5]", "augmentation.scale: give the least and the most zoom"),
-        (MINIMAL + "[submission]\nauthor = ['Ada']", "submission.author: Extra inputs are not permitted"),
+        (MINIMAL + "scale = [2, -1]", "augmentation.scale"),
+        (MINIMAL + "scale = [0, 1]", "augmentation.scale"),
+        (MINIMAL + "scale = [1.5, 0.5]", "augmentation.scale"),
+        (MINIMAL + "[submission]\nauthor = ['Ada']", "submission.author"),
         (MINIMAL + "[optimizer]\nname = 'adam'", "optimizer.name"),
-        (MINIMAL + "[optimizer", "not TOML"),
     ],
 )
-def test_mistakes_name_the_key(tmp_path: Path, text: str, message: str) -> None:
+def test_mistakes_name_the_key(tmp_path: Path, text: str, key: str) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(text)
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(RecipeError) as error:
         load_recipe(path)
-    assert message in str(caught.value)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert error.value.code == "recipe/value"
+    assert f"{path}: {key}" in error.value.what
+
+
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.toml").write_text(MINIMAL + "[optimizer")
+    (tmp_path / "compression.toml").write_text("[[steps]]\nmethod = 'fp16'")
+    codes = {}
+    for name in ("nowhere", "broken", "compression"):
+        with pytest.raises(RecipeError) as error:
+            load_recipe(tmp_path / f"{name}.toml")
+        codes[name] = error.value.code
+    assert codes == {
+        "nowhere": "recipe/unreadable",
+        "broken": "recipe/not-toml",
+        "compression": "recipe/compression-recipe",
+    }
 
 
 def test_no_data_set_is_named_by_default(tmp_path: Path) -> None:
@@ -91,8 +104,3 @@ def test_the_guide_lists_every_key_with_its_default() -> None:
             empty = field.is_required() or value is None or value in ([], {})
             written[table, key] = missing if empty else f"`{json.dumps(value)}`"
     assert described == written
-
-
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"nowhere\.toml: No such file"):
-        load_recipe(tmp_path / "nowhere.toml")

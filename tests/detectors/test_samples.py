@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.training._recipe import Recipe, Schedule, parse_recipe
-from wildbench.detectors.training._training_images import Samples, balanced_shares
+from wildbench.detectors._recipe import Recipe, Schedule, parse_recipe
+from wildbench.detectors._training_images import Samples, balanced_shares
 from wildbench.errors import RecipeError
 
 
@@ -104,8 +104,9 @@ def test_missing_masks_are_named(rectangles: Dataset, segmentation: object) -> N
         del rectangles.annotations[3]["segmentation"]
     else:
         rectangles.annotations[3]["segmentation"] = segmentation  # as COCO writes "no mask"
-    with pytest.raises(RecipeError, match=r"augmentation\.paste"):
-        Samples(recipe(paste=0.1), rectangles, masks=False, plain_from=0)
-    with pytest.raises(RecipeError, match="learns masks"):
-        Samples(recipe(), rectangles, masks=True, plain_from=0)
+    for settings, masks, cause in ((recipe(paste=0.1), False, "augmentation.paste"), (recipe(), True, "detector")):
+        with pytest.raises(RecipeError) as error:
+            Samples(settings, rectangles, masks=masks, plain_from=0)
+        assert error.value.code == "recipe/no-masks"
+        assert cause in error.value.what
     Samples(recipe(), rectangles, masks=False, plain_from=0)

@@ -10,10 +10,9 @@ from torchvision.ops import box_iou
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
-from wildbench.detectors.training import _train
-from wildbench.detectors.training._loop import learning_rate
-from wildbench.detectors.training._recipe import Recipe, Submission, parse_recipe
-from wildbench.detectors.training._train import train
+from wildbench.detectors import _train
+from wildbench.detectors._recipe import Recipe, Submission, parse_recipe
+from wildbench.detectors._train import learning_rate, train
 from wildbench.errors import RecipeError
 
 
@@ -131,34 +130,27 @@ def test_schedule_ends_low() -> None:
     assert rates[99] == pytest.approx(0.2, abs=0.01)
 
 
+def refusal(settings: Recipe, dataset: Dataset, checkpoint: Path | None = None) -> str:
+    """The code of the error with which a training run is refused."""
+    with pytest.raises(RecipeError) as error:
+        train(settings, dataset, checkpoint=checkpoint)
+    return error.value.code
+
+
 def test_wrong_checkpoints(rectangles: Dataset, tmp_path: Path) -> None:
     checkpoint = tmp_path / "run.ckpt"
     train(recipe(epochs=0.5), rectangles, checkpoint=checkpoint)
-    with pytest.raises(RecipeError, match="another recipe or data set"):
-        train(recipe(epochs=1), rectangles, checkpoint=checkpoint)
+    assert refusal(recipe(epochs=1), rectangles, checkpoint) == "recipe/other-checkpoint"
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(RecipeError, match="not a checkpoint"):
-        train(recipe(epochs=0.5), rectangles, checkpoint=checkpoint)
+    assert refusal(recipe(epochs=0.5), rectangles, checkpoint) == "recipe/not-a-checkpoint"
     torch.save(nn.Linear(2, 2), checkpoint)
-    with pytest.raises(RecipeError, match="not a checkpoint"):
-        train(recipe(epochs=0.5), rectangles, checkpoint=checkpoint)
+    assert refusal(recipe(epochs=0.5), rectangles, checkpoint) == "recipe/not-a-checkpoint"
 
 
-def test_mistakes_are_one_line(rectangles: Dataset) -> None:
-    with pytest.raises(RecipeError, match=r"detector\.frozen_blocks: ssdlite320_mobilenet_v3_large has none"):
-        train(
-            recipe(
-                detector={
-                    "name": "ssdlite320_mobilenet_v3_large",
-                    "init": "random",
-                    "arguments": {},
-                    "frozen_blocks": 2,
-                }
-            ),
-            rectangles,
-        )
-    with pytest.raises(RecipeError, match="the loss became"):
-        train(recipe(optimizer={"learning_rate": 1e30, "gradient_clip": 1e30}), rectangles)
+def test_what_cannot_be_trained_is_refused(rectangles: Dataset) -> None:
+    frozen = {"name": "ssdlite320_mobilenet_v3_large", "init": "random", "arguments": {}, "frozen_blocks": 2}
+    assert refusal(recipe(detector=frozen), rectangles) == "recipe/frozen-blocks"
+    steep = recipe(optimizer={"learning_rate": 1e30, "gradient_clip": 1e30})
+    assert refusal(steep, rectangles) == "recipe/diverged"
     rectangles.images[0]["annotated_categories"] = ["red"]
-    with pytest.raises(RecipeError, match="ssd300_vgg16 would learn animals that nobody boxed"):
-        train(recipe(detector={"name": "ssd300_vgg16", "arguments": {}}), rectangles)
+    assert refusal(recipe(detector={"name": "ssd300_vgg16", "arguments": {}}), rectangles) == "recipe/partial-labels"

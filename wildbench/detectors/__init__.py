@@ -1,1 +1,5 @@
-"""Networks by name, and how they are trained."""
+"""Training: recipes, the samples that they make of a data set, and the loop; the networks are in the `zoo`."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

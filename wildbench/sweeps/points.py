@@ -17,7 +17,7 @@ from wildbench.comparison import Comparison, compare
 from wildbench.compression.recipes import Recipe, sees_data
 from wildbench.compression.recipes import run as run_chain
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training import load_recipe
+from wildbench.detectors import load_recipe
 from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.uncertainty import REPLICATES

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from wildbench.compression.pruning._coupling import Channels, Slice
 from wildbench.compression.subject import Workshop
-from wildbench.detectors import zoo
-from wildbench.detectors.training import Samples, parse_recipe
+from wildbench.detectors import Samples, parse_recipe, zoo
 
 
 def _summed(channels: Channels, parts: Iterable[Slice], value: Callable[[Tensor], Tensor]) -> Tensor:
@@ -94,7 +93,7 @@ def image_losses(model: nn.Module, name: str, workshop: Workshop, images: int) -
     """
     unused = {"height": 32, "width": 32}  # of augmented images, of which there are none here
     recipe = parse_recipe({"detector": {"name": name}, "schedule": {"epochs": 1}, "augmentation": unused})
-    samples = Samples(recipe, workshop.data, masks=zoo.predicts_masks(name), plain_from=0)
+    samples = Samples(recipe, workshop.data, masks=zoo.detector(name).masks, plain_from=0)
     chosen = workshop.drawn(images)
     for done, index in enumerate(chosen, 1):
         image, target = samples.plain(index)

@@ -18,7 +18,7 @@ from wildbench.compression.recipes._recipes import Recipe, check_integers, sees_
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors.training import load_recipe
+from wildbench.detectors import load_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent

@@ -13,9 +13,9 @@ from torch import nn
 
 from wildbench.compression.subject import Method, Settings, Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors.training import (
+from wildbench.detectors import (
     Augmentation,
-    Detector,
+    Network,
     Optimizer,
     Recipe,
     Schedule,
@@ -114,7 +114,7 @@ def recipe_for(subject: Subject, settings: FineTune, workshop: Workshop) -> Reci
     """The training recipe of a step; a later step of a chain sees other augmented images."""
     detector = subject.manifest.detector
     return Recipe(
-        detector=Detector(name=detector.name, arguments=detector.arguments),
+        detector=Network(name=detector.name, arguments=detector.arguments),
         schedule=Schedule(
             epochs=settings.epochs,
             batch_size=settings.batch_size,

@@ -1,4 +1,4 @@
-"""zoo."""
+"""Detectors by name, those of installed packages among them; asking for the names imports no torch."""
 
 import lazy_loader
 

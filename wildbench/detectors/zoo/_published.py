@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from torchvision.models import WeightsEnum, detection, get_model_builder, get_mo
 from torchvision.models.detection import FCOS, MaskRCNN, RetinaNet
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.errors import DownloadError, RecipeError
+from wildbench.detectors.zoo._zoo import Detector
+from wildbench.errors import DownloadError
 
 NEVER = -100.0
 """A logit whose probability is zero in float32, and whose focal loss as a negative is zero too."""
@@ -76,25 +78,69 @@ class ForegroundRetinaNet(_Foreground, RetinaNet):  # type: ignore[misc]
     """torchvision's RetinaNet with labels 1..num_categories, and partial labels."""
 
 
-PARTIAL_LABELS = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
-"""Have one sigmoid per category, so that a category nobody boxed can be left out of the loss."""
+COCO = "COCO_V1"
+"""What torchvision calls the weights of its detectors."""
 
-FROZEN_NORMS = (
-    "fasterrcnn_resnet50_fpn",
-    "fasterrcnn_mobilenet_v3_large_fpn",
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "maskrcnn_resnet50_fpn",
-    "maskrcnn_mobilenet_v3_large_fpn",
-    "retinanet_resnet50_fpn",
-    "fcos_resnet50_fpn",
-)
-"""Published with batch norms whose statistics and weights are constants."""
 
-EXACT_VARIANCES = ("fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "retinanet_resnet50_fpn")
-"""Their COCO weights were trained without an epsilon in the batch norms."""
+def _in_body(key: str) -> str:
+    """Name in a detector with a pyramid of what its classifier calls `key`.
 
-COCO, IMAGENET = "COCO_V1", "IMAGENET1K_V1"
-"""What torchvision calls the weights, of detectors and of classifiers."""
+    Example:
+        >>> _in_body("layer1.0.bn1.weight")
+        'backbone.body.layer1.0.bn1.weight'
+    """
+    return f"backbone.body.{key.removeprefix('features.')}"
+
+
+def _in_ssd(key: str) -> str:
+    """Name in SSD300: VGG up to conv4_3, then up to conv5_3; its classifier is left out."""
+    part, number, rest = key.split(".", 2)
+    if part != "features":
+        return key
+    layer = int(number)
+    return f"backbone.features.{layer}.{rest}" if layer < 23 else f"backbone.extra.0.{layer - 23}.{rest}"
+
+
+def _in_ssdlite(key: str) -> str:
+    """Name in SSDLite, whose first feature map ends with the expansion of MobileNet's block 13.
+
+    Example:
+        >>> _in_ssdlite("features.13.block.1.0.weight")
+        'backbone.features.1.0.1.0.weight'
+    """
+    part, number, rest = key.split(".", 2)
+    if part != "features":
+        return key
+    layer = int(number)
+    if layer == 13:
+        rest = rest.removeprefix("block.")
+        return f"backbone.features.0.13.{rest[2:]}" if rest.startswith("0.") else f"backbone.features.1.0.{rest}"
+    return f"backbone.features.0.{layer}.{rest}" if layer < 13 else f"backbone.features.1.{layer - 13}.{rest}"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What a backbone starts from.
+
+    Attributes:
+        classifier: Of torchvision, whose layers it has.
+        frozen: So many of its first layers torchvision keeps as published.
+        version: What torchvision calls the classifier's weights.
+        layers: Where they are in the detector.
+        place: The detector's name for a tensor of the classifier.
+    """
+
+    classifier: str
+    frozen: int
+    version: str = "IMAGENET1K_V1"
+    layers: str = "backbone.body"
+    place: Callable[[str], str] = _in_body
+
+
+RESNET = Backbone("resnet50", frozen=5)
+MOBILENET = Backbone("mobilenet_v3_large", frozen=7)
+VGG = Backbone("vgg16", frozen=4, version="IMAGENET1K_FEATURES", layers="backbone.features", place=_in_ssd)
+LITE_MOBILENET = Backbone("mobilenet_v3_large", frozen=0, layers="backbone.features", place=_in_ssdlite)
 
 
 def maskrcnn_mobilenet_v3_large_fpn(
@@ -110,107 +156,79 @@ def maskrcnn_mobilenet_v3_large_fpn(
     return MaskRCNN(boxes.backbone, num_classes, rpn_anchor_generator=boxes.rpn.anchor_generator, **arguments)
 
 
-def build_torchvision(name: str, num_categories: int, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
-    """Build a detector of torchvision.
+@dataclass(frozen=True)
+class Published:
+    """One of torchvision's detectors, built as it was published.
 
-    Args:
-        name: As torchvision calls it, or maskrcnn_mobilenet_v3_large_fpn.
-        num_categories: Background excluded.
-        init: "random"; "imagenet": torchvision's backbone weights; "coco": torchvision's detector. Layers whose shape
-            the number of categories decides (and SSDLite's tail, which ImageNet's weights have wider) stay random.
-        **arguments: Of torchvision's builder.
-
-    Raises:
-        DownloadError: The weights are not in torch's cache and cannot be fetched, or they are damaged.
-        RecipeError: Nobody published weights for it.
+    Attributes:
+        name: As torchvision calls it.
+        backbone: What its backbone starts from.
+        constants: Whether it was published with batch norms whose statistics and weights are constants.
+        exact_variances: Whether its COCO weights were trained without an epsilon in the batch norms.
     """
-    model = _built(name, num_classes=num_categories + 1, **arguments)
-    if init == "coco":
-        if name == "maskrcnn_mobilenet_v3_large_fpn":
-            raise RecipeError(f"{name}: no COCO weights are published", remedy="start from imagenet")
-        source = _built(name)
-        source.load_state_dict(_fetched(name, get_model_weights(name)[COCO]))
-        _copy_matching(source.state_dict(), model)
-    elif init == "imagenet":
-        classifier = _classifier(name)
-        weights = get_model_weights(classifier)["IMAGENET1K_FEATURES" if classifier == "vgg16" else IMAGENET]
-        _copy_matching({_key_in(name, key): tensor for key, tensor in _fetched(name, weights).items()}, model)
-    if init != "random":
-        _freeze_first_layers(name, model)
-    return _finished(name, model, arguments, exact_variances=init == "coco" and name in EXACT_VARIANCES)
 
+    name: str
+    backbone: Backbone
+    constants: bool = False
+    exact_variances: bool = False
 
-def _built(name: str, **arguments: Any) -> Any:  # noqa: ANN401 - a module whose parts have torchvision's names
-    builder: Callable[..., nn.Module] = (
-        maskrcnn_mobilenet_v3_large_fpn if name == "maskrcnn_mobilenet_v3_large_fpn" else get_model_builder(name)
-    )
-    # Weights named here would be unpickled by torchvision with weights_only=False.
-    return builder(weights=None, weights_backbone=None, **arguments)
+    def __call__(self, num_categories: int, *, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
+        """Build it.
 
+        Args:
+            num_categories: Background excluded.
+            init: "random"; "imagenet": torchvision's backbone weights; "coco": torchvision's detector. Layers whose
+                shape the number of categories decides (and SSDLite's tail, which ImageNet's weights have wider) stay
+                random.
+            **arguments: Of torchvision's builder.
 
-def _finished(name: str, model: Any, arguments: dict[str, Any], *, exact_variances: bool) -> nn.Module:  # noqa: ANN401
-    if name in FROZEN_NORMS:
-        freeze_batch_norms(model, exact_variances=exact_variances)
-    if isinstance(model, FCOS | RetinaNet):
-        parts = {"anchor_generator": model.anchor_generator, "head": model.head}
-        kind = ForegroundFCOS if isinstance(model, FCOS) else ForegroundRetinaNet
-        return kind(model.backbone, model.head.classification_head.num_classes, **parts, **arguments)
-    network: nn.Module = model
-    return network
+        Raises:
+            DownloadError: The weights are not in torch's cache and cannot be fetched, or they are damaged.
+        """
+        model = self._made(num_classes=num_categories + 1, **arguments)
+        if init == "coco":
+            source = self._made()
+            source.load_state_dict(self._fetched(get_model_weights(self.name)[COCO]))
+            _copy_matching(source.state_dict(), model)
+        elif init == "imagenet":
+            tensors = self._fetched(get_model_weights(self.backbone.classifier)[self.backbone.version])
+            _copy_matching({self.backbone.place(key): tensor for key, tensor in tensors.items()}, model)
+        if init != "random":
+            for layer in list(model.get_submodule(self.backbone.layers).children())[: self.backbone.frozen]:
+                layer.requires_grad_(False)
+        if self.constants:
+            freeze_batch_norms(model, exact_variances=init == "coco" and self.exact_variances)
+        if isinstance(model, FCOS | RetinaNet):
+            parts = {"anchor_generator": model.anchor_generator, "head": model.head}
+            kind = ForegroundFCOS if isinstance(model, FCOS) else ForegroundRetinaNet
+            return kind(model.backbone, num_categories + 1, **parts, **arguments)
+        network: nn.Module = model
+        return network
 
+    def _made(self, **arguments: Any) -> Any:  # noqa: ANN401 - a module whose parts have torchvision's names
+        own = {maskrcnn_mobilenet_v3_large_fpn.__name__: maskrcnn_mobilenet_v3_large_fpn}
+        builder: Callable[..., nn.Module] = own.get(self.name) or get_model_builder(self.name)
+        # Weights named here would be unpickled by torchvision with weights_only=False.
+        return builder(weights=None, weights_backbone=None, **arguments)
 
-def _fetched(name: str, weights: WeightsEnum) -> dict[str, Tensor]:
-    """Tensors of published weights, from torch's cache or the network."""
-    try:
-        tensors: dict[str, Tensor] = weights.get_state_dict(check_hash=True, weights_only=True)
-    except OSError as error:
-        raise DownloadError(
-            f"{name}: torchvision's weights {weights.name} cannot be fetched ({error})",
-            remedy="connect to the network once, or start from random weights",
-        ) from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rpartition('/')[2]}"
-        raise DownloadError(
-            f"{name}: torchvision's weights {weights.name} are damaged, or no weights",
-            remedy=f"delete {file} and try again",
-        ) from error
-    return tensors
-
-
-def _classifier(name: str) -> str:
-    """The classifier of torchvision whose layers the detector's backbone has."""
-    if name == "ssd300_vgg16":
-        return "vgg16"
-    return "mobilenet_v3_large" if "mobilenet" in name else "resnet50"
-
-
-def _key_in(name: str, key: str) -> str:
-    """Name in the detector of what its classifier calls `key`.
-
-    Example:
-        >>> _key_in("fcos_resnet50_fpn", "layer1.0.bn1.weight")
-        'backbone.body.layer1.0.bn1.weight'
-        >>> _key_in("ssdlite320_mobilenet_v3_large", "features.13.block.1.0.weight")
-        'backbone.features.1.0.1.0.weight'
-    """
-    if not name.startswith("ssd") or not key.startswith("features."):
-        return f"backbone.body.{key.removeprefix('features.')}"
-    number, rest = key.removeprefix("features.").split(".", 1)
-    layer = int(number)
-    if name == "ssd300_vgg16":  # up to conv4_3, then up to conv5_3
-        return f"backbone.features.{layer}.{rest}" if layer < 23 else f"backbone.extra.0.{layer - 23}.{rest}"
-    if layer == 13:  # the expansion of this block ends the first feature map
-        rest = rest.removeprefix("block.")
-        return f"backbone.features.0.13.{rest[2:]}" if rest.startswith("0.") else f"backbone.features.1.0.{rest}"
-    return f"backbone.features.0.{layer}.{rest}" if layer < 13 else f"backbone.features.1.{layer - 13}.{rest}"
-
-
-def _freeze_first_layers(name: str, model: Any) -> None:  # noqa: ANN401
-    """Stop training of the layers that torchvision keeps as published: 2 of 5 stages, SSD 1 of 5, SSDLite none."""
-    layers = model.backbone.features if name.startswith("ssd") else model.backbone.body
-    frozen = {"ssd300_vgg16": 4, "ssdlite320_mobilenet_v3_large": 0}.get(name, 7 if "mobilenet" in name else 5)
-    for layer in list(layers.children())[:frozen]:
-        layer.requires_grad_(False)
+    def _fetched(self, weights: WeightsEnum) -> dict[str, Tensor]:
+        """Tensors of published weights, from torch's cache or the network."""
+        try:
+            tensors: dict[str, Tensor] = weights.get_state_dict(check_hash=True, weights_only=True)
+        except OSError as error:
+            raise DownloadError(
+                f"{self.name}: torchvision's weights {weights.name} cannot be fetched ({error})",
+                code="weights",
+                remedy="connect to the network once, or start from random weights",
+            ) from error
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rpartition('/')[2]}"
+            raise DownloadError(
+                f"{self.name}: torchvision's weights {weights.name} are damaged or not weights at all",
+                code="damaged-weights",
+                remedy=f"delete {file} and try again",
+            ) from error
+        return tensors
 
 
 def freeze_batch_norms(module: nn.Module, *, exact_variances: bool = False) -> None:
@@ -243,3 +261,57 @@ def _copy_matching(tensors: dict[str, Tensor], target: nn.Module) -> None:
     for name, tensor in target.state_dict().items():
         if name in tensors and tensors[name].shape == tensor.shape:
             tensor.copy_(tensors[name])
+
+
+SIZES = {"min_size": int, "max_size": int}
+DENSE = {"score_thresh": float, "nms_thresh": float, "detections_per_img": int, "topk_candidates": int}
+"""Arguments of detectors that look everywhere at once."""
+
+_TWO_STAGE = {
+    **SIZES,
+    "box_score_thresh": float,
+    "box_nms_thresh": float,
+    "box_detections_per_img": int,
+    "rpn_pre_nms_top_n_test": int,
+    "rpn_post_nms_top_n_test": int,
+    "rpn_score_thresh": float,
+}
+SMALL_SIZES = {"min_size": 64, "max_size": 96}
+SMALL_DENSE = {"score_thresh": 0.0, "detections_per_img": 20}
+_SMALL_TWO_STAGE = {
+    **SMALL_SIZES,
+    "rpn_pre_nms_top_n_test": 20,
+    "rpn_post_nms_top_n_test": 10,
+    "box_score_thresh": 0.0,
+    "box_detections_per_img": 5,
+}
+INITS = ("random", "imagenet", "coco")
+
+
+def _two_stage(
+    name: str, backbone: Backbone, *, inits: tuple[str, ...] = INITS, masks: bool = False, **how: bool
+) -> Detector:
+    build = Published(name, backbone, **how)
+    return Detector(build, _TWO_STAGE, inits, masks=masks, small=_SMALL_TWO_STAGE)
+
+
+def _dense(name: str, **how: bool) -> Detector:
+    """Detectors with one sigmoid for each category, so that a category nobody boxed can be left out of the loss."""
+    small = {**SMALL_SIZES, **SMALL_DENSE}
+    return Detector(Published(name, RESNET, **how), {**SIZES, **DENSE}, INITS, partial_labels=True, small=small)
+
+
+FASTER_RCNN = _two_stage("fasterrcnn_resnet50_fpn", RESNET, constants=True, exact_variances=True)
+FASTER_RCNN_V2 = _two_stage("fasterrcnn_resnet50_fpn_v2", RESNET)
+FASTER_RCNN_MOBILE = _two_stage("fasterrcnn_mobilenet_v3_large_fpn", MOBILENET, constants=True)
+FASTER_RCNN_MOBILE_320 = _two_stage("fasterrcnn_mobilenet_v3_large_320_fpn", MOBILENET, constants=True)
+MASK_RCNN = _two_stage("maskrcnn_resnet50_fpn", RESNET, masks=True, constants=True, exact_variances=True)
+MASK_RCNN_V2 = _two_stage("maskrcnn_resnet50_fpn_v2", RESNET, masks=True)
+MASK_RCNN_MOBILE = _two_stage(
+    "maskrcnn_mobilenet_v3_large_fpn", MOBILENET, inits=("random", "imagenet"), masks=True, constants=True
+)
+RETINANET = _dense("retinanet_resnet50_fpn", constants=True, exact_variances=True)
+RETINANET_V2 = _dense("retinanet_resnet50_fpn_v2")
+FCOS_RESNET = _dense("fcos_resnet50_fpn", constants=True)
+SSD = Detector(Published("ssd300_vgg16", VGG), DENSE, INITS, small=SMALL_DENSE)
+SSDLITE = Detector(Published("ssdlite320_mobilenet_v3_large", LITE_MOBILENET), DENSE, INITS, small=SMALL_DENSE)

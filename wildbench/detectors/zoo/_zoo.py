@@ -2,78 +2,89 @@
 
 All of them keep torchvision's contract: in eval mode a list of images `[3, H, W]`, float 0..1, gives a list of dicts
 with `boxes` (float32 `[n, 4]`, corners x1, y1, x2, y2 in pixels of that image), `labels` (int64 `[n]`,
-1..num_categories), `scores` (float32 `[n]`) and, from Mask R-CNN, `masks` (float32 `[n, 1, H, W]`, 0..1).
+1..num_categories), `scores` (float32 `[n]`) and, where the detector predicts them, `masks` (float32 `[n, 1, H, W]`,
+0..1). In train mode images and targets give a dict of losses.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from wildbench.detectors.zoo._published import PARTIAL_LABELS, build_torchvision
-from wildbench.detectors.zoo._small_fcos import fcos_efficientnet_lite0_fpn
+from wildbench import plugins
 from wildbench.errors import RecipeError
 
-INITS = ("random", "imagenet", "coco")
+if TYPE_CHECKING:
+    from torch import nn
+
 SMALL = "fcos_efficientnet_lite0_fpn"
+"""The one of our own, which two CPU cores can train."""
 
-_SIZES = {"min_size": int, "max_size": int}
-_DENSE = {"score_thresh": float, "nms_thresh": float, "detections_per_img": int, "topk_candidates": int}
-_TWO_STAGE = {
-    **_SIZES,
-    "box_score_thresh": float,
-    "box_nms_thresh": float,
-    "box_detections_per_img": int,
-    "rpn_pre_nms_top_n_test": int,
-    "rpn_post_nms_top_n_test": int,
-    "rpn_score_thresh": float,
-}
-_SMALL = {**_SIZES, **_DENSE, "blocks": int, "channels": int, "depth": int}
 
-_ARGUMENTS: dict[str, dict[str, type]] = {
-    SMALL: _SMALL,
-    "fasterrcnn_resnet50_fpn": _TWO_STAGE,
-    "fasterrcnn_resnet50_fpn_v2": _TWO_STAGE,
-    "fasterrcnn_mobilenet_v3_large_fpn": _TWO_STAGE,
-    "fasterrcnn_mobilenet_v3_large_320_fpn": _TWO_STAGE,
-    "maskrcnn_resnet50_fpn": _TWO_STAGE,
-    "maskrcnn_resnet50_fpn_v2": _TWO_STAGE,
-    "maskrcnn_mobilenet_v3_large_fpn": _TWO_STAGE,
-    "retinanet_resnet50_fpn": {**_SIZES, **_DENSE},
-    "retinanet_resnet50_fpn_v2": {**_SIZES, **_DENSE},
-    "fcos_resnet50_fpn": {**_SIZES, **_DENSE},
-    "ssd300_vgg16": _DENSE,
-    "ssdlite320_mobilenet_v3_large": _DENSE,
-}
-"""Name → arguments that `build` takes, with their types."""
+@dataclass(frozen=True)
+class Detector:
+    """What is registered in `wildbench.plugins.detectors`: how to build a detector, and what it can do.
+
+    Attributes:
+        build: Called as `build(num_categories, init=init, **arguments)`. Names and shapes of the tensors follow from
+            the number of categories and the arguments, never from `init`.
+        arguments: Name to `int` or `float` of each argument of `build`; values are finite and not negative.
+        inits: What it can start from. Where that is more than "random", training keeps the batch norms of the part
+            called `backbone`.
+        masks: Whether it predicts masks, and has to be taught them.
+        partial_labels: Whether a target's `known` (see `known_categories`) keeps categories that nobody boxed in an
+            image out of that image's loss.
+        freeze: Stops the training of the leading blocks of the backbone, where it can.
+        small: Arguments that make it cheap to run on an image of 64 x 64 pixels and sure to detect something.
+
+    Example:
+        A package registers its detector without any change in wildbench:
+
+            [project.entry-points."wildbench.detectors"]
+            tiny = "my_package:TINY"    # TINY = Detector(build=..., arguments={"width": int})
+    """
+
+    build: Callable[..., nn.Module]
+    arguments: Mapping[str, type]
+    inits: tuple[str, ...] = ("random",)
+    masks: bool = False
+    partial_labels: bool = False
+    freeze: Callable[[nn.Module, int], None] | None = None
+    small: Mapping[str, float] = field(default_factory=dict)
 
 
 def names() -> list[str]:
-    """Names of the detectors, the small one of our own first.
+    """Names of the detectors: the small one of our own first, then torchvision's, then those of installed packages.
 
     Example:
         >>> names()[:2]
         ['fcos_efficientnet_lite0_fpn', 'fasterrcnn_resnet50_fpn']
     """
-    return list(_ARGUMENTS)
+    return list(plugins.detectors.names())
 
 
-def obeys_partial_labels(name: str) -> bool:
-    """Whether the detector can leave a category that nobody boxed in an image out of that image's loss."""
-    return name == SMALL or name in PARTIAL_LABELS
+def detector(name: str) -> Detector:
+    """What is registered by a name.
 
+    Raises:
+        RecipeError: No detector has that name.
+        PluginError: Two installed packages claim the name.
 
-def predicts_masks(name: str) -> bool:
-    """Whether the detector predicts (and has to be taught) masks."""
-    return name.startswith("maskrcnn")
+    Example:
+        >>> detector("maskrcnn_resnet50_fpn").masks
+        True
+    """
+    if name not in plugins.detectors:
+        remedy = f"choose from {', '.join(names())}"
+        raise RecipeError(f"no detector is called {name!r}", code="unknown-detector", remedy=remedy)
+    entry: Detector = plugins.detectors.get(name)
+    return entry
 
 
 def build(name: str, num_categories: int, init: str = "random", **arguments: Any) -> nn.Module:  # noqa: ANN401
     """Build a detector.
-
-    The architecture, and so the names and shapes of its tensors, follow from the other arguments, never from `init`.
 
     Args:
         name: One of `names()`.
@@ -83,7 +94,7 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
         **arguments: Numbers such as `min_size`, `max_size`, `score_thresh`; each detector has its own.
 
     Raises:
-        RecipeError: Unknown name, argument or init, a value of the wrong kind, or no such published weights.
+        RecipeError: Unknown name, argument or init, or a value of the wrong kind.
         DownloadError: Published weights are needed and cannot be fetched, or what was fetched is damaged.
 
     Example:
@@ -92,25 +103,21 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
         >>> sorted(detector([torch.rand(3, 64, 96)])[0])
         ['boxes', 'labels', 'scores']
     """
-    _check(name, num_categories, init, arguments)
-    if name != SMALL:
-        return build_torchvision(name, num_categories, init, **arguments)
-    if init == "coco":
-        raise RecipeError(f"{name}: no COCO weights are published", remedy="start from imagenet")
-    return fcos_efficientnet_lite0_fpn(num_classes=num_categories + 1, imagenet=init == "imagenet", **arguments)
-
-
-def _check(name: str, num_categories: int, init: str, arguments: dict[str, Any]) -> None:
-    if name not in _ARGUMENTS:
-        raise RecipeError(f"no detector is called {name!r}", remedy=f"choose from {', '.join(names())}")
+    entry = detector(name)
     if num_categories < 1:
-        raise RecipeError(f"{name}: {num_categories} categories", remedy="a detector needs at least one")
-    if init not in INITS:
-        raise RecipeError(f"{name}: init {init!r} is unknown", remedy=f"choose from {', '.join(INITS)}")
-    allowed = _ARGUMENTS[name]
+        raise RecipeError(
+            f"{name}: {num_categories} categories", code="no-categories", remedy="a detector needs at least one"
+        )
+    if init not in entry.inits:
+        raise RecipeError(
+            f"{name}: it cannot start from {init!r}", code="unknown-init", remedy=f"use {' or '.join(entry.inits)}"
+        )
     for key, value in arguments.items():
-        if key not in allowed:
-            raise RecipeError(f"{name} takes no argument {key!r}", remedy=f"it takes {', '.join(sorted(allowed))}")
-        numeric = int if allowed[key] is int else (int, float)
+        if key not in entry.arguments:
+            remedy = f"it takes {', '.join(sorted(entry.arguments))}"
+            raise RecipeError(f"{name} takes no argument {key!r}", code="unknown-argument", remedy=remedy)
+        numeric = int if entry.arguments[key] is int else (int, float)
         if isinstance(value, bool) or not isinstance(value, numeric) or not 0 <= value < math.inf:
-            raise RecipeError(f"{name}: {key} = {value!r}", remedy=f"give a non-negative {allowed[key].__name__}")
+            remedy = f"give a non-negative {entry.arguments[key].__name__}"
+            raise RecipeError(f"{name}: {key} = {value!r}", code="argument-value", remedy=remedy)
+    return entry.build(num_categories, init=init, **arguments)

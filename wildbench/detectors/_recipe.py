@@ -17,14 +17,17 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Detector(Section):
+class Network(Section):
     """Which network, and what it starts from."""
 
     name: str = Field(description="Its name in the zoo.")
     init: Literal["random", "imagenet", "coco"] = Field(default="imagenet", description="See `zoo.build`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the zoo's builder.")
     frozen_blocks: int = Field(
-        default=0, ge=0, le=12, description="Leading blocks of the small backbone that stay as they are."
+        default=0,
+        ge=0,
+        le=12,
+        description="Leading blocks of the backbone that stay as they are.",
     )
 
 
@@ -109,7 +112,7 @@ class Recipe(Section):
         'adamw'
     """
 
-    detector: Detector
+    detector: Network
     data: Data = Data()
     schedule: Schedule
     optimizer: Optimizer = Optimizer()
@@ -127,18 +130,25 @@ def load_recipe(path: Path | str) -> Recipe:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(
-            f"{path}: {error.strerror}", remedy="name a recipe such as baselines/reference.toml"
+            f"{path}: {error.strerror}", code="unreadable", remedy="name a recipe such as baselines/reference.toml"
         ) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise RecipeError(f"{path}: not TOML ({error})", remedy="see baselines/reference.toml") from error
+        raise RecipeError(
+            f"{path}: not TOML ({error})", code="not-toml", remedy="see baselines/reference.toml"
+        ) from error
     return parse_recipe(values, str(path))
 
 
 def parse_recipe(values: dict[str, Any], place: str = "recipe") -> Recipe:
     """Validate the values of a recipe; `place` names them in the error."""
     if "steps" in values:
-        raise RecipeError(f"{place}: a compression recipe, with [[steps]]", remedy="use: wildbench baseline run")
+        raise RecipeError(
+            f"{place}: a compression recipe, with [[steps]]",
+            code="compression-recipe",
+            remedy="use: wildbench baseline run",
+        )
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{place}: {first_problem(error)}", remedy="see baselines/reference.toml") from error
+        problem = first_problem(error)
+        raise RecipeError(f"{place}: {problem}", code="value", remedy="see baselines/reference.toml") from error

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from wildbench.errors import DatasetError, OutputError, RecipeError
+from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.submissions.archive._archive import read_submission
 from wildbench.training import run_training
 
@@ -95,29 +96,21 @@ def test_a_seed_takes_the_place_of_the_recipes(recipe: Path, herd: Path, tmp_pat
     assert trained("written") == by_the_option != by_the_recipe
 
 
-def test_a_recipe_without_data_asks_for_it(recipe: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="--dataset"):
-        run_training(recipe, tmp_path / "out.pt")
-
-
-@pytest.mark.parametrize("device", ["banana", "cuda:99"])
-def test_a_device_that_is_not_here_is_named(device: str, recipe: Path, herd: Path, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=device) as error:
-        run_training(recipe, tmp_path / "out.pt", dataset=str(herd), device=device)
-    assert "\n" not in str(error.value)
-    assert type(error.value).__module__ == "wildbench.errors"
-
-
 def test_what_cannot_be_is_refused_before_training(recipe: Path, herd: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"suffix is \.pt"):
-        run_training(recipe, tmp_path / "out.onnx", dataset=str(herd))
-    with pytest.raises(RecipeError, match="init"):
-        run_training(recipe, tmp_path / "out.pt", dataset=str(herd), init="luck")
-    for seed in (-1, 2**42):
-        with pytest.raises(RecipeError, match=r"^--seed: .*schedule.seed"):
-            run_training(recipe, tmp_path / "out.pt", dataset=str(herd), seed=seed)
-    with pytest.raises(DatasetError, match="serengeti"):
-        run_training(recipe, tmp_path / "out.pt", dataset="serengeti")
     (tmp_path / "taken.pt").mkdir()
-    with pytest.raises(OutputError, match="is a folder"):
-        run_training(recipe, tmp_path / "taken.pt", dataset=str(herd))
+    sound: dict[str, Any] = {"out": tmp_path / "out.pt", "dataset": str(herd), "device": "cpu"}
+    for changed, error, code in (
+        ({"dataset": None}, RecipeError, "no-dataset"),
+        ({"out": tmp_path / "out.onnx"}, RecipeError, "suffix"),
+        ({"init": "luck"}, RecipeError, "value"),
+        ({"seed": -1}, RecipeError, "value"),
+        ({"seed": 2**42}, RecipeError, "value"),
+        ({"dataset": "serengeti"}, DatasetError, ""),
+        ({"device": "banana"}, SubmissionError, ""),
+        ({"device": "cuda:99"}, SubmissionError, ""),
+        ({"out": tmp_path / "taken.pt"}, OutputError, ""),
+    ):
+        with pytest.raises(error) as raised:
+            run_training(recipe, **{**sound, **changed})
+        assert raised.value.code.endswith(code), changed
+    assert not list(tmp_path.glob("*.checkpoint"))

@@ -1,12 +1,19 @@
-"""The one loop that trains detectors: from published or random weights, and again after compression."""
+"""The one loop that trains detectors by a recipe: seeded, averaged, resumable to the same bits.
+
+`train` starts from published or random weights; what compression has made goes through `begin` and `steps` again.
+"""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import io
 import math
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +22,110 @@ from torch.utils.data import DataLoader
 
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors import zoo
-from wildbench.detectors.training._recipe import Recipe
-from wildbench.detectors.training._training_images import Samples, Target
+from wildbench.detectors._recipe import Recipe
+from wildbench.detectors._training_images import Samples, Target
 from wildbench.errors import RecipeError
+from wildbench.files import write_atomically
+from wildbench.progress import Progress, silent
+
+CHECKPOINT_EVERY = 50
+"""Steps between two checkpoints; the last step writes one too."""
+
+
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+    device: str = "cpu",
+) -> nn.Module:
+    """Train the recipe's detector.
+
+    Args:
+        recipe: What to train and how.
+        dataset: What to learn from; where its labels are partial, categories that nobody boxed in an image are left out
+            of that image's loss.
+        checkpoint: Where it exists, training goes on from it, to the same weights as if it had never stopped.
+        progress: Called as `progress(task, done, total)` after each step.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The detector with averaged weights, on the CPU, in eval mode.
+
+    Raises:
+        RecipeError: The checkpoint is of another run, the labels are partial and the detector cannot obey them, or the
+            training diverged.
+    """
+    check_labels(recipe.detector.name, dataset)
+    with seeded(recipe.schedule.seed, device):
+        return _trained(recipe, dataset, checkpoint, progress, device)
+
+
+def _trained(recipe: Recipe, dataset: Dataset, checkpoint: Path | None, progress: Progress, device: str) -> nn.Module:
+    total = steps_of(recipe, dataset)
+    terms = Terms(constant=None if recipe.detector.init == "random" else "backbone")
+    run = begin(recipe, _built(recipe, len(dataset.categories)), terms, device)
+    settings = recipe.model_dump_json(exclude={"submission"})  # authors may change while it trains
+    identity = hashlib.sha256(f"{settings} {dataset.sha256}".encode()).hexdigest()
+    if checkpoint is not None and checkpoint.exists():
+        _restore(run, checkpoint, identity)
+    task = f"train {recipe.detector.name}"
+    for done in steps(run, recipe, dataset, terms, device):
+        if checkpoint is not None and (done % CHECKPOINT_EVERY == 0 or done == total):
+            _save(run, checkpoint, identity)
+        progress(task, done, total)
+    averaged: nn.Module = run.averaged.cpu().eval()
+    return averaged
+
+
+def _built(recipe: Recipe, num_categories: int) -> nn.Module:
+    settings = recipe.detector
+    model = zoo.build(settings.name, num_categories, init=settings.init, **settings.arguments)
+    if settings.frozen_blocks:
+        freeze = zoo.detector(settings.name).freeze
+        if freeze is None:
+            able = [name for name in zoo.names() if zoo.detector(name).freeze is not None]
+            raise RecipeError(
+                f"detector.frozen_blocks: {settings.name} has no blocks to freeze",
+                code="frozen-blocks",
+                remedy=f"it is for {', '.join(able)}",
+            )
+        freeze(model, settings.frozen_blocks)
+    return model
+
+
+def _save(run: Run, path: Path, identity: str) -> None:
+    state = {
+        "run": identity,
+        "step": run.step,
+        "model": run.model.state_dict(),
+        "averaged": run.averaged.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def _restore(run: Run, path: Path, identity: str) -> None:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        identity_there = state["run"]
+    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise RecipeError(
+            f"{path}: not a checkpoint of a training run", code="not-a-checkpoint", remedy="delete it to start anew"
+        ) from error
+    if identity_there != identity:
+        raise RecipeError(
+            f"{path}: the checkpoint of another recipe or data set",
+            code="other-checkpoint",
+            remedy="delete it to start anew",
+        )
+    run.model.load_state_dict(state["model"])
+    run.averaged.load_state_dict(state["averaged"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.step = state["step"]
 
 
 @dataclass
@@ -28,10 +136,6 @@ class Run:
     averaged: Any
     optimizer: torch.optim.Optimizer
     step: int = 0
-
-
-def _nothing(model: nn.Module) -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -47,7 +151,7 @@ class Terms:
 
     constant: str | None = None
     extra_loss: nn.Module | None = None
-    obey: Callable[[nn.Module], None] = field(default=_nothing)
+    obey: Callable[[nn.Module], None] = field(default=lambda model: None)
 
 
 @contextmanager
@@ -73,10 +177,12 @@ def check_labels(name: str, dataset: Dataset) -> None:
     Raises:
         RecipeError: Its labels are partial, and the detector cannot leave a category out of an image's loss.
     """
-    if dataset.partial_labels and not zoo.obeys_partial_labels(name):
+    if dataset.partial_labels and not zoo.detector(name).partial_labels:
+        able = [other for other in zoo.names() if zoo.detector(other).partial_labels]
         raise RecipeError(
             f"detector.name: {name} would learn animals that nobody boxed as background",
-            remedy=f"for partial labels use one of {', '.join(filter(zoo.obeys_partial_labels, zoo.names()))}",
+            code="partial-labels",
+            remedy=f"for partial labels use one of {', '.join(able)}",
         )
 
 
@@ -91,7 +197,8 @@ def begin(recipe: Recipe, model: Any, terms: Terms, device: str) -> Run:  # noqa
     """
     model.to(device).to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(model).requires_grad_(False)
-    model.transform._skip_resize = model.transform.fixed_size is None  # the augmentation made the size already
+    if hasattr(model, "transform"):  # torchvision's; the augmentation made the size already
+        model.transform._skip_resize = model.transform.fixed_size is None
     extra = [] if terms.extra_loss is None else list(terms.extra_loss.to(device).named_parameters())
     return Run(model, averaged, _optimizer(recipe, [*model.named_parameters(), *extra]))
 
@@ -120,12 +227,14 @@ def steps(run: Run, recipe: Recipe, dataset: Dataset, terms: Terms, device: str)
     """
     batch, total = recipe.schedule.batch_size, steps_of(recipe, dataset)
     plain_from = round((1 - recipe.schedule.plain_fraction) * total) * batch
-    samples = Samples(recipe, dataset, masks=zoo.predicts_masks(recipe.detector.name), plain_from=plain_from)
+    samples = Samples(recipe, dataset, masks=zoo.detector(recipe.detector.name).masks, plain_from=plain_from)
     loader = DataLoader(samples, batch, sampler=range(run.step * batch, total * batch), collate_fn=_unstacked)
     for images, targets in loader:
         loss = _step(run, recipe, total, images, targets, terms, device)
         if not math.isfinite(loss):
-            raise RecipeError(f"the loss became {loss} at step {run.step}", remedy="lower optimizer.learning_rate")
+            raise RecipeError(
+                f"the loss became {loss} at step {run.step}", code="diverged", remedy="lower optimizer.learning_rate"
+            )
         yield run.step
 
 
@@ -147,7 +256,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then half a cosine.
 
     Example:
-        >>> from wildbench.detectors.training._recipe import parse_recipe
+        >>> from wildbench.detectors import parse_recipe
         >>> recipe = parse_recipe({"detector": {"name": "ssd300_vgg16"}, "augmentation": {"height": 300, "width": 300},
         ...     "schedule": {"epochs": 1, "warmup_steps": 4, "final_factor": 0.0}, "optimizer": {"learning_rate": 1.0}})
         >>> [round(learning_rate(recipe, step, 12), 2) for step in (0, 3, 4, 8, 11)]
