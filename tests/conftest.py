@@ -1,6 +1,13 @@
-"""Fixtures that several rooms need."""
+"""Fixtures that several rooms need.
+
+The suite runs on two workers (pytest-xdist), a file on one of them: a fixture of a session is made once by each. They
+share the cache of rendered pictures; whoever comes second waits for the first (`wildbench.files.locked`).
+"""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two workers, two cores
+
 import shutil
 from collections.abc import Iterator
 from pathlib import Path

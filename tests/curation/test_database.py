@@ -23,9 +23,9 @@ with running(Path(sys.argv[1])), App(Path(sys.argv[1]), 0):
 
 
 def servers(folder: Path) -> list[psutil.Process]:
-    """The MongoDB servers that have a folder open."""
+    """The MongoDB servers that this process or one that it started has started, and that have a folder open."""
     data = str(folder / "mongo")
-    return [p for p in psutil.process_iter() if p.name() == "mongod" and data in p.cmdline()]
+    return [p for p in psutil.Process().children(recursive=True) if p.name() == "mongod" and data in p.cmdline()]
 
 
 def test_the_server_is_real_and_open_to_this_machine_alone(database: None, review_folder: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wildbench.categories import CATEGORIES, SPLITS
 from wildbench.datasets.masks import encode_mask
-from wildbench.files import write_atomically
+from wildbench.files import locked, write_atomically
 from wildbench.parksim.cache import SEED, is_complete, mark_complete, pictures_folder
 from wildbench.parksim.composition import Seen, compose
 from wildbench.parksim.planning import ImagePlan, plan
@@ -63,8 +63,13 @@ def render(
         The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
     """
     target = pictures_folder(folder, seed)
-    if is_complete(target):
-        return target
+    with locked(target):  # another process may be rendering them just now
+        if not is_complete(target):
+            _render_missing(target, progress, seed, workers)
+    return target
+
+
+def _render_missing(target: Path, progress: Callable[[int, int], None] | None, seed: int, workers: int) -> None:
     images = plan(seed)
     missing = [one for one in images if not (target / file_name(one)).is_file()]
     done = len(images) - len(missing)
@@ -77,7 +82,6 @@ def render(
         if progress is not None:
             progress(done, len(images))
     mark_complete(target, map(file_name, images))
-    return target
 
 
 def file_name(image: ImagePlan) -> str:
