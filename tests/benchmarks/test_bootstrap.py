@@ -18,6 +18,8 @@ from wildbench.datasets.coco import Dataset
 from wildbench.measures.matching._matching import Ints, Matches, match
 from wildbench.measures.uncertainty._bootstrap import groups_of, resample
 
+pytestmark = pytest.mark.timed
+
 IMAGES, CATEGORIES, DETECTIONS, BOXES = 400, 13, 100, 7
 """Detections and boxes of an image: the mean of the boxes, at most three detections of each."""
 
@@ -116,7 +118,6 @@ def test_paired_replicates_take_a_twentieth_of_hotcoco_s_time_at_most(
     assert ratio >= LEAST_RATIO
 
 
-@pytest.mark.slow
 def test_ten_times_the_replicates_take_ten_times_as_long(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     _, _, matches, groups = scene
     busy, wall = [], []

@@ -17,6 +17,8 @@ from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.archive._container import read_content
 from wildbench.submissions.codecs.registry import decode
 
+pytestmark = pytest.mark.timed
+
 NAME = "fasterrcnn_resnet50_fpn"
 CODEC = "codebook+sparse+huffman,fp16+huffman"
 ROUNDS = 5

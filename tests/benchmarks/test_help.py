@@ -4,7 +4,10 @@ import subprocess
 import sys
 import time
 
+import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+
+pytestmark = pytest.mark.timed
 
 ROUNDS = 8
 

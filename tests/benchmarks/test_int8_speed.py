@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
@@ -16,6 +17,8 @@ from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.contract._manifest import parse_manifest
+
+pytestmark = pytest.mark.timed
 
 NAME, SIDES = "retinanet_resnet50_fpn", {"min_size": 320, "max_size": 320}
 ROUNDS = 5

@@ -26,6 +26,8 @@ from wildbench.measures.uncertainty._intervals import difference_interval
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 
+pytestmark = pytest.mark.timed
+
 ROWS = 500
 
 

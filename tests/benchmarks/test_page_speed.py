@@ -11,6 +11,8 @@ from made_up_results import make_named
 from wildbench.leaderboard.board._board import build_board
 from wildbench.leaderboard.build import page_of_results
 
+pytestmark = pytest.mark.timed
+
 FEW, MANY = 10, 500
 ACTIONS = {
     "sort": "document.querySelector('[data-sort=ap]').click()",

@@ -14,7 +14,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.resources import bundled
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.timed, pytest.mark.usefixtures("database")]
 
 COPIES = 6
 RUNS = 3

@@ -21,6 +21,8 @@ from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.process._opened import Opened, open_submission
 from wildbench.submissions.process._parent import Sandbox
 
+pytestmark = pytest.mark.timed
+
 NAME = "ssdlite320_mobilenet_v3_large"
 ROUNDS = 20
 
