@@ -12,8 +12,10 @@ import shutil
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
-from wildbench.leaderboard.model import read_board
-from wildbench.leaderboard.publishing import BOARD, page_of
+
+from wildbench.files import write_atomically
+from wildbench.leaderboard import read_board
+from wildbench.leaderboard.build import BOARD, page_of
 
 from wildbench.files import write_atomically
 

@@ -14,13 +14,22 @@ import numpy as np
 import pytest
 
 from wildbench.datasets.registry import load_dataset
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._recompute import measure_curves
+from wildbench.leaderboard._results import (
+    CARD,
+    CURVES,
+    PREDICTIONS,
+    SAMPLES,
+    SUMS,
+    Samples,
+    read_results,
+    result_id,
+    sums_of,
+)
+from wildbench.leaderboard._standings import Paired
 from wildbench.leaderboard.add import add
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._ranking import Paired
 from wildbench.leaderboard.build import BOARD, PAGE, build
-from wildbench.leaderboard.results._history import Entry, head, write_chain
-from wildbench.leaderboard.results._kept import Samples, measure_curves
-from wildbench.leaderboard.results._results import KEPT, chain_file, read_results, result_id
 from wildbench.leaderboard.verify import verify
 from wildbench.measures.uncertainty._intervals import difference_interval
 from wildbench.resources import bundled
@@ -43,7 +52,6 @@ def write_board(folder: Path, rows: int) -> None:
     curves = [measure_curves(data, json.loads(path.read_text()), None).to_bytes() for path in found]
     rng = np.random.default_rng(0)
     shared_drawn, shared_without = rng.normal(0, 0.02, 2000), rng.normal(0, 0.02, 168) / 168
-    entries: list[Entry] = []
     for row in range(rows):
         kind = int(row % 10 > 0)
         ap, card = float(rng.uniform(0.2, 0.6)), cards[kind]
@@ -55,18 +63,12 @@ def write_board(folder: Path, rows: int) -> None:
         one: Scorecard = card.model_copy(update={"submission": submission, "accuracy": accuracy})
         drawn = ap + shared_drawn + rng.normal(0, 0.01, 2000)
         without = ap + shared_without + rng.normal(0, 0.01, 168) / 168
-        stored, samples = one.to_json().encode(), Samples(np.array([ap]), drawn, without).to_bytes()
+        samples = Samples(np.array([ap]), drawn, without).to_bytes()
+        files = {CARD: one.to_json().encode(), PREDICTIONS: detections[kind], SAMPLES: samples, CURVES: curves[kind]}
         place = folder / "results" / result_id(one)
         place.mkdir(parents=True)
-        for file, kept in zip(KEPT, (stored, detections[kind], samples, curves[kind]), strict=True):
-            (place / file).write_bytes(kept)
-        hashes = {
-            "card_sha256": hashlib.sha256(stored).hexdigest(),
-            "samples_sha256": hashlib.sha256(samples).hexdigest(),
-        }
-        predictions = one.accuracy.predictions_sha256
-        entries.append(Entry(id=place.name, predictions_sha256=predictions, previous=head(entries), **hashes))
-    write_chain(chain_file(folder), entries)
+        for file, stored in (files | {SUMS: sums_of(files)}).items():
+            (place / file).write_bytes(stored)
 
 
 def seconds(work: object) -> float:
@@ -91,8 +93,8 @@ def test_five_hundred_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     build(tmp_path)  # renders parksim and bundles the charts' library, where they are not there yet
     whole = min(seconds_of_command(tmp_path) for _ in range(3))
     reading = min(seconds(lambda: read_results(tmp_path)) for _ in range(3))
-    results, entries = read_results(tmp_path)
-    building = min(seconds(lambda: build_board(results, entries).to_json()) for _ in range(3))
+    results = read_results(tmp_path)
+    building = min(seconds(lambda: build_board(results).to_json()) for _ in range(3))
     samples = [result.samples for result in results]
     ranking = min(seconds(lambda: Paired(samples).ranks()) for _ in range(3))
     first, pairs = samples[0], samples[1:201]
@@ -119,7 +121,7 @@ def test_a_row_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     add(bundled("baselines/scorecards/reference.json"), tmp_path)  # compiles
     submissions = bundled("baselines")
     verifying = min(seconds(lambda: verify(tmp_path, submissions=submissions)) for _ in range(3))
-    (result,), _ = read_results(tmp_path)
+    (result,) = read_results(tmp_path)
     data = load_dataset("parksim", with_images=False)
     reading = min(seconds(lambda: result.detections(data)) for _ in range(3))
     with capsys.disabled():

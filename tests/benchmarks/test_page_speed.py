@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_up_results import make_named
 
-from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard.build import page_of_results
 
 pytestmark = pytest.mark.timed

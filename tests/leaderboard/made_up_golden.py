@@ -7,10 +7,9 @@ from pathlib import Path
 
 from made_up_results import make_named
 
-from wildbench.leaderboard.board._board import build_board
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._results import Curves, Result
 from wildbench.leaderboard.build import page_of_results
-from wildbench.leaderboard.results._kept import Curves
-from wildbench.leaderboard.results._results import Result
 from wildbench.scorecard import LayerBytes
 
 

@@ -1,19 +1,12 @@
-"""A leaderboard to look at: the bundled baselines with their errors, and rows made up from them."""
+"""A leaderboard to look at: the bundled baselines, and rows made up from them."""
 
-import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.add import add
-from wildbench.leaderboard.results._results import Result, read_results, result_id
-from wildbench.measures.accuracy._errors import measure_errors
-from wildbench.measures.size import measure_size
-from wildbench.resources import bundled
-from wildbench.scorecard import Figure, read_scorecard
+from wildbench.leaderboard._results import Result, read_results, result_id
+from wildbench.scorecard import Figure
 
 BASELINES = ("reference", "reference-tiny")
 ROWS = 60
@@ -21,21 +14,6 @@ ELSEWHERE = 20
 """Of them, the last, whose times are another processor's."""
 
 SCRIPT = '</script><img src=x onerror="window.pwned=1"><!--\u2028'
-
-
-def write_baselines(folder: Path) -> Path:
-    """A leaderboard of the two bundled baselines, as `wildbench leaderboard add` makes it."""
-    data = load_dataset("parksim", with_images=False)
-    for name in BASELINES:
-        source = bundled(f"baselines/scorecards/{name}.json")
-        card = read_scorecard(source)
-        results = json.loads(source.with_name(card.accuracy.predictions_file).read_text())
-        shutil.copy(source.with_name(card.accuracy.predictions_file), folder)
-        errors = measure_errors(data, results, images_file=folder / f"{name}.csv")
-        size = measure_size(bundled(f"baselines/{name}.pt"))
-        card.model_copy(update={"errors": errors, "size": size}).write(folder / f"{name}.json")
-        add(folder / f"{name}.json", folder / "board")
-    return folder / "board"
 
 
 def made_up(base: Result, number: int, **changes: Any) -> Result:
@@ -74,7 +52,7 @@ def made_up(base: Result, number: int, **changes: Any) -> Result:
     )
     drawn, without = (ap - 0.4636 + values for values in (base.samples.drawn, base.samples.without))
     samples = replace(base.samples, whole=base.samples.whole * 0 + ap, drawn=drawn, without=without)
-    return replace(base, id=result_id(card), entry=None, card=card, samples=samples)
+    return replace(base, id=result_id(card), card=card, samples=samples)
 
 
 def elsewhere(base: Result) -> Result:
@@ -87,7 +65,7 @@ def elsewhere(base: Result) -> Result:
 
 def results_of_page(board: Path) -> Sequence[Result]:
     """The baselines, 60 made-up rows, one with a script for a name, and one on another data set."""
-    results, _ = read_results(board)
+    results = read_results(board)
     dense = results[0]
     rows = [made_up(dense, number) for number in range(ROWS)]
     scripted = made_up(dense, 41, name=SCRIPT, method=SCRIPT, authors=[SCRIPT], sha256="f" * 64)

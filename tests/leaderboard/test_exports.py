@@ -10,8 +10,8 @@ import pandas
 import pytest
 from test_board import golden_results
 
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._model import Board
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._model import Board
 from wildbench.leaderboard.exports import FORMATS, frame, to_csv, to_latex, to_markdown
 
 GOLDEN = Path(__file__).parent / "golden"

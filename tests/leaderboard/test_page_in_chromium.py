@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from made_up_page import BASELINES, ELSEWHERE, ROWS, SCRIPT, results_of_page
 
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.board._model import Board, Row
-from wildbench.leaderboard.page._page import render
-from wildbench.leaderboard.page._row_details import details
-from wildbench.leaderboard.results._results import read_results
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._details import details
+from wildbench.leaderboard._model import Board, Row
+from wildbench.leaderboard._page import render
+from wildbench.leaderboard._results import read_results
 
 IN_FIRST = len(BASELINES) + ROWS + 1
 DRAWN = ".chart[data-drawn]"
@@ -404,7 +404,7 @@ def test_on_a_phone_rows_are_sorted_from_a_list(page: Any) -> None:
 
 
 def test_bytes_are_drawn_by_layer_and_stand_in_a_table(page: Any, baselines_board: Path) -> None:
-    results, _ = read_results(baselines_board)
+    results = read_results(baselines_board)
     size = next(result.card.size for result in results if result.card.submission.name == "reference-tiny")
     assert size
     assert size.by_layer

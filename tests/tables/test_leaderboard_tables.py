@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from wildbench.cli.tables.leaderboard import MOST, board_tables
-from wildbench.leaderboard.board._model import read_board
+from wildbench.leaderboard._model import read_board
 
 GOLDEN = Path(__file__).parents[1] / "leaderboard" / "golden" / "leaderboard.json"
 

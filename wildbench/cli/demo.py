@@ -12,8 +12,8 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.datasets.registry import load_dataset
 from wildbench.evaluation import evaluate
+from wildbench.leaderboard import results_of
 from wildbench.leaderboard.build import publish
-from wildbench.leaderboard.results import results_of
 from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
 from wildbench.progress import shown
 from wildbench.resources import bundled

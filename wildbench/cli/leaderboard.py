@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wildbench.errors import WildbenchError
+
 app = typer.Typer(help="Rank scorecards, so that anyone can compute the ranking again.", no_args_is_help=True)
 
 BoardOption = Annotated[Path, typer.Option("--board", help="Folder of the leaderboard.")]
@@ -54,18 +56,15 @@ def verify(
     board: BoardOption = FOLDER,
     dataset: DatasetsOption = None,
     submissions: SubmissionsOption = None,
-    known: Annotated[
-        str | None, typer.Option(help="Hash of a chain entry, noted earlier: history up to it has to be the same.")
-    ] = None,
 ) -> None:
-    """Compute every row again from its detections; exit code 2 and a line for each thing that is wrong."""
+    """Compute every row again from its detections; exit code 2 and a line for each problem."""
     from wildbench.leaderboard.verify import verify as run
     from wildbench.progress import shown
 
     with shown() as progress:
-        found = run(board, datasets=dataset or (), submissions=submissions, known=known, progress=progress)
-    _tell(found)
-    typer.echo(f"{board}: every row is what its detections give, and the history is whole")
+        problems = run(board, datasets=dataset or (), submissions=submissions, progress=progress)
+    _report(problems)
+    typer.echo(f"{board}: every row is what its detections give")
 
 
 @app.command()
@@ -75,10 +74,10 @@ def check(
     dataset: DatasetsOption = None,
     submissions: SubmissionsOption = None,
 ) -> None:
-    """Say whether a scorecard can be added, and change nothing; exit code 2 and a line for each thing against it."""
+    """Say whether a scorecard can be added, and change nothing; exit code 2 and a line for each problem."""
     from wildbench.leaderboard.add import check as run
 
-    _tell(run(card, board, datasets=dataset or (), submissions=submissions))
+    _report(run(card, board, datasets=dataset or (), submissions=submissions))
     typer.echo(f"{card}: can be added")
 
 
@@ -90,7 +89,7 @@ def export(
 ) -> None:
     """Write the tables as papers use them."""
     from wildbench.files import write_atomically
-    from wildbench.leaderboard.board import read_board
+    from wildbench.leaderboard import read_board
     from wildbench.leaderboard.build import BOARD
     from wildbench.leaderboard.exports import FORMATS
 
@@ -113,9 +112,9 @@ def open_page(board: BoardOption = FOLDER) -> None:
         typer.echo(f"no browser here: {page}")
 
 
-def _tell(found: list[str]) -> None:
-    """End with a line on stderr for each finding, if there is any."""
-    for line in found:
-        typer.echo(f"wildbench: {line}", err=True)
-    if found:
+def _report(problems: list[WildbenchError]) -> None:
+    """End with a line on stderr for each problem, if there is any."""
+    for problem in problems:
+        typer.echo(f"wildbench: {problem}", err=True)
+    if problems:
         raise typer.Exit(2)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from wildbench.errors import OutputError
 from wildbench.files import write_atomically
-from wildbench.leaderboard.board import Board, build_board
-from wildbench.leaderboard.page import details, render
-from wildbench.leaderboard.results import Entry, Result, read_results
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._details import details
+from wildbench.leaderboard._model import Board
+from wildbench.leaderboard._page import render
+from wildbench.leaderboard._results import Result, read_results
 from wildbench.progress import Progress, silent
 
 BOARD, PAGE = "leaderboard.json", "index.html"
@@ -27,14 +29,13 @@ def build(folder: Path, progress: Progress = silent) -> Board:
     Raises:
         ScorecardError: There are no results, or a file is not the one that was added.
     """
-    with _uncollected():
-        results, entries = read_results(folder)
-        return publish(results, folder, entries, progress)
+    with _without_garbage_collection():
+        return publish(read_results(folder), folder, progress)
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Do not look for garbage among what is all in use: of 500 rows that takes as long as a third of the work."""
+def _without_garbage_collection() -> Iterator[None]:
+    """Everything is in use until the end: with 500 rows, looking for garbage takes as long as a third of the work."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -44,21 +45,18 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def publish(
-    results: Sequence[Result], folder: Path, entries: Sequence[Entry] | None = None, progress: Progress = silent
-) -> Board:
+def publish(results: Sequence[Result], folder: Path, progress: Progress = silent) -> Board:
     """Write leaderboard.json and the page.
 
     Args:
         results: What is ranked.
         folder: Gets both files.
-        entries: The chain they stand in, where they were added.
         progress: Called as `progress(task, done, total)`, should images have to be rendered.
 
     Raises:
         ScorecardError: There are no results.
     """
-    board = build_board(results, entries)
+    board = build_board(results)
     page = page_of_results(board, results, progress)
     board.write(folder / BOARD)
     write_atomically(folder / PAGE, page)
@@ -83,9 +81,9 @@ def page_of(folder: Path) -> Path:
     """The page of a leaderboard.
 
     Raises:
-        OutputError: It was not built.
+        OutputError: It has not been built.
     """
     page = folder / PAGE
     if not page.is_file():
-        raise OutputError(f"{page}: no such file", remedy="run: wildbench leaderboard build")
+        raise OutputError(f"{page}: no such file", code="not-built", remedy="run: wildbench leaderboard build")
     return page

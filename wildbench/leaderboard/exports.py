@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from wildbench.leaderboard.board import Board, Row, Section
+from wildbench.leaderboard._model import Board, Row, Section
 from wildbench.scorecard import Figure
 from wildbench.text import printable
 
@@ -20,8 +20,8 @@ def frame(board: Board) -> pd.DataFrame:
     """Every row as plain numbers: figures in the units of the scorecard, each interval in two columns.
 
     Example:
-        >>> from wildbench.leaderboard.board._model import Board
-        >>> frame(Board(chain=None, sections=[])).empty
+        >>> from wildbench.leaderboard import Board
+        >>> frame(Board(sections=[])).empty
         True
     """
     return pd.DataFrame([_numbers(section, row) for section in board.sections for row in section.rows])

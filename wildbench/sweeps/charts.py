@@ -8,13 +8,15 @@ from typing import Any
 import vl_convert
 
 from wildbench.files import write_atomically
-from wildbench.leaderboard.page import VEGA_LITE
 from wildbench.scorecard import Figure
 from wildbench.sweeps.record import Measures, Summary, series_of
 
 COSTS = {"bytes": "bytes of the file", "macs": "MACs an image", "latency": "latency, over the reference network's"}
 FIGURES = {"ap": "AP in %", "ap50": "AP50 in %"}
 DENSE = "dense"
+VEGA_LITE = "6.4"
+"""The Vega-Lite that charts are written for."""
+
 SIDE = 260
 """Of a panel, in pixels."""
 

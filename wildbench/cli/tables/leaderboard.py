@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wildbench.cli.tables.console import add_row, scaled
-from wildbench.leaderboard.board import Board, Front, Section
+from wildbench.leaderboard import Board, Front, Section
 from wildbench.scorecard import Figure
 
 MOST = 50

@@ -26,7 +26,7 @@ function costRows(row) {
     figureRow("Parameters", row.size?.parameters, grouped), figureRow("Not zero", row.size?.nonzero, grouped, "parameters"),
     figureRow("Bitmask rule", row.size?.bitmask_bytes, grouped, "bytes"), figureRow("Entropy", row.size?.entropy_bytes, grouped, "bytes"),
     figureRow("MACs", row.compute?.macs, gigamacs, "G an image"), figureRow("MACs of weights not zero", row.compute?.nonzero_macs, gigamacs, "G an image"),
-    figureRow("Bit operations", row.compute?.bops, gigamacs, "G an image"), figureRow("MicroNet score", row.compute?.micronet_score, significant),
+    figureRow("Bit operations", row.compute?.bops, gigamacs, "G an image"),
     figureRow("Latency over the reference network", row.latency?.reference_ratio, significant, "×"),
     figureRow("Latency p50", row.latency?.p50, significant, "ms"), figureRow("Latency p90", row.latency?.p90, significant, "ms"),
     figureRow("Latency p99", row.latency?.p99, significant, "ms"), figureRow("Peak memory", row.latency?.peak_memory, megabytes, "MB"),
@@ -38,7 +38,7 @@ function facts(row, detail) {
   const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
     ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
     ["Measured on", row.latency?.hardware], ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
-    ["Entry in the chain", row.entry && String(row.entry)], ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)]];
+    ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)]];
   return el("dl", { class: "facts" }, pairs.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 

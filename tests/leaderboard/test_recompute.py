@@ -10,7 +10,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.leaderboard.results._kept import curves_from, measure_curves
+from wildbench.leaderboard._recompute import measure_curves
+from wildbench.leaderboard._results import Curves
 from wildbench.resources import bundled
 
 
@@ -34,7 +35,7 @@ def test_curves_are_those_of_pycocotools() -> None:
         found = curves.per_category[category["name"]]
         assert np.array(found) / 1000 == pytest.approx(precision[0, : len(found), place], abs=5.1e-4)
         assert precision[0, len(found) :, place] == pytest.approx(0, abs=5.1e-4)
-    assert curves_from(curves.to_bytes(), "it") == curves
+    assert Curves.from_bytes(curves.to_bytes(), "it") == curves
 
 
 def test_a_category_without_a_box_has_no_curve() -> None:

@@ -1,4 +1,4 @@
-"""What leaderboard.json holds: sections of rows that compare, the fronts among them, and the chain they stand on.
+"""What leaderboard.json holds: sections of rows that compare, and the fronts among them.
 
 Keys are those of a scorecard wherever the figure is one of a scorecard's. Rows are plain, so that
 `pandas.json_normalize(board, ["sections", "rows"])` is a table.
@@ -6,18 +6,18 @@ Keys are those of a scorecard wherever the figure is one of a scorecard's. Rows 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from wildbench.errors import ScorecardError, first_problem
+from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
+from wildbench.records import parsed, read_version
 from wildbench.scorecard import Dataset, Figure, Record, Statistics, Uncertainty
 
-FORMAT_VERSION = 2
-"""Version of leaderboard.json; 1 had neither sections nor intervals."""
+FORMAT_VERSION = 1
+"""Version of leaderboard.json."""
 
 Axis = Literal["file_bytes", "macs", "latency_ratio", "latency_p50"]
 """What a front sets AP against."""
@@ -47,7 +47,6 @@ class RowCompute(Record):
     macs: Figure
     nonzero_macs: Figure | None
     bops: Figure | None
-    micronet_score: Figure | None
 
 
 class RowLatency(Record):
@@ -104,7 +103,6 @@ class Row(Record):
     """One submission on one data set."""
 
     id: str = Field(description="Name of its folder under results/.")
-    entry: int | None = Field(description="Its place in the chain, from 1; null for cards that were not added.")
     name: str
     sha256: str = Field(description="Hash of the submission's file.")
     card_sha256: str
@@ -160,18 +158,10 @@ class Section(Record):
         return f"{data.name}{split}: {data.boxes} boxes in {data.images} images{without}; protocol {self.protocol}"
 
 
-class Chain(Record):
-    """The history the board was built from."""
-
-    entries: int
-    head: str = Field(description="SHA-256 of the last entry: it stands for all before it.")
-
-
 class Board(Record):
     """The whole leaderboard."""
 
     format_version: int = FORMAT_VERSION
-    chain: Chain | None = Field(description="null for cards that were compared without being added.")
     sections: list[Section] = Field(description="By data set, split, protocol.")
 
     def to_json(self) -> str:
@@ -194,20 +184,22 @@ def read_board(path: Path) -> Board:
         ScorecardError: It is missing, damaged, or of another format version.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parsed(path.read_bytes())
     except OSError as error:
-        raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="build it first") from None
+        raise ScorecardError(
+            f"{path}: cannot be read ({error.strerror})", code="not-built", remedy="build it"
+        ) from None
     except (ValueError, RecursionError):
-        raise ScorecardError(f"{path}: not JSON, or cut short", remedy="build it again") from None
-    version = raw.get("format_version") if isinstance(raw, dict) else None
-    if version != FORMAT_VERSION:
-        told = f"its format_version is {version!r}, this wildbench reads {FORMAT_VERSION}"
-        remedy = "upgrade wildbench" if isinstance(version, int) and version > FORMAT_VERSION else "build it again"
-        raise ScorecardError(f"{path}: {told}", remedy=remedy)
-    try:
-        return Board.model_validate(raw)
-    except ValidationError as error:
-        raise ScorecardError(f"{path}: {first_problem(error)}", remedy="build it again") from None
+        raise ScorecardError(f"{path}: not JSON, or cut short", code="not-json", remedy="build it again") from None
+    return read_version(
+        raw,
+        Board,
+        FORMAT_VERSION,
+        path=path,
+        error=ScorecardError,
+        no_record=("not a leaderboard", "build it again"),
+        again="build it again",
+    )
 
 
 def json_schema() -> dict[str, object]:

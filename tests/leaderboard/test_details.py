@@ -1,18 +1,79 @@
-"""What rows show of themselves: pictures where they may be shown, and reasons where there are none."""
+"""What rows show of themselves: pictures where they may be shown, counted by hand, and reasons where there are none."""
 
+import base64
+import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_page import elsewhere, made_up
+from PIL import Image
 
+from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard.board._board import build_board
-from wildbench.leaderboard.page import _row_details
-from wildbench.leaderboard.page._row_details import RowDetail, details
-from wildbench.leaderboard.results._kept import measure_curves
-from wildbench.leaderboard.results._results import Result, read_results
+from wildbench.leaderboard import _details
+from wildbench.leaderboard._board import build_board
+from wildbench.leaderboard._details import WIDTH, RowDetail, details, overlap, pictures
+from wildbench.leaderboard._recompute import measure_curves
+from wildbench.leaderboard._results import Result, read_results
+
+SIZE = (960, 640)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Dataset:
+    images = [{"id": i, "file_name": f"{i}.png", "width": SIZE[0], "height": SIZE[1]} for i in range(1, 7)]
+    for image in images:
+        Image.new("RGB", SIZE, (40 * image["id"], 90, 30)).save(tmp_path / image["file_name"])
+    categories = [{"id": 1, "name": "lion"}, {"id": 2, "name": "zebra"}]
+    label = {"id": 1, "image_id": 4, "category_id": 1, "bbox": [96, 64, 96, 64], "area": 6144, "iscrowd": 0}
+    return Dataset("made up", None, {"images": images, "categories": categories, "annotations": [label]}, tmp_path)
+
+
+def found(image: int, x: float, score: float = 0.9, category: int = 1) -> dict[str, Any]:
+    return {"image_id": image, "category_id": category, "bbox": [x, 64, 96, 64], "score": score}
+
+
+def test_the_images_with_most_differences_come_first(data: Dataset) -> None:
+    dense = [found(1, 0), found(2, 0), found(4, 96), found(4, 400), found(6, 10)]
+    compressed = [
+        found(1, 8),  # the same lion, a little aside
+        found(2, 0, category=2),  # another category: two differences
+        found(4, 96),  # one of two lions lost: one difference
+        found(5, 300),  # one more: one difference
+        found(6, 10, score=0.2),  # below its threshold: one difference
+    ]
+    shown = pictures(data, dense, compressed, (0.5, 0.5))
+    assert [picture.file_name for picture in shown] == ["2.png", "4.png", "5.png"]
+    assert [(seen.category, seen.alone) for seen in shown[1].dense] == [("lion", False), ("lion", True)]
+    assert [(seen.category, seen.alone) for seen in shown[1].compressed] == [("lion", False)]
+    assert [seen.box for seen in shown[1].labels] == [(0.1, 0.1, 0.1, 0.1)]
+    assert shown[1].labels[0].score is None
+    assert [seen.alone for seen in shown[2].compressed] == [True]
+
+
+def test_each_detection_is_paired_once_and_with_the_nearest(data: Dataset) -> None:
+    (picture,) = pictures(data, [found(1, 0), found(1, 30)], [found(1, 29)], (0.0, 0.0))
+    assert [seen.alone for seen in picture.dense] == [True, False]
+
+
+def test_who_agrees_has_no_pictures(data: Dataset) -> None:
+    assert pictures(data, [found(1, 0)], [found(1, 0)], (0.5, 0.5)) == []
+
+
+def test_a_picture_is_small_and_the_same_each_time(data: Dataset) -> None:
+    one, two = (pictures(data, [found(4, 0)], [], (0.5, 0.5)) for _ in range(2))
+    assert one == two
+    stored = Image.open(io.BytesIO(base64.b64decode(one[0].jpeg.split(",")[1])))
+    assert stored.size == (WIDTH, 320)
+    assert (one[0].width, one[0].height) == SIZE
+
+
+def test_overlap_of_boxes_apart_and_of_none() -> None:
+    assert overlap([0, 0, 1, 1], [2, 2, 1, 1]) == 0
+    assert overlap([0, 0, 0, 0], [0, 0, 0, 0]) == 0
 
 
 def details_of(results: list[Result]) -> dict[str, RowDetail]:
@@ -21,7 +82,7 @@ def details_of(results: list[Result]) -> dict[str, RowDetail]:
 
 @pytest.fixture(scope="module")
 def results(baselines_board: Path) -> list[Result]:
-    return read_results(baselines_board)[0]
+    return read_results(baselines_board)
 
 
 def test_details_are_those_of_the_card(results: list[Result]) -> None:
@@ -44,7 +105,7 @@ def test_curves_kept_by_add_are_what_the_detections_give(results: list[Result]) 
 def test_a_compressed_row_is_drawn_beside_its_parent(results: list[Result]) -> None:
     found = details_of(results)
     dense, compressed = (found[result.id] for result in results)
-    assert dense.no_pictures == "it names no dense parent to be set against"
+    assert dense.no_pictures == "it names no dense parent to be compared with"
     assert compressed.no_pictures is None
     assert 1 <= len(compressed.pictures) <= 3
     for picture in compressed.pictures:
@@ -64,17 +125,19 @@ def test_each_row_without_pictures_says_why(results: list[Result], monkeypatch: 
     found = details_of([dense, orphan, old, elsewhere(child), *other])
     reasons = {name: detail.no_pictures or "" for name, detail in found.items()}
     assert reasons[orphan.id] == "its parent has no row in this section"
-    assert "says no score" in reasons["old"]
+    assert "not measured" in reasons["old"]
     assert "only those of parksim are embedded" in reasons[elsewhere(child).id]
     assert reasons[other[1].id].startswith("scored on another version of parksim")
-    monkeypatch.setattr(_row_details, "PICTURED", 0)
+    monkeypatch.setattr(_details, "PICTURED", 0)
     assert (details_of(results)[child.id].no_pictures or "").startswith("only the 0 compressed rows")
 
 
 def test_a_damaged_file_of_curves_is_one_line(results: list[Result], tmp_path: Path) -> None:
     (tmp_path / "curves.json").write_text('{"by_iou": {')
-    with pytest.raises(ScorecardError, match=r"reference-391e1c9f/curves.json: damaged"):
+    with pytest.raises(ScorecardError) as error:
         details_of([replace(results[0], predictions=tmp_path / "predictions.json.xz")])
+    assert error.value.code == "scorecard/damaged"
+    assert "reference-391e1c9f/curves.json" in error.value.what
 
 
 def test_pictures_are_drawn_beside_the_parent_that_the_lineage_names(results: list[Result]) -> None:

@@ -9,23 +9,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
-import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jinja2
+from markupsafe import Markup
 from pydantic_core import to_json
 
-from wildbench.leaderboard.board import Board
-from wildbench.leaderboard.page._row_details import RowDetail
-from wildbench.leaderboard.page._vega import vega_script, versions
+from wildbench.errors import needs
+from wildbench.files import write_atomically
+from wildbench.leaderboard._details import RowDetail
+from wildbench.leaderboard._model import Board
+from wildbench.resources import cache_dir
+
+VEGA_LITE = "6.4"
+"""The Vega-Lite that charts are written for."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = ("dom", "format", "columns", "table", "heatmap", "charts", "scatter", "row_charts", "row", "main")
 """In the order in which they are read: one scope, so that no bundler is needed."""
 
 _DIGITS = 6
-"""That matter, of a figure on the page; leaderboard.json has them all."""
+"""Significant digits of a figure on the page; leaderboard.json has them all."""
 
 
 def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
@@ -36,26 +43,29 @@ def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
         details: What each row's own page shows, by row id.
 
     Returns:
-        UTF-8 HTML: 1 MB for the library, some 9 kB a row, and 1 MB of pictures at most.
+        UTF-8 HTML: 1 MB for the library, some 9 kB per row, and 1 MB of pictures at most.
 
     Raises:
         KeyError: A row has no details.
+        MissingExtra: vl-convert is not installed.
     """
-    style = (_ASSETS / "style.css").read_text(encoding="utf-8")
-    parts = "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    parts = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     application, library = f'(() => {{\n"use strict";\n{parts}}})();', vega_script()
-    allowed = " ".join(_source(script) for script in (library, application))
-    filled = {
-        "policy": f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'",
-        "style": style,
-        "footer": _footer(board),
-        "data": _json(_data(board, details)),
-        "library": library,
-        "application": application,
-    }
-    template = (_ASSETS / "index.html").read_text(encoding="utf-8")
-    return re.sub(r"\{(\w+)\}", lambda place: filled[place[1]], template).encode()
+    template = jinja2.Template(_asset("page.html"), autoescape=True, keep_trailing_newline=True)
+    # autoescaped but for what was made here; whatever comes from a card is in the data alone
+    page: str = template.render(
+        allowed=Markup(" ".join(_source(script) for script in (library, application))),
+        style=Markup(_asset("style.css")),
+        versions=versions(),
+        data=Markup(_json(_data(board, details))),
+        library=Markup(library),
+        application=Markup(application),
+    )
+    return page.encode()
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 def _source(script: str) -> str:
@@ -63,10 +73,30 @@ def _source(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _footer(board: Board) -> str:
-    """Where the page comes from; nothing in it is from a card."""
-    chain = f"{board.chain.entries} entries in the chain, the last {board.chain.head}. " if board.chain else ""
-    return f"{chain}Every figure is also in leaderboard.json; charts by {versions()} (BSD-3-Clause)."
+def vega_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`.
+
+    It comes from the wheel of vl-convert, so charts need no network. Bundling takes seconds, so the script is kept in
+    `cache_dir()`, by the version of vl-convert.
+
+    Raises:
+        MissingExtra: vl-convert is not installed.
+    """
+    with needs("board"):
+        import vl_convert
+    cached = cache_dir() / f"vega-{VEGA_LITE}-{version('vl-convert-python')}.js"
+    if not cached.is_file():
+        script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+        write_atomically(cached, script.encode())
+    return cached.read_text(encoding="utf-8")
+
+
+def versions() -> str:
+    """What the script holds, for the foot of a page."""
+    with needs("board"):
+        import vl_convert
+    vega, embed = vl_convert.get_vega_version(), vl_convert.get_vega_embed_version()
+    return f"Vega-Lite {VEGA_LITE}, Vega {vega}, Vega-Embed {embed}"
 
 
 def _json(data: Any) -> str:  # noqa: ANN401 - any JSON

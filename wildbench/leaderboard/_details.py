@@ -1,0 +1,269 @@
+"""What the page shows of one row beyond leaderboard.json: curves, errors, bytes by part, pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from pydantic import Field
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.images import decode
+from wildbench.datasets.registry import load_dataset
+from wildbench.leaderboard._board import NOT_HERE
+from wildbench.leaderboard._model import Board
+from wildbench.leaderboard._results import CURVES, Curves, Result
+from wildbench.progress import Progress, silent
+from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
+
+PICTURED = 4
+"""Rows whose pictures are embedded, so that the page stays small."""
+
+PICTURES = 3
+"""Per row."""
+
+WIDTH, QUALITY = 480, 70
+"""Of an embedded JPEG: 15 to 30 kB each."""
+
+SAME = 0.5
+"""Intersection over union from which two detections of one category are the same."""
+
+_PICTURED_SETS = frozenset({"parksim"})
+"""Data sets whose images may be given to anybody: wildbench rendered them."""
+
+Detection = Mapping[str, Any]
+
+
+class SeenBox(Record):
+    """One detection, or one label."""
+
+    box: tuple[float, float, float, float] = Field(description="x, y, width, height as shares of the picture.")
+    category: str
+    score: float | None = Field(description="null for a label.")
+    alone: bool = Field(description="Whether the other detector has no such box.")
+
+
+class Picture(Record):
+    """One image, and what each detector finds in it."""
+
+    file_name: str
+    jpeg: str = Field(description="The image as a data URI.")
+    width: int
+    height: int
+    labels: list[SeenBox]
+    dense: list[SeenBox]
+    compressed: list[SeenBox]
+
+
+class RowDetail(Record):
+    """What a row's own page shows."""
+
+    environment: str = Field(description="Processor, or GPU, and versions.")
+    detections: int
+    notes: list[str]
+    by_part: dict[str, Figure] | None = Field(description="Stored bytes; null for a COCO results file.")
+    by_layer: list[LayerBytes] | None = Field(description="Stored bytes; null where the card does not say.")
+    tide: dict[str, int] | None = Field(description="Number of errors of each kind; null where they were not measured.")
+    calibration: list[CalibrationBin] | None
+    curves: Curves | None = Field(description="null for a card that was not added to a board.")
+    pictures: list[Picture]
+    thresholds: tuple[float, float] | None = Field(description="Scores from which dense and compressed are drawn.")
+    no_pictures: str | None = Field(description="Why there are none.")
+
+
+def details(board: Board, results: Sequence[Result], progress: Progress = silent) -> dict[str, RowDetail]:
+    """Gather what the page shows of each row.
+
+    Images of parksim are rendered where they are not there yet. No other data set's images are embedded.
+
+    Args:
+        board: What says which row was made from which: pictures set a row against the parent its lineage names.
+        results: What it was built from.
+        progress: Called as `progress(task, done, total)` while rendering.
+
+    Returns:
+        By row id.
+
+    Raises:
+        ScorecardError: A file beside a card is damaged.
+        PredictionsError: The detections of a row that gets pictures are damaged.
+    """
+    by_id = {result.id: result for result in results}
+    parents = {row.id: by_id[row.parent.id] for row in board.rows().values() if row.parent and row.parent.id}
+    reasons = {result.id: _reason(result, parents.get(result.id)) for result in results}
+    best = sorted(results, key=lambda result: (-(result.card.accuracy.ap.value or 0.0), result.id))
+    pictured = {result.id for result in [one for one in best if reasons[one.id] is None][:PICTURED]}
+    images = cache(lambda name, split: load_dataset(name, split=split, progress=progress))
+    detections = cache(lambda result, data: result.detections(data))  # a parent has many children
+    rows = {}
+    for result in results:
+        drawn: list[Picture] = []
+        reason, thresholds = reasons[result.id], None
+        if result.id in pictured:
+            parent, wanted = parents[result.id], result.card.dataset
+            data = images(wanted.name, wanted.split or "test")
+            if wanted.limit is not None:
+                data = data.take(wanted.limit)
+            thresholds = _threshold(parent), _threshold(result)
+            if data.sha256 == wanted.sha256:
+                drawn = pictures(data, detections(parent, data), detections(result, data), thresholds)
+                reason = None if drawn else "dense and compressed find the same animals in every image"
+            else:
+                reason = f"scored on another version of {data.name} than this wildbench renders"
+        elif reason is None:
+            reason = f"only the {PICTURED} compressed rows with the highest AP have pictures here"
+        rows[result.id] = _detail(result, drawn, thresholds, reason)
+    return rows
+
+
+def _detail(
+    result: Result, drawn: list[Picture], thresholds: tuple[float, float] | None, reason: str | None
+) -> RowDetail:
+    card, curves = result.card, result.predictions.with_name(CURVES)
+    where = card.environment
+    return RowDetail(
+        environment=f"{where.gpu or where.cpu}, {where.platform}, Python {where.python}, wildbench {where.wildbench}",
+        detections=card.accuracy.detections,
+        notes=card.notes,
+        by_part=card.size.by_part if card.size else None,
+        by_layer=card.size.by_layer if card.size else None,
+        tide={name: kind.count for name, kind in card.errors.tide.items()} if card.errors else None,
+        calibration=card.errors.calibration.bins if card.errors else None,
+        curves=Curves.from_bytes(curves.read_bytes(), f"{result.id}/{CURVES}") if curves.is_file() else None,
+        pictures=drawn,
+        thresholds=thresholds,
+        no_pictures=reason,
+    )
+
+
+def _reason(result: Result, parent: Result | None) -> str | None:
+    """Why a row cannot have pictures; None where it can."""
+    name = result.card.dataset.name
+    if name not in _PICTURED_SETS:
+        return f"the images of {name} are not wildbench's to give away: only those of parksim are embedded"
+    if result.card.submission.parent is None:
+        return "it names no dense parent to be compared with"
+    if parent is None:
+        return NOT_HERE
+    if any(one.card.errors is None for one in (result, parent)):
+        return "the errors were not measured, and so no score from which to draw detections"
+    return None
+
+
+def _threshold(result: Result) -> float:
+    """Score from which detections are drawn: where F1 is best; 0 where it is nowhere."""
+    errors = result.card.errors
+    return (errors.images.threshold.value if errors else None) or 0.0
+
+
+def pictures(
+    data: Dataset, dense: Sequence[Detection], compressed: Sequence[Detection], thresholds: tuple[float, float]
+) -> list[Picture]:
+    """The images with the most detections that only one of the two has.
+
+    Args:
+        data: With images at hand.
+        dense: COCO results of the parent.
+        compressed: Those of the child.
+        thresholds: Score from which the detections of each are looked at.
+
+    Returns:
+        At most `PICTURES`; those with more differences first, ties by image id. Images without any are left out.
+    """
+    sides = [_by_image(results, least) for results, least in zip((dense, compressed), thresholds, strict=True)]
+    ranked = []
+    for image in data.images:
+        one, other = (side.get(image["id"], []) for side in sides)
+        shared = _paired(one, other)
+        differing = len(one) + len(other) - 2 * len(shared)
+        if differing:
+            ranked.append((-differing, image["id"], image, one, other, shared))
+    ranked.sort(key=lambda entry: entry[:2])
+    return [_picture(data, image, one, other, shared) for _, _, image, one, other, shared in ranked[:PICTURES]]
+
+
+def _by_image(results: Sequence[Detection], least: float) -> dict[int, list[Detection]]:
+    found: dict[int, list[Detection]] = defaultdict(list)
+    for result in results:
+        if result["score"] >= least:
+            found[result["image_id"]].append(result)
+    return found
+
+
+def _paired(one: Sequence[Detection], other: Sequence[Detection]) -> list[tuple[int, int]]:
+    """Places of the detections that both have: best overlap first, each once."""
+    overlaps = sorted(
+        (-overlap(a["bbox"], b["bbox"]), i, j)
+        for i, a in enumerate(one)
+        for j, b in enumerate(other)
+        if a["category_id"] == b["category_id"]
+    )
+    pairs: list[tuple[int, int]] = []
+    for negative, i, j in overlaps:
+        if -negative >= SAME and all(i != left and j != right for left, right in pairs):
+            pairs.append((i, j))
+    return pairs
+
+
+def overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes, each x, y, width, height.
+
+    Example:
+        >>> overlap([0, 0, 2, 1], [1, 0, 2, 1])
+        0.3333333333333333
+    """
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    union = a[2] * a[3] + b[2] * b[3] - shared
+    return shared / union if union else 0.0
+
+
+def _picture(
+    data: Dataset,
+    image: Mapping[str, Any],
+    one: Sequence[Detection],
+    other: Sequence[Detection],
+    shared: Sequence[tuple[int, int]],
+) -> Picture:
+    width, height = image["width"], image["height"]
+    names = {entry["id"]: entry["name"] for entry in data.categories}
+
+    def seen(entries: Sequence[Detection], common: set[int]) -> list[SeenBox]:
+        return [
+            SeenBox(
+                box=tuple(
+                    round(side / whole, 4) for side, whole in zip(entry["bbox"], (width, height) * 2, strict=True)
+                ),
+                category=names[entry["category_id"]],
+                score=round(entry["score"], 3) if "score" in entry else None,
+                alone=place not in common,
+            )
+            for place, entry in enumerate(entries)
+        ]
+
+    labels = data.boxes(image["id"])
+    return Picture(
+        file_name=str(image["file_name"]),
+        jpeg=small_jpeg(data.image_path(dict(image))),
+        width=width,
+        height=height,
+        labels=seen(labels, set(range(len(labels)))),
+        dense=seen(one, {left for left, _ in shared}),
+        compressed=seen(other, {right for _, right in shared}),
+    )
+
+
+def small_jpeg(path: Path) -> str:
+    """An image, `WIDTH` pixels wide at most, as a data URI."""
+    picture = Image.fromarray(decode(path))
+    picture.thumbnail((WIDTH, WIDTH), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,308 @@
+"""The figures of a scorecard, computed again from its detections and its submission."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.registry import load_dataset, names
+from wildbench.errors import DatasetError, ScorecardError, SubmissionError, WildbenchError
+from wildbench.files import sha256_of
+from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id, scored_categories
+from wildbench.measures.accuracy import measure_accuracy, measure_errors
+from wildbench.measures.matching import known_categories, prepare, what_counts
+from wildbench.measures.size import measure_size
+from wildbench.scorecard import Protocol, Record, Scorecard, read_scorecard
+from wildbench.text import printable
+
+TOLERANCE = 1e-9
+"""Between two machines, whose sums may differ in the last bits."""
+
+MOST_NAMED = 8
+"""Figures of one card that are named one by one; the rest are counted."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_AGAIN = "score the detections again with this wildbench"
+_PLAIN = "use plain characters"
+
+_NOT_KEPT = {"accuracy.predictions_file", "accuracy.uncertainty.engine", "errors.images.file", "errors.images.sha256"}
+"""Names of files beside the original card, and the version of a library."""
+
+_ALL, _MOST = 0, -1
+"""Index of all areas, and of 100 detections per image and category, in the engine's arrays."""
+
+
+def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
+    """Make results of cards that lie beside their detections, without adding them anywhere.
+
+    Args:
+        cards: Scorecards.
+        data: What they were all scored on.
+    """
+    results = []
+    for path in cards:
+        card = read_scorecard(path)
+        predictions = path.with_name(card.accuracy.predictions_file)
+        samples = measure_samples(data, read_detections(predictions, card, data), scored_categories(card, data))
+        results.append(Result(result_id(card), card, sha256_of(path), predictions, samples))
+    return results
+
+
+def measure_samples(data: Dataset, results: list[dict[str, Any]], scored: set[int] | None) -> Samples:
+    """Draw the data set again and again.
+
+    Args:
+        data: Ground truth.
+        results: COCO results of its images and categories.
+        scored: Ids of the categories that the detector knows; None for all.
+    """
+    # imported here, because it loads a compiler, which reading samples does without
+    from wildbench.measures.uncertainty import estimate, measure_uncertainty
+
+    uncertainty = measure_uncertainty(data, results, scored_categories=scored)
+    whole = estimate([uncertainty.matches]).ap()[0]
+    return Samples(whole, uncertainty.drawn.ap()[:, 0], uncertainty.without.ap()[:, 0])
+
+
+def measure_curves(data: Dataset, results: list[dict[str, Any]], scored: set[int] | None) -> Curves:
+    """Trace what AP is the mean of.
+
+    Args:
+        data: Ground truth.
+        results: COCO results of its images and categories.
+        scored: Ids of the categories that the detector knows; None for all.
+
+    Example:
+        >>> coco = {"images": [{"id": 1, "width": 90, "height": 90}], "categories": [{"id": 1, "name": "lion"}],
+        ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600,
+        ...                      "iscrowd": 0}]}
+        >>> results = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 30], "score": 0.9}]
+        >>> curves = measure_curves(Dataset("tiny", None, coco, Path()), results, None)
+        >>> set(curves.per_category["lion"]), len(curves.by_iou["0.75"]), curves.by_iou["0.90"]
+        ({1000}, 101, [])
+    """
+    truth, counted = what_counts(data, results)
+    categories = known_categories(data, scored)
+    engine = prepare(data, truth, counted, categories)
+    engine.evaluate()
+    engine.accumulate()
+    arrays: dict[str, Any] = engine.eval or {}
+    precision = np.asarray(arrays["precision"])[:, :, :, _ALL, _MOST]
+    with_boxes = [place for place in range(len(categories)) if precision[0, 0, place] > -1]
+    return Curves(
+        by_iou={
+            f"{0.5 + 0.05 * step:.2f}": _thousandths(precision[step][:, with_boxes].mean(axis=1)) if with_boxes else []
+            for step in (0, 5, 8)
+        },
+        per_category={categories[place]["name"]: _thousandths(precision[0, :, place]) for place in with_boxes},
+    )
+
+
+def _thousandths(precision: npt.NDArray[np.float64]) -> list[int]:
+    values = np.rint(1000 * precision).astype(int)
+    return [int(value) for value in np.trim_zeros(values, "b")]
+
+
+def wrong_claims(card: Scorecard) -> list[WildbenchError]:
+    """Texts that cannot be printed, malformed hashes, and another protocol than this wildbench's.
+
+    Characters that steer a terminal or turn the direction of a text are refused everywhere in a card: names of
+    categories, of processors and of files end up in the same tables.
+    """
+    problems: list[WildbenchError] = list(_wrong_texts("", card.model_dump(mode="json")))
+    if not card.submission.name.strip():
+        problems.append(ScorecardError("submission.name: a blank name", code="unprintable", remedy=_PLAIN))
+    for name, here in Protocol(engine=card.protocol.engine, trusted=card.protocol.trusted):
+        claimed = getattr(card.protocol, name)
+        if claimed != here:
+            what = f"protocol.{name} is {shortened(claimed)}, this wildbench uses {here}"
+            problems.append(ScorecardError(what, code="other-protocol", remedy=_AGAIN))
+    return problems
+
+
+def _wrong_texts(place: str, value: object) -> Iterator[ScorecardError]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            if not key.isprintable():
+                what = f"{place}: the name {shortened(key)} in it cannot be printed"
+                yield ScorecardError(what, code="unprintable", remedy=_PLAIN)
+            yield from _wrong_texts(f"{place}.{key}".lstrip("."), one)
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _wrong_texts(f"{place}.{number}", one)
+    elif isinstance(value, str):
+        key = place.rpartition(".")[2]
+        if not value.isprintable():
+            yield ScorecardError(f"{place}: {shortened(value)} cannot be printed", code="unprintable", remedy=_PLAIN)
+        elif (key == "parent" or key.endswith("sha256")) and not _HASH.fullmatch(value):
+            what = f"{place}: {shortened(value)} is not a SHA-256 of 64 digits 0-9 and a-f"
+            yield ScorecardError(what, code="not-a-hash", remedy="score the submission again")
+
+
+def shortened(value: object) -> str:
+    """A value as a message shows it: at most 60 characters, all printable."""
+    text = repr(value) if isinstance(value, (float, str)) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class DataSets:
+    """The data sets at hand: registered ones, and those that were named; each is read once.
+
+    Args:
+        named: COCO files, or registered names, to look in besides the name in a card.
+    """
+
+    def __init__(self, named: Sequence[Path | str] = ()) -> None:
+        self._named = [str(one) for one in named]
+        self._read: dict[tuple[str, str, int | None], Dataset] = {}
+
+    def of(self, card: Scorecard) -> Dataset:
+        """The data set a card was scored on.
+
+        Raises:
+            DatasetError: It is not at hand, or only in another version.
+        """
+        wanted = card.dataset
+        place = f"{wanted.name} {wanted.split or ''}".strip()
+        others = []
+        for name in [*self._named, *(name for name in names() if name == wanted.name)]:
+            key = (name, wanted.split or "test", wanted.limit)
+            if key not in self._read:
+                self._read[key] = load_dataset(name, split=key[1], limit=key[2], with_images=False)
+            if self._read[key].sha256 == wanted.sha256:
+                return self._read[key]
+            others.append(self._read[key].sha256)
+        if others:
+            raise DatasetError(
+                f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, "
+                f"here it is {' or '.join(other[:12] for other in others)}",
+                code="other-version",
+                remedy="score the detections again, or name that version with --dataset",
+            )
+        raise DatasetError(
+            f"scored on {place}, which is not here", code="not-here", remedy="name its COCO JSON with --dataset"
+        )
+
+
+def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]) -> list[WildbenchError]:
+    """Figures of accuracy and of errors that a card's detections do not give, intervals included.
+
+    A category that the card leaves out of its means must not be among the detections either: whoever leaves out the
+    categories it is bad at looks better.
+
+    Args:
+        card: What is claimed.
+        data: What it was scored on.
+        results: Its detections.
+    """
+    if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
+        what = "dataset: its images, boxes or categories are not those of the data set with its hash"
+        return [ScorecardError(what, code="other-facts", remedy=_AGAIN)]
+    if card.accuracy.uncertainty is None:
+        return [ScorecardError("accuracy: no intervals", code="no-intervals", remedy=_AGAIN)]
+    scored = scored_categories(card, data)
+    accuracy = measure_accuracy(
+        data,
+        results,
+        predictions_file=card.accuracy.predictions_file,
+        predictions_sha256=card.accuracy.predictions_sha256,
+        scored_categories=scored,
+    )
+    differences = list(_differences("accuracy", card.accuracy, accuracy))
+    if card.errors is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            errors = measure_errors(data, results, images_file=Path(folder) / "images.csv", scored_categories=scored)
+        differences += _differences("errors", card.errors, errors)
+    by_id = {entry["id"]: entry["name"] for entry in data.categories}
+    detected = {by_id[result["category_id"]] for result in results}
+    unknown: list[WildbenchError] = [
+        ScorecardError(
+            f"accuracy.unknown_categories holds {name}, which is among its detections",
+            code="unknown-but-detected",
+            remedy=_AGAIN,
+        )
+        for name in sorted(detected.intersection(card.accuracy.unknown_categories))
+    ]
+    return unknown + _counted(differences, "its detections give")
+
+
+def wrong_sizes(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
+    """Figures of size that the submission itself does not give; none where its file is not at hand.
+
+    Args:
+        card: What is claimed.
+        submission: The file with the card's hash.
+    """
+    if submission is None:
+        return []
+    try:
+        return _counted(list(_differences("size", card.size, measure_size(submission))), "its submission gives")
+    except WildbenchError as error:
+        return [error]
+
+
+def submissions_in(folder: Path | None, wanted: Iterable[Scorecard]) -> dict[str, Path]:
+    """Files of a folder by their hash; none where no folder is named.
+
+    Where no file has the hash of a wanted card a warning says so: whoever names a folder expects sizes to be measured.
+
+    Raises:
+        SubmissionError: The folder or a file in it cannot be read.
+    """
+    if folder is None:
+        return {}
+    try:
+        files = {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
+    except OSError as error:
+        raise SubmissionError(
+            f"{error.filename or folder}: {error.strerror}", code="unreadable", remedy="name a folder that can be read"
+        ) from None
+    if not any(card.submission.sha256 in files for card in wanted):
+        warning = f"wildbench: {folder}: no file in it is one of the submissions: no size was measured again"
+        logging.getLogger("wildbench").warning(printable(warning))
+    return files
+
+
+def _differences(place: str, claimed: Record | None, measured: Record | None) -> Iterator[tuple[str, object, object]]:
+    """Where two records differ: the place, what is claimed and what was measured."""
+    yield from _walk(place, *(None if one is None else one.model_dump(mode="json") for one in (claimed, measured)))
+
+
+def _walk(place: str, claimed: object, measured: object) -> Iterator[tuple[str, object, object]]:
+    if place in _NOT_KEPT:
+        return
+    if isinstance(claimed, dict) and isinstance(measured, dict):
+        for key in sorted(claimed.keys() | measured.keys()):
+            mine, theirs = claimed.get(key), measured.get(key)
+            unclaimed = key in claimed and mine is None and isinstance(theirs, dict | list) and key != "interval"
+            if not unclaimed:  # a figure that the wildbench of the card did not measure
+                yield from _walk(f"{place}.{key}", mine, theirs)
+    elif isinstance(claimed, list) and isinstance(measured, list) and len(claimed) == len(measured):
+        for index, pair in enumerate(zip(claimed, measured, strict=True)):
+            yield from _walk(f"{place}.{index}", *pair)
+    elif not _same(claimed, measured):
+        yield place, claimed, measured
+
+
+def _same(claimed: object, measured: object) -> bool:
+    if isinstance(claimed, float) and isinstance(measured, float):
+        return abs(claimed - measured) <= TOLERANCE * max(1.0, abs(measured))
+    return claimed == measured
+
+
+def _counted(differences: Sequence[tuple[str, object, object]], source: str) -> list[WildbenchError]:
+    lines = [
+        f"{place} is {shortened(claimed)}, {source} {shortened(value)}"
+        for place, claimed, value in differences[:MOST_NAMED]
+    ]
+    if more := len(differences) - len(lines):
+        lines.append(f"{more} more figures are not what {source}")
+    return [ScorecardError(line, code="figure-differs") for line in lines]

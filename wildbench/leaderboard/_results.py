@@ -1,0 +1,261 @@
+"""The results of a leaderboard: a folder each, which holds what was scored and the hashes of its files.
+
+results/ID/card.json            as it was added, byte for byte
+results/ID/predictions.json.xz  the detections it was scored from
+results/ID/samples.npy          AP on resampled images, which ranking needs
+results/ID/curves.json          precision against recall, for the page
+results/ID/SHA256SUMS           of these four, so that `sha256sum -c SHA256SUMS` names every edit
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import lzma
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import read_predictions
+from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
+from wildbench.measures.uncertainty import REPLICATES, Floats
+from wildbench.scorecard import Record, Scorecard, read_scorecard
+
+CARD, CURVES, PREDICTIONS, SAMPLES = KEPT = "card.json", "curves.json", "predictions.json.xz", "samples.npy"
+SUMS = "SHA256SUMS"
+
+MOST_BYTES = 1 << 30
+"""Of unpacked detections: a file that claims more is refused."""
+
+_RESTORE = "restore it from version control"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """AP of one detector; NaN where no box was drawn. Draw `k` is of the same images for every detector.
+
+    Attributes:
+        whole: float64 [1]: on the data set.
+        drawn: float64 [replicate]: on resampled sets.
+        without: float64 [group]: without each group of images in turn.
+
+    Example:
+        >>> samples = Samples(np.array([0.5]), np.array([0.4, 0.6]), np.array([0.5, 0.5, 0.4]))
+        >>> Samples.from_bytes(samples.to_bytes(), "a.npy", replicates=2).without.tolist()
+        [0.5, 0.5, 0.4]
+    """
+
+    whole: Floats
+    drawn: Floats
+    without: Floats
+
+    def to_bytes(self) -> bytes:
+        """As a .npy file: the figure, the replicates, then the rest in one row."""
+        file = io.BytesIO()
+        np.save(file, np.concatenate([self.whole, self.drawn, self.without]).astype("<f8"), allow_pickle=False)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes, where: str, replicates: int = REPLICATES) -> Samples:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ScorecardError: The bytes of the file `where` are damaged.
+        """
+        try:
+            values = np.load(io.BytesIO(stored), allow_pickle=False)
+        except (ValueError, EOFError, OSError):
+            values = np.zeros(0)
+        if values.ndim != 1 or values.dtype != np.dtype("<f8") or len(values) < 1 + replicates:
+            raise ScorecardError(f"{where}: damaged, or of another version", code="damaged", remedy=_RESTORE)
+        return cls(values[:1], values[1 : 1 + replicates], values[1 + replicates :])
+
+
+class Curves(Record):
+    """Interpolated precision in thousandths at recalls of 0, 0.01, ..., 1; zeros at the end are left out."""
+
+    by_iou: dict[str, list[int]] = Field(description='Mean over categories at one IoU: "0.50", "0.75", "0.90".')
+    per_category: dict[str, list[int]] = Field(description="At IoU 0.50; only categories with a box.")
+
+    def to_bytes(self) -> bytes:
+        """As sorted JSON on one line: same detections, same bytes."""
+        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, stored: bytes, where: str) -> Curves:
+        """Read what `to_bytes` wrote.
+
+        Raises:
+            ScorecardError: The bytes of the file `where` are damaged.
+        """
+        try:
+            return cls.model_validate_json(stored)
+        except ValidationError:
+            raise ScorecardError(f"{where}: damaged, or of another version", code="damaged", remedy=_RESTORE) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One card with what it was scored from.
+
+    Attributes:
+        id: Name of its folder.
+        card: The scorecard.
+        card_sha256: Hash of its file.
+        predictions: The detections: JSON, or xz of it.
+        samples: AP on resampled images.
+    """
+
+    id: str
+    card: Scorecard
+    card_sha256: str
+    predictions: Path
+    samples: Samples
+
+    def detections(self, data: Dataset) -> list[dict[str, Any]]:
+        """The COCO results it was scored from.
+
+        Raises:
+            PredictionsError: They are missing, damaged, or not those that were scored.
+        """
+        return read_detections(self.predictions, self.card, data)
+
+
+def result_id(card: Scorecard) -> str:
+    """Name of a result's folder: the same for two cards of one name, data set and protocol, whatever the case.
+
+    Example:
+        >>> from wildbench.resources import bundled
+        >>> result_id(read_scorecard(bundled("baselines/scorecards/reference.json")))[:-8]
+        'reference-'
+    """
+    name = " ".join(card.submission.name.casefold().split())
+    key = json.dumps([name, card.dataset.sha256, card.protocol.version])
+    slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40].rstrip("-")
+    return f"{slug or 'row'}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def listed(folder: Path) -> list[Path]:
+    """What a folder holds, by name; nothing where it does not exist.
+
+    Raises:
+        ScorecardError: It cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise ScorecardError(
+            f"{folder}: cannot be read ({error.strerror})", code="unreadable", remedy="allow reading it"
+        ) from None
+
+
+def result_folders(board: Path) -> list[Path]:
+    """The folders of a leaderboard's results, by name. Hidden ones are results that are being added."""
+    return [path for path in listed(board / "results") if path.is_dir() and not path.name.startswith(".")]
+
+
+def read_results(board: Path) -> list[Result]:
+    """Read every result of a leaderboard's folder, by id.
+
+    Raises:
+        ScorecardError: A file is missing, damaged or not the one that was added.
+    """
+    return [read_result(folder) for folder in result_folders(board)]
+
+
+def read_result(folder: Path) -> Result:
+    """Read one result.
+
+    Raises:
+        ScorecardError: A file is missing, damaged or not the one that was added.
+    """
+    stored = _stored(folder / SUMS)
+    lines = stored.decode("utf-8", "replace").splitlines()
+    files = {name: _stored(folder / name) for name in KEPT}
+    for name, data in files.items():
+        if sums_of({name: data}).decode().rstrip() not in lines:
+            raise ScorecardError(
+                f"{folder.name}: {name} is not the file that was added", code="file-edited", remedy=_RESTORE
+            )
+    if stored != sums_of(files):
+        raise ScorecardError(f"{folder.name}: {SUMS} was edited", code="file-edited", remedy=_RESTORE)
+    card, samples = read_scorecard(folder / CARD), Samples.from_bytes(files[SAMPLES], f"{folder.name}/{SAMPLES}")
+    return Result(folder.name, card, hashlib.sha256(files[CARD]).hexdigest(), folder / PREDICTIONS, samples)
+
+
+def sums_of(files: Mapping[str, bytes]) -> bytes:
+    """The hashes of files, in the format of sha256sum."""
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)).encode()
+
+
+def _stored(path: Path) -> bytes:
+    if not path.is_file():
+        raise ScorecardError(f"{path.parent.name}: {path.name} is missing", code="file-missing", remedy=_RESTORE)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ScorecardError(
+            f"{path}: cannot be read ({error.strerror})", code="unreadable", remedy="allow reading it"
+        ) from None
+
+
+def scored_categories(card: Scorecard, data: Dataset) -> set[int]:
+    """Ids of the categories that a card's detector knows."""
+    return {entry["id"] for entry in data.categories if entry["name"] not in card.accuracy.unknown_categories}
+
+
+def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str, Any]]:
+    """Read the detections that a card was scored from, after checking their hash.
+
+    Raises:
+        PredictionsError: They are missing, damaged, or not those that were scored.
+    """
+    stored = unpacked(path)
+    if hashlib.sha256(stored).hexdigest() != card.accuracy.predictions_sha256:
+        raise PredictionsError(
+            f"{path}: not the detections that were scored", code="not-as-scored", remedy="keep those beside the card"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.name.removesuffix(".xz")
+        plain.write_bytes(stored)
+        return read_predictions(plain, data)
+
+
+def unpacked(path: Path) -> bytes:
+    """The bytes of a results file, which may be xz.
+
+    Raises:
+        PredictionsError: It is missing, damaged, or larger than `MOST_BYTES`.
+    """
+    try:
+        stored = path.read_bytes()
+        if path.suffix != ".xz":
+            return stored
+        reader = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        plain = reader.decompress(stored, MOST_BYTES)
+    except OSError as error:
+        raise PredictionsError(
+            f"{path}: {error.strerror}", code="unreadable", remedy="keep the detections beside the card"
+        ) from None
+    except lzma.LZMAError as error:
+        raise PredictionsError(f"{path}: damaged ({error})", code="damaged", remedy=_RESTORE) from None
+    if not reader.eof or reader.unused_data:
+        raise PredictionsError(
+            f"{path}: cut short, too large, or followed by other data", code="damaged", remedy=_RESTORE
+        )
+    return plain
+
+
+def placed(error: WildbenchError, where: object) -> WildbenchError:
+    """The same error with the place it is about in front."""
+    if error.what.startswith(f"{where}: "):
+        return error
+    return type(error)(f"{where}: {error.what}", code=error.code.partition("/")[2], remedy=error.remedy)
