@@ -17,8 +17,6 @@ from wildbench.files import write_atomically
 from wildbench.leaderboard import read_board
 from wildbench.leaderboard.build import BOARD, page_of
 
-from wildbench.files import write_atomically
-
 PICTURE = Path(__file__).with_name("leaderboard.png")
 REPOSITORY = Path(__file__).parents[2]
 WIDTHS, SCHEMES = (390, 1280), ("light", "dark")
