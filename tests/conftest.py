@@ -50,7 +50,7 @@ def review_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def database(review_folder: Path) -> Iterator[None]:
     """FiftyOne's database, one for all tests: a process has FiftyOne once."""
-    from wildbench.curation.database import running
+    from wildbench.curation.review import running
 
     with running(review_folder):
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ import typer
 from wildbench.cli.options import DatasetOption, ImagesOption, SplitOption
 
 if TYPE_CHECKING:
-    from wildbench.curation.named_predictions import NamedPredictions
     from wildbench.curation.review import Review
     from wildbench.datasets.coco import Dataset
 
@@ -40,86 +38,79 @@ def review(
     ] = None,
 ) -> None:
     """Look at labels and detections in FiftyOne, and bring corrections back as a patch."""
-    from wildbench.curation.database import package
+    from wildbench.curation.review import review_folder, running
     from wildbench.datasets.registry import load_dataset
+    from wildbench.errors import CurationError
+    from wildbench.files import check_writable
     from wildbench.progress import shown
 
-    package()
-    if apply:
-        _bring_back(load_dataset(dataset, split=split, images=images, with_images=False), author, reason, out)
-        return
-    with shown() as progress:
-        data = load_dataset(dataset, split=split, images=images, progress=progress)
-    _show(data, predictions or [], port=port, browse=browse, quick=quick, fresh=fresh)
+    if apply and not author:
+        raise CurationError("a patch needs an author", code="no-author", remedy="give --author NAME")
+    if out:
+        check_writable(out)
+    with running(review_folder()):
+        if apply:
+            data = load_dataset(dataset, split=split, images=images, with_images=False)
+            _bring_back(data, author or "", reason, out or Path(f"{Path(data.name).name}.patch.json"))
+            return
+        with shown() as progress:
+            data = load_dataset(dataset, split=split, images=images, progress=progress)
+        _show(data, predictions or [], port=port, browse=browse, quick=quick, fresh=fresh)
 
 
 def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, quick: bool, fresh: bool) -> None:
     """Lay a data set out, print what was found, and serve the App until Ctrl-C."""
-    from wildbench.curation.app import App
-    from wildbench.curation.database import review_folder, running
-    from wildbench.curation.named_predictions import read_named
+    from wildbench.curation.review import lay_out, serve
+    from wildbench.curation.samples import read_named
     from wildbench.progress import shown
 
     detectors = read_named(predictions, data)
     for one in detectors:
         if not one.same_labels:
             typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels than these", err=True)
-    with running(review_folder()), App(review_folder(), port) as server:
-        from wildbench.curation.review import lay_out
+    with shown() as progress:
+        laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
+    _print(laid_out, len(data.images))
+    session = serve(laid_out.name, port)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
+    try:
+        typer.echo(f"{session.url} (Ctrl-C ends it)")
+        if browse:
+            typer.launch(session.url)
+        session.wait(-1)
+    except KeyboardInterrupt:
+        typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
+    finally:
+        session.close()
 
-        with shown() as progress:
-            laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
-        _print(data, detectors, laid_out)
-        url = server.url(laid_out.name)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
-        try:
-            typer.echo(f"{url} (Ctrl-C ends it)")
-            if browse:
-                typer.launch(url)
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
 
-
-def _print(data: Dataset, detectors: list[NamedPredictions], laid_out: Review) -> None:
-    from dataclasses import astuple
-
+def _print(laid_out: Review, images: int) -> None:
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.review import forgotten_table, views_table
-    from wildbench.curation.questions import comparisons
 
-    for found in comparisons(data, detectors, laid_out.answers):
-        print_tables(forgotten_table(found.dense, found.compressed, [astuple(row) for row in found.rows]))
+    for (dense, compressed), rows in laid_out.comparisons.items():
+        print_tables(forgotten_table(dense, compressed, rows))
     print_tables(views_table(laid_out.views))
-    for one in detectors:
-        typer.echo(
-            f"{one.name}: from a confidence of {laid_out.answers.confidence[one.name]:.3f}, where its F1 is largest"
-        )
+    for name, confidence in laid_out.confidence.items():
+        typer.echo(f"{name}: from a confidence of {confidence:.3f}, where its F1 is largest")
     if laid_out.edited:
         typer.echo(
-            f"edits of before are kept, on {laid_out.edited} of {len(data.images)} images; --fresh drops them", err=True
+            f"edits from an earlier session are kept, on {laid_out.edited} of {images} images; --fresh drops them",
+            err=True,
         )
 
 
-def _bring_back(data: Dataset, author: str | None, reason: str, out: Path | None) -> None:
+def _bring_back(data: Dataset, author: str, reason: str, out: Path) -> None:
     """Write the edits as a patch."""
-    from wildbench.curation.database import review_folder, running
-    from wildbench.errors import CurationError
-    from wildbench.files import check_writable
+    from wildbench.curation.review import bring_back
+    from wildbench.text import counted
 
-    if not author:
-        raise CurationError("a patch needs its author", remedy="give --author NAME")
-    out = out or Path(f"{Path(data.name).name}.patch.json")
-    check_writable(out)
-    with running(review_folder()):
-        from wildbench.curation.review import bring_back
-
-        patch = bring_back(data, author=author, reason=reason)
+    patch = bring_back(data, author=author, reason=reason)
     if not patch.changes:
         typer.echo(f"no changes to {data.name}: no patch written")
         return
     patch.write(out)
-    typer.echo(f"{out}: {_changes(len(patch.changes))}")
+    typer.echo(f"{out}: {counted(len(patch.changes), 'change')}")
 
 
 data_app = typer.Typer()
@@ -130,24 +121,21 @@ def data_patch(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     patches: Annotated[list[Path], typer.Argument(help="Label patches, as wildbench review --apply writes them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The corrected COCO JSON to write.")],
-    rebase: Annotated[bool, typer.Option("--rebase", help="Take labels that changed since, box by box.")] = False,
+    rebase: Annotated[bool, typer.Option("--rebase", help="Accept labels that changed since, box by box.")] = False,
 ) -> None:
     """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
     from wildbench.curation.patch import apply, conflicts, read_patches
     from wildbench.datasets.coco import read_coco, write_coco
     from wildbench.files import check_writable
+    from wildbench.text import counted
 
     check_writable(out)
     data = read_coco(coco)
     read = read_patches(patches)
-    found = conflicts(data, read, rebase=rebase)
-    for conflict in found:
+    problems = conflicts(data, read, rebase=rebase)
+    for conflict in problems:
         typer.echo(f"wildbench: {conflict}", err=True)
-    if found:
+    if problems:
         raise typer.Exit(2)
     write_coco(apply(data, read, rebase=rebase), out)
-    typer.echo(f"{out}: {_changes(sum(len(patch.changes) for patch in read.values()))} applied")
-
-
-def _changes(count: int) -> str:
-    return f"{count} change{'s' * (count != 1)}"
+    typer.echo(f"{out}: {counted(sum(len(patch.changes) for patch in read.values()), 'change')} applied")

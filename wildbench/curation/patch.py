@@ -1,13 +1,13 @@
 """Corrections to labels as a file: boxes added, changed and removed, each with who did it and why.
 
 A patch is made for one version of a data set and says so by its hash, and it holds the old value of whatever it
-changes. So it can be read by a person before it is applied, and it cannot be applied to what it was not made for.
+changes. So a person can read it before it is applied, and it cannot be applied to what it was not made for.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,14 +24,9 @@ from wildbench.scorecard import Record
 FORMAT_VERSION = 1
 """Version of the file. A reader takes this one and older ones, and refuses newer ones."""
 
-SAME_BOX = 0.5
-"""Intersection over union from which two boxes that two patches add are taken for one."""
-
-SAME_ANIMAL = 0.9
-"""Intersection over union from which two boxes of a category are one animal's, whoever drew them.
-
-Animals that hide each other overlap less; a box that is drawn twice, or added twice, overlaps more.
-"""
+SAME_BOX, SAME_ANIMAL = 0.5, 0.9
+"""Intersection over union from which boxes that two patches add are one, and from which any two boxes of a category are
+one animal's: animals that hide each other overlap less, a box that is drawn or added twice overlaps more."""
 
 FIXED = frozenset({"id", "image_id", "category_id", "area", "segmentation"})
 """Keys of an annotation that no patch sets: `category` stands for its id, and area and mask follow from the box."""
@@ -54,38 +49,32 @@ class Change(Record):
     reason: str = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _sound(self) -> Self:
         if (self.annotation_id is None) != (self.old is None):
             raise ValueError("a box that is added has neither annotation_id nor old, any other has both")
-        if self.old is None and not {"category", "bbox"} <= (self.new or {}).keys():
-            raise ValueError("a box that is added needs category and bbox")
-        if self.new is None and not {"category", "bbox"} <= (self.old or {}).keys():
-            raise ValueError("a box that is removed needs category and bbox, as they were")
+        for one, other, what in ((self.old, self.new, "added"), (self.new, self.old, "removed")):
+            if one is None and not {"category", "bbox"} <= (other or {}).keys():
+                raise ValueError(f"a box that is {what} needs category and bbox")
         if self.old is not None and self.new is not None:
             if self.old.keys() != self.new.keys():
                 raise ValueError("old and new name different keys")
             if canonical_json(self.old) == canonical_json(self.new):
                 raise ValueError("old and new are the same: nothing is changed")
-        return self
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
         if not (self.author.strip() and self.reason.strip()):
             raise ValueError("author and reason may not be blank")
         for values in (self.old or {}, self.new or {}):
-            if "bbox" in values and not _is_box(values["bbox"]):
-                raise ValueError("bbox has to be four numbers [x, y, width, height]")
-            if not isinstance(values.get("category", ""), str):
-                raise ValueError("category has to be a name")
-        fixed = (FIXED if self.new is not None else FIXED - OUTLINE) & {*(self.old or {}), *(self.new or {})}
-        if fixed:
-            raise ValueError(f"{', '.join(sorted(fixed))} cannot be patched")
+            _check_values(values, FIXED if self.new is not None else FIXED - OUTLINE)
         return self
 
 
-def _is_box(value: object) -> bool:
-    numbers = isinstance(value, list) and all(type(number) in (int, float) for number in value)
-    return isinstance(value, list) and numbers and len(value) == 4
+def _check_values(values: Mapping[str, Any], fixed: frozenset[str]) -> None:
+    box = values.get("bbox", [0, 0, 0, 0])
+    if not (isinstance(box, list) and len(box) == 4 and all(type(number) in (int, float) for number in box)):
+        raise ValueError("bbox has to be four numbers [x, y, width, height]")
+    if not isinstance(values.get("category", ""), str):
+        raise ValueError("category has to be a name")
+    if fixed & values.keys():
+        raise ValueError(f"{', '.join(sorted(fixed & values.keys()))} cannot be patched")
 
 
 class Patch(Record):
@@ -115,7 +104,7 @@ def read_patch(path: Path) -> Patch:
         path=path,
         error=DatasetError,
         no_record=("not a label patch", "give a file that review wrote"),
-        again="have it written again",
+        again="bring the edits back again",
     )
 
 
@@ -130,7 +119,7 @@ def read_patches(paths: Sequence[Path]) -> dict[str, Patch]:
     """
     for place, path in enumerate(paths):
         if path.resolve() in {other.resolve() for other in paths[:place]}:
-            raise DatasetError(f"{path}: named twice", remedy="name each patch once")
+            raise DatasetError(f"{path}: named twice", code="patch-named-twice", remedy="name each patch once")
     return {str(path): read_patch(path) for path in paths}
 
 
@@ -145,21 +134,20 @@ def described(annotation: dict[str, Any], category: str, *, whole: bool = False)
     return {key: value for key, value in annotation.items() if key not in left_out} | {"category": category}
 
 
-def conflicts(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> list[str]:
+def conflicts(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = False) -> list[str]:
     """What keeps patches from being applied together, a line each; none if nothing does.
 
     Args:
         data: The labels they are to be applied to.
-        patches: By the name they are spoken of.
-        rebase: Take labels that have changed since the patches were made, where no box of theirs has.
+        patches: By the name that messages use.
+        rebase: Accept labels that have changed since the patches were made, where no box of theirs has.
     """
-    found = []
-    for name, patch in patches.items():
-        if patch.dataset_sha256 != data.sha256 and not rebase:
-            found.append(
-                f"{name}: made for labels {patch.dataset_sha256[:12]}, but these are {data.sha256[:12]}: "
-                "the data set has changed (--rebase looks box by box)"
-            )
+    problems = [
+        f"{name}: made for labels {patch.dataset_sha256[:12]}, but these are {data.sha256[:12]}: "
+        "the data set has changed (--rebase looks box by box)"
+        for name, patch in patches.items()
+        if patch.dataset_sha256 != data.sha256 and not rebase
+    ]
     names = {category["id"]: category["name"] for category in data.categories}
     files = {image["id"]: str(image["file_name"]) for image in data.images}
     boxes = {entry["id"]: entry for entry in data.annotations}
@@ -167,28 +155,23 @@ def conflicts(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False)
     for name, change in _changes(patches):
         where = f"{name}: {_place(change)}"
         unknown = {values["category"] for values in (change.old, change.new) if values and "category" in values}
-        found += [f"{where}: no category {category!r} here" for category in sorted(unknown - set(names.values()))]
+        problems += [f"{where}: no category {category!r} here" for category in sorted(unknown - set(names.values()))]
         if files.get(change.image_id) != change.file_name:
-            found.append(f"{where}: image {change.image_id} is {files.get(change.image_id, 'gone')}")
-        if change.annotation_id is not None and change.old is not None:
+            problems.append(f"{where}: image {change.image_id} is {files.get(change.image_id, 'gone')}")
+        if change.annotation_id is not None:
             entry = boxes.get(change.annotation_id)
-            found += [f"{where}: {problem}" for problem in _box_problems(change, entry, names)]
+            problems += [f"{where}: {problem}" for problem in _box_problems(change, entry, names)]
             if change.annotation_id in taken:
-                found.append(f"{where}: {taken[change.annotation_id]} has a change to this box too")
+                problems.append(f"{where}: {taken[change.annotation_id]} has a change to this box too")
             taken[change.annotation_id] = name
-    return found + list(_added_twice(data, patches))
+    return [*problems, *_added_twice(data, patches)]
 
 
-def apply(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> dict[str, Any]:
+def apply(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = False) -> dict[str, Any]:
     """The labels with all patches applied.
 
     A box that moves or changes its size loses its mask, and its area becomes width × height. New boxes stand at the
     end, with ids that follow the largest.
-
-    Args:
-        data: The labels.
-        patches: By the name they are spoken of.
-        rebase: As in `conflicts`.
 
     Returns:
         COCO JSON; `data` is unchanged.
@@ -198,7 +181,9 @@ def apply(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> 
     """
     problems = conflicts(data, patches, rebase=rebase)
     if problems:
-        raise DatasetError(f"{problems[0]} (the first of {len(problems)} conflicts)", remedy="mend the patch")
+        raise DatasetError(
+            f"{problems[0]} (the first of {len(problems)} conflicts)", code="patch-conflict", remedy="mend the patch"
+        )
     ids = {category["name"]: category["id"] for category in data.categories}
     boxes = {entry["id"]: dict(entry) for entry in data.annotations}
     following = max(boxes, default=0) + 1
@@ -213,11 +198,13 @@ def apply(data: Dataset, patches: dict[str, Patch], *, rebase: bool = False) -> 
     coco = data.coco | {"annotations": list(boxes.values())}
     errors = [finding for finding in validate(coco) if finding.severity == "error"]
     if errors:
-        raise DatasetError(f"after the patch, {errors[0].place}: {errors[0].message}", remedy="mend the patch")
+        raise DatasetError(
+            f"after the patch, {errors[0].place}: {errors[0].message}", code="patch-unsound", remedy="mend the patch"
+        )
     return coco
 
 
-def _changes(patches: dict[str, Patch]) -> Iterator[tuple[str, Change]]:
+def _changes(patches: Mapping[str, Patch]) -> Iterator[tuple[str, Change]]:
     return ((name, change) for name, patch in patches.items() for change in patch.changes)
 
 
@@ -239,46 +226,35 @@ def _box_problems(change: Change, entry: dict[str, Any] | None, names: dict[int,
                 yield f"{key} is {json.dumps(now.get(key))}, not {json.dumps(value)}: somebody else has changed it"
 
 
-def _added_twice(data: Dataset, patches: dict[str, Patch]) -> Iterator[str]:
-    """Boxes that stand where another box of theirs, or of the labels as the patches leave them, stands already."""
-    there = _left(data, patches)
-    added: list[tuple[str, Change]] = []
+def _added_twice(data: Dataset, patches: Mapping[str, Patch]) -> Iterator[str]:
+    """Added boxes that stand where another added one stands, or one of the labels as the patches leave them."""
+    names = {category["id"]: category["name"] for category in data.categories}
+    standing = {
+        entry["id"]: (entry["image_id"], names[entry["category_id"]], entry["bbox"]) for entry in data.annotations
+    }
+    for _, change in _changes(patches):
+        box = standing.pop(change.annotation_id, None) if change.annotation_id is not None else None
+        if box is not None and change.annotation_id is not None and change.new is not None:
+            image, category, bbox = box
+            standing[change.annotation_id] = (
+                image,
+                change.new.get("category", category),
+                change.new.get("bbox", bbox),
+            )
+    others: list[tuple[int, str, list[float], str | None, str]]
+    others = [(*box, None, f"box {number} is there already, of the same category") for number, box in standing.items()]
     for name, change in _changes(patches):
         if change.old is not None or change.new is None:
             continue
         category, bbox = change.new["category"], change.new["bbox"]
-        where = f"{name}: {_place(change)}"
-        for number, (image, other_category, other_bbox) in there.items():
-            if (image, other_category) == (change.image_id, category) and _overlap(bbox, other_bbox) >= SAME_ANIMAL:
-                yield f"{where}: box {number} is there already, of the same category"
-        for other_name, other in added:
-            other_new = other.new or {}
-            if other.image_id != change.image_id:
-                continue
-            overlap = _overlap(bbox, other_new["bbox"])
-            if name != other_name and overlap >= SAME_BOX:
-                yield f"{where}: {other_name} adds a box there too"
-            elif name == other_name and other_new["category"] == category and overlap >= SAME_ANIMAL:
-                yield f"{where}: the same patch adds a box of this category there twice"
-        added.append((name, change))
-
-
-def _left(data: Dataset, patches: dict[str, Patch]) -> dict[int, tuple[int, str, list[float]]]:
-    """Image, category and place of each box of the data set, by id, once patches have moved and removed theirs."""
-    names = {category["id"]: category["name"] for category in data.categories}
-    images = {change.image_id for _, change in _changes(patches) if change.old is None}
-    boxes = {
-        entry["id"]: (entry["image_id"], names[entry["category_id"]], entry["bbox"])
-        for entry in data.annotations
-        if entry["image_id"] in images
-    }
-    for _, change in _changes(patches):
-        box = boxes.pop(change.annotation_id, None) if change.annotation_id is not None else None
-        if box is not None and change.annotation_id is not None and change.new is not None:
-            image, category, bbox = box
-            values = change.new
-            boxes[change.annotation_id] = (image, values.get("category", category), values.get("bbox", bbox))
-    return boxes
+        for image, other_category, other_bbox, source, problem in others:
+            if image == change.image_id and (overlap := _overlap(bbox, other_bbox)) >= SAME_BOX:
+                if source not in (None, name):
+                    yield f"{name}: {_place(change)}: {source} adds a box there too"
+                elif overlap >= SAME_ANIMAL and category == other_category:
+                    yield f"{name}: {_place(change)}: {problem}"
+        problem = "the same patch adds a box of this category there twice"
+        others.append((change.image_id, category, bbox, name, problem))
 
 
 def _overlap(one: list[float], other: list[float]) -> float:
@@ -286,7 +262,7 @@ def _overlap(one: list[float], other: list[float]) -> float:
 
 
 def _changed(box: dict[str, Any], values: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:
-    """A box with new values; what is null is taken off."""
+    """A box with new values; a value of null removes its key."""
     changed = {key: value for key, value in (box | values).items() if value is not None and key != "category"}
     if "category" in values:
         changed["category_id"] = ids[values["category"]]

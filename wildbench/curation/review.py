@@ -2,25 +2,117 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import fiftyone
+import psutil
 
+from wildbench.curation import questions
 from wildbench.curation.edits import collect, edited_labels
-from wildbench.curation.fields import GROUND_TRUTH, box_attributes
-from wildbench.curation.named_predictions import NamedPredictions
 from wildbench.curation.patch import Patch
-from wildbench.curation.questions import Answers, answer
-from wildbench.curation.samples import add_samples, labels_of
-from wildbench.curation.similarity import add_similarity, near_duplicates
-from wildbench.curation.views import dress, save_views
+from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, add_samples, box_attributes, labels_of
+from wildbench.curation.views import add_similarity, colour, save_views
 from wildbench.datasets.coco import Dataset
-from wildbench.errors import CurationError
+from wildbench.errors import CurationError, needs
 from wildbench.progress import Progress, silent
+from wildbench.resources import cache_dir
+
+if TYPE_CHECKING:
+    import fiftyone
+
+HOST = "127.0.0.1"
+"""Where the App listens: on this machine alone. From another, forward the port by ssh."""
 
 _COMPONENTS = {bool: ("bool", "toggle"), int: ("int", "text"), float: ("float", "text"), str: ("str", "text")}
+
+
+def review_folder() -> Path:
+    """Where reviews are kept between runs: in wildbench's cache."""
+    return cache_dir() / "review"
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """Let FiftyOne keep its database, settings and files in this folder while the block runs; it sends nothing out.
+
+    Where another wildbench runs the database on this folder already, that one is used. A user's own FiftyOne data is
+    neither read nor changed.
+
+    Raises:
+        MissingExtra: FiftyOne is not installed.
+        CurationError: Its database does not start.
+    """
+    folder = folder.absolute()
+    if os.environ.get("FIFTYONE_DATABASE_DIR") == str(folder / "mongo"):
+        yield  # this process runs it already
+        return
+    environment = {
+        "FIFTYONE_CONFIG_PATH": str(folder / "config.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(folder / "app_config.json"),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "files"),
+        "FIFTYONE_DATABASE_DIR": str(folder / "mongo"),
+        "FIFTYONE_DATABASE_NAME": "wildbench",
+        "FIFTYONE_DATABASE_VALIDATION": "false",  # it warns at every start that the MongoDB it needs here is an old one
+        "FIFTYONE_DO_NOT_TRACK": "true",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "FIFTYONE_LOGGING_LEVEL": "ERROR",
+    }
+    os.environ |= environment
+    with needs("review"):
+        import fiftyone.core.service
+    service = fiftyone.core.service.DatabaseService
+    service.service_name = f"wildbench-{hashlib.sha256(bytes(folder)).hexdigest()[:16]}"  # joins no other's database
+    try:
+        server = service()
+        os.environ["FIFTYONE_PRIVATE_DATABASE_PORT"] = str(server.port)
+    except (fiftyone.core.service.ServiceException, OSError) as error:
+        raise CurationError(
+            f"FiftyOne's database does not start ({error})",
+            code="no-database",
+            remedy=f"read {folder / 'mongo' / 'log' / 'mongo.log'}",
+        ) from None
+    keeper = None if server.attached else server.child
+    try:
+        yield
+    finally:
+        from fiftyone.core.odm import get_db_conn
+
+        get_db_conn().client.close()  # or FiftyOne waits for the server when the process exits
+        server.stop()
+        psutil.wait_procs([keeper] if keeper else [], timeout=10)  # it goes on while another process uses it
+        for name in (*environment, "FIFTYONE_PRIVATE_DATABASE_PORT"):
+            os.environ.pop(name, None)
+
+
+def serve(samples: str, port: int) -> fiftyone.Session:
+    """Start FiftyOne's App on a data set; `session.url` is where it is, once it answers.
+
+    Args:
+        samples: Name of FiftyOne's data set.
+        port: Port on this machine; 0 for any that is free.
+
+    Raises:
+        CurationError: The port is taken.
+    """
+    import fiftyone
+
+    with socket.socket() as probe:  # or FiftyOne joins whatever App runs on that port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise CurationError(
+                f"port {port}: {error.strerror}", code="port-taken", remedy="give another --port"
+            ) from None
+        port = int(probe.getsockname()[1])
+    return fiftyone.launch_app(fiftyone.load_dataset(samples), port=port, address=HOST, remote=True)
 
 
 @dataclass(frozen=True)
@@ -29,15 +121,17 @@ class Review:
 
     Attributes:
         name: Of FiftyOne's data set.
-        answers: What was found out about labels and detections.
+        confidence: Operating point by detector's name.
+        comparisons: What each compressed detector forgot, as `questions.comparisons` counts it.
         views: Saved views, with the number of their images.
-        edited: Number of images whose labels were edited before and are shown as edited.
+        edited: Number of images that show edits from an earlier session.
     """
 
     name: str
-    answers: Answers
-    views: dict[str, int]
-    edited: int
+    confidence: Mapping[str, float] = field(default_factory=dict)
+    comparisons: Mapping[tuple[str, str], Sequence[questions.Row]] = field(default_factory=dict)
+    views: Mapping[str, int] = field(default_factory=dict)
+    edited: int = 0
 
 
 def lay_out(
@@ -48,7 +142,7 @@ def lay_out(
     fresh: bool = False,
     progress: Progress = silent,
 ) -> Review:
-    """Fill FiftyOne's database with a data set and detections, for `database.running`'s block.
+    """Fill FiftyOne's database with a data set and detections; inside `running`'s block.
 
     Edits made to these very labels before, and not yet part of them, are kept.
 
@@ -59,32 +153,41 @@ def lay_out(
         fresh: Drop the edits instead.
         progress: Called as `progress(task, done, total)`.
     """
+    import fiftyone
+
     name = name_of(data)
-    kept = {}
+    edits = {}
     if fiftyone.dataset_exists(name):
-        kept = {} if fresh else edited_labels(labels_of(fiftyone.load_dataset(name)), data)
+        edits = {} if fresh else edited_labels(labels_of(fiftyone.load_dataset(name)), data)
         fiftyone.delete_dataset(name)
-    answers = answer(data, detectors)
-    groups = near_duplicates(data, progress) if look else []
+    confidence = {one.name: questions.operating_point(data, one) for one in detectors}
     samples = fiftyone.Dataset(name, persistent=True)
-    add_samples(samples, data, detectors, answers, kept=kept, groups=groups, progress=progress)
-    _describe(samples, data)
-    dress(samples, detectors)
-    samples.save()
+    add_samples(samples, data, detectors, confidence=confidence, edits=edits, progress=progress)
+    questions.evaluate(samples, data, detectors)
     if look:
-        add_similarity(samples, data, progress)
-    return Review(name, answers, save_views(samples, detectors), len(kept))
+        group, features = questions.looks_of(data, progress)
+        samples.set_values("group", group.tolist())
+        add_similarity(samples, features)
+    _describe(samples, data)
+    colour(samples, detectors)
+    samples.save()
+    comparisons = questions.comparisons(samples, data, detectors)
+    return Review(name, confidence, comparisons, save_views(samples, detectors), len(edits))
 
 
 def bring_back(data: Dataset, *, author: str, reason: str = "") -> Patch:
-    """Collect the edits made to a data set that was laid out.
+    """Collect the edits made to a data set that was laid out; inside `running`'s block.
 
     Raises:
         CurationError: It never was, or an edit lacks its author or reason.
     """
+    import fiftyone
+
     name = name_of(data)
     if not fiftyone.dataset_exists(name):
-        raise CurationError(f"{name}: not reviewed yet", remedy="run wildbench review on it first, and edit")
+        raise CurationError(
+            f"{name}: not reviewed yet", code="not-reviewed", remedy="run wildbench review on it first, and edit"
+        )
     return collect(labels_of(fiftyone.load_dataset(name)), data, author=author, reason=reason)
 
 
@@ -96,8 +199,13 @@ def name_of(data: Dataset) -> str:
 
 def _describe(samples: fiftyone.Dataset, data: Dataset) -> None:
     """Say what may be edited, and how the App begins."""
-    parts = {one.field: _COMPONENTS[one.kind] for one in box_attributes(data) if one.kept and one.kind in _COMPONENTS}
-    listed = [{"name": field, "type": kind, "component": part} for field, (kind, part) in parts.items()]
+    import fiftyone
+
+    samples.add_dynamic_sample_fields()
+    if not samples.has_field(f"{GROUND_TRUTH}.detections.reason"):
+        samples.add_sample_field(f"{GROUND_TRUTH}.detections.reason", fiftyone.StringField)
+    parts = {one.field: _COMPONENTS[one.kind] for one in box_attributes(data) if one.exact and one.kind in _COMPONENTS}
+    listed = [{"name": name, "type": kind, "component": part} for name, (kind, part) in parts.items()]
     listed.append({"name": "reason", "type": "str", "component": "text"})
     schema = {"type": "detections", "component": "dropdown", "classes": data.category_names, "attributes": listed}
     samples.set_label_schemas({GROUND_TRUTH: schema})

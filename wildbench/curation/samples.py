@@ -1,199 +1,294 @@
-"""A data set as FiftyOne keeps it: one document an image, with its labels, its detections and what is known of both.
-
-Documents are written as MongoDB takes them, after FiftyOne has been told of every field. Its own `add_samples` builds
-and checks an object a box: 11 images a second where each has 100 detections, against some thousand this way.
-"""
+"""A data set and detections as FiftyOne's samples: labels, what the file says of them, and a field a detector."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
-from os import urandom
-from random import Random
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import fiftyone
-from bson import ObjectId
-from fiftyone.core.odm import get_db_conn
-from pymongo.collection import Collection
-
-from wildbench.curation.fields import GROUND_TRUTH, NOTES, SUMMARIES, Attribute, box_attributes, image_attributes
-from wildbench.curation.named_predictions import NamedPredictions
-from wildbench.curation.questions import Answers, BoxNotes
-from wildbench.datasets.coco import Dataset, size_of
+from wildbench.curation.patch import FIXED
+from wildbench.datasets.coco import Dataset, read_json, size_of
+from wildbench.datasets.predictions import read_predictions
+from wildbench.errors import PredictionsError, needs
+from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
+from wildbench.scorecard import Scorecard, read_scorecard
 
-WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgotten"
-"""Tags of the labels that a saved view is about."""
+if TYPE_CHECKING:
+    import fiftyone
 
-Document = dict[str, Any]
+GROUND_TRUTH = "ground_truth"
+"""The field of the labels."""
+
+SUMMARIES = ("wrong_label", "missing_box", "hardness", "forgotten", "group")
+"""Fields of an image that hold answers about it."""
+
+NOTES = ("annotation_id", "size", "found_by", "forgotten_by", "wrong_label", "suggested", "reason")
+"""Fields of a box that a review adds."""
+
+Label = dict[str, Any]
+"""The keyword arguments of a `fiftyone.Detection`: `label`, `bounding_box` in shares of the image, and attributes."""
 
 
-def documents(data: Dataset, detectors: Sequence[NamedPredictions], answers: Answers) -> Iterator[Document]:
-    """Every image with its labels, its detections from the operating points on, and what was found out about them.
+@dataclass(frozen=True)
+class Attribute:
+    """One key of a file's entries, as a field.
+
+    Attributes:
+        key: In the file.
+        field: In FiftyOne.
+        kind: Type of its values there: bool, int, float, str, or list of texts.
+        exact: Whether every value comes back as it was. Otherwise it is shown as text, not edited and not compared.
+    """
+
+    key: str
+    field: str
+    kind: type
+    exact: bool
+
+    def shown(self, value: object) -> object:
+        """A value as FiftyOne gets it."""
+        if self.exact:
+            return float(value) if self.kind is float and isinstance(value, int) else value
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def box_attributes(data: Dataset) -> list[Attribute]:
+    """What the file says of its boxes beside place and category: occlusion, truncation, iscrowd."""
+    return attributes(data.annotations, FIXED | {"bbox"})
+
+
+def image_attributes(data: Dataset) -> list[Attribute]:
+    """What the file says of its images beside file, size and licence."""
+    return attributes(data.images, {"id", "file_name", "width", "height", "license"})
+
+
+def attributes(entries: list[dict[str, Any]], ignored: Container[str]) -> list[Attribute]:
+    """Name and type of everything that entries say, in the order in which they are first mentioned.
+
+    Integers beside fractions become fractions, if none loses a digit by that. Keys with values of several types, of a
+    type that MongoDB does not have, or nested, become text.
+    """
+    values: dict[str, list[Any]] = {}
+    for entry in entries:
+        for key, value in entry.items():
+            if value is not None and key not in ignored:
+                values.setdefault(key, []).append(value)
+    fields: dict[str, str] = {}
+    for key in values:
+        fields[key] = _field(key, {*values, *fields.values()} - {key})
+    kinds = {key: _kind(listed) for key, listed in values.items()}
+    return [Attribute(key, fields[key], kind or str, kind is not None) for key, kind in kinds.items()]
+
+
+def _kind(values: list[Any]) -> type | None:
+    """The type that holds all of the values as they are; None if there is none."""
+    types = {type(value) for value in values}
+    if types == {int} and not all(-(2**63) <= value < 2**63 for value in values):
+        return None
+    if types == {int, float}:
+        return float if all(float(value) == value for value in values) else None
+    if types == {list} and not all(isinstance(part, str) for value in values for part in value):
+        return None
+    return types.pop() if len(types) == 1 and types <= {bool, int, float, str, list} else None
+
+
+def _field(key: str, taken: Container[str]) -> str:
+    """A name that MongoDB and FiftyOne accept for a field, and that neither they nor others use."""
+    field = re.sub(r"[.$\0]", "_", key)
+    if not field or field.startswith("_") or field in reserved():
+        field = f"coco_{field.strip('_')}"
+    return next(name for name in _numbered(field, "_") if name not in taken)
+
+
+def _numbered(name: str, between: str) -> Iterator[str]:
+    """A name, then the same with 2, 3, ... appended."""
+    yield name
+    yield from (f"{name}{between}{number}" for number in count(2))
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """Names that FiftyOne's images and labels have, methods included, and those that a review adds."""
+    with needs("review"):
+        import fiftyone
+        from fiftyone.core.odm import DatasetSampleDocument
+    names = {*dir(fiftyone.Sample), *dir(fiftyone.Detection), *dir(DatasetSampleDocument), *fiftyone.Detection._fields}
+    return frozenset({*names, "id", GROUND_TRUTH, "image_id", "licence", *SUMMARIES, *NOTES})
+
+
+@dataclass(frozen=True, eq=False)
+class NamedPredictions:
+    """One detector's detections on a data set.
+
+    Attributes:
+        name: What it is called.
+        field: The same as a name of a field: letters, digits and underscores.
+        results: COCO results, by image and falling score.
+        card: The scorecard they came with; None for a bare results file.
+        same_labels: Whether the scorecard was made with these very labels; true without one.
+    """
+
+    name: str
+    field: str
+    results: list[dict[str, Any]]
+    card: Scorecard | None = None
+    same_labels: bool = True
+
+
+def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
+    """Read scorecards with the detections beside them, or COCO results files.
 
     Args:
-        data: Images and labels.
-        detectors: One field each.
-        answers: What was found out.
+        paths: Files, in the order in which they are to be shown.
+        data: What was detected in.
+
+    Raises:
+        PredictionsError: A file is missing, does not fit the data set, or is not the one its scorecard was made with.
+        ScorecardError: A scorecard that cannot be read.
     """
+    detectors: list[NamedPredictions] = []
+    occupied = reserved() | {attribute.field for attribute in image_attributes(data)}
+    for path in paths:
+        one = _read(path, data)
+        field = re.sub(r"\W+", "_", one.name, flags=re.ASCII).strip("_").lower()
+        field = f"d_{field}" if not field or field[0].isdigit() or field in occupied else field
+        names, fields = {other.name for other in detectors}, occupied | {other.field for other in detectors}
+        pairs = zip(_numbered(one.name, " "), _numbered(field, "_"), strict=True)
+        name, field = next(pair for pair in pairs if pair[0] not in names and pair[1] not in fields)
+        detectors.append(replace(one, name=name, field=field))
+    return detectors
+
+
+def _read(path: Path, data: Dataset) -> NamedPredictions:
+    if isinstance(read_json(path), list):
+        return NamedPredictions(path.stem, "", read_predictions(path, data))
+    card = read_scorecard(path)
+    detections = path.with_name(card.accuracy.predictions_file)
+    if not detections.is_file():
+        raise PredictionsError(
+            f"{detections}: the detections of {path.name} are missing", code="missing", remedy="put them beside it"
+        )
+    if sha256_of(detections) != card.accuracy.predictions_sha256:
+        raise PredictionsError(
+            f"{detections}: not the detections that {path.name} was made with",
+            code="changed",
+            remedy="evaluate the submission again",
+        )
+    same_labels = card.dataset.sha256 == data.sha256
+    return NamedPredictions(card.submission.name, "", read_predictions(detections, data), card, same_labels)
+
+
+def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> NamedPredictions | None:
+    """The detector that another was made from: the parent that its scorecard names, else the first of all.
+
+    Returns:
+        None for the first itself.
+    """
+    parent = one.card.submission.parent if one.card else None
+    for other in others:
+        if parent is not None and other.card is not None and other.card.submission.sha256 == parent:
+            return other
+    return None if one is others[0] else others[0]
+
+
+def labels(data: Dataset) -> dict[int, list[Label]]:
+    """The boxes of every image as FiftyOne takes them, by image id."""
     names = {category["id"]: category["name"] for category in data.categories}
-    licences = {entry["id"]: entry.get("name") for entry in data.coco.get("licenses", [])}
-    of_images, of_boxes = image_attributes(data), box_attributes(data)
-    shown_of = {one.field: _by_image(one, answers.errors[one.name]) for one in detectors}
-    ids, order, now = _ids(), Random(0), datetime.now(UTC)
-    for image in data.images:
-        boxes = [
-            _label(names[box["category_id"]], relative(box["bbox"], image), next(ids))
-            | _said(box, of_boxes)
-            | _noted(box, answers.boxes.get(box["id"], BoxNotes()))
+    about = box_attributes(data)
+    return {
+        image["id"]: [
+            {
+                "label": names[box["category_id"]],
+                "bounding_box": relative(box["bbox"], image),
+                "annotation_id": box["id"],
+                "size": size_of(box["area"]),
+            }
+            | _said(box, about)
             for box in data.boxes(image["id"])
         ]
-        document: Document = {
-            "filepath": str(data.image_path(image).absolute()),
-            "tags": [data.split] if data.split else [],
-            "metadata": {"_cls": "ImageMetadata", "width": image["width"], "height": image["height"]},
-            "_media_type": "image",
-            "_rand": order.random(),
-            "created_at": now,
-            "last_modified_at": now,
-            "image_id": image["id"],
-            "licence": licences.get(image.get("license")),
-            **_said(image, of_images),
-            GROUND_TRUTH: {"_cls": "Detections", "detections": boxes},
-        }
-        missing, scored = 0.0, data.scored_categories(image)
-        for one in detectors:
-            labels = []
-            for place in shown_of[one.field][image["id"]]:
-                result, error = one.results[place], answers.errors[one.name][place]
-                label = _label(names[result["category_id"]], relative(result["bbox"], image), next(ids))
-                labels.append(label | {"confidence": float(result["score"]), "error": error})
-                if error == "background" and result["category_id"] in scored:
-                    labels[-1]["tags"] = [MISSING_TAG]
-                    missing = max(missing, float(result["score"]))
-            document[one.field] = {"_cls": "Detections", "detections": labels}
-        yield document | {
-            "wrong_label": max((box["wrong_label"] or 0.0 for box in boxes), default=0.0),
-            "missing_box": missing,
-            "hardness": answers.hardness.get(image["id"]),
-            "forgotten": sum(bool(box["forgotten_by"]) for box in boxes),
-        }
+        for image in data.images
+    }
 
 
-def _said(entry: dict[str, Any], about: Sequence[Attribute]) -> Document:
-    return {one.field: one.shown(entry[one.key]) for one in about if entry.get(one.key) is not None}
-
-
-def _by_image(one: NamedPredictions, places: Iterable[int]) -> dict[int, list[int]]:
-    """Places of the detections of each image."""
-    by_image = defaultdict(list)
-    for place in places:
-        by_image[one.results[place]["image_id"]].append(place)
-    return by_image
-
-
-def relative(bbox: list[float], image: dict[str, Any]) -> list[float]:
+def relative(bbox: Sequence[float], image: Mapping[str, Any]) -> list[float]:
     """A box in shares of its image, as FiftyOne has it."""
     width, height = image["width"], image["height"]
     return [bbox[0] / width, bbox[1] / height, bbox[2] / width, bbox[3] / height]
 
 
-def _ids() -> Iterator[ObjectId]:
-    """New ids: 8 random bytes and a number, which takes a third of the time of MongoDB's own."""
-    start = urandom(8)
-    return (ObjectId(start + number.to_bytes(4, "big")) for number in count())
-
-
-def _label(name: str, box: list[float], new_id: ObjectId) -> Document:
-    return {"_id": new_id, "_cls": "Detection", "attributes": {}, "tags": [], "label": name, "bounding_box": box}
-
-
-def _noted(box: dict[str, Any], notes: BoxNotes) -> Document:
-    return {
-        "tags": [WRONG_TAG] * bool(notes.suggested) + [FORGOTTEN_TAG] * bool(notes.forgotten_by),
-        "annotation_id": box["id"],
-        "size": size_of(box["area"]),
-        "found_by": notes.found_by,
-        "forgotten_by": notes.forgotten_by,
-        "wrong_label": notes.wrong_label or None,
-        "suggested": notes.suggested,
-        "reason": None,
-    }
-
-
-BATCH = 500
-"""Documents written at once."""
-
-_TYPES: dict[type, Any] = {
-    bool: fiftyone.BooleanField,
-    int: fiftyone.IntField,
-    float: fiftyone.FloatField,
-    str: fiftyone.StringField,
-    list: fiftyone.ListField,
-}
+def _said(entry: dict[str, Any], about: Sequence[Attribute]) -> dict[str, Any]:
+    return {one.field: one.shown(entry[one.key]) for one in about if entry.get(one.key) is not None}
 
 
 def add_samples(
     samples: fiftyone.Dataset,
     data: Dataset,
-    detectors: Sequence[NamedPredictions],
-    answers: Answers,
+    detectors: Sequence[NamedPredictions] = (),
     *,
-    kept: dict[int, Document],
-    groups: Sequence[Sequence[int]] = (),
+    confidence: Mapping[str, float] | None = None,
+    edits: Mapping[int, list[Label]] | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Write a data set into an empty one of FiftyOne's.
+    """Fill an empty data set of FiftyOne's.
 
     Args:
         samples: The empty one.
         data: Images and labels.
-        detectors: Their detections; one field each, of those from the operating point on. A hundred faint detections
-            an image would hide everything.
-        answers: What was found out about them.
-        kept: Labels to take instead of the data set's own, by image id, as FiftyOne has them.
-        groups: Places of images that show the same, group by group.
+        detectors: Their detections; one field each. Those that no label could judge, of categories that are not
+            exhaustively boxed in their image, are left out.
+        confidence: By detector's name, the confidence below which its detections are left out.
+        edits: Labels to show instead of the data set's own, by image id.
         progress: Called as `progress(task, done, total)`.
     """
-    group_of = {place: number for number, group in enumerate(groups, start=1) for place in group}
-    _declare(samples, data, detectors)
-    collection = documents_of(samples)
-    batch: list[Document] = []
-    for place, document in enumerate(documents(data, detectors, answers)):
-        labels = kept.get(document["image_id"], document[GROUND_TRUTH])
-        own = {"_dataset_id": samples._doc.id, "group": group_of.get(place), GROUND_TRUTH: labels}
-        batch.append(document | own)
-        if len(batch) == BATCH or place + 1 == len(data.images):
-            collection.insert_many(batch)
-            batch.clear()
-            progress("fill the database", place + 1, len(data.images))
-    samples.reload()
+    import fiftyone
+
+    names = {category["id"]: category["name"] for category in data.categories}
+    licences = {entry["id"]: entry.get("name") for entry in data.coco.get("licenses", [])}
+    about, boxes = image_attributes(data), labels(data) | dict(edits or {})
+    detections = {one.field: _by_image(one, data, (confidence or {}).get(one.name, 0.0)) for one in detectors}
+    batch = []
+    for place, image in enumerate(data.images, start=1):
+        sample = fiftyone.Sample(
+            filepath=str(data.image_path(image).absolute()),
+            tags=[data.split] if data.split else [],
+            metadata=fiftyone.ImageMetadata(width=image["width"], height=image["height"]),
+            image_id=image["id"],
+            licence=licences.get(image.get("license")),
+            **_said(image, about),
+        )
+        sample[GROUND_TRUTH] = fiftyone.Detections(detections=[fiftyone.Detection(**box) for box in boxes[image["id"]]])
+        for field, results in detections.items():
+            sample[field] = fiftyone.Detections(
+                detections=[
+                    fiftyone.Detection(
+                        label=names[result["category_id"]],
+                        bounding_box=relative(result["bbox"], image),
+                        confidence=float(result["score"]),
+                    )
+                    for result in results[image["id"]]
+                ]
+            )
+        batch.append(sample)
+        progress("fill the database", place, len(data.images))
+    samples.add_samples(batch)
 
 
-def labels_of(samples: fiftyone.Dataset) -> dict[int, Document]:
+def _by_image(one: NamedPredictions, data: Dataset, confidence: float) -> dict[int, list[dict[str, Any]]]:
+    by_image = defaultdict(list)
+    for result in data.scored(one.results):
+        if result["score"] >= confidence:
+            by_image[result["image_id"]].append(result)
+    return by_image
+
+
+def labels_of(samples: fiftyone.Dataset) -> dict[int, list[Label]]:
     """The labels of every image as they are now, by image id."""
-    found = documents_of(samples).find({}, {"image_id": 1, GROUND_TRUTH: 1})
-    return {document["image_id"]: document.get(GROUND_TRUTH) or {} for document in found}
-
-
-def documents_of(samples: fiftyone.Dataset) -> Collection[Document]:
-    """MongoDB's collection of a data set's images."""
-    collection: Collection[Document] = get_db_conn()[samples._sample_collection_name]
-    return collection
-
-
-def _declare(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
-    """Tell FiftyOne of every field."""
-    samples.media_type = "image"
-    said = {one.field: one.kind for one in image_attributes(data)}
-    for name, kind in (said | {"image_id": int, "licence": str} | SUMMARIES).items():
-        samples.add_sample_field(name, _TYPES[kind], subfield=fiftyone.StringField if kind is list else None)
-    of_boxes = {one.field: one.kind for one in box_attributes(data)} | NOTES
-    for name, extra in ({GROUND_TRUTH: of_boxes} | {one.field: {"error": str} for one in detectors}).items():
-        samples.add_sample_field(name, fiftyone.EmbeddedDocumentField, embedded_doc_type=fiftyone.Detections)
-        for attribute, kind in extra.items():
-            subfield = fiftyone.StringField if kind is list else None
-            samples.add_sample_field(f"{name}.detections.{attribute}", _TYPES[kind], subfield=subfield)
+    pairs = zip(*samples.values(["image_id", f"{GROUND_TRUTH}.detections"]), strict=True)
+    return {image: [label.to_dict() for label in detections or []] for image, detections in pairs}

@@ -7,13 +7,18 @@ drops the others. The boxes that a view is about carry a tag instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import fiftyone
-from fiftyone import ViewField as F
+import numpy as np
+import numpy.typing as npt
 
-from wildbench.curation.fields import GROUND_TRUTH, SUMMARIES
-from wildbench.curation.named_predictions import NamedPredictions, dense_of
+from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, dense_of
+
+if TYPE_CHECKING:
+    import fiftyone
+
+MAP, ALIKE = "map", "alike"
+"""Names in the App of the map of all images, and of their order by likeness to one of them."""
 
 WRONG = "likely wrong labels"
 
@@ -40,19 +45,23 @@ def save_views(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions])
     Returns:
         Name of each view, with the number of its images.
     """
+    from fiftyone import ViewField as F
+
     views: dict[str, tuple[Any, str]] = {}
     if detectors:
         for name, field, description in (
             (
                 WRONG,
                 "wrong_label",
-                "Boxes covered by a surer detection of another category; largest margin first.",
+                "Boxes that a detector misses and covers with another category; most confident first.",
             ),
             (MISSING, "missing_box", "Confident detections where no box is; most confident first."),
             (HARDEST, "hardness", "Images by 1 - F1, mean over the detectors."),
         ):
             views[name] = (samples.match(F(field) > 0).sort_by(field, reverse=True), description)
-    views[DUPLICATES] = (samples.exists("group").sort_by("group"), "Images that show the same, group by group.")
+    if samples.has_field("group"):
+        copies = samples.match(F("group") > 0).sort_by("group")
+        views[DUPLICATES] = (copies, "Images that show the same, group by group.")
     for one in detectors:
         dense = dense_of(one, detectors)
         if dense is not None:
@@ -70,6 +79,8 @@ def _forgotten_views(
     samples: fiftyone.Dataset, one: NamedPredictions, dense: NamedPredictions
 ) -> dict[str, tuple[Any, str]]:
     """Boxes that the dense detector finds and this one does not: all of them, then by category and size."""
+    from fiftyone import ViewField as F
+
     lost = F("forgotten_by").contains(one.name)
     boxes = F(f"{GROUND_TRUTH}.detections")
     description = f"Images with boxes that {dense.name} finds and {one.name} does not."
@@ -82,38 +93,36 @@ def _forgotten_views(
     return views
 
 
+def add_similarity(samples: fiftyone.Dataset, features: npt.NDArray[np.float32]) -> None:
+    """Let the App sort images by likeness to any of them, and draw them all on a map (principal components).
+
+    Args:
+        samples: The images.
+        features: float32 [image, feature].
+    """
+    import fiftyone.brain as fob
+
+    if len(features) < 3:
+        return  # neither a map nor an order
+    fob.compute_similarity(samples, embeddings=features, brain_key=ALIKE, backend="sklearn", metric="cosine")
+    fob.compute_visualization(samples, embeddings=features, brain_key=MAP, method="pca")
+
+
 LABELS, TAGGED = "#009e73", "#ff3b00"
 
 DETECTORS = ("#56b4e9", "#cc79a7", "#e69f00", "#f0e442", "#0072b2")
 """Colours that the colour-blind tell apart too (Okabe and Ito, 2002), from the dense detector on."""
 
-_TECHNICAL = ["id", "filepath", "created_at", "last_modified_at"]
 
+def colour(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions]) -> None:
+    """Give labels, each detector and tagged boxes a colour of their own."""
+    import fiftyone
 
-def dress(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions]) -> None:
-    """Set colours, and what the sidebar lists: answers, then what is known of an image, then the rest, folded."""
-    boxes = [GROUND_TRUTH, *(one.field for one in detectors)]
-    colours = [LABELS, *(DETECTORS[place % len(DETECTORS)] for place in range(len(detectors)))]
+    fields = {GROUND_TRUTH: LABELS}
+    fields |= {one.field: DETECTORS[place % len(DETECTORS)] for place, one in enumerate(detectors)}
     samples.app_config.color_scheme = fiftyone.ColorScheme(
         color_by="field",
         color_pool=[LABELS, *DETECTORS],
-        multicolor_keypoints=False,
-        opacity=0.7,
-        show_skeletons=True,
-        fields=[{"path": path, "fieldColor": colour} for path, colour in zip(boxes, colours, strict=True)],
+        fields=[{"path": path, "fieldColor": chosen} for path, chosen in fields.items()],
         label_tags={"fieldColor": TAGGED, "valueColors": []},
     )
-    metadata = [path for path in samples.get_field_schema(flat=True) if path.startswith("metadata.")]
-    known = set(boxes) | set(SUMMARIES) | set(_TECHNICAL) | {"tags", "metadata"}
-    facts = [path for path in samples.get_field_schema() if path not in known]
-    samples.app_config.sidebar_groups = [
-        fiftyone.SidebarGroupDocument(name=name, paths=paths, expanded=expanded)
-        for name, paths, expanded in (
-            ("tags", [], True),
-            ("labels", boxes, True),
-            ("answers", list(SUMMARIES), True),
-            ("image", facts, True),
-            ("metadata", metadata, False),
-            ("other", _TECHNICAL, False),
-        )
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +12,7 @@ from wildbench.cli.tables.console import add_row
 _SECTIONS_END_BEFORE = ("small", "medium", "large", "all")
 
 
-def views_table(views: dict[str, int]) -> Table:
+def views_table(views: Mapping[str, int]) -> Table:
     """One row a saved view with the number of its images."""
     table = Table(title="saved views", title_justify="left")
     table.add_column("view")
