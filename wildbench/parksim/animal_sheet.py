@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from wildbench.files import write_atomically
-from wildbench.parksim.animals import Individual, Light, View, render_animal
+from wildbench.parksim._animal import Individual, Light, View, render_animal
 
 Picture = NDArray[np.float64]
 WIDTH, PANEL_HEIGHT, ELEVATION = 1920, 400, 0.13

@@ -17,9 +17,9 @@ from wildbench.categories import CATEGORIES, SPLITS
 from wildbench.datasets.coco import read_coco
 from wildbench.errors import DatasetError
 from wildbench.files import check_writable, write_atomically
+from wildbench.parksim._composition import compose
+from wildbench.parksim._planning import ImagePlan, plan
 from wildbench.parksim.animal_sheet import render_contact_sheet
-from wildbench.parksim.composition import compose
-from wildbench.parksim.planning import ImagePlan, plan
 from wildbench.parksim.scenes import HEIGHT, WIDTH
 from wildbench.resources import bundled
 

@@ -5,6 +5,7 @@ from ._canvas import Mask as Mask
 from ._daylight import Daylight as Daylight
 from ._daylight import daylight as daylight
 from ._daylight import flash as flash
+from ._daylight import photograph as photograph
 from ._daylight import reflect as reflect
 from ._daylight import shade as shade
 from ._daylight import sunlit as sunlit
@@ -12,4 +13,3 @@ from ._locations import LOCATIONS as LOCATIONS
 from ._locations import Location as Location
 from ._locations import Scene as Scene
 from ._locations import paint_location as paint_location
-from ._weather import photograph as photograph

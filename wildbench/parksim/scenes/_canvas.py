@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wildbench.parksim.compiled import kernel
-from wildbench.parksim.noise import fractal, value_noise
+from wildbench.parksim._kernels import fractal, kernel, value_noise
 
 Floats = NDArray[np.float32]
 Array = NDArray[np.float64]

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wildbench.parksim.compiled import kernel
-from wildbench.parksim.noise import fractal, fractal_noise, value_noise
+from wildbench.parksim._kernels import fractal, fractal_noise, kernel, value_noise
 from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
 
 

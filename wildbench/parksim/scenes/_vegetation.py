@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wildbench.parksim.noise import fractal_noise, turn
+from wildbench.parksim._kernels import fractal_noise, turn
 from wildbench.parksim.scenes._canvas import (
     HEIGHT,
     SCALE,

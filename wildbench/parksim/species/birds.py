@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy import FEATHERS, SPOTS, Coat, Posture, figure, limb, part, turn
-from wildbench.parksim.species.kind import Kind
+from wildbench.parksim._coat import FEATHERS, SPOTS, Coat
+from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
 STEPS = {"leg~L": 0.0, "leg~R": 0.5}
 PECKING = Posture(turn(body=-24.0, neck1=-70.0, neck2=-30.0, head=10.0, leg_1=24.0), level=False, look=15.0)

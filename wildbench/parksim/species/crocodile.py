@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy import SCALES, Coat, Part, Posture, figure, limb, part, turn
-from wildbench.parksim.species.kind import Kind
+from wildbench.parksim._coat import SCALES, Coat
+from wildbench.parksim._skeleton import Kind, Part, Posture, figure, limb, part, turn
 
 UP = (0.0, 1.0, 0.0)
 

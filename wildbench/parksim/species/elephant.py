@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy import WRINKLES, Coat, Posture, figure, limb, part, turn
-from wildbench.parksim.species.kind import Kind
+from wildbench.parksim._coat import WRINKLES, Coat
+from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
 ELEPHANT = Kind(
     figure=figure(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wildbench.parksim.anatomy import PLAIN, Coat, Posture, figure, limb, part, turn
-from wildbench.parksim.species.kind import Kind
+from wildbench.parksim._coat import PLAIN, Coat
+from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
 STEPS = {"leg~L": 0.0, "leg~R": 0.5, "arm~L": 0.5, "arm~R": 0.0}
 FRONT = (1.0, 0.0, 0.0)

@@ -1,0 +1,172 @@
+"""The data set as files: COCO annotations and JPEGs, both from one pass over the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import cv2
+import numpy as np
+from hotcoco import mask as rle
+from numpy.typing import NDArray
+
+from wildbench.categories import CATEGORIES, SPLITS
+from wildbench.files import locked, write_atomically
+from wildbench.parksim._cache import SEED, is_complete, mark_complete, pictures_folder
+from wildbench.parksim._composition import Seen, compose
+from wildbench.parksim._planning import ImagePlan, plan
+from wildbench.parksim.scenes import HEIGHT, WIDTH
+
+JPEG_QUALITY = 90
+Record = dict[str, Any]
+
+
+def generate(seed: int = SEED, *, workers: int = 2) -> dict[str, Record]:
+    """Make the annotations of every split: the same seed gives the same annotations on every machine.
+
+    Args:
+        seed: The whole plan follows from it; the bundled annotations are those of seed 0.
+        workers: Threads that compose images; the result does not depend on it.
+
+    Returns:
+        Split name ("train", "val", "test") to COCO detection data. Boxes are xywh in pixels, from the visible pixels.
+    """
+    images = plan(seed)
+    seen = {one.number: sights for one, sights, _ in composed(images, pixels=False, workers=workers)}
+    splits = {split: _coco(split, seed) for split in SPLITS}
+    number = 0
+    for one in images:
+        coco = splits[one.split]
+        coco["images"].append(_image_record(one))
+        for annotation in annotations_of(one.number, seen[one.number]):
+            number += 1
+            coco["annotations"].append({"id": number, **annotation})
+    return splits
+
+
+def render(
+    folder: Path, progress: Callable[[int, int], None] | None = None, *, seed: int = SEED, workers: int = 2
+) -> Path:
+    """Render the pictures into a folder below `folder`, unless they are there already; an interrupted run is resumed.
+
+    Args:
+        folder: The cache. Pictures made by another version of the renderer are never mixed with those of this one.
+        progress: Called with the pictures done and the total, before the first picture and after each.
+        seed: See `generate`.
+        workers: Threads; two render all of it in about a minute and a half on two cores.
+
+    Returns:
+        The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
+    """
+    target = pictures_folder(folder, seed)
+    with locked(target):  # another process may be rendering them just now
+        if not is_complete(target):
+            _render_missing(target, progress, seed, workers)
+    return target
+
+
+def _render_missing(target: Path, progress: Callable[[int, int], None] | None, seed: int, workers: int) -> None:
+    images = plan(seed)
+    missing = [one for one in images if not (target / file_name(one)).is_file()]
+    done = len(images) - len(missing)
+    if progress is not None:
+        progress(done, len(images))
+    for one, _, picture in composed(missing, pixels=True, workers=workers):
+        assert picture is not None
+        write_atomically(target / file_name(one), encode_jpeg(picture))
+        done += 1
+        if progress is not None:
+            progress(done, len(images))
+    mark_complete(target, map(file_name, images))
+
+
+def file_name(image: ImagePlan) -> str:
+    """The name of an image's file."""
+    return f"{image.location:02d}_{image.number:04d}.jpg"
+
+
+def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """JPEG of an RGB picture."""
+    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return encoded.tobytes()
+
+
+def composed(
+    images: Iterable[ImagePlan], *, pixels: bool, workers: int
+) -> Iterator[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]]:
+    """Compose images on threads, a location at a time on each; yields them as they are done, in no fixed order."""
+    by_place = sorted(images, key=lambda one: one.location)
+    places = [list(group) for _, group in groupby(by_place, key=lambda one: one.location)]
+    done: SimpleQueue[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None] | None] = SimpleQueue()
+
+    def work(place: list[ImagePlan]) -> None:
+        try:
+            for one in place:
+                done.put((one, *compose(one, pixels=pixels)))
+        finally:
+            done.put(None)
+
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(work, place) for place in places]
+        try:
+            left = len(places)
+            while left:
+                item = done.get()
+                if item is None:
+                    left -= 1
+                else:
+                    yield item
+        finally:
+            for future in futures:
+                future.cancel()
+        for future in futures:
+            future.result()
+
+
+def _coco(split: str, seed: int) -> Record:
+    return {
+        "info": {"description": f"parksim {split}: rendered camera-trap pictures", "seed": seed, "version": "1.0"},
+        "licenses": [{"id": 1, "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"}],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(CATEGORIES, start=1)],
+        "images": [],
+        "annotations": [],
+    }
+
+
+def _image_record(image: ImagePlan) -> Record:
+    return {
+        "id": image.number,
+        "file_name": file_name(image),
+        "width": WIDTH,
+        "height": HEIGHT,
+        "license": 1,
+        "location": image.location,
+        "time_of_day": image.time_of_day,
+        "weather": image.weather,
+    }
+
+
+def annotations_of(image: int, seen: list[Seen]) -> list[Record]:
+    """COCO annotations, still without ids, of what is visible in an image, far to near."""
+    return [_annotation(image, sight) for sight in seen]
+
+
+def _annotation(image: int, sight: Seen) -> Record:
+    rows, columns = np.flatnonzero(sight.mask.any(axis=1)), np.flatnonzero(sight.mask.any(axis=0))
+    left, top = int(columns[0]), int(rows[0])
+    runs = rle.encode(np.asfortranarray(sight.mask.astype(np.uint8)))
+    return {
+        "image_id": image,
+        "category_id": CATEGORIES.index(sight.category) + 1,
+        "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
+        "area": int(sight.mask.sum()),
+        "segmentation": {"size": [HEIGHT, WIDTH], "counts": runs["counts"].decode("ascii")},
+        "iscrowd": 0,
+        "occlusion": sight.occlusion,
+        "truncation": sight.truncation,
+        "depth_order": sight.depth_order,
+    }
