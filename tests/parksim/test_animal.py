@@ -1,3 +1,5 @@
+"""Individuals and their sprites: postures, sizes, outlines, colour, shadow."""
+
 import hashlib
 import math
 import subprocess
@@ -14,12 +16,17 @@ from wildbench.parksim._animal import (
     Sprite,
     View,
     body_of,
+    extend,
     height_m,
     length_m,
     postures,
+    reduce,
     render_animal,
+    sampled,
 )
-from wildbench.parksim._sdf import bounds, camera, seen
+from wildbench.parksim._sdf import bounds, camera, seen, trace
+from wildbench.parksim._skeleton import posed
+from wildbench.parksim.species import KINDS, kind_of
 
 Mask = NDArray[np.bool_]
 Point = tuple[float, float, float]
@@ -30,11 +37,7 @@ ZEBRA = Individual("zebra", "adult", "female", "standing", 6)
 
 
 def sprite(
-    individual: Individual = ZEBRA,
-    azimuth: float = 0.4,
-    elevation: float = 0.1,
-    tall: float = 60.0,
-    light: Light = DAY,
+    individual: Individual = ZEBRA, azimuth: float = 0.4, elevation: float = 0.1, tall: float = 60.0, light: Light = DAY
 ) -> Sprite:
     return render_animal(individual, View(azimuth, elevation, tall / height_m(individual)), light)
 
@@ -172,7 +175,7 @@ def test_shadow_lies_on_the_ground_plane() -> None:
 
 DIGEST = """
 import hashlib, sys
-from wildbench.parksim.animal import Individual, Light, View, render_animal
+from wildbench.parksim._animal import Individual, Light, View, render_animal
 light = Light((0.0, 0.6, 0.8), (2.0, 2.0, 2.0), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
 digest = hashlib.sha256()
 cast = [("zebra", "walking"), ("lion", "sitting"), ("bird", "pecking"), ("gorilla", "walking")]
@@ -192,3 +195,96 @@ def test_masks_are_the_same_in_every_process_and_on_every_machine() -> None:
 def test_pixels_repeat() -> None:
     one, two = (sprite(Individual("leopard", "adult", "male", "stalking", 9), light=DAY) for _ in range(2))
     assert hashlib.sha256(one.rgb.tobytes()).digest() == hashlib.sha256(two.rgb.tobytes()).digest()
+
+
+def test_every_category_is_drawn() -> None:
+    assert set(KINDS) == set(CATEGORIES)
+
+
+# Shoulder or standing heights and lengths of grown animals, with room for individuals (Kingdon, Field Guide to African
+# Mammals; Sinclair, Birds of Southern Africa): height then length in metres.
+SIZES = {
+    "giraffe": ((3.8, 5.5), (2.0, 4.5)), "person": ((1.5, 2.05), (0.3, 0.9)), "zebra": ((1.5, 2.0), (2.0, 2.8)),
+    "elephant": ((2.4, 3.6), (3.2, 5.5)), "impala": ((1.1, 1.9), (1.2, 1.7)), "monkey": ((0.4, 0.75), (0.8, 1.4)),
+    "lion": ((0.95, 1.5), (2.0, 2.8)), "leopard": ((0.6, 0.95), (1.7, 2.5)), "crocodile": ((0.3, 0.6), (3.0, 4.6)),
+    "buffalo": ((1.3, 1.9), (2.2, 3.2)), "hyena": ((0.8, 1.3), (1.3, 1.9)), "bird": ((0.45, 2.6), (0.4, 1.9)),
+    "gorilla": ((1.0, 1.6), (1.0, 1.7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("species", CATEGORIES)
+@pytest.mark.parametrize("sex", ["female", "male"])
+def test_grown_animals_have_the_size_of_their_kind_and_the_young_are_smaller(species: str, sex: str) -> None:
+    for seed in range(8):
+        adult, young = (Individual(species, age, sex, postures(species)[0], seed) for age in ("adult", "juvenile"))
+        (low, high), (short, long) = SIZES[species]
+        assert low < height_m(adult) < high
+        assert short < length_m(adult) < long
+        assert height_m(young) < 0.85 * height_m(adult)
+        assert length_m(young) < 0.95 * length_m(adult)
+
+
+@pytest.mark.parametrize(("species", "part"), [("lion", "mane"), ("impala", "horn"), ("gorilla", "silver")])
+def test_marks_of_grown_males(species: str, part: str) -> None:
+    def wears(age: str, sex: str) -> bool:
+        return part in body_of(Individual(species, age, sex, "standing", 1)).materials
+
+    assert wears("adult", "male")
+    assert not wears("adult", "female")
+
+
+@pytest.mark.parametrize("species", CATEGORIES)
+def test_drawings_are_alike_on_both_sides(species: str) -> None:
+    for kind in KINDS[species]:
+        body = posed(kind.figure, {}, {}, {"adult", "male"}, level=False)
+        front = body.capsules[:, [2, 1, 0, 5, 4, 3, 6, 7, 8, 11, 10, 9, 12, 13, 14, 15]].copy()
+        front[:, 14] = 0.0
+        pixel = round(float(np.ptp(front[:, 1])) / 80.0, 6)
+        depth = trace(front, -60 * pixel, 110 * pixel, pixel, 120, 120)
+        assert np.isfinite(depth).sum() > 300
+        assert (np.isfinite(depth) ^ np.isfinite(depth[:, ::-1])).sum() <= 0.01 * np.isfinite(depth).sum()
+
+
+def test_seed_decides_everything_about_an_individual() -> None:
+    one, same, other = (body_of(Individual("hyena", "adult", "male", "walking", seed)) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.capsules, same.capsules)
+    assert not np.array_equal(one.capsules, other.capsules)
+
+
+def test_birds_of_a_feather_share_a_remainder() -> None:
+    kinds = [kind_of("bird", seed) for seed in range(4)]
+    assert len({id(kind) for kind in kinds}) == 4
+    assert [kind_of("bird", seed + 32) for seed in range(4)] == kinds
+
+
+NAN = np.nan
+
+
+def test_every_covered_pixel_keeps_a_ray_to_be_coloured() -> None:
+    depth = np.where(np.random.default_rng(0).random((30, 36)) < 0.3, 1.0, NAN)
+    for finer in (2, 3):
+        kept = ~np.isnan(sampled(depth, finer))
+        blocks = (30 // finer, finer, 36 // finer, finer)
+        covered = ~np.isnan(depth).reshape(blocks).all((1, 3))
+        np.testing.assert_array_equal(kept.reshape(blocks).any((1, 3)), covered)
+        assert kept.sum() < (~np.isnan(depth)).sum()
+
+
+def test_reduce_averages_colour_counts_coverage_and_keeps_the_nearest() -> None:
+    depth = np.array([[1.0, NAN], [3.0, 2.0]])
+    coloured = np.array([[1.0, NAN], [NAN, 2.0]])
+    rgb = np.array([[[0.2] * 3, [9.0] * 3], [[9.0] * 3, [0.4] * 3]])
+    colour, alpha, nearest = reduce(rgb, coloured, depth, 2)
+    np.testing.assert_allclose(colour, [[[0.3] * 3]])
+    assert (alpha.item(), nearest.item()) == (0.75, 3.0)
+
+
+def test_extend_gives_the_fringe_the_mean_of_its_neighbours() -> None:
+    depth = np.full((3, 4), NAN)
+    depth[1, 1], depth[2, 1] = 5.0, 7.0
+    rgb = np.zeros((3, 4, 3))
+    rgb[1, 1], rgb[2, 1] = 0.2, 0.6
+    colour, deep = extend(rgb, depth)
+    np.testing.assert_allclose(colour[1, 2], 0.4)
+    np.testing.assert_allclose(colour[1, 1], 0.2)
+    assert (deep[1, 2], deep[0, 0], deep[1, 3]) == (7.0, 5.0, -np.inf)

@@ -1,3 +1,5 @@
+"""Patterns and colours of coats."""
+
 from itertools import product
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""What is seen of each animal in an image."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Annotations and pictures as files."""
+
 import os
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.label_checks._validation import validate
 from wildbench.datasets.registry import load_dataset
 from wildbench.parksim._composition import compose
-from wildbench.parksim._generation import annotations_of, encode_jpeg, file_name, generate, render
+from wildbench.parksim._generation import annotation_of, encode_jpeg, file_name, generate, render
 from wildbench.parksim._planning import plan
 from wildbench.resources import bundled
 
@@ -77,7 +79,7 @@ def test_some_images_give_the_bundled_annotations_again(bundle: dict[str, dict[s
     for annotation in _every_annotation(bundle):
         stored[annotation["image_id"]].append({key: annotation[key] for key in annotation if key != "id"})
     for one in FEW:
-        assert annotations_of(one.number, compose(one, pixels=False)[0]) == stored[one.number]
+        assert [annotation_of(one.number, sight) for sight in compose(one, pixels=False)[0]] == stored[one.number]
 
 
 @pytest.mark.slow
@@ -89,10 +91,10 @@ def test_everything_gives_the_bundled_annotations_again_byte_for_byte() -> None:
 def test_another_process_with_other_threads_gives_the_same_annotations_and_pixels() -> None:
     script = (  # two locations, so that two threads have something to do
         "import hashlib, sys\n"
-        "from wildbench.parksim.generation import annotations_of, composed, encode_jpeg\n"
-        "from wildbench.parksim.planning import plan\n"
+        "from wildbench.parksim._generation import annotation_of, composed, encode_jpeg\n"
+        "from wildbench.parksim._planning import plan\n"
         "few = [one for one in plan() if one.location in (7, 15)][::12]\n"
-        "done = {one.number: (annotations_of(one.number, seen), encode_jpeg(picture))\n"
+        "done = {one.number: ([annotation_of(one.number, sight) for sight in seen], encode_jpeg(picture))\n"
         "        for one, seen, picture in composed(few, pixels=True, workers=int(sys.argv[1]))}\n"
         "print(hashlib.sha256(repr(sorted(done.items())).encode()).hexdigest())\n"
     )
@@ -110,7 +112,7 @@ def test_another_process_with_other_threads_gives_the_same_annotations_and_pixel
 
 
 def test_render_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wildbench.parksim.generation.plan", lambda seed: FEW[:3])
+    monkeypatch.setattr("wildbench.parksim._generation.plan", lambda seed: FEW[:3])
     calls: list[tuple[int, int]] = []
     folder = render(tmp_path, lambda done, total: calls.append((done, total)))
     pictures = {path.name: path.read_bytes() for path in folder.glob("*.jpg")}

@@ -1,3 +1,5 @@
+"""Normals, occlusion and sunlight on the surface."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Counts, groups and sizes of a plan."""
+
 from collections import Counter
 
 import pytest

@@ -56,18 +56,6 @@ def data_generate(name: Annotated[str, typer.Argument(help="parksim, the rendere
     typer.echo(f"images: {folder}")
 
 
-@app.command("sheet")
-def data_sheet(
-    name: Annotated[str, typer.Argument(help="animals or scenes.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="JPEG to write.")],
-) -> None:
-    """Render a picture that shows parksim's thirteen animals, or scenes with their labels."""
-    from wildbench.parksim.scene_sheet import write_sheet
-
-    write_sheet(name, out)
-    typer.echo(f"sheet: {out}")
-
-
 @app.command("fetch")
 def data_fetch(
     name: Annotated[str, typer.Argument(help="parks, the paper's photographs.")],

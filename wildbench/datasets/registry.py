@@ -10,7 +10,7 @@ from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
 from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError
-from wildbench.parksim._cache import is_complete, pictures_folder
+from wildbench.parksim import is_complete, pictures_folder
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled, cache_dir
 
@@ -148,7 +148,7 @@ def generate(name: str, progress: Progress = silent) -> Path:
         raise DatasetError(f"{name}: nothing to render by that name", remedy="name parksim")
     if is_complete(pictures := pictures_folder(cache_dir())):
         return pictures
-    from wildbench.parksim._generation import render  # numba loads slowly
+    from wildbench.parksim import render  # numba loads slowly
 
     return render(cache_dir(), partial(progress, f"render {name}"))
 

@@ -24,10 +24,7 @@ class Network(Section):
     init: Literal["random", "imagenet", "coco"] = Field(default="imagenet", description="See `zoo.build`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the zoo's builder.")
     frozen_blocks: int = Field(
-        default=0,
-        ge=0,
-        le=12,
-        description="Leading blocks of the backbone that stay as they are.",
+        default=0, ge=0, le=12, description="Leading blocks of the backbone that stay as they are."
     )
 
 

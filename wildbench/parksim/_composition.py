@@ -145,13 +145,7 @@ def _blend(
 
 @kernel
 def _darken(
-    picture: Floats,
-    front: Floats,
-    shadow: Floats,
-    left: int,
-    top: int,
-    distance: float,
-    strength: float,
+    picture: Floats, front: Floats, shadow: Floats, left: int, top: int, distance: float, strength: float
 ) -> None:
     rows, columns = shadow.shape
     near = np.float32(distance * 0.85 - 0.5)

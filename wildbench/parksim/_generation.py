@@ -42,9 +42,9 @@ def generate(seed: int = SEED, *, workers: int = 2) -> dict[str, Record]:
     for one in images:
         coco = splits[one.split]
         coco["images"].append(_image_record(one))
-        for annotation in annotations_of(one.number, seen[one.number]):
+        for sight in seen[one.number]:
             number += 1
-            coco["annotations"].append({"id": number, **annotation})
+            coco["annotations"].append({"id": number, **annotation_of(one.number, sight)})
     return splits
 
 
@@ -113,11 +113,11 @@ def composed(
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, place) for place in places]
         try:
-            left = len(places)
-            while left:
+            unfinished = len(places)
+            while unfinished:
                 item = done.get()
                 if item is None:
-                    left -= 1
+                    unfinished -= 1
                 else:
                     yield item
         finally:
@@ -150,12 +150,8 @@ def _image_record(image: ImagePlan) -> Record:
     }
 
 
-def annotations_of(image: int, seen: list[Seen]) -> list[Record]:
-    """COCO annotations, still without ids, of what is visible in an image, far to near."""
-    return [_annotation(image, sight) for sight in seen]
-
-
-def _annotation(image: int, sight: Seen) -> Record:
+def annotation_of(image: int, sight: Seen) -> Record:
+    """COCO annotation, still without its id, of what is visible of one animal."""
     rows, columns = np.flatnonzero(sight.mask.any(axis=1)), np.flatnonzero(sight.mask.any(axis=0))
     left, top = int(columns[0]), int(rows[0])
     runs = rle.encode(np.asfortranarray(sight.mask.astype(np.uint8)))

@@ -188,7 +188,7 @@ class Skin(NamedTuple):
         rest: [n, 3, 4] from the camera's frame back into the drawing, by capsule.
         material_of: [n] row of ``materials`` by capsule; row 0 is the patterned coat.
         materials: [m, 5] linear colour, fur strength, gloss.
-        coat: See `wildbench.parksim.coat.coat_tables`.
+        coat: See `coat_tables`.
         flows: Stripe flows of the coat.
         paints: Painted regions of the coat.
         size: Size of the body in metres.

@@ -59,7 +59,7 @@ class Body:
     """A posed figure in the world: capsules, what each is made of, and the way back into the drawing.
 
     Attributes:
-        capsules: [n, 16], see `wildbench.parksim.sdf`.
+        capsules: [n, 16], see `_sdf.COLUMNS`.
         materials: name of each capsule's material.
         rest: [n, 3, 4] affine map from the world into the drawing.
         bones: name of each capsule's bone.

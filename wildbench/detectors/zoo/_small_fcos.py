@@ -111,11 +111,7 @@ class EfficientNetLite0(nn.Module):
                 stride *= step
                 self._blocks.append(
                     InvertedResidual(
-                        channels,
-                        stage.channels,
-                        kernel_size=stage.kernel_size,
-                        stride=step,
-                        expansion=stage.expansion,
+                        channels, stage.channels, kernel_size=stage.kernel_size, stride=step, expansion=stage.expansion
                     )
                 )
                 channels = stage.channels

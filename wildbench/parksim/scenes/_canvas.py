@@ -80,13 +80,7 @@ class Canvas:
 
 @kernel
 def _paint_strokes(
-    albedo: Floats,
-    normal: Floats,
-    shade: Floats,
-    depth: Floats,
-    front: Floats,
-    strokes: Array,
-    solid: bool,
+    albedo: Floats, normal: Floats, shade: Floats, depth: Floats, front: Floats, strokes: Array, solid: bool
 ) -> None:
     rows, columns = front.shape
     for index in range(strokes.shape[0]):
@@ -197,15 +191,7 @@ def _paint_limb(
             shade[row, column] = 0.35 + 0.65 * np.sqrt(max(0.0, 1.0 - side * side))
 
 
-def paint_limb(
-    canvas: Canvas,
-    ends: Limb,
-    distance: float,
-    colour: Colour,
-    *,
-    seed: int,
-    grain: float = 5.0,
-) -> None:
+def paint_limb(canvas: Canvas, ends: Limb, distance: float, colour: Colour, *, seed: int, grain: float = 5.0) -> None:
     """Paint a trunk, branch or log: a tapered capsule with bark, `ends` = x0 y0 r0 x1 y1 r1 in canvas pixels."""
     buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
     _paint_limb(*buffers, ends, distance, colour, seed, grain)
@@ -253,15 +239,7 @@ def _paint_rock(
             shade[row, column] = 0.4 + 0.6 * min(1.0, max(0.0, v * 2.0 + 0.15))
 
 
-def paint_rock(
-    canvas: Canvas,
-    box: Box,
-    distance: float,
-    colour: Colour,
-    *,
-    seed: int,
-    tall: float = 0.0,
-) -> None:
+def paint_rock(canvas: Canvas, box: Box, distance: float, colour: Colour, *, seed: int, tall: float = 0.0) -> None:
     """Paint a boulder, or with `tall` 1 a termite mound; `box` = centre x, base y, half width, height in pixels."""
     buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
     _paint_rock(*buffers, box, distance, colour, seed, tall)

@@ -1,5 +1,6 @@
-"""From a painted location to the stored picture: sun and sky at day and dusk, the infrared flash at night; then rain,
-dust, the lens, the sensor and the caption strip. Decides colour, never a mask.
+"""From a painted location to the stored picture; decides colour, never a mask.
+
+Sun and sky at day and dusk, the infrared flash at night; then rain, dust, the lens, the sensor and the caption strip.
 """
 
 from __future__ import annotations
@@ -236,13 +237,7 @@ def shade(scene: Scene, light: Daylight, open_sun: Floats) -> Floats:
 
 @kernel
 def _reflect(
-    picture: Floats,
-    water: Mask,
-    covered: Mask,
-    wave: Floats,
-    body: Array,
-    horizon: float,
-    infrared: bool,
+    picture: Floats, water: Mask, covered: Mask, wave: Floats, body: Array, horizon: float, infrared: bool
 ) -> None:
     rows, columns = water.shape
     for column in range(columns):

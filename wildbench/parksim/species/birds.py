@@ -5,6 +5,9 @@ from __future__ import annotations
 from wildbench.parksim._coat import FEATHERS, SPOTS, Coat
 from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
+# Tables of numbers.
+# fmt: off
+
 STEPS = {"leg~L": 0.0, "leg~R": 0.5}
 PECKING = Posture(turn(body=-24.0, neck1=-70.0, neck2=-30.0, head=10.0, leg_1=24.0), level=False, look=15.0)
 
@@ -33,15 +36,7 @@ OSTRICH = Kind(
         limb("leg~3", "leg~2", "leg", ".05 .05 .14 .036 > .19 .028 .14 .026", 0.015, joints=1),
         part("leg~3", "leg", ".05 .045 .15 .03 > .13 .025 .19 .02", 0.01),
     ),
-    coat=Coat(
-        FEATHERS,
-        (0.12, 0.06, 0.06),
-        base="231e1c",
-        mark="4a423d",
-        core="3a322e",
-        strength=0.5,
-        fade=0.0,
-    ),
+    coat=Coat(FEATHERS, (0.12, 0.06, 0.06), base="231e1c", mark="4a423d", core="3a322e", strength=0.5, fade=0.0),
     materials={
         "coat": ("ffffff", 0.8, 0.03),
         "plume": ("e6dfd2", 0.8, 0.03),
@@ -72,15 +67,8 @@ MARABOU = Kind(
             "head": ("neck2", (0.28, 1.20, 0.0)),
         },
         part("body", "white", "-.12 .72 0 .14 > .12 .80 0 .15 > .19 .92 0 .11", 0.08, rough=0.008, grain=30.0),
-        part(
-            "body",
-            "coat",
-            ".17 .92 .09 .10 > -.08 .76 .12 .12 > -.40 .56 .06 .05",
-            0.03,
-            flat=0.5,
-            rough=0.008,
-            grain=30.0,
-        ),
+        part("body", "coat", ".17 .92 .09 .10 > -.08 .76 .12 .12 > -.40 .56 .06 .05", 0.03, flat=0.5, rough=0.008,
+            grain=30.0),
         part("body", "coat", ".10 .95 0 .09 > -.2 .74 0 .11 > -.46 .54 0 .04", 0.05, flat=0.8),
         part("neck1", "white", ".2 .92 0 .10 > .22 .98 0 .085", 0.03, rough=0.014, grain=35.0),
         part("neck1", "skin", ".22 .95 0 .05 > .25 1.06 0 .042", 0.03),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from wildbench.parksim._coat import SCALES, Coat
 from wildbench.parksim._skeleton import Kind, Part, Posture, figure, limb, part, turn
 
+# Tables of numbers.
+# fmt: off
+
 UP = (0.0, 1.0, 0.0)
 
 
@@ -23,12 +26,9 @@ def _ridge(
 
 def _teeth(bone: str, y: float, down: float) -> list[Part]:
     return [
-        part(
-            bone,
-            "tooth",
+        part(bone, "tooth",
             f"{x:.3f} {y} {0.098 - 0.055 * n / 6:.3f} .012 > {x:.3f} {y + down:.3f} {0.1 - 0.055 * n / 6:.3f} .003",
-            0.004,
-        )
+            0.004)
         for n, x in enumerate(1.12 + 0.075 * n for n in range(7))
     ]
 
@@ -73,16 +73,8 @@ CROCODILE = Kind(
         part("hind~2", "claw", "-.50 .032 .50 .024 > -.42 .018 .50 .01", 0.015),
         part("hind~2", "claw", "-.50 .032 .54 .024 > -.43 .018 .58 .01", 0.015),
     ),
-    coat=Coat(
-        SCALES,
-        (0.06, 0.045, 0.05),
-        base="6e6b4c",
-        mark="4c4a33",
-        core="4f4c35",
-        strength=0.2,
-        fade=0.0,
-        paints=((0.0, 0.09, 0.0, 2.6, 0.08, 0.7, 0.5, "b8ab7c", 0.85),),
-    ),
+    coat=Coat(SCALES, (0.06, 0.045, 0.05), base="6e6b4c", mark="4c4a33", core="4f4c35", strength=0.2, fade=0.0,
+        paints=((0.0, 0.09, 0.0, 2.6, 0.08, 0.7, 0.5, "b8ab7c", 0.85),)),
     materials={
         "coat": ("ffffff", 0.2, 0.14),
         "nostril": ("14120c", 0.0, 0.3),
@@ -96,26 +88,15 @@ CROCODILE = Kind(
         "basking": Posture(turn(neck1=3.0), level=False, look=30.0, sway=26.0),
         "gaping": Posture(turn(neck1=6.0, head=12.0, jaw=-26.0), level=False, look=24.0, sway=26.0),
         "crawling": Posture(
-            turn(
-                foreR1=(0.0, 28.0, 0.0),
-                foreL1=(0.0, -24.0, 0.0),
-                hindR1=(0.0, -24.0, 0.0),
-                hindL1=(0.0, 26.0, 0.0),
-                neck1=5.0,
-            ),
+            turn(foreR1=(0.0, 28.0, 0.0), foreL1=(0.0, -24.0, 0.0), hindR1=(0.0, -24.0, 0.0), hindL1=(0.0, 26.0, 0.0),
+                neck1=5.0),
             level=False,
             look=16.0,
             sway=34.0,
         ),
         "high walk": Posture(
-            turn(
-                fore_1=(0.0, 10.0, 40.0),
-                fore_2=(0.0, 0.0, -22.0),
-                hind_1=(0.0, -8.0, 40.0),
-                hind_2=(0.0, 0.0, -22.0),
-                neck1=4.0,
-                tail1=-3.0,
-            ),
+            turn(fore_1=(0.0, 10.0, 40.0), fore_2=(0.0, 0.0, -22.0), hind_1=(0.0, -8.0, 40.0), hind_2=(0.0, 0.0, -22.0),
+                neck1=4.0, tail1=-3.0),
             level=False,
             look=16.0,
             sway=20.0,

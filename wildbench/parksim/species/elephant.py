@@ -5,6 +5,9 @@ from __future__ import annotations
 from wildbench.parksim._coat import WRINKLES, Coat
 from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
+# Tables of numbers.
+# fmt: off
+
 ELEPHANT = Kind(
     figure=figure(
         {
@@ -25,30 +28,14 @@ ELEPHANT = Kind(
         part("jaw", "coat", "1.5 1.95 0 .18 > 1.8 1.68 0 .09", 0.12),
         part("head", "coat", "1.76 2.4 .24 .08", 0.08),
         part("head", "eye", "1.79 2.37 .315 .034", 0.008),
-        part(
-            "head",
-            "tusk",
-            "1.78 1.95 .2 .075 > 2.05 1.56 .26 .07 > 2.35 1.40 .27 .055 > 2.62 1.45 .25 .018",
-            0.02,
-            only="male adult",
-        ),
+        part("head", "tusk", "1.78 1.95 .2 .075 > 2.05 1.56 .26 .07 > 2.35 1.40 .27 .055 > 2.62 1.45 .25 .018", 0.02,
+            only="male adult"),
         part("head", "tusk", "1.78 1.95 .2 .055 > 2.0 1.62 .24 .045 > 2.2 1.54 .24 .014", 0.02, only="female adult"),
-        part(
-            "ear~",
-            "ear",
-            "1.30 2.56 .42 .34 > .98 2.42 .72 .46 > 1.02 2.0 .70 .40 > 1.2 1.62 .56 .2",
-            0.08,
-            flat=0.10,
-            normal=(0.62, 0.0, 0.78),
-        ),
-        limb(
-            "trunk",
-            "head",
-            "coat",
+        part("ear~", "ear", "1.30 2.56 .42 .34 > .98 2.42 .72 .46 > 1.02 2.0 .70 .40 > 1.2 1.62 .56 .2", 0.08,
+            flat=0.10, normal=(0.62, 0.0, 0.78)),
+        limb("trunk", "head", "coat",
             "1.74 2.22 0 .31 > 1.95 1.82 0 .225 > 2.05 1.4 0 .175 > 2.06 .98 0 .14 > 2.08 .62 0 .115 > 2.16 .32 0 .095",
-            0.1,
-            joints=5,
-        ),
+            0.1, joints=5),
         part("trunk5", "nostril", "2.20 .25 .035 .03", 0.01),
         limb("fore~", "body", "coat", ".72 1.9 .38 .38 > .68 1.25 .42 .245 > .74 .64 .40 .178 > .76 .14 .40 .195", 0.2),
         part("fore~3", "coat", ".78 .12 .40 .205", 0.1),
@@ -67,10 +54,8 @@ ELEPHANT = Kind(
         core="8d8175",
         strength=0.5,
         fade=0.0,
-        paints=(
-            (0.0, 0.0, 0.0, 3.0, 0.75, 3.0, 0.7, "86705a", 0.55),
-            (-0.2, 2.75, 0.0, 1.4, 0.35, 0.9, 0.8, "8f7a63", 0.45),
-        ),
+        paints=((0.0, 0.0, 0.0, 3.0, 0.75, 3.0, 0.7, "86705a", 0.55),
+            (-0.2, 2.75, 0.0, 1.4, 0.35, 0.9, 0.8, "8f7a63", 0.45)),
     ),
     materials={
         "coat": ("ffffff", 0.22, 0.05),
@@ -89,16 +74,8 @@ ELEPHANT = Kind(
         ),
         "drinking": Posture(turn(neck1=-12.0, head=-8.0, trunk1=6.0, trunk2=24.0, trunk3=14.0), look=10.0),
         "alert": Posture(
-            turn(
-                neck1=8.0,
-                head=6.0,
-                ear_=(0.0, 42.0, 0.0),
-                trunk1=24.0,
-                trunk2=42.0,
-                trunk3=44.0,
-                trunk4=30.0,
-                trunk5=30.0,
-            ),
+            turn(neck1=8.0, head=6.0, ear_=(0.0, 42.0, 0.0), trunk1=24.0, trunk2=42.0, trunk3=44.0, trunk4=30.0,
+                trunk5=30.0),
             look=20.0,
         ),
     },

@@ -5,6 +5,9 @@ from __future__ import annotations
 from wildbench.parksim._coat import PLAIN, Coat
 from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
 
+# Tables of numbers.
+# fmt: off
+
 STEPS = {"leg~L": 0.0, "leg~R": 0.5, "arm~L": 0.5, "arm~R": 0.0}
 FRONT = (1.0, 0.0, 0.0)
 
@@ -31,15 +34,8 @@ PERSON = Kind(
         part("head", "eye", ".094 1.618 .033 .0125", 0.004),
         part("head", "lips", ".103 1.543 .008 .012", 0.006),
         part("head", "hair", "-.02 1.65 0 .1", 0.02, flat=0.85),
-        part(
-            "head",
-            "hair",
-            "-.06 1.60 0 .075 > -.10 1.48 0 .05 > -.10 1.38 0 .02",
-            0.04,
-            only="female",
-            rough=0.006,
-            grain=60.0,
-        ),
+        part("head", "hair", "-.06 1.60 0 .075 > -.10 1.48 0 .05 > -.10 1.38 0 .02", 0.04, only="female", rough=0.006,
+            grain=60.0),
         part("head", "hat", ".01 1.685 0 .178", 0.012, flat=0.09, normal=(-0.06, 1.0, 0.0)),
         part("head", "hat", ".0 1.70 0 .102 > .0 1.765 0 .088", 0.015),
         part("head", "belt", ".0 1.705 0 .105", 0.006, flat=0.2, normal=(-0.06, 1.0, 0.0)),
@@ -68,17 +64,8 @@ PERSON = Kind(
         "standing": Posture(turn(arm_1=(4.0, 0.0, 5.0), arm_2=10.0), look=50.0, swing=5.0, gait=STEPS, level=False),
         "walking": Posture(turn(arm_2=18.0), swing=26.0, lift=48.0, gait=STEPS, level=False, look=25.0),
         "crouching": Posture(
-            turn(
-                body=-8.0,
-                spine=-22.0,
-                leg_1=98.0,
-                leg_2=-128.0,
-                leg_3=34.0,
-                arm_1=40.0,
-                arm_2=50.0,
-                neck1=12.0,
-                head=10.0,
-            ),
+            turn(body=-8.0, spine=-22.0, leg_1=98.0, leg_2=-128.0, leg_3=34.0, arm_1=40.0, arm_2=50.0, neck1=12.0,
+                head=10.0),
             level=False,
         ),
         "pointing": Posture(

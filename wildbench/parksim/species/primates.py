@@ -5,6 +5,9 @@ from __future__ import annotations
 from wildbench.parksim._coat import PLAIN, Coat
 from wildbench.parksim._skeleton import GALLOP, Kind, Posture, figure, limb, part, turn
 
+# Tables of numbers.
+# fmt: off
+
 # Gorilla: black, on its knuckles, high crest and silver saddle on grown males.
 GORILLA = Kind(
     figure=figure(
@@ -32,40 +35,16 @@ GORILLA = Kind(
         part("head", "nostril", ".786 1.118 .018 .013", 0.005),
         part("head", "eye", ".73 1.19 .042 .0155", 0.005),
         part("head", "face", ".57 1.19 .135 .03", 0.01, flat=0.5),
-        limb(
-            "fore~",
-            "body",
-            "coat",
-            ".36 .98 .26 .165 > .40 .56 .34 .115 > .48 .17 .30 .075",
-            0.08,
-            joints=2,
-            rough=0.007,
-            grain=50.0,
-        ),
+        limb("fore~", "body", "coat", ".36 .98 .26 .165 > .40 .56 .34 .115 > .48 .17 .30 .075", 0.08, joints=2,
+            rough=0.007, grain=50.0),
         part("fore~2", "coat", ".41 .50 .34 .11 > .46 .3 .31 .095", 0.05, rough=0.007, grain=50.0),
         part("fore~2", "skin", ".48 .15 .30 .07 > .46 .06 .29 .06 > .52 .055 .29 .055", 0.03),
-        limb(
-            "hind~",
-            "body",
-            "coat",
-            "-.36 .64 .14 .19 > -.20 .37 .24 .135 > -.38 .13 .22 .08",
-            0.08,
-            joints=2,
-            rough=0.007,
-            grain=50.0,
-        ),
+        limb("hind~", "body", "coat", "-.36 .64 .14 .19 > -.20 .37 .24 .135 > -.38 .13 .22 .08", 0.08, joints=2,
+            rough=0.007, grain=50.0),
         limb("hind~3", "hind~2", "skin", "-.39 .08 .22 .07 > -.28 .05 .23 .055 > -.17 .045 .24 .045", 0.03, joints=1),
     ),
-    coat=Coat(
-        PLAIN,
-        (0.1, 0.1, 0.1),
-        base="231f1e",
-        mark="231f1e",
-        core="352f2c",
-        strength=0.0,
-        fade=0.0,
-        paints=((0.54, 1.34, 0.0, 0.09, 0.10, 0.1, 0.8, "4a3226", 0.7),),
-    ),
+    coat=Coat(PLAIN, (0.1, 0.1, 0.1), base="231f1e", mark="231f1e", core="352f2c", strength=0.0, fade=0.0,
+        paints=((0.54, 1.34, 0.0, 0.09, 0.10, 0.1, 0.8, "4a3226", 0.7),)),
     materials={
         "coat": ("ffffff", 0.55, 0.05),
         "silver": ("8f8c88", 0.55, 0.04),
@@ -84,18 +63,8 @@ GORILLA = Kind(
             look=50.0,
         ),
         "feeding": Posture(
-            turn(
-                body=46.0,
-                foreR1=(20.0, 0.0, 0.0),
-                foreR2=(104.0, -30.0, 0.0),
-                foreL1=-32.0,
-                foreL2=-4.0,
-                hind_1=52.0,
-                hind_2=-84.0,
-                hind_3=10.0,
-                neck1=-26.0,
-                head=-22.0,
-            ),
+            turn(body=46.0, foreR1=(20.0, 0.0, 0.0), foreR2=(104.0, -30.0, 0.0), foreL1=-32.0, foreL2=-4.0, hind_1=52.0,
+                hind_2=-84.0, hind_3=10.0, neck1=-26.0, head=-22.0),
             level=False,
             look=15.0,
         ),
@@ -141,14 +110,8 @@ MONKEY = Kind(
         limb("fore~", "body", "coat", ".14 .36 .055 .058 > .11 .225 .075 .032 > .15 .08 .065 .021", 0.03, joints=2),
         limb("fore~3", "fore~2", "hand", ".15 .075 .065 .021 > .16 .02 .065 .018 > .21 .013 .067 .013", 0.01, joints=1),
         limb("hind~", "body", "coat", "-.16 .34 .05 .072 > -.08 .21 .085 .045 > -.17 .08 .07 .024", 0.035, joints=2),
-        limb(
-            "hind~3",
-            "hind~2",
-            "hand",
-            "-.175 .075 .07 .022 > -.165 .018 .07 .018 > -.09 .014 .072 .014",
-            0.01,
-            joints=1,
-        ),
+        limb("hind~3", "hind~2", "hand", "-.175 .075 .07 .022 > -.165 .018 .07 .018 > -.09 .014 .072 .014", 0.01,
+            joints=1),
         part("tail1", "coat", "-.22 .38 0 .032 > -.40 .44 0 .022", 0.03),
         part("tail2", "coat", "-.40 .44 0 .022 > -.58 .34 0 .02", 0.015),
         part("tail3", "coat", "-.58 .34 0 .02 > -.70 .20 0 .019 > -.76 .12 0 .018", 0.015),
@@ -162,10 +125,8 @@ MONKEY = Kind(
         core="6f6a52",
         strength=0.0,
         fade=0.0,
-        paints=(
-            (0.0, 0.26, 0.0, 0.22, 0.045, 0.08, 0.6, "e0dccd", 0.95),
-            (0.2, 0.33, 0.0, 0.06, 0.08, 0.08, 0.6, "e0dccd", 0.9),
-        ),
+        paints=((0.0, 0.26, 0.0, 0.22, 0.045, 0.08, 0.6, "e0dccd", 0.95),
+            (0.2, 0.33, 0.0, 0.06, 0.08, 0.08, 0.6, "e0dccd", 0.9)),
     ),
     materials={
         "coat": ("ffffff", 0.6, 0.02),
@@ -177,20 +138,8 @@ MONKEY = Kind(
     },
     postures={
         "sitting": Posture(
-            turn(
-                body=58.0,
-                fore_1=-36.0,
-                fore_2=22.0,
-                fore_3=-40.0,
-                hind_1=52.0,
-                hind_2=-112.0,
-                hind_3=2.0,
-                tail1=-20.0,
-                tail2=-68.0,
-                tail3=-16.0,
-                neck1=-22.0,
-                head=-30.0,
-            ),
+            turn(body=58.0, fore_1=-36.0, fore_2=22.0, fore_3=-40.0, hind_1=52.0, hind_2=-112.0, hind_3=2.0,
+                tail1=-20.0, tail2=-68.0, tail3=-16.0, neck1=-22.0, head=-30.0),
             level=False,
             look=60.0,
             sway=40.0,
@@ -198,20 +147,8 @@ MONKEY = Kind(
         "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=-6.0)),
         "walking": Posture(turn(tail1=-26.0, tail2=8.0), swing=26.0, lift=40.0, look=20.0, sway=15.0),
         "foraging": Posture(
-            turn(
-                body=46.0,
-                foreR1=10.0,
-                foreR2=80.0,
-                foreL1=-40.0,
-                foreL2=20.0,
-                hind_1=66.0,
-                hind_2=-112.0,
-                tail1=-8.0,
-                tail2=-68.0,
-                tail3=-16.0,
-                neck1=-30.0,
-                head=-36.0,
-            ),
+            turn(body=46.0, foreR1=10.0, foreR2=80.0, foreL1=-40.0, foreL2=20.0, hind_1=66.0, hind_2=-112.0, tail1=-8.0,
+                tail2=-68.0, tail3=-16.0, neck1=-30.0, head=-36.0),
             level=False,
             look=25.0,
             sway=40.0,

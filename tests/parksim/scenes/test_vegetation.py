@@ -1,3 +1,5 @@
+"""Plants stand where they should and are as large as said."""
+
 import numpy as np
 
 from wildbench.parksim.scenes._canvas import SCALE, WIDTH, Camera, Canvas

@@ -1,3 +1,5 @@
+"""The twenty cameras."""
+
 import numpy as np
 import pytest
 

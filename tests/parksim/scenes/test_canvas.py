@@ -1,3 +1,5 @@
+"""Strokes, limbs and rocks."""
+
 import numpy as np
 import pytest
 
