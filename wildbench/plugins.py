@@ -12,6 +12,7 @@ docs/extending.md shows each kind in a few lines.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -77,15 +78,9 @@ class Registry:
         if installed:
             return installed[0].load()
         if own is None:
-            raise PluginError(f"no {self.kind} is called {name!r}", code="unknown", remedy=self._suggestion(name))
-        if not isinstance(own, str):
-            return own
-        module, _, attribute = own.partition(":")
-        return getattr(import_module(module), attribute)
-
-    def _suggestion(self, name: str) -> str:
-        close = difflib.get_close_matches(name, self.names(), n=1)
-        return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(self.names())}"
+            remedy = did_you_mean(name, self.names())
+            raise PluginError(f"no {self.kind} is called {name!r}", code="unknown", remedy=remedy)
+        return resolve(own) if isinstance(own, str) else own
 
     @cached_property
     def _installed(self) -> dict[str, list[EntryPoint]]:
@@ -94,6 +89,28 @@ class Registry:
         for point in entry_points(group=self.group):
             points.setdefault(point.name, []).append(point)
         return points
+
+
+def resolve(target: str) -> Any:  # noqa: ANN401
+    """What `"module:attribute"` names.
+
+    Example:
+        >>> resolve("math:gcd")(12, 18)
+        6
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def did_you_mean(name: str, names: Sequence[str]) -> str:
+    """A remedy for a name that is not there.
+
+    Example:
+        >>> did_you_mean("wieghts", ["weights", "units"]), did_you_mean("none", ["weights", "units"])
+        ("did you mean 'weights'?", 'choose from weights, units')
+    """
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
 
 
 formats = Registry("submission format", "wildbench.formats", {})
@@ -122,7 +139,17 @@ detectors = Registry(
 )
 """Networks that a submission is rebuilt from by name: `wildbench.detectors.zoo.Detector`."""
 
-methods = Registry("compression method", "wildbench.methods", {})
+methods = Registry(
+    "compression method",
+    "wildbench.methods",
+    {
+        name: f"wildbench.compression.catalogue:{name.replace('-', '_').upper()}"
+        for name in (
+            *("weights", "units", "kernels", "filters", "quantize", "half", "share", "code"),
+            *("recalibrate", "fine-tune", "distil", "from-scratch"),
+        )
+    },
+)
 """Steps that a recipe names: `wildbench.compression.subject.Method`."""
 
 datasets = Registry("data set", "wildbench.datasets", {})

@@ -124,7 +124,7 @@ def measure(
             document = {"summary": reading.title, "steps": [{**reading.step, "ratio": share / 100}]}
             (step,) = parse_recipe(document).steps
             if share:
-                step.kind.apply(subject, step.settings, workshop)
+                step.apply(subject, workshop)
             found.setdefault(reading.title, []).append(_cost(subject, reading.codec))
             done += 1
     progress("prune Mask R-CNN", done, done)

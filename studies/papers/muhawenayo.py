@@ -19,7 +19,7 @@ from torch import nn
 
 from studies.papers.own_sweeps import COMPARE, mean_over_dense, where, whose
 from wildbench.categories import CATEGORIES
-from wildbench.compression.scopes import Scope, prunable
+from wildbench.compression.subject import Scope, prunable
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission

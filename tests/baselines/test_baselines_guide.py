@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 
 from studies.results.bounds import BOUNDS
-from wildbench.compression.recipes._catalogue import methods
-from wildbench.compression.recipes._recipes import bundled_recipes, parse_recipe
+from wildbench import plugins
+from wildbench.compression.recipes import bundled_recipes, parse_recipe
 from wildbench.resources import bundled
 from wildbench.sweeps.cells import table
 from wildbench.sweeps.grid import load_sweep
@@ -23,7 +23,7 @@ def told(name: str) -> str:
 
 def methods_table() -> str:
     rows = []
-    for name, method in methods().items():
+    for name, method in plugins.methods.all().items():
         settings = ", ".join(
             f"`{key}` {_default(field.default)}" for key, field in method.settings.model_fields.items()
         )
@@ -34,7 +34,7 @@ def methods_table() -> str:
 def settings_table() -> str:
     """A row for each setting; methods that take the very same one share it."""
     takers: dict[tuple[str, str, str], list[str]] = {}
-    for name, method in methods().items():
+    for name, method in plugins.methods.all().items():
         for key, field in method.settings.model_fields.items():
             assert field.description, f"{name}: {key}"
             takers.setdefault((key, _default(field.default), field.description), []).append(f"`{name}`")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.compression.recipes._recipes import load_recipe
+from wildbench.compression.recipes import load_recipe
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 from wildbench.sweeps.grid import find_sweep, load_sweep

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from made_up_herd import ARGUMENTS, CATEGORIES, dense_submission, herd, small_detector
 
-from wildbench.compression.recipes._catalogue import methods
-from wildbench.compression.recipes._recipes import Recipe, parse_recipe
+from wildbench import plugins
+from wildbench.compression.recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DatasetError, RecipeError, WildbenchError
 from wildbench.submissions.contract._manifest import parse_manifest
 from wildbench.sweeps.grid import load_sweep
-from wildbench.sweeps.leakage import check_apart, sees_data
+from wildbench.sweeps.leakage import check_apart
 from wildbench.sweeps.points import Bench
 from wildbench.sweeps.run import run_sweep
 
@@ -34,7 +34,7 @@ def recipe(method: str, **settings: object) -> Recipe:
 
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [*((method, {}) for method in methods()), ("filters", {"importance": "taylor"}), ("quantize", {"correct": False})],
+    [*((method, {}) for method in plugins.methods.names()), ("filters", {"importance": "taylor"}), ("quantize", {"correct": False})],
 )
 def test_a_recipe_sees_data_where_its_step_asks_for_them(method: str, settings: dict[str, object]) -> None:
     model = small_detector()
@@ -43,10 +43,10 @@ def test_a_recipe_sees_data_where_its_step_asks_for_them(method: str, settings: 
     one = recipe(method, **settings)
     asked = False
     try:
-        one.steps[0].kind.apply(Subject(copy.deepcopy(model), manifest), one.steps[0].settings, Workshop(model, ask))
+        one.steps[0].apply(Subject(copy.deepcopy(model), manifest), Workshop(model, ask))
     except Asked:
         asked = True
-    assert sees_data(one) == asked
+    assert one.needs_data == asked
 
 
 def test_the_scored_labels_and_images_are_refused(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import nn
 
-from wildbench.compression.quantization._onnx_int8 import export, traced
-from wildbench.compression.quantization._quantize import Quantize, quantize
+from wildbench.compression.methods._onnx_int8 import export, traced
+from wildbench.compression.methods._quantization import Quantize, quantize
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo

@@ -9,9 +9,9 @@ import pytest
 from made_up_herd import dense_submission, herd
 from made_up_points import point, summary
 
+from wildbench import plugins
 from wildbench.cli import main
-from wildbench.compression.recipes._catalogue import methods
-from wildbench.compression.recipes._recipes import bundled_recipes
+from wildbench.compression.recipes import bundled_recipes
 from wildbench.submissions.archive._archive import read_submission
 
 
@@ -56,7 +56,7 @@ def test_list_names_every_recipe_and_method(
 ) -> None:
     assert say(monkeypatch, "list") == 0
     first_cells = {line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("│")}
-    assert {recipe.name for recipe in bundled_recipes()} | set(methods()) <= first_cells
+    assert {recipe.name for recipe in bundled_recipes()} | set(plugins.methods.names()) <= first_cells
 
 
 @pytest.mark.parametrize(

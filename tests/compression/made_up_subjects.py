@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.compression.pruning._coupling import Channels, Slice
-from wildbench.compression.recipes._recipes import parse_recipe
+from wildbench.compression.methods._coupling import Channels, Slice
+from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
@@ -32,8 +32,8 @@ def detector(name: str = _zoo.SMALL, seed: int = 3, **arguments: Any) -> Subject
 
 def step(subject: Subject, method: str, seed: int = 0, data: Dataset = EMPTY, **settings: Any) -> Subject:
     """Do one step of a recipe to the subject."""
-    found = parse_recipe({"summary": "one step", "steps": [{"method": method, **settings}]}).steps[0]
-    found.kind.apply(subject, found.settings, Workshop(nn.Identity(), data, seed))
+    (one,) = parse_recipe({"summary": "one step", "steps": [{"method": method, **settings}]}).steps
+    one.apply(subject, Workshop(nn.Identity(), data, seed))
     return subject
 
 
@@ -61,4 +61,4 @@ def train_a_step(subject: Subject) -> None:
 def channels_of(width: int, filters: int = 1, block: int = 1) -> Channels:
     """Coupled channels of layers with one weight a filter."""
     layer, own = nn.Conv2d(1, width, 1), torch.arange(width)
-    return Channels(width, (Slice("layer", layer, True, own, own),) * filters, block, layer)
+    return Channels(width, (Slice("layer", layer, True, own, own),) * filters, block)

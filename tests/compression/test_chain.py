@@ -1,16 +1,14 @@
 """From a dense submission to a smaller one that remembers where it came from."""
 
 import shutil
-from pathlib import Path
-
 import pytest
 import torch
+from pathlib import Path
 from made_up_herd import ARGUMENTS, dense_submission, herd
 from torch.nn.utils import prune
-
-from wildbench.compression.recipes import _chain
-from wildbench.compression.recipes._chain import check_same, run, save
-from wildbench.compression.recipes._recipes import Recipe, parse_recipe
+from wildbench.compression import chain
+from wildbench.compression.chain import check_same, run, save, check_norms
+from wildbench.compression.recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
@@ -18,7 +16,9 @@ from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionE
 from wildbench.files import sha256_of
 from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
-
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+from wildbench.detectors.zoo import _zoo
 
 def recipe(*steps: dict[str, object], **keys: object) -> Recipe:
     return parse_recipe({"summary": "a chain", "steps": list(steps), **keys}, "chain.toml", "chain")
@@ -155,7 +155,7 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
     def never(*_: object) -> None:
         pytest.fail("a step was done")
 
-    monkeypatch.setattr("wildbench.compression.recipes._chain._opened", never)
+    monkeypatch.setattr("wildbench.compression.chain._opened", never)
     plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
     with pytest.raises(RecipeError, match=r"a\.onnx: an ONNX graph takes 8-bit activations, which chain does not make"):
         run(plain, dense, tmp_path / "a.onnx")
@@ -174,13 +174,13 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
 
 def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(dense, tmp_path / "dense.pt")
-    opened = _chain._opened
+    opened = chain._opened
 
     def replaced(archive: Archive, path: Path) -> tuple[Subject, torch.nn.Module]:
         path.write_bytes(b"another")
         return opened(archive, path)
 
-    monkeypatch.setattr(_chain, "_opened", replaced)
+    monkeypatch.setattr(chain, "_opened", replaced)
     made = run(recipe({"method": "weights"}), tmp_path / "dense.pt", tmp_path / "small.pt")
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
     assert made.before == dense.stat().st_size
@@ -280,3 +280,70 @@ def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
     )
     run(steps, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
+
+
+def chain(*steps: str) -> Recipe:
+    """Steps by name; "filters:head" is of that scope."""
+    plain = [step.partition(":") for step in steps]
+    named = [{"method": name} | ({"scope": scope} if scope else {}) for name, _, scope in plain]
+    return parse_recipe({"summary": "an order", "steps": named}, "r.toml")
+
+
+@pytest.fixture(scope="module")
+def trained() -> nn.Module:
+    """Its backbone has norms that are trained; its head has none."""
+    return _zoo.build(_zoo.SMALL, 2)
+
+
+@pytest.fixture(scope="module")
+def frozen() -> nn.Module:
+    model = _zoo.build("fcos_resnet50_fpn", 2)
+    assert any(isinstance(module, FrozenBatchNorm2d) for module in model.modules())
+    return model
+
+
+@pytest.mark.parametrize(
+    ("steps", "changed"),
+    [
+        (("filters", "fine-tune", "recalibrate"), "fine-tune"),
+        (("distil", "filters", "recalibrate"), "distil"),
+        (("filters", "from-scratch", "recalibrate"), "from-scratch"),
+        (("filters", "recalibrate", "recalibrate"), "recalibrate"),
+        (("filters:all", "weights", "fine-tune", "recalibrate"), "fine-tune"),
+    ],
+)
+def test_narrowed_norms_that_changed_are_not_recalibrated(
+    trained: nn.Module, steps: tuple[str, ...], changed: str
+) -> None:
+    recipe = chain(*steps)
+    with pytest.raises(RecipeError) as caught:
+        check_norms(recipe.steps, recipe.place, trained)
+    assert str(caught.value) == (
+        f"r.toml: step {len(steps)} (recalibrate): after filters and {changed} it could not tell which channels of the "
+        "dense detector's norms are left; recalibrate once, right after filters, and take filters out first"
+    )
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("filters", "recalibrate", "fine-tune"),
+        ("filters", "recalibrate", "filters"),
+        ("filters", "weights", "recalibrate"),
+        ("weights", "fine-tune", "recalibrate"),
+        ("fine-tune", "recalibrate", "filters"),
+        ("filters:head", "fine-tune", "recalibrate"),
+    ],
+)
+def test_other_orders_may_be(trained: nn.Module, steps: tuple[str, ...]) -> None:
+    recipe = chain(*steps)
+    check_norms(recipe.steps, recipe.place, trained)
+
+
+def test_training_leaves_frozen_norms_alone(frozen: nn.Module) -> None:
+    recipe = chain("filters", "fine-tune", "recalibrate")
+    check_norms(recipe.steps, recipe.place, frozen)
+    for method in ("from-scratch", "recalibrate"):
+        again = chain("filters", method, "recalibrate")
+        with pytest.raises(RecipeError, match=f"after filters and {method} it could not"):
+            check_norms(again.steps, again.place, frozen)

@@ -17,9 +17,9 @@ from made_up_subjects import wake
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from wildbench.compression.recipes._catalogue import methods
-from wildbench.compression.recipes._chain import save
-from wildbench.compression.recipes._recipes import parse_recipe
+from wildbench import plugins
+from wildbench.compression.chain import save
+from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
@@ -50,7 +50,7 @@ FEW = {"box_score_thresh": 0.0, "rpn_post_nms_top_n_test": 50, "box_detections_p
 CANNOT = {("ssd300_vgg16", "recalibrate"): "has no batch norms"}
 """Cells that cannot be, and what their error says; docs/baselines.md has the same list."""
 
-CELLS = [(detector, method) for detector in _zoo.names() for method in methods()]
+CELLS = [(detector, method) for detector in _zoo.names() for method in plugins.methods.names()]
 
 QUICK = (
     "fcos_efficientnet_lite0_fpn",
@@ -103,7 +103,7 @@ def applied(step: dict[str, Any], subject: Subject, workshop: Workshop) -> Subje
     """What a step makes of a copy of the subject."""
     own = Subject(copy.deepcopy(subject.model), subject.manifest)
     (found,) = parse_recipe({"summary": "one step", "steps": [step]}).steps
-    found.kind.apply(own, found.settings, workshop)
+    found.apply(own, workshop)
     own.model.eval()
     if step["method"] != "code" and own.codec == "smallest":
         own.codec = "raw"  # of the codecs nothing is asked in the other cells, and the smallest takes seconds

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.compression.recipes._catalogue import methods
-from wildbench.compression.recipes._recipes import (
+from wildbench import plugins
+from wildbench.compression.recipes import (
     Recipe,
     bundled_recipes,
     find_recipe,
@@ -49,7 +49,7 @@ def test_every_toml_of_the_folder_is_of_one_kind() -> None:
 
 
 def test_every_method_is_in_some_bundled_recipe() -> None:
-    assert {step.method for recipe in bundled_recipes() for step in recipe.steps} == set(methods())
+    assert {step.method for recipe in bundled_recipes() for step in recipe.steps} == set(plugins.methods.names())
 
 
 @pytest.mark.parametrize(

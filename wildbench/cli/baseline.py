@@ -15,11 +15,12 @@ app = typer.Typer(help="Compress a detector by a recipe, and measure what it cos
 @app.command("list")
 def list_baselines() -> None:
     """List the recipes and the methods they are made of."""
+    from wildbench import plugins
     from wildbench.cli.tables.baselines import methods_table, recipes_table
     from wildbench.cli.tables.console import print_tables
-    from wildbench.compression.recipes import bundled_recipes, methods
+    from wildbench.compression.recipes import bundled_recipes
 
-    print_tables(recipes_table(bundled_recipes()), methods_table(methods()))
+    print_tables(recipes_table(bundled_recipes()), methods_table(plugins.methods.all()))
 
 
 @app.command()
@@ -40,8 +41,8 @@ def run(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
 ) -> None:
     """Compress a detector by a recipe and save it as a submission."""
+    from wildbench.compression.chain import run as run_chain
     from wildbench.compression.recipes import find_recipe, load_recipe, parse_change, with_settings
-    from wildbench.compression.recipes import run as run_chain
     from wildbench.progress import shown
 
     chosen = with_settings(load_recipe(find_recipe(recipe)), [parse_change(change) for change in changes or []])

@@ -1,24 +1,43 @@
-"""What a chain of compression steps hands on: the detector so far, and what the next steps must leave true."""
+"""What a chain of compression steps works on, and what a method is.
+
+Nothing here imports torch before it is used, so that methods and recipes can be listed quickly.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor, nn
 
+from wildbench import plugins
 from wildbench.datasets.coco import Dataset
+from wildbench.errors import RecipeError
 from wildbench.progress import Progress, silent
-from wildbench.submissions.archive import Activation
-from wildbench.submissions.codecs import Record
-from wildbench.submissions.contract import Manifest
 
-Constraint = Callable[[Tensor], Tensor]
-"""Maps a tensor to the nearest one that obeys: what was pruned is zero, what shares a value is equal."""
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from wildbench.submissions.archive import Activation
+    from wildbench.submissions.codecs import Record
+    from wildbench.submissions.contract import Manifest
+
+    Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+
+Constraint = Callable[["Tensor"], "Tensor"]
+"""Maps a tensor to the nearest one that obeys: pruned weights are zero, shared weights are equal."""
+
+Scope = Literal["backbone", "head", "both", "all"]
+"""backbone: with its feature pyramid. head: the ROI heads of a two-stage detector, else the dense head. both: these
+two, without a region proposal network, as in Muhawenayo & Gkioxari (2021). all: the whole detector."""
+
+_OUTPUTS = re.compile(
+    r".*\.(cls_logits|bbox_reg|bbox_ctrness|bbox_pred|cls_score|mask_fcn_logits)"  # of FCOS, RetinaNet, RPN, RoI heads
+    r"|head\.\w+\.module_list\.\d(\.1)?"  # of SSD, SSDLite
+)
 
 
 @dataclass
@@ -31,12 +50,11 @@ class Subject:
         constraints: By parameter: what must stay true when later steps train it.
         joint: What must stay true of several parameters together; each brings a detector back to it, in place.
         records: By tensor: how a quantizer, which knows its scales, wants it stored; the model holds the same values.
-        codec: Chain of codecs for the other tensors (`submissions.codecs.chains`); by default what is smallest
-            without loss.
-        activations: By module: how what enters and leaves it is quantized (`submissions.activations`).
-        errors: By module: relative error that quantization left in its result, as seen on calibration images.
-        images: A few of those by which a quantizer calibrated, to check what is made of the detector.
-        history: One phrase a step, for the manifest's `method`.
+        codec: Chain of codecs for the other tensors (`submissions.codecs.chains`); by default the smallest lossless.
+        activations: By module: how its inputs and outputs are quantized (`submissions.activations`).
+        errors: By module: relative error of its result after quantization, measured on calibration images.
+        images: A few of the calibration images, to check an exported detector with.
+        history: One phrase per step, for the manifest's `method`.
     """
 
     model: nn.Module
@@ -51,7 +69,7 @@ class Subject:
     history: list[str] = field(default_factory=list)
 
     def constrain(self, name: str, constraint: Constraint) -> None:
-        """Add to what must stay true of a parameter; the last added has the last word.
+        """Add a constraint on a parameter; it is applied after those that are there.
 
         Example:
             >>> subject.constrain("backbone.body.stem.weight", lambda tensor: tensor * mask)  # doctest: +SKIP
@@ -59,14 +77,16 @@ class Subject:
         before = self.constraints.get(name)
         self.constraints[name] = constraint if before is None else lambda tensor: constraint(before(tensor))
 
-    @torch.no_grad()
     def obey(self) -> None:
-        """Bring the model back to what must be true of it, after a training step moved it."""
-        for name, constraint in self.constraints.items():
-            parameter = self.model.get_parameter(name)
-            parameter.copy_(constraint(parameter))
-        for restore in self.joint:
-            restore(self.model)
+        """Apply every constraint, after a training step moved the weights."""
+        import torch
+
+        with torch.no_grad():
+            for name, constraint in self.constraints.items():
+                parameter = self.model.get_parameter(name)
+                parameter.copy_(constraint(parameter))
+            for restore in self.joint:
+                restore(self.model)
 
 
 class Workshop:
@@ -74,13 +94,13 @@ class Workshop:
 
     Args:
         teacher: The dense detector, in eval mode; never changed.
-        source: The data, or what loads them when a step first asks for them: most pruning needs none.
+        source: The data, or a function that loads them when a step first asks for them: most pruning needs none.
         seed: Of everything random.
         device: "cpu" or "cuda", for training.
         progress: Called as `progress(task, done, total)`.
 
     Attributes:
-        used: The data, where a step asked for them.
+        used: The data; None as long as no step asked for them.
     """
 
     def __init__(
@@ -103,36 +123,138 @@ class Workshop:
         return self.used
 
     def drawn(self, count: int) -> list[int]:
-        """Indices of so many of its images, drawn by the seed; of all of them where they are fewer."""
+        """Indices of `count` of its images, drawn by the seed; of all of them if there are fewer."""
         order: list[int] = np.random.default_rng(self.seed).permutation(len(self.data.images)).tolist()
         return order[:count]
 
 
 class Settings(BaseModel):
-    """Base of a method's settings: immutable, no unknown keys, no NaN, and no text or truth where a number is asked."""
+    """Base of a method's settings: immutable, strictly typed, without unknown keys or NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
+Apply = Callable[[Subject, Any, Workshop], None]
+"""Changes a subject in place by its settings; raises RecipeError for a detector that the method cannot change."""
+
+
 @dataclass(frozen=True)
 class Method:
-    """One step that a recipe can name.
+    """One step that a recipe can name, registered in `wildbench.plugins.methods`.
 
     Attributes:
-        settings: What it takes; every field has a description and a default.
-        apply: Changes the subject in place; raises RecipeError for what this detector cannot have done to it.
+        settings: Every field has a description and a default.
+        apply: The function, or `"module:function"`, which is imported when the step is run.
         summary: One line.
         source: The paper it comes from.
+        family: What kind of method it is: "pruning", "quantization", "coding" or "recovery", or another word.
+        needs_data: Whether it looks at images; a function of the settings where it depends on them.
         last: Whether its numbers are final, so that no later step may change the weights.
-        keeps: Whether what was imposed on the weights before stays true whoever imposed it, because some become zero
-            and nothing else changes; only such methods may work on a submission that is compressed already.
-        splits: Whether it tells weights apart that share a value, so that it must come before `share`.
+        keeps: Whether it only sets some weights to zero, so that whatever was imposed on the weights before stays true;
+            only such methods may work on a submission that is compressed already.
+        splits: Whether it may give different values to weights that shared one, so that it must come before a method
+            that ties.
+        ties: Whether it makes weights share their values.
+        narrows: Whether it removes channels, so that it must come before methods that impose something on single
+            weights (`keeps`, `ties`).
+        norms: What it does to batch norms: "keeps" them, "trains" those that are not frozen, "replaces" the statistics
+            of all, or "matches" them with the dense detector's, for which they must not have changed since a
+            method that narrows.
+
+    Example:
+        >>> from wildbench import plugins
+        >>> plugins.methods.get("weights").settings().ratio
+        0.3
     """
 
     settings: type[Settings]
-    apply: Callable[[Subject, Any, Workshop], None]
+    apply: Apply | str
     summary: str
     source: str
+    family: str = "other"
+    needs_data: bool | Callable[[Any], bool] = False
     last: bool = False
     keeps: bool = False
     splits: bool = False
+    ties: bool = False
+    narrows: bool = False
+    norms: Literal["keeps", "trains", "replaces", "matches"] = "keeps"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a recipe: the name of a method, and its settings."""
+
+    method: str
+    settings: Settings
+
+    @property
+    def kind(self) -> Method:
+        """The method of that name."""
+        kind: Method = plugins.methods.get(self.method)
+        return kind
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it looks at images."""
+        needs = self.kind.needs_data
+        return needs(self.settings) if callable(needs) else needs
+
+    def apply(self, subject: Subject, workshop: Workshop) -> None:
+        """Change the subject in place.
+
+        Raises:
+            RecipeError: The method cannot change this detector.
+        """
+        apply = self.kind.apply
+        function: Apply = plugins.resolve(apply) if isinstance(apply, str) else apply
+        function(subject, self.settings, workshop)
+
+
+def prefixes(model: nn.Module, scope: Scope) -> tuple[str, ...]:
+    """Beginnings of the names of everything in a scope.
+
+    Raises:
+        RecipeError: The detector has no such part.
+
+    Example:
+        >>> from wildbench.detectors import zoo
+        >>> prefixes(zoo.build("fcos_efficientnet_lite0_fpn", 2), "both")
+        ('backbone.', 'head.')
+    """
+    if scope == "all":
+        return ("",)
+    heads = tuple(f"{name}." for name in ("roi_heads", "head") if hasattr(model, name))[:1]
+    if not heads or not hasattr(model, "backbone"):
+        raise RecipeError(
+            f"scope {scope!r}: the detector has no backbone and head", code="no-such-part", remedy='use scope "all"'
+        )
+    return {"backbone": ("backbone.",), "head": heads, "both": ("backbone.", *heads)}[scope]
+
+
+def prunable(model: nn.Module, scope: Scope) -> dict[str, Layer]:
+    """The layers with weights in a scope, by name, in the model's order.
+
+    Biases and normalisations are left alone, as everywhere in the field.
+    """
+    from torch import nn
+
+    beginnings = prefixes(model, scope)
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and name.startswith(beginnings)
+    }
+
+
+def is_output(name: str) -> bool:
+    """Whether a layer's units are the detector's answers (logits, sides of boxes, masks), so that none may go.
+
+    Args:
+        name: Of a layer that `prunable` gives.
+
+    Example:
+        >>> is_output("head.classification_head.cls_logits"), is_output("head.classification_head.conv.0.1")
+        (True, False)
+    """
+    return _OUTPUTS.fullmatch(name) is not None

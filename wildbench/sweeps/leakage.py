@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from wildbench.compression.recipes import Data, Recipe, sees_data
+from wildbench.compression.recipes import Data, Recipe
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, RecipeError
@@ -31,7 +31,7 @@ def check_apart(
         DatasetError: Labels or an image are in both; or one of the data sets cannot be read.
     """
     sources: dict[tuple[str, str], Recipe] = {}
-    for recipe in filter(sees_data, recipes):
+    for recipe in (one for one in recipes if one.needs_data):
         sources.setdefault((training or recipe.data.dataset, recipe.data.split), recipe)
     for (source, part), recipe in sources.items():
         if training is None and source == Data().dataset != dataset:

@@ -14,8 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wildbench.comparison import Comparison, compare
-from wildbench.compression.recipes import Recipe, sees_data
-from wildbench.compression.recipes import run as run_chain
+from wildbench.compression.chain import run as run_chain
+from wildbench.compression.recipes import Recipe
 from wildbench.datasets.registry import load_dataset
 from wildbench.detectors import load_recipe
 from wildbench.evaluation import evaluate
@@ -61,7 +61,7 @@ class Bench:
 
     def trained_on(self, recipe: Recipe) -> str:
         """Hash of the labels that a recipe's steps see; "none" where they see none."""
-        return _labels(self.training or recipe.data.dataset, recipe.data.split) if sees_data(recipe) else "none"
+        return _labels(self.training or recipe.data.dataset, recipe.data.split) if recipe.needs_data else "none"
 
 
 class Mark(Record):
@@ -120,7 +120,7 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
     if not is_done(folder, depends):
         _clear(folder)
         made = folder / f"{plan.name}.{plan.format}"
-        training = bench.training if sees_data(plan.recipe) else None
+        training = bench.training if plan.recipe.needs_data else None
         run_chain(
             plan.recipe,
             plan.dense,

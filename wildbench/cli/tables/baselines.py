@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def recipes_table(recipes: Sequence[Recipe]) -> Table:
-    """One row a recipe: what it is, its steps, whose experiment it is."""
+    """One row per recipe: what it is, its steps, whose experiment it is."""
     table = Table(title="recipes: wildbench baseline run NAME --from dense.pt -o out.pt", title_justify="left")
     table.add_column("recipe", no_wrap=True)
     for column in ("what it does", "steps", "source"):
@@ -27,19 +27,19 @@ def recipes_table(recipes: Sequence[Recipe]) -> Table:
 
 
 def methods_table(methods: Mapping[str, Method]) -> Table:
-    """One row a method: what it does, what it takes, where it comes from."""
+    """One row per method: its family, what it does, what it takes, where it comes from."""
     table = Table(title="methods: what a step of a recipe may name", title_justify="left")
     table.add_column("method", no_wrap=True)
-    for column in ("what it does", "takes", "source"):
+    for column in ("family", "what it does", "takes", "source"):
         table.add_column(column)
     for name, method in methods.items():
         takes = ", ".join(f"{key} = {field.default}" for key, field in method.settings.model_fields.items())
-        add_row(table, name, method.summary, takes or "-", method.source)
+        add_row(table, name, method.family, method.summary, takes or "-", method.source)
     return table
 
 
 def sweep_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
-    """One row a point of a sweep, dense parents first."""
+    """One row per point of a sweep, dense parents first."""
     table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
     for number, heading in enumerate(headings):
         table.add_column(heading.replace(" ", "\n"), justify="right" if number else "left")

@@ -1,0 +1,301 @@
+"""Running a recipe: a dense submission in, a smaller one out that remembers where it came from."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from wildbench.compression.recipes import Recipe, check_integers
+from wildbench.compression.subject import Step, Subject, Workshop, prefixes
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.registry import load_dataset
+from wildbench.detectors import load_recipe
+from wildbench.errors import RecipeError, SubmissionError
+from wildbench.files import check_writable, sha256_of
+from wildbench.progress import Progress, silent
+from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
+from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.devices import resolve
+from wildbench.submissions.sniff import sniff
+
+SUFFIXES = (".pt", ".onnx")
+
+IMPOSING = ("codebook", "sparse")
+"""Codecs of weights that were shared or pruned."""
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A submission made by a recipe.
+
+    Attributes:
+        path: The file.
+        method: What was done, as its manifest says.
+        before: Bytes of the dense file.
+        after: Bytes of this file.
+    """
+
+    path: Path
+    method: str
+    before: int
+    after: int
+
+    @property
+    def ratio(self) -> float:
+        """Old size over new size."""
+        return self.before / self.after
+
+
+def run(
+    recipe: Recipe,
+    dense: Path,
+    out: Path,
+    *,
+    dataset: str | None = None,
+    images: Path | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Compressed:
+    """Make a smaller submission of a dense one.
+
+    Args:
+        recipe: What to do.
+        dense: A `.pt` of our own format.
+        out: What to write: ".pt", or ".onnx" for a quantized detector that runs in int8.
+        dataset: Instead of the recipe's, for steps that calibrate or train.
+        images: Folder of its images.
+        split: Instead of the recipe's.
+        seed: Of everything random.
+        device: For training: "auto", "cpu", "cuda" or "cuda:N".
+        progress: Called as `progress(task, done, total)`.
+
+    Returns:
+        The submission. It was read again, and holds exactly the detector's numbers.
+
+    Raises:
+        WildbenchError: A recipe, file or data set that cannot be used; nothing is written then.
+
+    Example:
+        >>> from wildbench.compression.recipes import find_recipe, load_recipe
+        >>> recipe = load_recipe(find_recipe("unstructured"))
+        >>> run(recipe, Path("dense.pt"), Path("small.pt")).ratio  # doctest: +SKIP
+        1.65
+    """
+    _check_out(out, dense, recipe)
+    _check_data(recipe, {"dataset": dataset, "images": images, "split": split})
+    archive = _read(dense)
+    parent, before = sha256_of(dense), dense.stat().st_size
+    _check_steps(recipe, archive, dense)
+    subject, teacher = _opened(archive, dense)
+    check_norms(recipe.steps, recipe.place, subject.model)
+    parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
+    where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+    load = partial(
+        load_dataset,
+        dataset or recipe.data.dataset,
+        split=split or recipe.data.split,
+        images=images,
+        progress=progress,
+    )
+    workshop = Workshop(teacher, load, seed=seed, device=where, progress=progress)
+    for number, step in enumerate(recipe.steps, 1):
+        try:
+            step.apply(subject, workshop)
+        except RecipeError as error:
+            place, (_, _, code) = f"{recipe.place}: step {number} ({step.method})", error.code.partition("/")
+            raise RecipeError(f"{place}: {error.what}", code=code, remedy=error.remedy) from None
+    save(subject, out, parent=parent, trained_on=workshop.used)
+    return Compressed(out, _method(subject), before, out.stat().st_size)
+
+
+def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None = None) -> None:
+    """Write a compressed detector, whole or not at all, after reading it again.
+
+    Args:
+        subject: After the last step.
+        out: ".pt", or ".onnx".
+        parent: Hash of the dense file.
+        trained_on: Data that steps have seen, beside the dense detector's training data.
+
+    Raises:
+        RecipeError: An ONNX graph of a detector that is not quantized.
+        SubmissionError: A record of a step does not match the model.
+    """
+    subject.model.eval()
+    manifest = _manifest(subject, out.stem, parent, trained_on)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".wildbench-") as folder:
+        written = Path(folder) / out.name
+        if out.suffix == ".onnx":
+            from wildbench.compression.methods import export
+
+            export(subject, written, parse_manifest(manifest, out.name))
+        else:
+            _save_archive(subject, written, manifest)
+        written.replace(out)
+
+
+def _save_archive(subject: Subject, path: Path, manifest: dict[str, Any]) -> None:
+    detector = manifest["detector"]
+    save_submission(
+        subject.model,
+        path,
+        detector=detector["name"],
+        arguments=detector["arguments"],
+        codec={**subject.records, "*": subject.codec},
+        activations=subject.activations,
+        **{key: value for key, value in manifest.items() if key != "detector"},
+    )
+    check_same(subject.model, path)
+
+
+def check_same(model: nn.Module, path: Path) -> None:
+    """Check that a written submission decodes to exactly the numbers of a model (zeros may lose their sign).
+
+    Raises:
+        SubmissionError: A tensor differs.
+    """
+    stored = read_submission(path).tensors
+    for name, tensor in model.state_dict().items():
+        if not torch.equal(stored[name], tensor):
+            raise SubmissionError(
+                f"{path.name}: {name} is not stored as the steps left it",
+                code="stored-differently",
+                remedy="do not change in a later step what an earlier one has quantized",
+            )
+
+
+def _check_out(out: Path, dense: Path, recipe: Recipe) -> None:
+    """Refuse a file that could not be written when all is done."""
+    if out.suffix not in SUFFIXES:
+        raise RecipeError(
+            f"{out}: not the suffix of a submission",
+            code="wrong-suffix",
+            remedy=f"name it {out.stem}.pt or {out.stem}.onnx",
+        )
+    check_writable(out)
+    if out.exists() and dense.exists() and out.samefile(dense):
+        raise RecipeError(
+            f"{out} is the dense submission itself", code="overwrites-dense", remedy="give the smaller one another name"
+        )
+    if out.suffix == ".onnx":
+        check_integers(recipe, str(out))
+
+
+def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
+    """Refuse data that no step would see, and training recipes that cannot be read."""
+    unused = next((name for name, value in given.items() if value is not None), None)
+    if unused is not None and not recipe.needs_data:
+        raise RecipeError(
+            f"--{unused}: no step of {recipe.name} calibrates or trains", code="unused-data", remedy="leave it out"
+        )
+    for step in recipe.steps:
+        like = getattr(step.settings, "like", None)
+        if like is not None:
+            load_recipe(like)
+
+
+def _read(dense: Path) -> Archive:
+    """A submission that can be compressed."""
+    if sniff(dense) != "wildbench":
+        raise SubmissionError(
+            f"{dense}: only a .pt of wildbench's own format can be compressed",
+            code="not-compressible",
+            remedy="save it with save_submission",
+        )
+    archive = read_submission(dense)
+    quantized = "activations are" if archive.activations else ""
+    if any(record["codec"] == "affine" for record in archive.records.values()):
+        quantized = "weights are"
+    if quantized:
+        raise SubmissionError(
+            f"{dense}: its {quantized} quantized already",
+            code="already-quantized",
+            remedy="start from the dense detector",
+        )
+    bad = next((name for name, tensor in archive.tensors.items() if not bool(tensor.isfinite().all())), None)
+    if bad is not None:
+        raise SubmissionError(
+            f"{dense}: {bad} is not finite everywhere", code="not-finite", remedy="train the detector again"
+        )
+    return archive
+
+
+def _check_steps(recipe: Recipe, archive: Archive, dense: Path) -> None:
+    """Refuse steps that would undo an earlier compression: its constraints are not in the file."""
+    imposed = any(
+        record["codec"] in IMPOSING for name, record in archive.records.items() if archive.tensors[name].dim() > 1
+    )
+    if archive.manifest.parent is None and not imposed:
+        return
+    for number, step in enumerate(recipe.steps, 1):
+        if not step.kind.keeps:
+            raise RecipeError(
+                f"{recipe.place}: step {number} ({step.method}): {dense} is compressed already, and this would undo it",
+                code="already-compressed",
+                remedy="start from the dense submission, with all steps in one recipe",
+            )
+
+
+def check_norms(steps: Sequence[Step], place: str, model: nn.Module) -> None:
+    """Check that batch norms can be matched with the dense detector's when it is their turn.
+
+    The channels of a narrowed norm are recognised by its constants, which must not have changed since.
+
+    Raises:
+        RecipeError: They have; `place` names the recipe.
+    """
+    for number, step in enumerate(steps, 1):
+        if step.kind.norms != "matches":
+            continue
+        narrowed: list[str] = []
+        for one in steps[: number - 1]:
+            if one.kind.narrows:
+                with suppress(RecipeError):  # no such part: the step itself says so
+                    narrowed += prefixes(model, getattr(one.settings, "scope", "all"))
+        norms = [module for name, module in model.named_modules() if name.startswith(tuple(narrowed))]
+        trained = any(isinstance(norm, nn.BatchNorm2d) for norm in norms)
+        changes = {"keeps": False, "trains": trained}
+        replaced = trained or any(isinstance(norm, FrozenBatchNorm2d) for norm in norms)
+        changed = next((one.method for one in steps[: number - 1] if changes.get(one.kind.norms, replaced)), None)
+        if changed is not None:
+            raise RecipeError(
+                f"{place}: step {number} ({step.method}): {changed} changes the batch norms by which the channels that "
+                "pruning left are recognised",
+                code="norms-changed",
+                remedy=f"let {step.method} come right after the channels are removed, and only once",
+            )
+
+
+def _opened(archive: Archive, dense: Path) -> tuple[Subject, nn.Module]:
+    """The detector of a submission to work on, and a copy as a teacher."""
+    teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
+    model = copy.deepcopy(teacher).requires_grad_()
+    past = [archive.manifest.method] if archive.manifest.parent and archive.manifest.method else []
+    return Subject(model, archive.manifest, history=past), teacher
+
+
+def _method(subject: Subject) -> str:
+    return "; ".join(subject.history)
+
+
+def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | None) -> dict[str, Any]:
+    """The manifest of the compressed submission: the dense one's, and what was done to it."""
+    seen = [subject.manifest.training_data]
+    if trained_on is not None:
+        seen.append(" ".join(filter(None, (trained_on.name, trained_on.split))))
+    kept = subject.manifest.model_dump(mode="json", exclude={"format", "version", "activation_bits"})
+    training_data = "; ".join(dict.fromkeys(filter(None, seen))) or None
+    return {**kept, "name": name, "method": _method(subject), "parent": parent, "training_data": training_data}

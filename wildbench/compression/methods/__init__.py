@@ -1,0 +1,5 @@
+"""The code of the methods that come with wildbench."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

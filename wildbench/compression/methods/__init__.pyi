@@ -1,0 +1,1 @@
+from ._onnx_int8 import export as export

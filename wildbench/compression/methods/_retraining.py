@@ -1,0 +1,353 @@
+"""Training on after a step that cost accuracy: alone, with the dense detector as a teacher, or from random weights.
+
+Distillation: the features are those of PKD (Cao et al., "PKD: General Distillation Framework for Object Detectors via
+Pearson Correlation Coefficient", NeurIPS 2022), the maps of the pyramid with each channel normalised to mean 0 and
+variance 1, so that what counts is where a channel is high and not how high. The outputs are those of Chen et al.,
+"Learning Efficient Object Detection Models with Knowledge Distillation", NIPS 2017: the divergence of class
+probabilities, and the distance of boxes, where the dense detector sees an animal. Training from scratch is the control
+of Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.detection.ssd import SSD
+from torchvision.ops import FrozenBatchNorm2d
+
+from wildbench.compression.catalogue import Distil, FineTune, FromScratch
+from wildbench.compression.methods._recalibration import norms_of, renormalise, sample
+from wildbench.compression.subject import Subject, Workshop
+from wildbench.datasets.coco import Dataset
+from wildbench.detectors import (
+    Augmentation,
+    Network,
+    Optimizer,
+    Recipe,
+    Schedule,
+    Terms,
+    begin,
+    check_labels,
+    load_recipe,
+    seeded,
+    steps,
+    steps_of,
+    zoo,
+)
+from wildbench.errors import RecipeError
+from wildbench.resources import bundled
+
+Outputs = dict[str, Tensor]
+
+LEAST = 1e-5
+"""Added to variances, as in norms: a constant channel has no correlation."""
+
+SEEN = 8
+"""Images from which the constants of frozen norms are computed before training from scratch."""
+
+
+def fine_tune(subject: Subject, settings: FineTune, workshop: Workshop) -> None:
+    """Train the detector further. Batch norms keep their statistics, and constraints hold after every step."""
+    learn(subject, settings, workshop, task="fine-tune")
+    subject.history.append(f"fine-tuned for {settings.epochs:g} epochs")
+
+
+def learn(
+    subject: Subject,
+    settings: FineTune,
+    workshop: Workshop,
+    *,
+    task: str,
+    constant: str | None = "",
+    extra_loss: Callable[[Any], nn.Module] | None = None,
+) -> None:
+    """Train a subject's detector in place.
+
+    Args:
+        subject: Gets the averaged weights, which obey its constraints too.
+        settings: Schedule and optimizer.
+        workshop: The data, the seed and the device.
+        task: Name for the progress.
+        constant: Beginning of the names of the batch norms that keep their statistics; None for none.
+        extra_loss: Given the detector in training, a module whose result is added to its loss (`Terms`).
+
+    Raises:
+        RecipeError: The data have other categories, their labels are partial and the detector cannot respect that,
+            masks are needed and missing, or the training diverged.
+    """
+    check_categories(subject, workshop.data)
+    recipe = recipe_for(subject, settings, workshop)
+    student = copy.deepcopy(subject.model).requires_grad_()
+    total = steps_of(recipe, workshop.data)
+    with seeded(workshop.seed, workshop.device):
+        extra = None if extra_loss is None else extra_loss(student)
+        terms = Terms(constant, extra, obey=lambda model: replace(subject, model=model).obey())
+        run = begin(recipe, student, terms, workshop.device)
+        for done in steps(run, recipe, workshop.data, terms, workshop.device):
+            workshop.progress(f"{task} ({len(subject.history) + 1})", done, total)
+    subject.model.load_state_dict(run.averaged.state_dict())
+    subject.model.eval()
+    subject.obey()
+
+
+def check_categories(subject: Subject, data: Dataset) -> None:
+    """Check that the detector's categories are those of the data.
+
+    Raises:
+        RecipeError: They are not, or the labels are partial and the detector cannot respect that.
+    """
+    if data.category_names != subject.manifest.categories:
+        raise RecipeError(
+            f"{data.name} has other categories than the detector",
+            code="other-categories",
+            remedy="train on the data that it was trained on",
+        )
+    check_labels(subject.manifest.detector.name, data)
+
+
+def recipe_for(subject: Subject, settings: FineTune, workshop: Workshop) -> Recipe:
+    """The training recipe of a step; a later step of a chain sees other augmented images."""
+    detector = subject.manifest.detector
+    return Recipe(
+        detector=Network(name=detector.name, arguments=detector.arguments),
+        schedule=Schedule(
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            warmup_steps=settings.warmup_steps,
+            plain_fraction=settings.plain_fraction,
+            ema_decay=settings.ema_decay,
+            seed=1000 * workshop.seed + len(subject.history),
+        ),
+        optimizer=Optimizer(
+            learning_rate=settings.learning_rate,
+            backbone_factor=settings.backbone_factor,
+            weight_decay=settings.weight_decay,
+        ),
+        augmentation=augmentation_for(subject.model, workshop.data, settings.like),
+    )
+
+
+def augmentation_for(model: Any, data: Dataset, like: str | None) -> Augmentation:  # noqa: ANN401
+    """The augmentation of a training recipe.
+
+    By default the bundled reference's, at the size in which the detector sees the median image, and with pasting only
+    where all animals have masks.
+    """
+    if like is not None:
+        return load_recipe(like).augmentation
+    chances = load_recipe(bundled("baselines/reference.toml")).augmentation
+    height, width = frame(model.transform, data)
+    masks = all(annotation.get("segmentation") for annotation in data.annotations)
+    return chances.model_copy(update={"height": height, "width": width} | ({} if masks else {"paste": 0.0}))
+
+
+def frame(transform: Any, data: Dataset) -> tuple[int, int]:  # noqa: ANN401
+    """Height and width in which a detector sees the median image, to a multiple of 32."""
+    if transform.fixed_size is not None:
+        width, height = transform.fixed_size
+        return height, width
+    sides = [median(image[side] for image in data.images) for side in ("height", "width")]
+    scale = min(transform.min_size[-1] / min(sides), transform.max_size / max(sides))
+    height, width = (max(32, 32 * round(side * scale / 32)) for side in sides)
+    return height, width
+
+
+def from_scratch(subject: Subject, settings: FromScratch, workshop: Workshop) -> None:
+    """Train the compressed shape from random weights, without ImageNet; pruned zeros stay.
+
+    Frozen batch norms would leave a deep random network without normalisation: they get the statistics of a few images
+    once, as in data-dependent initialisation (Krähenbühl et al., 2016).
+    """
+    reinitialise(subject, workshop.seed)
+    frozen = any(isinstance(norm, FrozenBatchNorm2d) for norm in norms_of(subject.model).values())
+    if frozen:
+        renormalise(subject.model, None, [list(batch) for batch in sample(workshop, SEEN, SEEN)])
+    learn(subject, settings, workshop, task="train from scratch", constant=None)
+    subject.history.append(f"this shape trained from random weights for {settings.epochs:g} epochs")
+
+
+def reinitialise(subject: Subject, seed: int) -> None:
+    """Random weights by the detector's own rules: the leading channels of a fresh one where channels were removed."""
+    detector = subject.manifest.detector
+    arguments: dict[str, Any] = detector.arguments
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = zoo.build(detector.name, len(subject.manifest.categories), **arguments)
+    drawn = fresh.state_dict()
+    state = subject.model.state_dict()
+    leading = {name: drawn[name][tuple(slice(side) for side in tensor.shape)] for name, tensor in state.items()}
+    subject.model.load_state_dict(leading)
+    subject.obey()
+
+
+def distil(subject: Subject, settings: Distil, workshop: Workshop) -> None:
+    """Fine-tune with the dense detector as a teacher.
+
+    One-stage detectors imitate all outputs of the head; two-stage ones those of the box head on the proposals of the
+    detector in training. The region proposal network and the mask head imitate features alone.
+    """
+    teacher = copy.deepcopy(workshop.teacher).to(workshop.device).eval()
+    make = partial(Imitation, teacher=teacher, features=settings.features, outputs=settings.outputs)
+    learn(subject, settings, workshop, task="distil", extra_loss=make)
+    subject.history.append(
+        f"distilled for {settings.epochs:g} epochs (features {settings.features:g}, outputs {settings.outputs:g})"
+    )
+
+
+class Imitation(nn.Module):
+    """The distance of a student from its teacher; called after the student's forward pass.
+
+    Args:
+        student: In eval mode; gets hooks that note its maps and outputs.
+        teacher: In eval mode, on the device of the training; gets the student's images.
+        features: Weight of the features' loss.
+        outputs: Weight of the outputs' loss.
+    """
+
+    def __init__(self, student: Any, *, teacher: Any, features: float, outputs: float) -> None:  # noqa: ANN401
+        super().__init__()
+        self.weights = (features, outputs)
+        self._teacher = [teacher]  # in a list, so that its parameters are not this module's
+        widths = zip(*(_widths(model) for model in (student, teacher)), strict=True)
+        self.adapters = nn.ModuleList(nn.Identity() if own == its else nn.Conv2d(own, its, 1) for own, its in widths)
+        self._seen: dict[str, Any] = {}
+        self._watch("backbone", student.backbone)
+        if hasattr(student, "head"):
+            self._watch("head", student.head)
+        else:
+            self._watch("pooled", student.roi_heads.box_roi_pool)
+            self._watch("predictor", student.roi_heads.box_predictor)
+
+    def _watch(self, name: str, part: nn.Module) -> None:
+        def note(_: nn.Module, inputs: tuple[Any, ...], answer: Any) -> None:  # noqa: ANN401
+            self._seen[name] = (inputs, answer)
+
+        part.register_forward_hook(note)
+
+    def forward(self) -> Tensor:
+        """The weighted sum of both losses, a scalar; zero if the student equals the teacher."""
+        (images,), maps = self._seen["backbone"]
+        teacher = self._teacher[0]
+        with torch.no_grad():
+            wanted = teacher.backbone(images)
+            outputs = _head_outputs(teacher, wanted, self._seen)
+        pairs = zip(self.adapters, maps.values(), wanted.values(), strict=True)
+        levels = [pearson_loss(adapter(own), its) for adapter, own, its in pairs]
+        imitation = self.weights[0] * torch.stack(levels).mean()
+        return imitation + self.weights[1] * self._output_loss(teacher, outputs)
+
+    def _output_loss(self, teacher: nn.Module, outputs: Outputs) -> Tensor:
+        if "head" not in self._seen:
+            logits, boxes = self._seen["predictor"][1]
+            return roi_loss({"cls_logits": logits, "bbox_regression": boxes}, outputs)
+        loss = softmax_loss if isinstance(teacher, SSD) else sigmoid_loss
+        return loss(self._seen["head"][1], outputs)
+
+
+def pearson_loss(own: Tensor, its: Tensor) -> Tensor:
+    """One minus Pearson's correlation of two maps `[N, C, H, W]`, averaged over the channels; 0 to 2.
+
+    It is half the mean squared difference of maps normalised over images and places, as PKD writes it.
+
+    Example:
+        >>> its = torch.tensor([1.0, 2.0, 4.0]).view(1, 1, 1, 3)
+        >>> round(float(pearson_loss(-3 * its + 1, its)), 4)
+        2.0
+    """
+    return F.mse_loss(_normalised(own), _normalised(its)) / 2
+
+
+def sigmoid_loss(own: Outputs, its: Outputs) -> Tensor:
+    """Imitation of a head with a sigmoid a category: FCOS, RetinaNet.
+
+    Args:
+        own: `cls_logits` `[N, locations, C]`, `bbox_regression` `[N, locations, 4]`, perhaps `bbox_ctrness`
+            `[N, locations, 1]`.
+        its: The teacher's.
+
+    Returns:
+        Sum of the divergences of probabilities, and of the L1 distances of boxes and divergences of centreness weighted
+        by the teacher's largest probability; over the sum of these weights.
+    """
+    weight = its["cls_logits"].sigmoid().amax(-1, keepdim=True)
+    loss = _bernoulli_divergence(own["cls_logits"], its["cls_logits"]).sum()
+    loss = loss + (weight * (own["bbox_regression"] - its["bbox_regression"]).abs()).sum() / 4
+    if "bbox_ctrness" in its:
+        loss = loss + (weight * _bernoulli_divergence(own["bbox_ctrness"], its["bbox_ctrness"])).sum()
+    return loss / weight.sum().clamp(min=1)
+
+
+def softmax_loss(own: Outputs, its: Outputs) -> Tensor:
+    """Imitation of a head with a softmax over background and categories, and one box for all: SSD.
+
+    Args:
+        own: `cls_logits` `[..., 1 + C]`, `bbox_regression` `[..., 4]`.
+        its: The teacher's.
+
+    Returns:
+        As `sigmoid_loss`, weighted by the teacher's probabilities of anything but background.
+    """
+    weight = 1 - its["cls_logits"].softmax(-1)[..., :1]
+    loss = _softmax_divergence(own["cls_logits"], its["cls_logits"]).sum()
+    loss = loss + (weight * (own["bbox_regression"] - its["bbox_regression"]).abs()).sum() / 4
+    return loss / weight.sum().clamp(min=1)
+
+
+def roi_loss(own: Outputs, its: Outputs) -> Tensor:
+    """Imitation of a box head with a softmax, and a box for each category: Faster and Mask R-CNN.
+
+    Args:
+        own: `cls_logits` `[proposals, 1 + C]`, `bbox_regression` `[proposals, 4 * (1 + C)]`.
+        its: The teacher's on the same proposals.
+
+    Returns:
+        As `sigmoid_loss`, weighted by the teacher's probabilities of each category.
+    """
+    weight = its["cls_logits"].softmax(-1)[:, 1:]
+    loss = _softmax_divergence(own["cls_logits"], its["cls_logits"]).sum()
+    difference = own["bbox_regression"] - its["bbox_regression"]
+    distance = difference.abs().view(len(difference), -1, 4).mean(-1)[:, 1:]
+    return (loss + (weight * distance).sum()) / weight.sum().clamp(min=1)
+
+
+def _head_outputs(model: Any, maps: dict[str, Tensor], seen: dict[str, Any]) -> Outputs:  # noqa: ANN401
+    """The teacher's outputs for its own maps; on the student's proposals if it takes proposals."""
+    if "head" in seen:
+        outputs: Outputs = model.head(list(maps.values()))
+        return outputs
+    _, proposals, shapes = seen["pooled"][0]
+    heads = model.roi_heads
+    logits, boxes = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, proposals, shapes)))
+    return {"cls_logits": logits, "bbox_regression": boxes}
+
+
+@torch.no_grad()
+def _widths(model: Any) -> list[int]:  # noqa: ANN401
+    """Channels of the backbone's maps."""
+    images = torch.zeros(1, 3, 320, 320, device=next(model.parameters()).device)
+    return [int(features.shape[1]) for features in model.backbone(images).values()]
+
+
+def _normalised(maps: Tensor) -> Tensor:
+    centred = maps - maps.mean((0, 2, 3), keepdim=True)
+    return centred / (centred.square().mean((0, 2, 3), keepdim=True) + LEAST).sqrt()
+
+
+def _bernoulli_divergence(own: Tensor, its: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of the teacher's probability from the student's, element by element."""
+    probability = its.sigmoid()
+    crossed = F.binary_cross_entropy_with_logits(own, probability, reduction="none")
+    return crossed - F.binary_cross_entropy_with_logits(its, probability, reduction="none")
+
+
+def _softmax_divergence(own: Tensor, its: Tensor) -> Tensor:
+    divergence: Tensor = F.kl_div(own.log_softmax(-1), its.log_softmax(-1), reduction="none", log_target=True)
+    return divergence

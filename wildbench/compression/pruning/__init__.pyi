@@ -1,1 +1,0 @@
-from ._filters import Filters as Filters
