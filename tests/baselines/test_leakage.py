@@ -34,7 +34,11 @@ def recipe(method: str, **settings: object) -> Recipe:
 
 @pytest.mark.parametrize(
     ("method", "settings"),
-    [*((method, {}) for method in plugins.methods.names()), ("filters", {"importance": "taylor"}), ("quantize", {"correct": False})],
+    [
+        *((method, {}) for method in plugins.methods.names()),
+        ("filters", {"importance": "taylor"}),
+        ("quantize", {"correct": False}),
+    ],
 )
 def test_a_recipe_sees_data_where_its_step_asks_for_them(method: str, settings: dict[str, object]) -> None:
     model = small_detector()

@@ -1,24 +1,29 @@
 """From a dense submission to a smaller one that remembers where it came from."""
 
 import shutil
+from pathlib import Path
+
 import pytest
 import torch
-from pathlib import Path
 from made_up_herd import ARGUMENTS, dense_submission, herd
+from refusals import refused
+from torch import nn
 from torch.nn.utils import prune
+from torchvision.ops import FrozenBatchNorm2d
+
+from wildbench import plugins
 from wildbench.compression import chain
-from wildbench.compression.chain import check_same, run, save, check_norms
+from wildbench.compression.chain import check_norms, check_same, run, save
 from wildbench.compression.recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
+from wildbench.detectors.zoo import _zoo
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.files import sha256_of
 from wildbench.submissions.archive._archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
-from torch import nn
-from torchvision.ops import FrozenBatchNorm2d
-from wildbench.detectors.zoo import _zoo
+
 
 def recipe(*steps: dict[str, object], **keys: object) -> Recipe:
     return parse_recipe({"summary": "a chain", "steps": list(steps), **keys}, "chain.toml", "chain")
@@ -114,7 +119,7 @@ def test_a_record_that_lies_is_found_and_nothing_is_left(dense: Path, tmp_path: 
     subject = Subject(rebuild(archive, "dense"), archive.manifest)
     name = next(name for name, tensor in archive.tensors.items() if tensor.ndim == 4)
     subject.records[name] = encode(archive.tensors[name] * 2, "raw")
-    with pytest.raises(SubmissionError, match=f"small.pt: {name} is not stored as the steps left it"):
+    with refused("submission/stored-differently", "small.pt", name):
         save(subject, tmp_path / "out" / "small.pt", parent=sha256_of(dense))
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -124,7 +129,7 @@ def test_a_changed_model_is_not_the_written_one(dense: Path) -> None:
     check_same(model, dense)
     with torch.no_grad():
         next(model.parameters()).flatten()[-1] += 1e-6
-    with pytest.raises(SubmissionError, match="is not stored as the steps left it"):
+    with refused("submission/stored-differently"):
         check_same(model, dense)
 
 
@@ -138,7 +143,7 @@ def test_an_old_result_stays_where_the_new_one_fails(dense: Path, tmp_path: Path
 
 def test_what_cannot_be_compressed_is_one_line(dense: Path, tmp_path: Path) -> None:
     plain = recipe({"method": "weights"})
-    with pytest.raises(RecipeError, match=r"small\.zip: no suffix of a submission; name it small\.pt or small\.onnx"):
+    with refused("recipe/wrong-suffix", "small.zip"):
         run(plain, dense, tmp_path / "small.zip")
     with pytest.raises(OutputError):
         run(plain, dense, dense.parent / "dense.pt" / "small.pt")
@@ -157,17 +162,17 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
 
     monkeypatch.setattr("wildbench.compression.chain._opened", never)
     plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
-    with pytest.raises(RecipeError, match=r"a\.onnx: an ONNX graph takes 8-bit activations, which chain does not make"):
+    with refused("recipe/not-8-bit", "a.onnx"):
         run(plain, dense, tmp_path / "a.onnx")
-    with pytest.raises(OutputError, match="a name of more than 240 bytes; choose a shorter one"):
+    with pytest.raises(OutputError):
         run(plain, dense, tmp_path / f"{'ä' * 120}.pt")
-    with pytest.raises(RecipeError, match=r"none\.toml: No such file"):
+    with pytest.raises(RecipeError, match=r"none\.toml"):
         run(tuned, dense, tmp_path / "a.pt")
     for given in ({"dataset": "parksim"}, {"split": "train"}, {"images": tmp_path}):
-        with pytest.raises(RecipeError, match=f"--{next(iter(given))}: no step of chain calibrates or trains; leave"):
+        with refused("recipe/unused-data", f"--{next(iter(given))}"):
             run(plain, dense, tmp_path / "a.pt", **given)
     monkeypatch.undo()
-    with pytest.raises(SubmissionError, match="name: String should have at most 200 characters"):
+    with pytest.raises(SubmissionError, match="name"):
         run(recipe({"method": "quantize"}, data={"dataset": "nowhere"}), dense, tmp_path / f"{'a' * 201}.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -188,7 +193,7 @@ def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: p
 
 def test_a_step_that_cannot_be_done_names_itself(tmp_path: Path) -> None:
     path = dense_submission(tmp_path / "dense.pt")
-    with pytest.raises(RecipeError, match=r"chain\.toml: step 2 \(quantize\): .*; "):
+    with refused("recipe/nothing-to-quantize", "chain.toml: step 2 (quantize): "):
         run(
             recipe({"method": "weights"}, {"method": "quantize", "scope": "head", "keep": "head"}),
             path,
@@ -202,7 +207,7 @@ def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> Non
     (tmp_path / "link.pt").symlink_to(tmp_path / "own.pt")
     for out in (tmp_path / "own.pt", tmp_path / "link.pt", tmp_path / "photos" / ".." / "own.pt"):
         (tmp_path / "photos").mkdir(exist_ok=True)
-        with pytest.raises(RecipeError, match="is the dense submission itself; give the smaller one another name"):
+        with refused("recipe/overwrites-dense"):
             run(recipe({"method": "weights"}), tmp_path / "own.pt", out)
     assert sha256_of(tmp_path / "own.pt") == sha256_of(dense)
 
@@ -210,38 +215,21 @@ def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> Non
 def test_norms_that_could_not_be_recalibrated_are_told_before_anything_is_trained(dense: Path, tmp_path: Path) -> None:
     began: list[str] = []
     steps = recipe({"method": "filters"}, {"method": "fine-tune"}, {"method": "recalibrate"})
-    with pytest.raises(RecipeError, match=r"step 3 \(recalibrate\): after filters and fine-tune it could not tell"):
+    with refused("recipe/norms-changed", "step 3 (recalibrate): fine-tune "):
         run(steps, dense, tmp_path / "small.pt", progress=lambda task, _done, _total: began.append(task))
     assert not began
 
 
-@pytest.mark.parametrize(
-    "method", ["fine-tune", "distil", "from-scratch", "quantize", "share", "half", "code", "recalibrate", "filters"]
-)
-def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tmp_path: Path, method: str) -> None:
-    run(recipe({"method": "weights"}), dense, tmp_path / "sparse.pt")
-    before = [] if method == "filters" else [{"method": "units"}]  # after units it would be refused anyway
-    steps = recipe(*before, {"method": method})
-    with pytest.raises(RecipeError) as caught:
-        run(steps, tmp_path / "sparse.pt", tmp_path / "small.pt")
-    place = f"chain.toml: step {len(before) + 1} ({method})"
-    assert str(caught.value) == (
-        f"{place}: {tmp_path / 'sparse.pt'} is compressed already, and this would undo it; "
-        "start from the dense submission, with all steps in one recipe"
-    )
+def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tmp_path: Path) -> None:
+    sparse = tmp_path / "sparse.pt"
+    run(recipe({"method": "weights"}), dense, sparse)
+    for method in set(plugins.methods.names()) - {"weights", "units", "kernels"}:
+        before = [] if method == "filters" else [{"method": "units"}]  # after units it would be refused anyway
+        with refused("recipe/already-compressed", f"chain.toml: step {len(before) + 1} ({method}): {sparse}"):
+            run(recipe(*before, {"method": method}), sparse, tmp_path / "small.pt")
 
 
-@pytest.mark.parametrize(
-    ("codec", "error", "said"),
-    [
-        ("sparse", RecipeError, "is compressed already"),
-        ("int8", SubmissionError, r"stored\.pt: its weights are quantized already; start from the dense detector"),
-        ("int4", SubmissionError, "its weights are quantized already"),
-    ],
-)
-def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(
-    dense: Path, tmp_path: Path, codec: str, error: type[Exception], said: str
-) -> None:
+def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, tmp_path: Path) -> None:
     archive = read_submission(dense)
     tensors = {name: tensor.clone() for name, tensor in archive.tensors.items()}
     for tensor in tensors.values():
@@ -249,15 +237,18 @@ def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(
             tensor[: len(tensor) // 2] = 0
     detector = archive.manifest.detector
     about = {"detector": detector.name, "arguments": detector.arguments, "categories": archive.manifest.categories}
-    save_submission(tensors, tmp_path / "stored.pt", codec=codec, **about)
-    with pytest.raises(error, match=said):
-        run(recipe({"method": "fine-tune"}), tmp_path / "stored.pt", tmp_path / "small.pt")
-    if error is SubmissionError:  # zeros in place of a few of its codes would be stored as floats
-        with pytest.raises(error, match=said):
-            run(recipe({"method": "weights"}), tmp_path / "stored.pt", tmp_path / "small.pt")
+    for codec in ("sparse", "int8", "int4"):
+        stored = tmp_path / f"{codec}.pt"
+        save_submission(tensors, stored, codec=codec, **about)
+        code = "recipe/already-compressed" if codec == "sparse" else "submission/already-quantized"
+        with refused(code, stored.name):
+            run(recipe({"method": "fine-tune"}), stored, tmp_path / "small.pt")
+        if codec != "sparse":  # zeros in place of a few of its codes would be stored as floats
+            with refused(code, stored.name):
+                run(recipe({"method": "weights"}), stored, tmp_path / "small.pt")
 
 
-def test_a_number_that_is_none_is_found_before_any_step(dense: Path, tmp_path: Path) -> None:
+def test_a_number_that_is_not_finite_is_found_before_any_step(dense: Path, tmp_path: Path) -> None:
     archive = read_submission(dense)
     name = next(name for name, tensor in archive.tensors.items() if tensor.ndim == 4)
     archive.tensors[name][0] = float("nan")
@@ -265,9 +256,7 @@ def test_a_number_that_is_none_is_found_before_any_step(dense: Path, tmp_path: P
     about = {"detector": detector.name, "arguments": detector.arguments, "categories": archive.manifest.categories}
     save_submission(archive.tensors, tmp_path / "nan.pt", **about)
     for method in ("weights", "share", "filters", "half"):
-        with pytest.raises(
-            SubmissionError, match=rf"nan\.pt: {name} is not finite everywhere; train the detector again"
-        ):
+        with refused("submission/not-finite", f"nan.pt: {name}"):
             run(recipe({"method": method}), tmp_path / "nan.pt", tmp_path / "small.pt")
 
 
@@ -282,7 +271,7 @@ def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
 
 
-def chain(*steps: str) -> Recipe:
+def order(*steps: str) -> Recipe:
     """Steps by name; "filters:head" is of that scope."""
     plain = [step.partition(":") for step in steps]
     named = [{"method": name} | ({"scope": scope} if scope else {}) for name, _, scope in plain]
@@ -315,13 +304,9 @@ def frozen() -> nn.Module:
 def test_narrowed_norms_that_changed_are_not_recalibrated(
     trained: nn.Module, steps: tuple[str, ...], changed: str
 ) -> None:
-    recipe = chain(*steps)
-    with pytest.raises(RecipeError) as caught:
+    recipe = order(*steps)
+    with refused("recipe/norms-changed", f"r.toml: step {len(steps)} (recalibrate): {changed} "):
         check_norms(recipe.steps, recipe.place, trained)
-    assert str(caught.value) == (
-        f"r.toml: step {len(steps)} (recalibrate): after filters and {changed} it could not tell which channels of the "
-        "dense detector's norms are left; recalibrate once, right after filters, and take filters out first"
-    )
 
 
 @pytest.mark.parametrize(
@@ -336,14 +321,14 @@ def test_narrowed_norms_that_changed_are_not_recalibrated(
     ],
 )
 def test_other_orders_may_be(trained: nn.Module, steps: tuple[str, ...]) -> None:
-    recipe = chain(*steps)
+    recipe = order(*steps)
     check_norms(recipe.steps, recipe.place, trained)
 
 
 def test_training_leaves_frozen_norms_alone(frozen: nn.Module) -> None:
-    recipe = chain("filters", "fine-tune", "recalibrate")
+    recipe = order("filters", "fine-tune", "recalibrate")
     check_norms(recipe.steps, recipe.place, frozen)
     for method in ("from-scratch", "recalibrate"):
-        again = chain("filters", method, "recalibrate")
-        with pytest.raises(RecipeError, match=f"after filters and {method} it could not"):
+        again = order("filters", method, "recalibrate")
+        with refused("recipe/norms-changed", f"(recalibrate): {method} "):
             check_norms(again.steps, again.place, frozen)

@@ -1,25 +1,28 @@
 """Weight sharing and coding: k-means, ties, and bytes at the entropy."""
 
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from itertools import combinations
-from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
-from wildbench.compression.methods._coding import kmeans, nearest, clusters, tied, merge_statistics
-from pathlib import Path
-from typing import Any
 from made_up_subjects import detector, step, subject_of
+from numpy.typing import NDArray
+from refusals import refused
+from scipy.cluster.vq import kmeans2
 from torch import nn
-from wildbench.compression.subject import Subject, prunable
-from wildbench.submissions.archive._archive import read_submission, save_submission, rebuild
 from torchvision.ops import FrozenBatchNorm2d
-from wildbench.errors import RecipeError
+
+from wildbench.compression.chain import save
+from wildbench.compression.methods._coding import clusters, kmeans, merge_statistics, nearest, tied
+from wildbench.compression.subject import Subject, prunable
+from wildbench.resources import bundled
+from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 from wildbench.submissions.codecs.chains import encode
 from wildbench.submissions.codecs.registry import decode
-from wildbench.compression.chain import save
-from wildbench.resources import bundled
 from wildbench.submissions.inspection import inspect_submission
+
 
 def distortion(values: NDArray[np.float64], centroids: NDArray[np.float64]) -> float:
     return float(((values - centroids[nearest(values, centroids)]) ** 2).sum())
@@ -226,7 +229,7 @@ def test_what_a_codec_rounds_is_rounded_in_the_detector() -> None:
 
 
 def test_an_unknown_codec_is_one_line() -> None:
-    with pytest.raises(RecipeError, match=r"codec.*no codec 'zip'"):
+    with refused("recipe/invalid", "codec", "'zip'"):
         step(detector(), "code", codec="zip,fp16")
 
 

@@ -2,18 +2,20 @@
 
 import copy
 import dataclasses
-import pytest
-import torch
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
 from made_up_subjects import detector, step, wake
+from refusals import refused
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
+
 from wildbench.compression.methods._coupling import Coupling, _Traced, thawed
 from wildbench.compression.subject import Subject, is_output, prunable
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
-from wildbench.errors import RecipeError
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 
 SSD, SSDLITE, FASTER = "ssd300_vgg16", "ssdlite320_mobilenet_v3_large", "fasterrcnn_resnet50_fpn"
@@ -108,7 +110,7 @@ def test_only_filters_of_the_scope_go(name: str, scope: str) -> None:
     subject = detector(name, **cheap(name))
     before = {path: value.shape for path, value in subject.model.state_dict().items()}
     if (name, scope) == (SSDLITE, "head"):
-        with pytest.raises(RecipeError, match=r"scope 'head' of ssdlite.* has no filter that can go: all are outputs"):
+        with refused("recipe/nothing-to-prune", "scope 'head' of ssdlite"):
             step(subject, "filters", scope=scope)
         return
     step(subject, "filters", scope=scope)
@@ -209,21 +211,20 @@ def test_taylor_asks_the_losses_of_other_detectors_too(name: str, pictures: Data
     "wrong", [{"ratio": 1}, {"scope": "tail"}, {"importance": "l0"}, {"distribution": "even"}, {"round_to": 0}], ids=str
 )
 def test_settings_out_of_range_are_refused_in_one_line(wrong: dict) -> None:
-    with pytest.raises(RecipeError, match=f"step 1 \\(filters\\): {next(iter(wrong))}") as error:
+    with refused("recipe/invalid", f"step 1 (filters): {next(iter(wrong))}"):
         step(detector(), "filters", **wrong)
-    assert "\n" not in str(error.value)
 
 
 def test_weights_that_were_zeroed_are_not_forgotten() -> None:
     for method, settings in (("weights", {}), ("share", {"table": "layer"}), ("share", {"table": "global"})):
-        with pytest.raises(RecipeError, match="filters cannot go after steps that zeroed or shared weights"):
+        with refused("recipe/order"):
             step(step(detector(), method, **settings), "filters")
 
 
 def test_taylor_asks_no_data_with_other_categories(pictures: Dataset) -> None:
     many = [{"id": number, "name": f"animal {number}"} for number in range(1, 8)]
     other = dataclasses.replace(pictures, coco={**pictures.coco, "categories": many})
-    with pytest.raises(RecipeError, match="pictures has other categories than the detector"):
+    with refused("recipe/other-categories", "pictures"):
         step(detector(), "filters", importance="taylor", data=other, images=2)
 
 

@@ -1,21 +1,24 @@
 """Which filters go: importance against numbers worked out by hand, selection, and the losses of images."""
 
-import pytest
-import torch
 import copy
 import dataclasses
+
 import numpy as np
+import pytest
+import torch
+from made_up_subjects import SMALL, channels_of, detector
+from refusals import refused
 from torch import Tensor, nn
+
 from wildbench.compression.methods import _filters
 from wildbench.compression.methods._coupling import Channels, Slice
-from made_up_subjects import channels_of, SMALL, detector
-from wildbench.compression.methods._filters import chunks, ranked, uniform, image_losses
+from wildbench.compression.methods._filters import chunks, image_losses, ranked, uniform
 from wildbench.compression.subject import Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
 from wildbench.detectors.zoo import _zoo
 from wildbench.detectors.zoo._published import known_categories
-from wildbench.errors import RecipeError
+
 
 def layer(kind: type, weights: list, **arguments: int) -> nn.Module:
     values = torch.tensor(weights, dtype=torch.float32)
@@ -181,5 +184,5 @@ def test_a_few_are_drawn_by_the_seed(pictures: Dataset) -> None:
 def test_a_detector_of_masks_needs_masks(pictures: Dataset) -> None:
     bare = [{key: value for key, value in box.items() if key != "segmentation"} for box in pictures.annotations]
     without = dataclasses.replace(pictures, coco={**pictures.coco, "annotations": bare})
-    with pytest.raises(RecipeError, match="the detector learns masks, and pictures has annotations without"):
+    with refused("recipe/no-masks", "pictures"):
         next(iter(image_losses(nn.Identity(), "maskrcnn_resnet50_fpn", Workshop(nn.Identity(), without), 1)))

@@ -1,22 +1,35 @@
 """Fine-tuning, distillation, and training from scratch."""
 
-import pytest
-import torch
 import copy
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
 from made_up_subjects import detector, step
+from refusals import refused
+from scipy.stats import pearsonr
 from torch import nn
+from torchvision.ops import FrozenBatchNorm2d
+
 from wildbench.compression.methods._recalibration import norms_of, sample
-from wildbench.compression.methods._retraining import augmentation_for, frame, Distil, Imitation, distil, pearson_loss, roi_loss, sigmoid_loss, softmax_loss, reinitialise
-from wildbench.compression.subject import Subject, prunable, Workshop
+from wildbench.compression.methods._retraining import (
+    Distil,
+    Imitation,
+    augmentation_for,
+    distil,
+    frame,
+    pearson_loss,
+    reinitialise,
+    roi_loss,
+    sigmoid_loss,
+    softmax_loss,
+)
+from wildbench.compression.subject import Subject, Workshop, prunable
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors._recipe import load_recipe
 from wildbench.detectors.zoo import _zoo
-from wildbench.errors import RecipeError
 from wildbench.resources import bundled
-from scipy.stats import pearsonr
-from torchvision.ops import FrozenBatchNorm2d
 
 ONE = {"epochs": 1, "batch_size": 3, "warmup_steps": 0}
 
@@ -112,10 +125,10 @@ def test_the_size_of_the_median_image(
 
 
 def test_mistakes_are_one_line(pictures: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="the loss became"):
+    with refused("recipe/diverged"):
         tuned(detector(), pictures, learning_rate=1e30)
     pictures.coco["categories"][0]["name"] = "horse"
-    with pytest.raises(RecipeError, match="pictures has other categories than the detector"):
+    with refused("recipe/other-categories", "pictures"):
         tuned(detector(), pictures)
 
 
@@ -129,7 +142,7 @@ def test_partial_labels(pictures: Dataset) -> None:
     assert own[2] == its[2]  # nobody boxed lions: nothing is learnt of them
     with torch.device("meta"):
         ssd = detector("ssd300_vgg16")
-    with pytest.raises(RecipeError, match="ssd300_vgg16 would learn animals that nobody boxed"):
+    with refused("recipe/partial-labels", "ssd300_vgg16"):
         tuned(ssd, pictures)
 
 

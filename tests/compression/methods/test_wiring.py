@@ -1,13 +1,16 @@
 """Which norm follows which layer, and what folding leaves."""
 
-import torch
+from typing import Any
+
 import pytest
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from wildbench.compression.methods._wiring import watch, Wiring, fold_norms
-from typing import Any
 from torchvision.ops import FrozenBatchNorm2d
+
+from wildbench.compression.methods._wiring import Wiring, fold_norms, watch
 from wildbench.detectors.zoo import _zoo
+
 
 class Network(nn.Module):
     """stem, norm, ReLU6 → left and right; left, ReLU → last; right + last is the answer."""
