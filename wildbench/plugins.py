@@ -145,7 +145,7 @@ methods = Registry(
     {
         name: f"wildbench.compression.catalogue:{name.replace('-', '_').upper()}"
         for name in (
-            *("weights", "units", "kernels", "filters", "quantize", "half", "share", "code"),
+            *("weights", "units", "filters", "kernels", "quantize", "half", "share", "code"),
             *("recalibrate", "fine-tune", "distil", "from-scratch"),
         )
     },
