@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from scoring import measure_accuracy
 from typer.main import get_command
 
 from wildbench.cli import app
@@ -15,7 +16,6 @@ from wildbench.cli.tables.cards import scorecards_table
 from wildbench.comparison import compare
 from wildbench.datasets.registry import load_dataset
 from wildbench.files import sha256_of
-from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 from wildbench.submissions.archive._archive import read_submission
@@ -56,9 +56,8 @@ def test_the_committed_accuracy_follows_from_the_committed_detections(cards: lis
     for card in cards:
         path = bundled(f"baselines/scorecards/{card.accuracy.predictions_file}")
         results = json.loads(path.read_text())
-        again = measure_accuracy(
-            data, results, predictions_file=path.name, predictions_sha256=sha256_of(path), scored_categories=None
-        )
+        again = measure_accuracy(data, results)
+        again = again.model_copy(update={"predictions_file": path.name, "predictions_sha256": sha256_of(path)})
         assert again == card.accuracy
         assert card.dataset.sha256 == data.sha256
 

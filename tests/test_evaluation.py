@@ -9,7 +9,7 @@ import pytest
 import wildbench
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import DatasetError, OutputError, SubmissionError
-from wildbench.evaluation import as_results, default_card, known_categories
+from wildbench.evaluation import default_card, detections_of, known_categories
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.process._detections import Detections
 
@@ -34,20 +34,22 @@ def test_a_category_map_names_the_pairs_and_drops_the_rest() -> None:
 
 
 def test_no_category_in_common_is_refused() -> None:
-    with pytest.raises(SubmissionError, match="category_map"):
+    with pytest.raises(SubmissionError) as error:
         known_categories(manifest("car"), dataset("lion"))
+    assert error.value.code == "submission/no-common-category"
 
 
 def test_two_categories_of_one_name_are_refused() -> None:
-    with pytest.raises(DatasetError, match="'hyna' has the name of another"):
+    with pytest.raises(DatasetError) as error:
         known_categories(manifest("hyena"), dataset("hyena", "hyna"))
+    assert error.value.code == "dataset/category-name-variant"
 
 
 def test_detections_become_results_in_cocos_form_without_unknown_labels() -> None:
     found = Detections(
         np.array([[1, 2, 11, 22], [0, 0, 5, 5]], np.float32), np.array([2, 1]), np.array([0.5, 0.9], np.float32)
     )
-    assert as_results(7, found, {2: 30}) == [
+    assert detections_of(7, found, {2: 30}).to_coco() == [
         {"image_id": 7, "category_id": 30, "bbox": [1.0, 2.0, 10.0, 20.0], "score": 0.5}
     ]
 
@@ -56,7 +58,7 @@ def test_masks_travel_with_their_detections() -> None:
     mask = np.zeros((1, 4, 6), np.uint8)
     mask[0, 1:3, 2:5] = 1
     found = Detections(np.array([[2, 1, 5, 3]], np.float32), np.array([1]), np.array([1], np.float32), mask)
-    [result] = as_results(1, found, {1: 1})
+    [result] = detections_of(1, found, {1: 1}).to_coco()
     assert result["segmentation"]["size"] == [4, 6]
 
 
@@ -77,8 +79,9 @@ def results_file(folder: Path) -> tuple[Path, Path]:
 def test_scoring_never_replaces_the_predictions_it_scores(out: str, tmp_path: Path) -> None:
     predictions, coco = results_file(tmp_path)
     before = predictions.read_bytes()
-    with pytest.raises(OutputError, match="would replace the predictions"):
+    with pytest.raises(OutputError) as error:
         wildbench.score(predictions, dataset=coco, out=tmp_path / out)
+    assert error.value.code == "output/replaces-input"
     assert predictions.read_bytes() == before
 
 
@@ -87,13 +90,23 @@ def test_the_default_card_of_kept_detections_is_another_file(tmp_path: Path, mon
     (tmp_path / "scorecards").mkdir()
     predictions.rename(tmp_path / "scorecards" / predictions.name)
     monkeypatch.chdir(tmp_path)
-    wildbench.score(Path("scorecards") / predictions.name, dataset=coco)
+    kept = Path("scorecards") / predictions.name
+    wildbench.score(kept, dataset=coco, out=default_card(kept))
     assert sorted(path.name for path in (tmp_path / "scorecards").iterdir()) == [
         "a.predictions.json",
         "a.score.images.csv",
         "a.score.json",
         "a.score.predictions.json",
     ]
+
+
+def test_nothing_is_written_where_nobody_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, coco = results_file(tmp_path)
+    written = wildbench.score(predictions, dataset=coco, out=tmp_path / "out" / "a.score.json")
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    assert wildbench.score(predictions, dataset=coco) == written
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_wheel_holds_the_package_and_what_it_bundles_and_no_more(wheel: Path
     assert {"wildbench/_bundled/annotations/parksim/test.json", "wildbench/_bundled/baselines/reference.pt"} <= set(
         names
     )
-    assert {"wildbench/py.typed", "wildbench/measures/accuracy/__init__.pyi"} <= set(names)
+    assert {"wildbench/py.typed", "wildbench/measures/__init__.pyi"} <= set(names)
 
 
 @pytest.mark.slow

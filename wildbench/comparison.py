@@ -16,7 +16,8 @@ from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.matching import AREAS, Matches, match
+from wildbench.measures.matching import AREAS, Matches
+from wildbench.measures.scored import Scored
 from wildbench.measures.uncertainty import (
     LEVEL,
     REPLICATES,
@@ -338,5 +339,5 @@ def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) ->
         raise PredictionsError(
             f"{predictions}: not the detections {path.name} was scored from", remedy="score them again"
         )
-    known = {entry["id"] for entry in data.categories if entry["name"] not in unknown}
-    return match(data, read_predictions(predictions, data), scored_categories=known)
+    known = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
+    return Scored(data, read_predictions(predictions, data), known).matches

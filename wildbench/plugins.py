@@ -155,5 +155,14 @@ methods = Registry(
 datasets = Registry("data set", "wildbench.datasets", {})
 """Data sets by name: the folder with the card `dataset.toml`, as `wildbench.datasets.registry` reads it."""
 
-measures = Registry("measure", "wildbench.measures", {})
+_FIGURES = """
+ap ap50 ap75 ap_small ap_medium ap_large mean_iou50 file_bytes parameters nonzero bitmask_bytes entropy_bytes macs
+nonzero_macs bops latency_ratio latency_p50 latency_p99 peak_memory
+"""
+
+measures = Registry(
+    "measure",
+    "wildbench.measures",
+    {name: f"wildbench.measures.figures:{name.upper()}" for name in _FIGURES.split()},
+)
 """Figures of a scorecard that boards, fronts and sweeps show: `wildbench.measures.Measure`."""

@@ -349,6 +349,9 @@ class Scorecard(Record):
     size: Size | None = Field(description="null for a COCO results file, which brings no model.")
     compute: Compute | None = Field(description="null for a COCO results file.")
     latency: Latency | None = Field(description="null for a COCO results file.")
+    measures: dict[str, Figure] = Field(
+        default_factory=dict, description="Figures that installed packages add, by the key of their measure."
+    )
     errors: Errors | None = Field(default=None, description="null in records made before wildbench explained errors.")
     notes: list[str] = Field(
         default_factory=list, description="What looks wrong in the labels or the detections, a line each."

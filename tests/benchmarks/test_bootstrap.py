@@ -13,9 +13,10 @@ import hotcoco
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from scoring import match
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._matching import Ints, Matches, match
+from wildbench.measures.matching import Ints, Matches
 from wildbench.measures.uncertainty._bootstrap import groups_of, resample
 
 pytestmark = pytest.mark.timed

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from made_up_labels import box, found, results_file
+from scoring import measure_accuracy
 
 from wildbench.curation.edits import collect
 from wildbench.curation.review import bring_back, lay_out, name_of
@@ -22,7 +23,6 @@ from wildbench.curation.samples import (
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import PredictionsError
-from wildbench.measures.accuracy import measure_accuracy
 from wildbench.resources import bundled
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -170,7 +170,7 @@ def agree(data: Dataset, results: list[dict[str, Any]]) -> None:
     add_samples(samples, data, [NamedPredictions("one", "one", results)])
     options: dict[str, Any] = {"classes": data.category_names, "iscrowd": "iscrowd"}
     theirs = samples.evaluate_detections("one", gt_field=GROUND_TRUTH, method="coco", compute_mAP=True, **options)
-    ours = measure_accuracy(data, results, predictions_file="p.json", predictions_sha256="")
+    ours = measure_accuracy(data, results)
     assert theirs.mAP() == pytest.approx(ours.ap.value, abs=1e-12)
     for name, figures in ours.per_category.items():
         if figures.ap.value is not None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from malformed import LIES, Lie, spoilt
 
 from wildbench.datasets.coco import read_coco
+from wildbench.datasets.detection_checks import validate_predictions
 from wildbench.datasets.label_checks._findings import Finding, read_document
 from wildbench.datasets.label_checks._validation import validate
-from wildbench.datasets.predictions import validate_predictions
 
 PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from wildbench.datasets.detection_checks._agreement import Located, agreeing, overlap, pairs
+from wildbench.datasets.detection_checks._other_readings import Located, agreeing, overlap, pairs
 
 
 def of(boxes: object, image: object, category: object, score: object = None) -> Located:

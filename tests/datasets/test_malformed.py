@@ -13,13 +13,14 @@ import pytest
 from findings_page import NEED_PICTURES, PACKAGE, PAGE, PEERS, SOURCES, page
 from malformed import LIES, Lie, spoilt
 from peers import sentence
+from scoring import suspect
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.detection_checks._checks import suspect
+from wildbench.datasets.detection_checks import validate_predictions
 from wildbench.datasets.label_checks._findings import Finding, read_document
 from wildbench.datasets.label_checks._validation import validate
-from wildbench.datasets.predictions import read_predictions, validate_predictions
+from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, PredictionsError, WildbenchError
 from wildbench.resources import bundled
@@ -62,7 +63,7 @@ def test_an_error_refuses_the_file_in_one_line_with_its_code(lie: Lie, tmp_path:
 @pytest.mark.parametrize("lie", [lie for lie in LIES if lie.severity != "error"], ids=lambda lie: lie.name)
 def test_what_is_no_error_can_be_scored(lie: Lie, tmp_path: Path) -> None:
     labels, detections = spoilt(lie, tmp_path)
-    assert isinstance(read_predictions(detections, read_coco(labels)), list)
+    assert isinstance(read_predictions(detections, read_coco(labels)), Detections)
 
 
 def emitted() -> set[str]:

@@ -4,11 +4,10 @@ import random
 
 import numpy as np
 import pytest
+from scoring import suspect
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks._agreement import Located
-from wildbench.datasets.detection_checks._checks import suspect
-from wildbench.datasets.detection_checks._other_readings import check_namings, confusion
+from wildbench.datasets.detection_checks._other_readings import Located, check_namings, confusion
 from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
@@ -85,7 +84,7 @@ def data() -> Dataset:
 
 @pytest.mark.parametrize("order", ["random", "of the alphabet"])
 def test_a_real_detector_s_names_in_another_order_are_seen_through(order: str, data: Dataset) -> None:
-    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data)
+    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data).to_coco()
     ids = [entry["id"] for entry in sorted(data.categories, key=lambda entry: str(entry["name"]))]
     if order == "random":
         random.Random(1).shuffle(ids)

@@ -8,7 +8,7 @@ import pytest
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.predictions import read_predictions, write_predictions
+from wildbench.datasets.predictions import Detections, read_predictions, write_predictions
 from wildbench.errors import PredictionsError
 
 DATA = Dataset(
@@ -22,6 +22,7 @@ DATA = Dataset(
     Path(),
 )
 GOOD: dict[str, Any] = {"image_id": 3, "category_id": 5, "bbox": [1, 2.5, 10, 20], "score": 0.25}
+POLYGON = [[1, 2, 11, 2, 11, 22]]
 
 
 def written(folder: Path, value: object) -> Path:
@@ -30,85 +31,76 @@ def written(folder: Path, value: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "sound",
-    [
-        {},
-        {"score": 0},
-        {"score": 1},
-        {"bbox": [-3, -2.5, 100, 200]},
-        {"bbox": [5, 5, 0, 0]},
-        {"id": 9, "area": 4},
-        {"segmentation": encode_mask(np.ones((40, 60), np.uint8))},
-        {"segmentation": [[1, 2, 11, 2, 11, 22]]},
-    ],
-)
-def test_sound_results_are_read_as_they_stand(tmp_path: Path, sound: dict[str, Any]) -> None:
-    results = [GOOD | sound, GOOD | sound | {"image_id": 7}]
-    assert read_predictions(written(tmp_path, results), DATA) == results
-
-
-def test_no_detections_are_a_result(tmp_path: Path) -> None:
-    assert read_predictions(written(tmp_path, []), DATA) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"image_id": 4}, "image_id 4 is not in tiny"),
-        ({"image_id": "3"}, "image_id '3', which is no integer"),
-        ({"image_id": True}, "image_id True"),
-        ({"image_id": [3]}, "image_id [3]"),
-        ({"category_id": 2}, "category_id 2 is not in tiny"),
-        ({"category_id": 5.5}, "category_id 5.5"),
-        ({"bbox": [1, 2, 3]}, "bbox [1, 2, 3]"),
-        ({"bbox": None}, "bbox None"),
-        ({"bbox": [1, 2, "3", 4]}, "bbox"),
-        ({"bbox": [1, 2, float("nan"), 4]}, "bbox [1, 2, nan, 4]"),
-        ({"bbox": [1, float("-inf"), 3, 4]}, "bbox [1, -inf, 3, 4]"),
-        ({"bbox": [10, 2, -4, 4]}, "negative side"),
-        ({"score": float("nan")}, "score nan"),
-        ({"score": 1.5}, "score 1.5"),
-        ({"score": -0.1}, "score -0.1"),
-        ({"score": "0.9"}, "score '0.9'"),
-        ({"segmentation": {"size": [60, 40], "counts": [2400]}}, "segmentation: RLE of size [60, 40]"),
-    ],
-)
-def test_each_fault_is_named_with_its_place(tmp_path: Path, change: dict[str, Any], problem: str) -> None:
-    path = written(tmp_path, [GOOD, GOOD | change] if "segmentation" not in change else [GOOD | change])
+def refused(path: Path) -> PredictionsError:
     with pytest.raises(PredictionsError) as caught:
         read_predictions(path, DATA)
-    place = 0 if "segmentation" in change else 1
-    assert str(caught.value).startswith(f"{path}: [{place}]: ")
-    assert problem in caught.value.what
     assert caught.value.remedy
+    return caught.value
 
 
-@pytest.mark.parametrize("key", list(GOOD))
-def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
-    result = {other: value for other, value in GOOD.items() if other != key}
-    with pytest.raises(PredictionsError, match=rf"\[0\]: no {key} \[key-missing, the first of 2 errors\]"):
-        read_predictions(written(tmp_path, [result, result]), DATA)
+def test_sound_results_are_read_as_they_stand(tmp_path: Path) -> None:
+    masks = ({"segmentation": encode_mask(np.ones((40, 60), np.uint8))}, {"segmentation": POLYGON})
+    sides = ({"bbox": [-3, -2.5, 100, 200]}, {"bbox": [5, 5, 0, 0]})
+    for sound in ({}, {"score": 0}, {"score": 1}, *sides, *masks):
+        results = [GOOD | sound, GOOD | sound | {"image_id": 7}]
+        assert read_predictions(written(tmp_path, results), DATA).to_coco() == results
+    assert read_predictions(written(tmp_path, [GOOD | {"id": 9, "area": 4}]), DATA).to_coco() == [GOOD]
+    assert len(read_predictions(written(tmp_path, []), DATA)) == 0
+
+
+FAULTS: list[tuple[dict[str, Any], str, str]] = [
+    ({"image_id": 4}, "detection-unknown-image", "image_id 4"),
+    ({"image_id": "3"}, "key-type", "image_id '3'"),
+    ({"image_id": True}, "key-type", "image_id True"),
+    ({"image_id": [3]}, "key-type", "image_id [3]"),
+    ({"category_id": 2}, "detection-unknown-category", "category_id 2"),
+    ({"category_id": 5.5}, "key-type", "category_id 5.5"),
+    ({"bbox": [1, 2, 3]}, "key-type", "bbox [1, 2, 3]"),
+    ({"bbox": None}, "key-type", "bbox"),
+    ({"bbox": [1, 2, "3", 4]}, "key-type", "bbox"),
+    ({"bbox": [1, 2, float("nan"), 4]}, "box-not-finite", "bbox [1, 2, nan, 4]"),
+    ({"bbox": [1, float("-inf"), 3, 4]}, "box-not-finite", "bbox [1, -inf, 3, 4]"),
+    ({"bbox": [10, 2, -4, 4]}, "box-negative-side", "bbox [10, 2, -4, 4]"),
+    ({"score": float("nan")}, "score-range", "score nan"),
+    ({"score": 1.5}, "score-range", "score 1.5"),
+    ({"score": -0.1}, "score-range", "score -0.1"),
+    ({"score": "0.9"}, "key-type", "score '0.9'"),
+]
+
+
+def test_each_fault_is_named_with_its_code_and_its_place(tmp_path: Path) -> None:
+    for change, code, value in FAULTS:
+        path = written(tmp_path, [GOOD, GOOD | change])
+        error = refused(path)
+        assert error.code == f"predictions/{code}"
+        assert str(error).startswith(f"{path}: [1]: ")
+        assert value in error.what
+    wrong_size = [GOOD | {"segmentation": {"size": [60, 40], "counts": [2400]}}]
+    assert refused(written(tmp_path, wrong_size)).code == "predictions/mask-invalid"
+    for key in GOOD:
+        result = {other: value for other, value in GOOD.items() if other != key}
+        error = refused(written(tmp_path, [result, result]))
+        assert error.code == "predictions/key-missing"
+        assert "[0]" in error.what
+        assert key in error.what
 
 
 def test_masks_for_some_detections_only_are_refused(tmp_path: Path) -> None:
-    masked = GOOD | {"segmentation": [[1, 2, 11, 2, 11, 22]]}
-    with pytest.raises(PredictionsError, match=r"\[1\]: no segmentation"):
-        read_predictions(written(tmp_path, [masked, GOOD]), DATA)
+    error = refused(written(tmp_path, [GOOD | {"segmentation": POLYGON}, GOOD]))
+    assert error.code == "predictions/mask-missing"
+    with pytest.raises(PredictionsError) as caught:
+        Detections.from_coco([GOOD | {"segmentation": POLYGON}, GOOD])
+    assert caught.value.code == "predictions/mask-missing"
 
 
-@pytest.mark.parametrize("value", [{"images": []}, "text", 3, [[1, 2, 3]], ["a"]])
-def test_another_kind_of_json_is_one_line(tmp_path: Path, value: object) -> None:
-    with pytest.raises(PredictionsError, match="image_id"):
-        read_predictions(written(tmp_path, value), DATA)
-
-
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(PredictionsError, match=r"absent\.json: No such file"):
-        read_predictions(tmp_path / "absent.json", DATA)
+def test_another_kind_of_file_is_one_line(tmp_path: Path) -> None:
+    for value in ({"images": []}, "text", 3):
+        assert refused(written(tmp_path, value)).code == "predictions/not-results"
+    for entry in ([1, 2, 3], "a"):
+        assert refused(written(tmp_path, [entry])).code == "predictions/entry-type"
+    assert str(tmp_path / "absent.json") in str(refused(tmp_path / "absent.json"))
     (tmp_path / "half.json").write_text('[{"image_id": 3,')
-    with pytest.raises(PredictionsError, match=r"half\.json: not JSON"):
-        read_predictions(tmp_path / "half.json", DATA)
+    assert str(tmp_path / "half.json") in str(refused(tmp_path / "half.json"))
 
 
 def test_writing_sorts_by_image_and_score_and_keeps_ties_in_order(tmp_path: Path) -> None:
@@ -119,27 +111,55 @@ def test_writing_sorts_by_image_and_score_and_keeps_ties_in_order(tmp_path: Path
         GOOD | {"image_id": 7, "score": 0.5, "bbox": [0, 0, 1, 1]},
     ]
     path = tmp_path / "new" / "p.json"
-    digest = write_predictions(results, path)
+    digest = write_predictions(Detections.from_coco(results), path)
     assert [result["bbox"][0] for result in json.loads(path.read_text())] == [2, 3, 1, 0]
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert len(path.read_text().splitlines()) == 6
-    again = [dict(reversed(result.items())) for result in results]
-    assert write_predictions(again, tmp_path / "again.json") == digest
+    assert path.read_text().splitlines()[1] == (
+        '{"bbox": [2.0, 0.0, 1.0, 1.0], "category_id": 5, "image_id": 3, "score": 0.1},'
+    )
+    assert write_predictions(read_predictions(path, DATA), tmp_path / "again.json") == digest
+    write_predictions(Detections.from_coco([]), path)
+    assert path.read_text() == "[]\n"
 
 
 def test_numbers_are_written_in_full(tmp_path: Path) -> None:
     score = float(np.float32(0.1))
     result = GOOD | {"score": score, "bbox": [1 / 3, np.pi, 1e-7, 123456.789012345]}
-    write_predictions([result], tmp_path / "p.json")
+    write_predictions(Detections.from_coco([result]), tmp_path / "p.json")
     assert json.loads((tmp_path / "p.json").read_text()) == [result]
 
 
-def test_nothing_found_is_an_empty_list(tmp_path: Path) -> None:
-    write_predictions([], tmp_path / "p.json")
-    assert read_predictions(tmp_path / "p.json", DATA) == []
+def test_detections_are_columns_that_agree() -> None:
+    found = Detections.from_coco([GOOD, GOOD | {"image_id": 7}, GOOD | {"score": 0.75}])
+    assert repr(found) == "Detections(3 boxes in 2 images)"
+    assert found[found.scores > 0.5].to_coco() == [GOOD | {"score": 0.75}]
+    assert found[np.array([2, 0])].scores.tolist() == [0.75, 0.25]
+    assert found[:1].xyxy.tolist() == [[1, 2.5, 11, 22.5]]
+    assert found.of_image(7).to_coco() == [GOOD | {"image_id": 7}]
+    assert Detections.concatenate([found[:0], found[:1], found[1:]]).to_coco() == found.to_coco()
+    assert len(Detections.concatenate([])) == 0
+    masked = Detections.from_coco([GOOD | {"segmentation": POLYGON}])
+    assert masked.to_coco() == Detections.concatenate([found[:0], masked]).to_coco()
+    frame = found.to_frame()
+    assert list(frame.columns) == ["image_id", "category_id", "score", "x", "y", "width", "height"]
+    assert len(frame) == 3
+    with pytest.raises(ValueError, match="read-only"):
+        found.scores[0] = 1
 
 
-def test_nan_is_never_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_predictions([GOOD | {"score": float("nan")}], tmp_path / "p.json")
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"scores": [0.5, 0.5]}, "columns-differ"),
+        ({"boxes": [[1, 2, 3]]}, "columns-differ"),
+        ({"boxes": [[1, 2, 3, np.nan]]}, "box-not-finite"),
+        ({"boxes": [[1, 2, -3, 4]]}, "box-negative-side"),
+        ({"scores": [1.5]}, "score-range"),
+        ({"scores": [np.nan]}, "score-range"),
+    ],
+)
+def test_columns_that_cannot_be_scored_are_refused(change: dict[str, Any], code: str) -> None:
+    columns: dict[str, Any] = {"image_ids": [3], "category_ids": [5], "boxes": [[1, 2, 3, 4]], "scores": [0.5]}
+    with pytest.raises(PredictionsError) as caught:
+        Detections(**columns | change)
+    assert caught.value.code == f"predictions/{code}"

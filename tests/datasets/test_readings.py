@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from scoring import suspect
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks._checks import suspect
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.resources import bundled
@@ -23,7 +23,7 @@ def data() -> Dataset:
 
 @pytest.fixture(scope="module")
 def results(data: Dataset) -> Results:
-    return read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data)
+    return read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data).to_coco()
 
 
 def padded(x: float, y: float, w: float, h: float, size: int = 416) -> list[float]:

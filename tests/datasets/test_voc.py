@@ -11,6 +11,7 @@ import pytest
 from hotcoco import COCO
 from made_up_parks import SIZE, box, lay, parks, picture, xml
 from PIL import EpsImagePlugin, Image, ImageOps
+from scoring import measure_accuracy
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
@@ -21,7 +22,6 @@ from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
 from wildbench.datasets.label_checks._validation import validate
 from wildbench.errors import DatasetError
-from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.progress import silent
 
 
@@ -163,7 +163,7 @@ def test_an_animal_whose_box_is_lost_is_no_false_positive(tmp_path: Path) -> Non
     collection = read(tmp_path, files | {"b.jpg": picture(1), "b.xml": xml(box())})
     data = Dataset("set", None, collection.coco, tmp_path)
     found = [{"image_id": image, "category_id": 7, "bbox": [10, 5, 20, 20], "score": 0.9 / image} for image in (1, 2)]
-    measured = measure_accuracy(data, found, predictions_file="p.json", predictions_sha256="0")
+    measured = measure_accuracy(data, found)
     assert measured.per_category["lion"].ap.value == pytest.approx(1)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
+from scoring import measure_accuracy
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.predictions import read_predictions, write_predictions
+from wildbench.datasets.predictions import Detections, read_predictions, write_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy._accuracy import measure_accuracy
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
 STATISTICS = (
@@ -23,7 +23,7 @@ STATISTICS = (
 
 def measure(coco: Coco, results: Results, **options: Any) -> Accuracy:
     data = Dataset("random", None, copy.deepcopy(coco), Path())
-    return measure_accuracy(data, results, predictions_file="p.json", predictions_sha256="0", **options)
+    return measure_accuracy(data, results, **options)
 
 
 def as_coco(figure: Figure) -> float:
@@ -257,8 +257,8 @@ def test_what_else_a_file_says_does_not_matter() -> None:
 def test_the_written_file_scores_the_same(seed: int, tmp_path: Path) -> None:
     coco, results = random_set(seed, masks=seed % 2 == 0)
     path = tmp_path / "p.json"
-    write_predictions(results, path)
+    write_predictions(Detections.from_coco(results), path)
     read = read_predictions(path, Dataset("random", None, coco, tmp_path))
     assert measure(coco, read) == measure(coco, results)
-    if read:
+    if len(read):
         assert_statistics(measure(coco, results), pycocotools_run(coco, json.loads(path.read_text())).stats)

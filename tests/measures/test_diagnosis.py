@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
+from scoring import measure_errors
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy._errors import measure_errors
 from wildbench.resources import bundled
 from wildbench.scorecard import Errors
 
@@ -120,7 +120,7 @@ Its own AP50 of them is 82.6277, COCO's is 82.6196: it rounds recall differently
 
 def test_the_reference_detector_s_errors_are_those_of_tidecv(tmp_path: Path) -> None:
     data = load_dataset("parksim", with_images=False)
-    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data)
+    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data).to_coco()
     errors = measure_errors(data, results, images_file=tmp_path / "i.csv")
     for kind, (count, points) in TIDECV.items():
         assert errors.tide[kind].count == count
@@ -236,7 +236,7 @@ def f1_from(hits: list[tuple[int, float, bool]], least: float, boxes: int) -> fl
 
 def test_every_image_has_a_row_that_adds_up(tmp_path: Path) -> None:
     data = load_dataset("parksim", with_images=False)
-    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data)
+    results = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data).to_coco()
     file = tmp_path / "images.csv"
     images = measure_errors(data, results, images_file=file).images
     rows = list(csv.DictReader(file.read_text().splitlines()))

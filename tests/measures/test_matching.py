@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
+from scoring import match
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._matching import FALSE, IGNORED, TRUE, Matches, match
+from wildbench.measures.matching import FALSE, IGNORED, TRUE, Matches
 
 
 def own(coco: Coco, results: Results, kind: str = "bbox") -> Matches:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
+from scoring import measure_accuracy, measure_errors
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.accuracy._errors import measure_errors
-from wildbench.measures.accuracy._mean_iou import best_threshold
+from wildbench.measures.accuracy import best_threshold
 from wildbench.scorecard import Accuracy
 
 
 def measure(coco: Coco, results: Results) -> Accuracy:
-    return measure_accuracy(Dataset("x", None, coco, Path()), results, predictions_file="p.json", predictions_sha256="")
+    return measure_accuracy(Dataset("x", None, coco, Path()), results)
 
 
 def pairs(coco: Coco, results: Results, kind: str) -> tuple[list[tuple[float, float]], list[float], int]:

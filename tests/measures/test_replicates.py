@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, random_set
+from scoring import match, measure_accuracy
 from test_reweighting import duplicated, tied
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.matching._matching import Matches, match
+from wildbench.measures.matching import Matches
 from wildbench.measures.uncertainty import _bootstrap
 from wildbench.measures.uncertainty._bootstrap import estimate, groups_of, jackknife, resample
 from wildbench.scorecard import Accuracy, Figure
@@ -24,7 +24,7 @@ def data(coco: Coco) -> Dataset:
 
 
 def measure(coco: Coco, results: Results) -> Accuracy:
-    return measure_accuracy(data(coco), results, predictions_file="p.json", predictions_sha256="0")
+    return measure_accuracy(data(coco), results)
 
 
 @pytest.fixture(scope="module")

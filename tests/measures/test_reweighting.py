@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, pycocotools_run, random_set
+from scoring import match
 
 from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._matching import match
 from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, lay_out, reweighted
 
 AREAS, LEVELS, LIMITS = 4, 10, 3

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_reference import Coco, Results, random_set
+from scoring import match, measure_accuracy
 from test_reweighting import tied
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.matching._matching import match
 from wildbench.measures.uncertainty._bootstrap import SEED, estimate, groups_of, jackknife, resample
 from wildbench.measures.uncertainty._intervals import REPLICATES, interval
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
@@ -20,7 +19,7 @@ from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
 def measure(coco: Coco, results: Results, **options: Any) -> Accuracy:
     data = Dataset("random", None, coco, Path())
-    return measure_accuracy(data, results, predictions_file="p.json", predictions_sha256="0", **options)
+    return measure_accuracy(data, results, **options)
 
 
 def figures(accuracy: BoxAccuracy) -> Iterator[Figure]:

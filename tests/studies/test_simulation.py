@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from scoring import match, measure_accuracy
 
 from studies.coverage.population import (
     BOXES_PER_GROUP,
@@ -18,8 +19,7 @@ from studies.coverage.population import (
 )
 from studies.coverage.simulation import KINDS, SIDES, draw
 from wildbench.datasets.label_checks._validation import validate
-from wildbench.measures.accuracy._accuracy import measure_accuracy
-from wildbench.measures.matching._matching import THRESHOLDS, match
+from wildbench.measures.matching import THRESHOLDS
 from wildbench.measures.uncertainty._bootstrap import estimate
 
 PAIR = [Detector.of(3.0, 0.4, 0.5), Detector.of(5.0, 2.6, 0.05)]
@@ -98,7 +98,7 @@ def test_what_became_of_each_detection_is_what_matching_finds_in_the_coco_dicts(
         assert np.array_equal(getattr(known, name), getattr(found, name)), name
     assert np.array_equal(np.unique(known.boxes, axis=0), np.unique(found.boxes, axis=0))
     assert len(known.boxes) == len(found.boxes)
-    figures = measure_accuracy(dataset, results, predictions_file="p.json", predictions_sha256="")
+    figures = measure_accuracy(dataset, results)
     measured = estimate([known])
     assert measured.ap()[0, 0] == pytest.approx(figures.ap.value, abs=1e-12)
     assert measured.ap(area="small")[0, 0] == pytest.approx(figures.ap_small.value, abs=1e-12)

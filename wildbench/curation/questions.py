@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, dense_of
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import Detections
 from wildbench.files import atomic_writer
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled, cache_dir
@@ -37,9 +38,10 @@ SIDE = 224
 def operating_point(data: Dataset, one: NamedPredictions) -> float:
     """The confidence from which on F1 is largest, at an intersection over union of 0.5; 1 where nothing is found."""
     from wildbench.measures.accuracy import best_threshold
-    from wildbench.measures.matching import IGNORED, TRUE, match
+    from wildbench.measures.matching import IGNORED, TRUE
+    from wildbench.measures.scored import Scored
 
-    matches = match(data, one.results)
+    matches = Scored(data, Detections.from_coco(one.results)).matches
     outcome = matches.outcome[0, 0]
     judged = outcome != IGNORED
     boxes = int((matches.boxes[:, 1] == 0).sum())

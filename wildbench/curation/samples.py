@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from wildbench.curation.patch import FIXED
 from wildbench.datasets.coco import Dataset, read_json, size_of
-from wildbench.datasets.predictions import read_predictions
+from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.errors import PredictionsError, needs
 from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
@@ -168,7 +168,7 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
 
 def _read(path: Path, data: Dataset) -> NamedPredictions:
     if isinstance(read_json(path), list):
-        return NamedPredictions(path.stem, "", read_predictions(path, data))
+        return NamedPredictions(path.stem, "", read_predictions(path, data).to_coco())
     card = read_scorecard(path)
     detections = path.with_name(card.accuracy.predictions_file)
     if not detections.is_file():
@@ -182,7 +182,7 @@ def _read(path: Path, data: Dataset) -> NamedPredictions:
             remedy="evaluate the submission again",
         )
     same_labels = card.dataset.sha256 == data.sha256
-    return NamedPredictions(card.submission.name, "", read_predictions(detections, data), card, same_labels)
+    return NamedPredictions(card.submission.name, "", read_predictions(detections, data).to_coco(), card, same_labels)
 
 
 def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> NamedPredictions | None:
@@ -282,7 +282,7 @@ def add_samples(
 
 def _by_image(one: NamedPredictions, data: Dataset, confidence: float) -> dict[int, list[dict[str, Any]]]:
     by_image = defaultdict(list)
-    for result in data.scored(one.results):
+    for result in data.scored(Detections.from_coco(one.results)).to_coco():
         if result["score"] >= confidence:
             by_image[result["image_id"]].append(result)
     return by_image

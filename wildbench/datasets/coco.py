@@ -1,24 +1,204 @@
-"""One split of a data set: COCO detection JSON, validated when it is read, and the folder of its images."""
+"""One split of a data set: COCO detection JSON, validated when it is read, and the folder of its images.
+
+`Labels` are its boxes in columns: what everything that computes takes.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from wildbench import scorecard
 from wildbench.datasets.label_checks import Finding, read_document, refusal, validate
-from wildbench.errors import DatasetError
+from wildbench.errors import DatasetError, WildbenchError, needs
 from wildbench.files import write_atomically
 
+if TYPE_CHECKING:
+    import pandas
 
-@dataclass(frozen=True, eq=False)
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Objects = npt.NDArray[np.object_]
+
+
+def objects(values: Iterable[object]) -> Objects:
+    """One row for each value, whatever it is: numpy would make a table of lists."""
+    return np.fromiter(values, dtype=object)
+
+
+COLUMNS: Mapping[str, tuple[str, Any]] = {
+    "image_ids": ("image_id", np.int64),
+    "category_ids": ("category_id", np.int64),
+    "boxes": ("bbox", np.float64),
+    "ids": ("id", np.int64),
+    "areas": ("area", np.float64),
+    "crowd": ("iscrowd", np.bool_),
+    "scores": ("score", np.float64),
+    "masks": ("segmentation", object),
+}
+"""Key in COCO and type of each column."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Columns:
+    """Boxes in images: one read-only array for each thing that is known of them.
+
+    Attributes:
+        image_ids: int64 [n], as in the data set.
+        category_ids: int64 [n], as in the data set.
+        boxes: float64 [n, 4]: x, y, width, height in pixels of the stored image.
+    """
+
+    image_ids: Ints
+    category_ids: Ints
+    boxes: Floats
+
+    error: ClassVar[type[WildbenchError]] = DatasetError
+
+    def __post_init__(self) -> None:
+        for name, values in self.columns().items():
+            if values is not None:
+                object.__setattr__(self, name, self._checked(name, values))
+        finite = np.isfinite(self.boxes).all(axis=1)
+        self.refuse_first(~finite, "box-not-finite", "is not finite", "give x, y, width, height in pixels")
+        negative = (self.boxes[:, 2:] < 0).any(axis=1)
+        self.refuse_first(negative, "box-negative-side", "has a negative side", "give x, y, width, height, not corners")
+
+    def _checked(self, name: str, values: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - whatever numpy takes
+        dtype = COLUMNS[name][1]
+        array = objects(values) if dtype is object else np.asarray(values, dtype=dtype)
+        if name == "boxes" and not array.size:
+            array = array.reshape(-1, 4)
+        shape = [len(self.image_ids), 4] if name == "boxes" else [len(self.image_ids)]
+        if list(array.shape) != shape:
+            raise self.error(
+                f"{name} has shape {list(array.shape)}, not {shape}",
+                code="columns-differ",
+                remedy="give every column one row for each box",
+            )
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    def refuse_first(self, wrong: Flags | np.bool_, code: str, what: str, remedy: str) -> None:
+        """Raise this container's error for the first row that breaks a rule."""
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise self.error(f"[{row}]: box {self.boxes[row].tolist()} {what}", code=code, remedy=remedy)
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def columns(self) -> dict[str, Any]:
+        """Every column by its name; None for masks where there are none."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def __getitem__(self, rows: slice | Flags | Ints) -> Self:
+        """Some of them: a slice, a mask, or places in the order wanted."""
+        columns: dict[str, Any] = {}
+        for name, values in self.columns().items():
+            columns[name] = None if values is None else values[rows]
+        return type(self)(**columns)
+
+    def __repr__(self) -> str:
+        masks = ", with masks" if getattr(self, "masks", None) is not None else ""
+        return f"{type(self).__name__}({len(self)} boxes in {len(np.unique(self.image_ids))} images{masks})"
+
+    @property
+    def xyxy(self) -> Floats:
+        """float64 [n, 4]: x1, y1, x2, y2 in pixels."""
+        return np.hstack([self.boxes[:, :2], self.boxes[:, :2] + self.boxes[:, 2:]])
+
+    def of_image(self, image_id: int) -> Self:
+        """Those in one image, in their order."""
+        return self[self.image_ids == image_id]
+
+    @classmethod
+    def concatenate(cls, parts: Iterable[Self]) -> Self:
+        """Several in one, in their order."""
+        parts = [part for part in parts if len(part)] or [cls.from_coco([])]
+        every = {name: [part.columns()[name] for part in parts] for name in parts[0].columns()}
+        columns: dict[str, Any] = {
+            name: None if any(values is None for values in several) else np.concatenate(several)
+            for name, several in every.items()
+        }
+        return cls(**columns)
+
+    @classmethod
+    def from_coco(cls, entries: Sequence[Mapping[str, Any]]) -> Self:
+        """Gather COCO annotations or results, whose keys are sound."""
+        columns: dict[str, Any] = {}
+        for name in (one.name for one in fields(cls)):
+            key = COLUMNS[name][0]
+            if name == "masks":
+                masks = [entry.get(key) or None for entry in entries]
+                columns[name] = masks if any(masks) else None
+            else:
+                columns[name] = [entry[key] for entry in entries]
+        return cls(**columns)
+
+    def to_coco(self) -> list[dict[str, Any]]:
+        """The same as COCO annotations or results, one object for each box."""
+        columns = {COLUMNS[name][0]: values.tolist() for name, values in self.columns().items() if values is not None}
+        if "iscrowd" in columns:
+            columns["iscrowd"] = [int(flag) for flag in columns["iscrowd"]]
+        rows = zip(*columns.values(), strict=True)
+        return [{key: one for key, one in zip(columns, row, strict=True) if one is not None} for row in rows]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A table with one row for each box; masks are left out.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        with needs("board"):
+            import pandas
+        columns = {COLUMNS[name][0]: values for name, values in self.columns().items() if name != "masks"}
+        sides = dict(zip(("x", "y", "width", "height"), columns.pop("bbox").T, strict=True))
+        return pandas.DataFrame(columns | sides)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Labels(Columns):
+    """The boxes that a data set says are there, crowds too, in the order of its file.
+
+    Attributes:
+        ids: int64 [n]: of the annotations.
+        areas: float64 [n], in square pixels: what decides whether a box is small, medium or large.
+        crowd: bool [n]: whether it stands for a group, so that finding it counts neither way.
+        masks: object [n]: COCO segmentations, None where a box has none; None where no box has one.
+
+    Raises:
+        DatasetError: `columns-differ`, `box-not-finite` or `box-negative-side`.
+
+    Example:
+        >>> labels = Labels([4, 9], [1, 1], [[0, 0, 8, 2], [1, 1, 4, 4]], ids=[1, 2], areas=[16, 16], crowd=[0, 1])
+        >>> labels, len(labels[~labels.crowd]), labels.of_image(9).xyxy.tolist()
+        (Labels(2 boxes in 2 images), 1, [[1.0, 1.0, 5.0, 5.0]])
+    """
+
+    ids: Ints
+    areas: Floats
+    crowd: Flags
+    masks: Objects | None = None
+
+
+Rows = TypeVar("Rows", bound=Columns)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images and their boxes, in the order of the file they came from.
 
@@ -80,12 +260,44 @@ class Dataset:
         listed = image.get("annotated_categories")
         return {category["id"] for category in self.categories if listed is None or category["name"] in listed}
 
-    def scored(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The annotations or detections whose category is exhaustively boxed in their image."""
+    @cached_property
+    def labels(self) -> Labels:
+        """Every annotation, crowds too, in file order."""
+        return Labels.from_coco([{"id": place, **entry} for place, entry in enumerate(self.annotations, start=1)])
+
+    def scored(self, boxes: Rows) -> Rows:
+        """The labels or detections whose category is exhaustively boxed in their image."""
         if not self.partial_labels:
-            return entries
+            return boxes
         listed = {image["id"]: self.scored_categories(image) for image in self.images}
-        return [entry for entry in entries if entry["category_id"] in listed[entry["image_id"]]]
+        pairs = zip(boxes.image_ids.tolist(), boxes.category_ids.tolist(), strict=True)
+        return boxes[np.array([category in listed[image] for image, category in pairs], dtype=np.bool_)]
+
+    def __repr__(self) -> str:
+        split = f" {self.split}" if self.split else ""
+        return (
+            f"Dataset({self.name}{split}: {len(self.images)} images, {len(self.annotations)} boxes, "
+            f"{len(self.categories)} categories)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, with how many boxes each category has."""
+        counts = Counter(self.labels.category_ids.tolist())
+        rows = "".join(
+            f"<tr><td>{html.escape(entry['name'])}</td><td>{counts[entry['id']]}</td></tr>" for entry in self.categories
+        )
+        return f"<p>{html.escape(repr(self))}</p><table><tr><th>category</th><th>boxes</th></tr>{rows}</table>"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A table with one row for each box, with the names of its file and its category.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        frame = self.labels.to_frame()
+        frame.insert(0, "file_name", frame["image_id"].map({image["id"]: image["file_name"] for image in self.images}))
+        frame.insert(1, "category", frame["category_id"].map({entry["id"]: entry["name"] for entry in self.categories}))
+        return frame
 
     def image_path(self, image: dict[str, Any]) -> Path:
         """Where an image entry's file is."""

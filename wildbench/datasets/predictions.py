@@ -1,20 +1,56 @@
-"""Detections as COCO results: JSON objects with image_id, category_id, bbox and score, and segmentation for masks."""
+"""Detections: what a detector says is there, in columns, and the COCO results file that keeps them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks import check_detections, suspect
-from wildbench.datasets.label_checks import Finding, read_document, refusal
-from wildbench.errors import PredictionsError
+import numpy as np
+
+from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
+from wildbench.datasets.label_checks import WHOLE, Finding, off_by_one, place_of, read_document, refusal
+from wildbench.datasets.masks import mask_problem
+from wildbench.errors import PredictionsError, WildbenchError
 from wildbench.files import write_atomically
 
 
-def read_predictions(path: Path | str, dataset: Dataset) -> list[dict[str, Any]]:
+@dataclass(frozen=True, eq=False, repr=False)
+class Detections(Columns):
+    """What a detector found in a data set, in any order; ties of score are ranked in this one.
+
+    Attributes:
+        scores: float64 [n], 0 to 1.
+        masks: object [n]: a COCO segmentation each; None where the detector gives boxes alone.
+
+    Raises:
+        PredictionsError: `columns-differ`, `box-not-finite`, `box-negative-side`, `score-range` or `mask-missing`.
+
+    Example:
+        >>> found = Detections([4, 4, 9], [1, 2, 1], [[0, 0, 8, 2], [1, 1, 4, 4], [0, 0, 3, 3]], [0.9, 0.2, 0.5])
+        >>> found, found[found.scores > 0.4].image_ids.tolist(), found.of_image(9).to_coco()
+        (Detections(3 boxes in 2 images), [4, 9], [{'image_id': 9, 'category_id': 1, 'bbox': [0.0, 0.0, 3.0, 3.0], \
+'score': 0.5}])
+    """
+
+    scores: Floats
+    masks: Objects | None = None
+
+    error: ClassVar[type[WildbenchError]] = PredictionsError
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        outside = ~((self.scores >= 0) & (self.scores <= 1))
+        self.refuse_first(outside, "score-range", "has a score outside 0..1", "give a score in 0..1")
+        if self.masks is not None:
+            missing = np.array([mask is None for mask in self.masks], dtype=np.bool_)
+            self.refuse_first(missing, "mask-missing", "has no mask", "give every detection a mask, or none")
+
+
+def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
     """Read a results file and check that it can be scored against a data set.
 
     Args:
@@ -23,55 +59,159 @@ def read_predictions(path: Path | str, dataset: Dataset) -> list[dict[str, Any]]
         dataset: What was detected in.
 
     Returns:
-        The results as they stand in the file.
+        The detections in the order of the file.
 
     Raises:
         PredictionsError: The file cannot be read, or a detection cannot be scored; names the first and counts the rest.
+            The code is that of the first finding, as docs/findings.md lists them.
     """
-    path = Path(path)
-    results: list[dict[str, Any]]
-    results, findings = _read(path, dataset)
-    refused = refusal(path, findings)
+    results, findings = read_results(Path(path), dataset)
+    refused = refusal(Path(path), findings)
     if refused:
-        raise PredictionsError(refused[0], remedy=f"{refused[1]} (wildbench data validate --predictions lists all)")
-    return results
+        code = next(finding.code for finding in findings if finding.severity == "error")
+        remedy = f"{refused[1]} (wildbench data validate --predictions lists all)"
+        raise PredictionsError(refused[0], code=code, remedy=remedy)
+    return Detections.from_coco(results)
 
 
-def validate_predictions(path: Path | str, dataset: Dataset) -> list[Finding]:
-    """Look for everything that is wrong or odd in a results file; what is odd only where nothing is wrong.
-
-    Args:
-        path: The file.
-        dataset: What was detected in.
-
-    Returns:
-        Findings; none for a file that can be trusted.
-    """
-    results, findings = _read(Path(path), dataset)
-    if refusal(Path(path), findings) is None:
-        findings += suspect(results, dataset)
-    return findings
-
-
-def _read(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
-    """Read a file and check each detection by itself."""
+def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
+    """Parse a results file and check each detection by itself; sound where no finding is an error."""
     results, findings = read_document(path)
     if refusal(path, findings) is None:
-        findings += check_detections(results, dataset)
+        findings += check_results(results, dataset)
     return results, findings
 
 
-def write_predictions(results: list[dict[str, Any]], path: Path) -> str:
-    """Write results canonically and atomically: by image, then falling score, ties in their order; one a line.
+def write_predictions(detections: Detections, path: Path) -> str:
+    """Write a results file canonically and atomically: by image, then falling score, ties in their order; one a line.
 
     Numbers are written in full, and pycocotools' order of ties within an image is kept, so that scoring the file gives
-    exactly what scoring `results` gives.
+    exactly what scoring `detections` gives.
 
     Returns:
         SHA-256 of the file's bytes, in hexadecimal.
     """
-    ordered = sorted(results, key=lambda result: (result["image_id"], -result["score"]))
-    lines = [json.dumps(result, sort_keys=True, allow_nan=False) for result in ordered]
-    data = ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
+    data = results_bytes(detections)
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def results_bytes(detections: Detections) -> bytes:
+    """What `write_predictions` writes."""
+    ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
+    lines = [json.dumps(result, sort_keys=True, allow_nan=False) for result in ordered.to_coco()]
+    return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
+
+
+KEYS = ("image_id", "category_id", "bbox", "score")
+"""What every detection has."""
+
+_LARGEST = 2**53
+
+_IDS = (("image_id", "unknown-image"), ("category_id", "unknown-category"))
+
+
+def check_results(results: object, dataset: Dataset) -> list[Finding]:
+    """Look for everything that keeps detections from being scored.
+
+    Args:
+        results: The parsed JSON. Sides may be 0, as where a box was clipped away, and boxes may leave the image.
+        dataset: What was detected in.
+
+    Returns:
+        One error for each detection that cannot be scored; none where all can.
+
+    Example:
+        >>> from pathlib import Path
+        >>> coco = {"images": [{"id": 1, "width": 9, "height": 9}], "categories": [{"id": 1, "name": "lion"}]}
+        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2], "score": 87.5}]
+        >>> [(finding.code, finding.place) for finding in check_results(found, Dataset("d", None, coco, Path()))]
+        [('score-range', '[0]')]
+    """
+    if not isinstance(results, list):
+        remedy = f"list objects with {', '.join(KEYS)}"
+        if isinstance(results, dict) and "annotations" in results:
+            return [Finding("not-results", WHOLE, "labels, not a list of detections", "name the detections' own file")]
+        return [Finding("not-results", WHOLE, "not a list of detections", remedy)]
+    findings: list[Finding] = []
+    sound = [(index, entry) for index, entry in enumerate(results) if not _report(_shape_fault(entry), index, findings)]
+    findings += _check_references(sound, dataset)
+    findings += _check_scores(sound)
+    wrong = {finding.place for finding in findings}
+    placed = [(place, entry) for index, entry in sound if (place := place_of("", index, None)) not in wrong]
+    findings += _check_masks(placed, dataset)
+    return sorted(findings, key=lambda finding: int(finding.place[1:-1]))
+
+
+def _report(fault: tuple[str, str, str] | None, index: int, findings: list[Finding]) -> bool:
+    """Add a fault to the findings, and say whether there is one."""
+    if fault is not None:
+        findings.append(Finding(fault[0], place_of("", index, None), *fault[1:]))
+    return fault is not None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shape_fault(entry: object) -> tuple[str, str, str] | None:
+    """Code, message and remedy of what is wrong with one detection by itself, its score's range aside."""
+    if not isinstance(entry, dict):
+        return "entry-type", f"no {', '.join(KEYS)}: not an object", f"give every detection {', '.join(KEYS)}"
+    missing = [key for key in KEYS if key not in entry]
+    if missing:
+        return "key-missing", f"no {', '.join(missing)}", f"give every detection {', '.join(KEYS)}"
+    box = entry["bbox"]
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return "key-type", f"bbox {box!r:.80}", "give [x, y, width, height] as four finite numbers"
+    if not all(-_LARGEST < value < _LARGEST for value in box):  # NaN is not
+        return "box-not-finite", f"bbox {box!r:.80}", "give [x, y, width, height] as four finite numbers"
+    if box[2] < 0 or box[3] < 0:
+        remedy = "give [x, y, width, height], not two corners in the wrong order"
+        return "box-negative-side", f"bbox {box} has a negative side", remedy
+    if not _is_number(entry["score"]):
+        return "key-type", f"score {entry['score']!r:.80}", "give a score in 0..1, a number"
+    for key, _ in _IDS:
+        if type(entry[key]) is not int:
+            return "key-type", f"{key} {entry[key]!r:.80}, which is no integer", "give the id as the data set has it"
+    return None
+
+
+def _check_references(sound: list[tuple[int, dict[str, Any]]], dataset: Dataset) -> Iterator[Finding]:
+    sets = {"image_id": dataset.images, "category_id": dataset.categories}
+    for key, code in _IDS:
+        known = {entry["id"] for entry in sets[key]}
+        hint = off_by_one({entry[key] for _, entry in sound}, known)
+        for index, entry in sound:
+            if entry[key] not in known:
+                message = f"{key} {entry[key]} is not in {dataset.name}{hint}"
+                remedy = "score against the data set that was detected in"
+                yield Finding(f"detection-{code}", place_of("", index, None), message, remedy)
+
+
+def _check_scores(sound: list[tuple[int, dict[str, Any]]]) -> Iterator[Finding]:
+    scores = [entry["score"] for _, entry in sound]
+    remedy = "give a score in 0..1"
+    if any(score < 0 for score in scores) and any(score > 1 for score in scores):
+        remedy += ": these look like logits, so apply the sigmoid or softmax"
+    elif sum(1 < score <= 100 for score in scores) > len(scores) / 2:
+        remedy += ": these look like percent, so divide by 100"
+    for index, entry in sound:
+        if not 0 <= entry["score"] <= 1:
+            yield Finding("score-range", place_of("", index, None), f"score {entry['score']!r:.40}", remedy)
+
+
+def _check_masks(placed: list[tuple[str, dict[str, Any]]], dataset: Dataset) -> Iterator[Finding]:
+    """Report masks that cannot be filled in, or are missing where other detections have one."""
+    if not any("segmentation" in entry for _, entry in placed):
+        return
+    images = {image["id"]: image for image in dataset.images}
+    for place, entry in placed:
+        if not entry.get("segmentation"):
+            message = "no segmentation, which other detections have"
+            yield Finding("mask-missing", place, message, "give every detection a mask, or none")
+            continue
+        image = images[entry["image_id"]]
+        problem = mask_problem(entry["segmentation"], image["height"], image["width"])
+        if problem:
+            yield Finding("mask-invalid", place, f"segmentation: {problem}", "encode it for the image's own size")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, ScorecardError, SubmissionError, WildbenchError
 from wildbench.files import sha256_of
 from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id, scored_categories
-from wildbench.measures.accuracy import measure_accuracy, measure_errors
-from wildbench.measures.matching import known_categories, prepare, what_counts
+from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.scored import Scored
 from wildbench.measures.size import measure_size
 from wildbench.scorecard import Protocol, Record, Scorecard, read_scorecard
 from wildbench.text import printable
@@ -67,9 +68,13 @@ def measure_samples(data: Dataset, results: list[dict[str, Any]], scored: set[in
     # imported here, because it loads a compiler, which reading samples does without
     from wildbench.measures.uncertainty import estimate, measure_uncertainty
 
-    uncertainty = measure_uncertainty(data, results, scored_categories=scored)
+    uncertainty = measure_uncertainty(_scored(data, results, scored))
     whole = estimate([uncertainty.matches]).ap()[0]
     return Samples(whole, uncertainty.drawn.ap()[:, 0], uncertainty.without.ap()[:, 0])
+
+
+def _scored(data: Dataset, results: list[dict[str, Any]], known: set[int] | None) -> Scored:
+    return Scored(data, Detections.from_coco(results), None if known is None else frozenset(known))
 
 
 def measure_curves(data: Dataset, results: list[dict[str, Any]], scored: set[int] | None) -> Curves:
@@ -89,12 +94,8 @@ def measure_curves(data: Dataset, results: list[dict[str, Any]], scored: set[int
         >>> set(curves.per_category["lion"]), len(curves.by_iou["0.75"]), curves.by_iou["0.90"]
         ({1000}, 101, [])
     """
-    truth, counted = what_counts(data, results)
-    categories = known_categories(data, scored)
-    engine = prepare(data, truth, counted, categories)
-    engine.evaluate()
-    engine.accumulate()
-    arrays: dict[str, Any] = engine.eval or {}
+    measured = _scored(data, results, scored)
+    categories, arrays = measured.categories, measured.arrays
     precision = np.asarray(arrays["precision"])[:, :, :, _ALL, _MOST]
     with_boxes = [place for place in range(len(categories)) if precision[0, 0, place] > -1]
     return Curves(
@@ -208,18 +209,15 @@ def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]
         return [ScorecardError(what, code="other-facts", remedy=_AGAIN)]
     if card.accuracy.uncertainty is None:
         return [ScorecardError("accuracy: no intervals", code="no-intervals", remedy=_AGAIN)]
-    scored = scored_categories(card, data)
+    scored = _scored(data, results, scored_categories(card, data))
     accuracy = measure_accuracy(
-        data,
-        results,
+        scored,
         predictions_file=card.accuracy.predictions_file,
         predictions_sha256=card.accuracy.predictions_sha256,
-        scored_categories=scored,
     )
     differences = list(_differences("accuracy", card.accuracy, accuracy))
     if card.errors is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            errors = measure_errors(data, results, images_file=Path(folder) / "images.csv", scored_categories=scored)
+        errors, _ = measure_errors(scored, "images.csv")
         differences += _differences("errors", card.errors, errors)
     by_id = {entry["id"]: entry["name"] for entry in data.categories}
     detected = {by_id[result["category_id"]] for result in results}

@@ -226,7 +226,7 @@ def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
         plain.write_bytes(stored)
-        return read_predictions(plain, data)
+        return read_predictions(plain, data).to_coco()
 
 
 def unpacked(path: Path) -> bytes:

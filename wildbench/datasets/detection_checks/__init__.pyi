@@ -1,2 +1,2 @@
-from ._checks import check_detections as check_detections
 from ._checks import suspect as suspect
+from ._checks import validate_predictions as validate_predictions

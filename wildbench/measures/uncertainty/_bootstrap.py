@@ -4,7 +4,7 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 "Bootstrapping clustered data", 2007, for drawing whole locations. Every detector is given the same drawn images, so
 that a difference of two columns is the difference on one drawn set.
 
-    matches = [match(dataset, results_a), match(dataset, results_b)]      # wildbench.measures.matching._matching
+    matches = [Scored(dataset, a).matches, Scored(dataset, b).matches]    # wildbench.measures.scored
     kind, groups = groups_of(dataset)                                     # "locations" or "images"
     drawn = resample(matches, groups)                                     # paired; seeded
     difference = drawn.ap()[:, 0] - drawn.ap()[:, 1]                      # one for each replicate
@@ -23,8 +23,8 @@ from typing import Literal
 
 import numpy as np
 
-from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Floats, Ints, Matches
+from wildbench.datasets.coco import Dataset, Floats, Ints
+from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches
 from wildbench.measures.uncertainty._intervals import REPLICATES
 from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 
@@ -129,13 +129,14 @@ def resample(
 
     Example:
         >>> from pathlib import Path
-        >>> from wildbench.measures.matching._matching import match
+        >>> from wildbench.datasets.predictions import Detections
+        >>> from wildbench.measures.scored import Scored
         >>> box = {"category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}
         >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"id": 1, "name": "lion"}],
         ...         "annotations": [box | {"image_id": 1}, box | {"image_id": 2}]}
-        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "score": 0.9}]
+        >>> found = Detections([1], [1], [[9, 9, 40, 40]], scores=[0.9])
         >>> data = Dataset("tiny", None, coco, Path())
-        >>> drawn = resample([match(data, found)], groups_of(data)[1], replicates=100)
+        >>> drawn = resample([Scored(data, found).matches], groups_of(data)[1], replicates=100)
         >>> sorted({round(float(ap), 2) for ap in drawn.ap(iou=0.5)[:, 0]})
         [0.0, 0.5, 1.0]
     """

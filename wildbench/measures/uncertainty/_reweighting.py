@@ -19,18 +19,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.measures.matching import (
-    AREAS,
-    IGNORED,
-    MAX_DETECTIONS,
-    THRESHOLDS,
-    TRUE,
-    Flags,
-    Floats,
-    Ints,
-    Matches,
-    kernel,
-)
+from wildbench.datasets.coco import Flags, Floats, Ints
+from wildbench.measures.matching import AREAS, IGNORED, MAX_DETECTIONS, THRESHOLDS, TRUE, Matches, kernel
 
 RECALL_POINTS = np.linspace(0, 1, 101)
 """Where COCO samples the precision."""

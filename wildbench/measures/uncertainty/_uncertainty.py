@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numba
 
 from wildbench import scorecard
-from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching import AREAS, Flags, Ints, Matches, match
+from wildbench.datasets.coco import Flags, Ints
+from wildbench.measures.matching import AREAS, Matches
+from wildbench.measures.scored import Scored
 from wildbench.measures.uncertainty._bootstrap import SEED, Kind, Replicates, groups_of, jackknife, resample
 from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.scorecard import Figure
@@ -104,25 +104,15 @@ class Uncertainty:
         )
 
 
-def measure_uncertainty(
-    dataset: Dataset, results: list[dict[str, Any]], kind: str = "bbox", scored_categories: set[int] | None = None
-) -> Uncertainty:
-    """Draw the data set again and again.
-
-    Args:
-        dataset: Ground truth.
-        results: COCO results of its images and categories.
-        kind: `bbox` or `segm`.
-        scored_categories: Ids of the categories that the detector knows; None for all.
-    """
-    matches = match(dataset, results, kind=kind, scored_categories=scored_categories)
-    of, groups = groups_of(dataset)
+def measure_uncertainty(scored: Scored) -> Uncertainty:
+    """Draw the data set again and again."""
+    kind, groups = groups_of(scored.dataset)
     return Uncertainty(
-        matches=matches,
-        kind=of,
+        matches=scored.matches,
+        kind=kind,
         group=groups,
-        drawn=resample([matches], groups, replicates=REPLICATES),
-        without=jackknife([matches], groups),
+        drawn=resample([scored.matches], groups, replicates=REPLICATES),
+        without=jackknife([scored.matches], groups),
     )
 
 

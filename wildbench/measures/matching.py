@@ -9,9 +9,9 @@ for 40,000 detections that takes it 2.7 s, and this module a twentieth of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from hotcoco import mask as rle
 from hotcoco import primitives
 
-from wildbench.datasets.coco import Dataset
-from wildbench.measures.matching._engine import AREAS, MAX_DETECTIONS, image_numbers, known_categories, what_counts
+from wildbench.datasets.coco import LARGE, SMALL, Columns, Flags, Floats, Ints, Labels
+from wildbench.datasets.predictions import Detections
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -33,17 +33,19 @@ def kernel(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
+AREAS = {"all": (0.0, 1e10), "small": (0.0, SMALL), "medium": (SMALL, LARGE), "large": (LARGE, 1e10)}
+"""COCO's area ranges in square pixels, both ends included; the order is that of the engine's arrays."""
+
+MAX_DETECTIONS = (1, 10, 100)
+"""Detections an image and category; the order is that of the engine's arrays."""
+
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """Intersection over union from which a detection finds a box."""
 
 FALSE, TRUE, IGNORED = 0, 1, 2
 """What becomes of a detection: a false positive, a true positive, or neither."""
 
-Ints = npt.NDArray[np.int64]
-
-Floats = npt.NDArray[np.float64]
-
-Flags = npt.NDArray[np.bool_]
+Sizes = Mapping[int, tuple[int, int]]
 
 Outcomes = npt.NDArray[np.uint8]
 
@@ -80,45 +82,36 @@ class Matches:
 
 
 def match(
-    dataset: Dataset, results: list[dict[str, Any]], *, kind: str = "bbox", scored_categories: set[int] | None = None
+    labels: Labels, detections: Detections, *, image_ids: Ints, categories: dict[int, str], sizes: Sizes | None = None
 ) -> Matches:
-    """Match detections with boxes.
+    """Match detections with boxes; `Scored.matches` does it for one data set.
 
     Args:
-        dataset: Ground truth. Where an image carries `annotated_categories`, only those count in it.
-        results: COCO results of its images and categories.
-        kind: `bbox`, or `segm` where every detection and every box has a mask.
-        scored_categories: Ids of the categories that the detector knows; None for all.
-
-    Example:
-        >>> from pathlib import Path
-        >>> coco = {"images": [{"id": 4}], "categories": [{"id": 7, "name": "lion"}], "annotations": [
-        ...     {"image_id": 4, "category_id": 7, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}]}
-        >>> found = [{"image_id": 4, "category_id": 7, "bbox": [9, 9, 40, 30], "score": 0.9}]
-        >>> match(Dataset("tiny", None, coco, Path()), found).outcome[0, :, 0].tolist()
-        [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+        labels: The boxes that count, crowds too.
+        detections: Those that count.
+        image_ids: Of all images, rising.
+        categories: Name of each category by its id, rising.
+        sizes: Height and width of each image, to match masks; None to match boxes.
     """
-    truth, results = what_counts(dataset, results)
-    known = {entry["id"] for entry in known_categories(dataset, scored_categories)}
-    boxes = _ordered(dataset, [entry for entry in truth if entry["category_id"] in known])
-    found = _ordered(dataset, [entry for entry in results if entry["category_id"] in known], most=MAX_DETECTIONS[-1])
-    crowd = np.array([bool(entry["iscrowd"]) for entry in boxes.entries], dtype=np.bool_)
-    ignored = crowd | _outside([entry["area"] for entry in boxes.entries])
-    outside = _outside([entry["bbox"][2] * entry["bbox"][3] for entry in found.entries])
+    category_ids = np.array(list(categories), dtype=np.int64)
+    boxes = _order(labels, image_ids, category_ids)
+    found = _order(detections, image_ids, category_ids, detections.scores, most=MAX_DETECTIONS[-1])
+    mine, theirs = detections[found.row], labels[boxes.row]
+    ignored = theirs.crowd | _outside(theirs.areas)
+    outside = _outside(mine.boxes[:, 2] * mine.boxes[:, 3])
     outcome = np.where(outside, IGNORED, FALSE).astype(np.uint8)[:, None].repeat(len(THRESHOLDS), axis=1)
     shared = np.intersect1d(found.pair, boxes.pair)
     spans = np.stack([np.searchsorted(side.pair, shared + end) for side in (found, boxes) for end in (0, 1)], axis=1)
-    overlaps = (_mask_overlaps if kind == "segm" else _box_overlaps)(dataset, found, boxes, crowd, spans)
-    overlap = np.zeros(len(found.entries))
-    _choose(overlaps, spans, ignored, crowd, THRESHOLDS, outcome, overlap)
-    ranks = np.lexsort((-found.score, found.category))  # stable, as COCO's
+    overlap = np.zeros(len(mine))
+    _choose(_overlaps(mine, theirs, spans, sizes), spans, ignored, theirs.crowd, THRESHOLDS, outcome, overlap)
+    ranks = np.lexsort((-mine.scores, found.category))  # stable, as COCO's
     area, box = np.nonzero(~ignored)
     return Matches(
-        categories=tuple(dataset.category_names),
-        images=len(dataset.images),
-        start=np.searchsorted(found.category[ranks], np.arange(len(dataset.categories) + 1)),
+        categories=tuple(categories.values()),
+        images=len(image_ids),
+        start=np.searchsorted(found.category[ranks], np.arange(len(categories) + 1)),
         image=found.image[ranks],
-        score=found.score[ranks],
+        score=mine.scores[ranks],
         place=found.place[ranks],
         outcome=np.ascontiguousarray(outcome[:, :, ranks]),
         overlap=overlap[ranks],
@@ -126,69 +119,58 @@ def match(
     )
 
 
-@dataclass(frozen=True)
-class _Ordered:
+class _Order(NamedTuple):
     """Boxes or detections by category, image and, for detections, falling score; at most 100 detections a pair.
 
     Attributes:
-        entries: In that order; otherwise as they were given.
-        category: int64 [entry], from 0.
-        image: int64 [entry], from 0.
-        pair: int64 [entry]: number of the pair of category and image; rising.
-        score: float64 [entry]; 0 for a box.
-        place: int64 [entry]: rank from 0 within the pair.
+        row: int64 [box]: where each was before.
+        category: int64 [box], from 0.
+        image: int64 [box], from 0.
+        pair: int64 [box]: number of the pair of category and image; rising.
+        place: int64 [box]: rank from 0 within the pair.
     """
 
-    entries: list[dict[str, Any]]
+    row: Ints
     category: Ints
     image: Ints
     pair: Ints
-    score: Floats
     place: Ints
 
 
-def _ordered(dataset: Dataset, entries: list[dict[str, Any]], most: int | None = None) -> _Ordered:
-    """Put boxes, or with `most` the detections that COCO keeps, in order."""
-    categories = {entry["id"]: number for number, entry in enumerate(dataset.categories)}
-    images = {image_id: number - 1 for image_id, number in image_numbers(dataset).items()}
-    category = np.array([categories[entry["category_id"]] for entry in entries], dtype=np.int64)
-    image = np.array([images[entry["image_id"]] for entry in entries], dtype=np.int64)
-    score = np.array([entry["score"] if most else 0 for entry in entries], dtype=np.float64)
-    order = np.lexsort((-score, image, category))
-    pair = (category * len(images) + image)[order]
+def _order(
+    rows: Columns, image_ids: Ints, category_ids: Ints, scores: Floats | None = None, most: int | None = None
+) -> _Order:
+    category, image = np.searchsorted(category_ids, rows.category_ids), np.searchsorted(image_ids, rows.image_ids)
+    order = np.lexsort((image, category) if scores is None else (-scores, image, category))
+    pair = (category * len(image_ids) + image)[order]
     place = np.arange(len(order)) - np.searchsorted(pair, pair)
     if most:
         order, pair, place = (array[place < most] for array in (order, pair, place))
-    return _Ordered([entries[i] for i in order], category[order], image[order], pair, score[order], place)
+    return _Order(order, category[order], image[order], pair, place)
 
 
-def _outside(area: list[float]) -> Flags:
-    """[area range, entry]: whether an entry of this area in pixels is out of the range."""
-    areas = np.array(area, dtype=np.float64)
+def _outside(areas: Floats) -> Flags:
+    """[area range, box]: whether a box of this area in pixels is out of the range."""
     return np.array([(areas < low) | (areas > high) for low, high in AREAS.values()])
 
 
-def _box_overlaps(_: Dataset, found: _Ordered, boxes: _Ordered, crowd: Flags, spans: Ints) -> Floats:
+def _overlaps(mine: Detections, theirs: Labels, spans: Ints, sizes: Sizes | None) -> Floats:
     """Overlaps of the detections with the boxes of their image and category, detection by detection, span by span."""
-    mine, theirs = (
-        np.array([entry["bbox"] for entry in side.entries], dtype=np.float64).reshape(-1, 4) for side in (found, boxes)
-    )
-    parts = [primitives.bbox_iou(mine[a:b], theirs[c:d], crowd[c:d]).ravel() for a, b, c, d in spans.tolist()]
-    return np.concatenate([np.zeros(0), *parts])
+    parts = [np.zeros(0)]
+    found, wanted = ([] if side.masks is None else side.masks.tolist() for side in (mine, theirs))
+    for a, b, c, d in spans.tolist():
+        if sizes is None:
+            parts.append(primitives.bbox_iou(mine.boxes[a:b], theirs.boxes[c:d], theirs.crowd[c:d]).ravel())
+        else:
+            size = sizes[int(mine.image_ids[a])]
+            pair = ([_run_lengths(mask, size) for mask in side] for side in (found[a:b], wanted[c:d]))
+            parts.append(primitives.mask_iou(next(pair), next(pair), theirs.crowd[c:d]).ravel())
+    return np.concatenate(parts)
 
 
-def _mask_overlaps(dataset: Dataset, found: _Ordered, boxes: _Ordered, crowd: Flags, spans: Ints) -> Floats:
-    sizes = {image["id"]: (image["height"], image["width"]) for image in dataset.images}
-
-    def masks(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        runs = [rle.frPyObjects(entry["segmentation"], *sizes[entry["image_id"]]) for entry in entries]
-        return [rle.merge(run) if isinstance(run, list) else run for run in runs]
-
-    parts = [
-        primitives.mask_iou(masks(found.entries[a:b]), masks(boxes.entries[c:d]), crowd[c:d]).ravel()
-        for a, b, c, d in spans.tolist()
-    ]
-    return np.concatenate([np.zeros(0), *parts])
+def _run_lengths(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    runs = rle.frPyObjects(segmentation, *size)
+    return rle.merge(runs) if isinstance(runs, list) else runs
 
 
 @kernel

@@ -9,16 +9,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 import hotcoco
 import numpy as np
 
-from wildbench.datasets.coco import Dataset
-from wildbench.files import write_atomically
-from wildbench.measures.accuracy._mean_iou import best_threshold
-from wildbench.measures.matching import image_numbers, known_categories, prepare, what_counts
+from wildbench.measures.accuracy import best_threshold
+from wildbench.measures.scored import Scored
 from wildbench.scorecard import Calibration, CalibrationBin, Errors, ErrorType, Figure, ImageScore, ImageScores
 
 POSITIVE, BACKGROUND = 0.5, 0.1
@@ -34,62 +32,49 @@ _TIDE = {"cls": "Cls", "loc": "Loc", "both": "Both", "dup": "Dupe", "bkg": "Bkg"
 _COLUMNS = ("image_id", "file_name", "found", "wrong", "missed", "f1", "ap50")
 
 
-def measure_errors(
-    dataset: Dataset,
-    results: list[dict[str, Any]],
-    *,
-    images_file: Path,
-    scored_categories: set[int] | None = None,
-) -> Errors:
+def measure_errors(scored: Scored, images_file: str) -> tuple[Errors, bytes]:
     """Explain the errors of detections in a data set.
 
     What is left out of AP is left out here: categories that an image does not list, and those the detector does not
     know.
 
     Args:
-        dataset: Ground truth.
-        results: COCO results of images and categories of the data set, as `measure_accuracy` takes them.
-        images_file: CSV to write, a row an image.
-        scored_categories: Ids of the categories that the detector knows; None for all.
+        scored: Detections on a data set.
+        images_file: Name of the CSV that keeps the figures of each image.
 
     Returns:
-        Every figure with what it is over, or null with the reason.
-
-    Raises:
-        OutputError: `images_file` cannot be written.
+        Every figure with what it is over, or null with the reason; and the CSV, one row for each image.
 
     Example:
-        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from wildbench.datasets.coco import Dataset
+        >>> from wildbench.datasets.predictions import Detections
         >>> coco = {"images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
         ...     "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "bird"}], "annotations": [
         ...         {"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}]}
-        >>> found = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 15], "score": 0.9}]
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     errors = measure_errors(Dataset("tiny", None, coco, Path()), found, images_file=Path(folder) / "i.csv")
+        >>> scored = Scored(Dataset("tiny", None, coco, Path()), Detections([1], [1], [[9, 9, 40, 15]], scores=[0.9]))
+        >>> errors, table = measure_errors(scored, "tiny.images.csv")
         >>> errors.tide["loc"].count, round(errors.tide["loc"].gain.value, 9), errors.calibration.ece.value
         (1, 1.0, 0.9)
     """
-    truth, kept = what_counts(dataset, results)
-    categories = known_categories(dataset, scored_categories)
-    engine = prepare(dataset, truth, kept, categories)
-    engine.evaluate()
-    diagnostics = engine.image_diagnostics(iou_thr=POSITIVE)
-    known = {entry["id"] for entry in categories}
-    boxes = [entry for entry in truth if entry["category_id"] in known and not entry["iscrowd"]]
-    tide = engine.tide_errors(POSITIVE, BACKGROUND)
+    diagnostics = scored.engine.image_diagnostics(iou_thr=POSITIVE)
+    tide = scored.engine.tide_errors(POSITIVE, BACKGROUND)
+    known = [entry["id"] for entry in scored.categories]
+    boxes = scored.labels[np.isin(scored.labels.category_ids, known) & ~scored.labels.crowd]
 
-    found = {truth[place - 1]["category_id"] for place in diagnostics["gt_match"]}
-    with_boxes = {entry["category_id"] for entry in boxes}
-    unfound = [entry["name"] for entry in categories if entry["id"] in with_boxes - found]
+    found = set(scored.labels.category_ids[[place - 1 for place in diagnostics["gt_match"]]].tolist())
+    with_boxes = set(boxes.category_ids.tolist())
+    unfound = [entry["name"] for entry in scored.categories if entry["id"] in with_boxes - found]
 
     def gain(name: str, *, takes_boxes: bool = False) -> Figure:
-        if not boxes:
+        if not len(boxes):
             return Figure.undefined("AP", "no box in the split", 0)
         if takes_boxes and unfound:  # without them the category has no AP that could rise
             return Figure.undefined("AP", f"not one box is found of: {', '.join(unfound)}", len(boxes))
         return Figure(value=tide["delta_ap"][name], unit="AP", n=len(boxes))
 
-    return Errors(
+    images, table = _image_scores(scored, diagnostics, images_file)
+    errors = Errors(
         iou=POSITIVE,
         background_iou=BACKGROUND,
         tide={
@@ -101,9 +86,10 @@ def measure_errors(
         false_positives=gain("FP"),
         false_negatives=gain("FN", takes_boxes=True),
         unfound=unfound,
-        calibration=_calibration(engine),
-        images=_image_scores(dataset, kept, diagnostics, images_file),
+        calibration=_calibration(scored.engine),
+        images=images,
     )
+    return errors, table
 
 
 def _calibration(engine: hotcoco.COCOeval) -> Calibration:
@@ -132,32 +118,28 @@ def _calibration(engine: hotcoco.COCOeval) -> Calibration:
     )
 
 
-def _image_scores(
-    dataset: Dataset, results: list[dict[str, Any]], diagnostics: dict[str, Any], file: Path
-) -> ImageScores:
-    """Write a row an image, and sum the images up.
+def _image_scores(scored: Scored, diagnostics: dict[str, Any], file: str) -> tuple[ImageScores, bytes]:
+    """Score each image, and sum the images up.
 
     Matching takes detections by falling score, so those above a threshold match as if there were no others.
     """
-    hits = {place: status == "tp" for place, status in diagnostics["dt_status"].items()}
-    scores = {place: results[place - 1]["score"] for place in hits}
-    boxes = len(diagnostics["gt_status"])
-    threshold = best_threshold(np.array(list(scores.values())), np.array(list(hits.values()), dtype=bool), boxes)
-    numbers = image_numbers(dataset)
-    tallies = {number: (0, 0) for number in numbers.values()}
-    for place, hit in hits.items():
-        if threshold is None or scores[place] >= threshold:
-            number = numbers[results[place - 1]["image_id"]]
-            found, wrong = tallies[number]
-            tallies[number] = (found + hit, wrong + (not hit))
+    status = diagnostics["dt_status"]
+    places = np.array(list(status), dtype=np.int64) - 1
+    hits = np.array([value == "tp" for value in status.values()], dtype=np.bool_)
+    scores, images = scored.counted.scores[places], scored.counted.image_ids[places]
+    boxes, data = len(diagnostics["gt_status"]), scored.dataset
+    threshold = best_threshold(scores, hits, boxes)
+    taken = np.ones(len(hits), dtype=np.bool_) if threshold is None else scores >= threshold
+    found, wrong = Counter(images[taken & hits].tolist()), Counter(images[taken & ~hits].tolist())
+    summary = {int(scored.image_ids[number - 1]): entry for number, entry in diagnostics["img_summary"].items()}
     rows = [
-        _image_score(image["id"], *tallies[numbers[image["id"]]], diagnostics["img_summary"].get(numbers[image["id"]]))
-        for image in dataset.images
+        _image_score(image["id"], found[image["id"]], wrong[image["id"]], summary.get(image["id"]))
+        for image in data.images
     ]
-    names = {image["id"]: image["file_name"] for image in dataset.images}
+    table = _table(rows, {image["id"]: image["file_name"] for image in data.images})
     return ImageScores(
-        file=file.name,
-        sha256=_write(rows, names, file),
+        file=file,
+        sha256=hashlib.sha256(table).hexdigest(),
         threshold=(
             Figure.undefined("1", "no detection finds a box", boxes)
             if threshold is None
@@ -168,7 +150,7 @@ def _image_scores(
         worst=sorted(
             (row for row in rows if row.wrong + row.missed), key=lambda row: (-row.wrong - row.missed, row.image_id)
         )[:WORST],
-    )
+    ), table
 
 
 def _image_score(image_id: int, found: int, wrong: int, summary: dict[str, Any] | None) -> ImageScore:
@@ -191,14 +173,12 @@ def _mean(values: list[float]) -> Figure:
     return Figure(value=float(np.mean(values)), unit="1", n=len(values))
 
 
-def _write(rows: list[ImageScore], names: dict[int, str], file: Path) -> str:
-    """Write the images as CSV, in the order of the data set; undefined is empty. Returns the SHA-256."""
+def _table(rows: list[ImageScore], names: dict[int, str]) -> bytes:
+    """The images as CSV, in the order of the data set; undefined is empty."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(_COLUMNS)
     for row in rows:
         scores = ("" if value is None else f"{value:.6g}" for value in (row.f1, row.ap50))
         table.writerow([row.image_id, names[row.image_id], row.found, row.wrong, row.missed, *scores])
-    data = text.getvalue().encode()
-    write_atomically(file, data)
-    return hashlib.sha256(data).hexdigest()
+    return text.getvalue().encode()

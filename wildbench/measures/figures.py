@@ -1,0 +1,201 @@
+"""Figures that boards, fronts and sweeps show, and how a package adds one of its own.
+
+A `Measure` says how a figure is called, in which unit it is, and whether more of it is better. `all_measures()` lists
+those that are registered, wildbench's own first, and `figure_of(card, key)` reads one from any scorecard. Whatever
+shows figures iterates:
+
+    for measure in all_measures():
+        figure = measure.read(card)                        # None where the card has no such part
+        if measure.limits:                                 # it can be the cost axis of a Pareto front
+            place = measure.within(card)                   # compare figures of one place only; None compares with all
+
+A package adds a measure by one class and one entry point; its figure is then in every scorecard under `measures`, and
+in every board, front and sweep:
+
+    class Energy(Measure):
+        key, title, unit, better, limits = "energy", "energy", "mJ", "lower", (1e-3, 1e6)
+
+        def measure(self, evidence: Evidence) -> Figure:
+            compute = evidence.card.compute
+            if compute is None or compute.macs.value is None:
+                return Figure.undefined(self.unit, "nothing was counted")
+            return Figure(value=4.6e-9 * compute.macs.value, unit=self.unit, n=compute.macs.n)
+
+    [project.entry-points."wildbench.measures"]
+    energy = "my_package:Energy"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wildbench import plugins
+from wildbench.errors import PluginError
+from wildbench.measures.scored import Scored
+from wildbench.scorecard import Figure, Scorecard
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a measure may look at.
+
+    Attributes:
+        card: The record with everything that wildbench measures itself; `measures` is still empty.
+        scored: Labels, detections, and which finds which.
+        submission: The file; None where detections are scored without a model.
+    """
+
+    card: Scorecard
+    scored: Scored
+    submission: Path | None = None
+
+
+class Measure:
+    """One figure of a scorecard. Subclass it to add another.
+
+    Attributes:
+        key: Its name in the registry and under `measures`.
+        title: What people call it, in few words.
+        unit: Of the stored value, as `Figure.unit` has it.
+        better: Whether "higher" or "lower" values are.
+        shown_unit: Unit in which people read it; the value is multiplied by `scale` for it.
+        scale: See `shown_unit`.
+        digits: After the point, where it is read.
+        limits: Lowest and highest value of a front's log axis, where it can be a cost; None where it is none.
+    """
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+    shown_unit: str = ""
+    scale: float = 1.0
+    digits: int = 2
+    limits: tuple[float, float] | None = None
+
+    def measure(self, evidence: Evidence) -> Figure | None:
+        """Work the figure out; None where the record has it already."""
+        return None
+
+    def read(self, card: Scorecard) -> Figure | None:
+        """The figure in a record; None where the record lacks it."""
+        return card.measures.get(self.key)
+
+    def within(self, card: Scorecard) -> str | None:
+        """What two records must share for their figures to compare, such as the hardware; None where nothing."""
+        return None
+
+    def text(self, figure: Figure | None, missing: str = "-") -> str:
+        """The figure as tables show it.
+
+        Example:
+            >>> FILE_BYTES.text(Figure(value=7340032, unit="B"))
+            '7.34'
+        """
+        return missing if figure is None or figure.value is None else f"{figure.value * self.scale:.{self.digits}f}"
+
+
+class Stored(Measure):
+    """A figure that wildbench itself writes.
+
+    Args:
+        path: Where it stands in the record: `size.file_bytes`.
+        key: As for `Measure`, and so the rest.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        key: str,
+        title: str,
+        unit: str,
+        better: Literal["higher", "lower"],
+        shown_unit: str = "",
+        scale: float = 1.0,
+        digits: int = 2,
+        limits: tuple[float, float] | None = None,
+    ) -> None:
+        self.path, self.key, self.title, self.unit, self.better = path, key, title, unit, better
+        self.shown_unit, self.scale, self.digits, self.limits = shown_unit or unit, scale, digits, limits
+
+    def read(self, card: Scorecard) -> Figure | None:
+        """The figure in a record; None where the record lacks it."""
+        part: object = card
+        for name in self.path.split("."):
+            part = getattr(part, name, None)
+        return part if isinstance(part, Figure) else None
+
+    def within(self, card: Scorecard) -> str | None:
+        """The hardware for milliseconds, the reference network for its ratio."""
+        if self.path == "latency.reference_ratio":
+            return card.latency.reference if card.latency else None
+        return hardware(card) if self.path.startswith("latency.") else None
+
+
+def hardware(card: Scorecard) -> str | None:
+    """Where a card's latency was measured: times compare within one place only. None where there is no latency."""
+    latency = card.latency
+    if latency is None:
+        return None
+    if latency.device != "cpu":
+        return latency.device
+    return f"{card.environment.cpu}, {latency.threads} thread{'' if latency.threads == 1 else 's'}"
+
+
+AP = Stored("accuracy.ap", "ap", "AP", "AP", "higher", "%", 100, 1)
+AP50 = Stored("accuracy.ap50", "ap50", "AP50", "AP", "higher", "%", 100, 1)
+AP75 = Stored("accuracy.ap75", "ap75", "AP75", "AP", "higher", "%", 100, 1)
+AP_SMALL = Stored("accuracy.ap_small", "ap_small", "AP small", "AP", "higher", "%", 100, 1)
+AP_MEDIUM = Stored("accuracy.ap_medium", "ap_medium", "AP medium", "AP", "higher", "%", 100, 1)
+AP_LARGE = Stored("accuracy.ap_large", "ap_large", "AP large", "AP", "higher", "%", 100, 1)
+MEAN_IOU50 = Stored("accuracy.mean_iou50", "mean_iou50", "mean IoU", "IoU", "higher", digits=3)
+FILE_BYTES = Stored("size.file_bytes", "file_bytes", "file size", "B", "lower", "MB", 1e-6, 2, (1e4, 1e9))
+PARAMETERS = Stored("size.parameters", "parameters", "parameters", "parameters", "lower", "M", 1e-6)
+NONZERO = Stored("size.nonzero", "nonzero", "non-zero parameters", "parameters", "lower", "M", 1e-6)
+BITMASK_BYTES = Stored("size.bitmask_bytes", "bitmask_bytes", "bitmask size", "B", "lower", "MB", 1e-6)
+ENTROPY_BYTES = Stored("size.entropy_bytes", "entropy_bytes", "entropy", "B", "lower", "MB", 1e-6)
+MACS = Stored("compute.macs", "macs", "MACs", "MAC", "lower", "GMAC", 1e-9, 3, (1e6, 1e12))
+NONZERO_MACS = Stored("compute.nonzero_macs", "nonzero_macs", "non-zero MACs", "MAC", "lower", "GMAC", 1e-9, 3)
+BOPS = Stored("compute.bops", "bops", "bit operations", "BOP", "lower", "GBOP", 1e-9, 1)
+LATENCY_RATIO = Stored(
+    "latency.reference_ratio", "latency_ratio", "latency ratio", "1", "lower", "x", limits=(1e-2, 1e3)
+)
+LATENCY_P50 = Stored("latency.p50", "latency_p50", "latency p50", "ms", "lower", digits=1, limits=(1e-1, 1e4))
+LATENCY_P99 = Stored("latency.p99", "latency_p99", "latency p99", "ms", "lower", digits=1)
+PEAK_MEMORY = Stored("latency.peak_memory", "peak_memory", "peak memory", "B", "lower", "MB", 1e-6, 0)
+
+
+def all_measures() -> list[Measure]:
+    """Every registered measure, wildbench's own first, in the order in which they are shown.
+
+    Raises:
+        PluginError: `collision`, or `wrong-key` where a measure calls itself by another name than it is registered by.
+    """
+    return [_measure(name) for name in plugins.measures.names()]
+
+
+def figure_of(card: Scorecard, key: str) -> Figure | None:
+    """One figure of a record by the key of its measure; None where the record lacks it.
+
+    Raises:
+        PluginError: `unknown`: no measure has that key.
+    """
+    return _measure(key).read(card)
+
+
+def measure_added(evidence: Evidence) -> dict[str, Figure]:
+    """What the measures of installed packages add to a record, by key."""
+    figures = {measure.key: measure.measure(evidence) for measure in all_measures()}
+    return {key: figure for key, figure in figures.items() if figure is not None}
+
+
+def _measure(name: str) -> Measure:
+    registered = plugins.measures.get(name)
+    measure: Measure = registered() if isinstance(registered, type) else registered
+    if measure.key != name:
+        raise PluginError(
+            f"measure {name!r} calls itself {measure.key!r}", code="wrong-key", remedy="register it by its own key"
+        )
+    return measure
