@@ -173,9 +173,10 @@ def _unknown(name: str) -> PerCategory:
 def _count(scored: Scored) -> Ints:
     """[category, area]: boxes that are no crowds."""
     labels = scored.labels[~scored.labels.crowd]
-    of = np.array([entry["id"] for entry in scored.categories], dtype=np.int64)[:, None] == labels.category_ids
-    within = np.array([(low <= labels.areas) & (labels.areas <= high) for low, high in AREAS.values()])
-    return of.astype(np.int64) @ within.T.astype(np.int64)
+    known = np.array([entry["id"] for entry in scored.categories], dtype=np.int64)
+    of = (known[:, None] == labels.category_ids).astype(np.int64)
+    within = np.array([(low <= labels.areas) & (labels.areas <= high) for low, high in AREAS.values()], dtype=np.int64)
+    return np.asarray(of @ within.T)
 
 
 def mean_iou(uncertainty: Uncertainty) -> Figure:
