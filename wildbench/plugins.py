@@ -12,10 +12,11 @@ docs/extending.md shows each kind in a few lines.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from wildbench.errors import PluginError
@@ -27,10 +28,10 @@ class Registry:
     Args:
         kind: What is registered, for messages: "format".
         group: The group of entry points, such as `wildbench.formats`.
-        builtin: Name to `"module:attribute"`, in the order in which names are listed.
+        builtin: Name to `"module:attribute"`, or to an object, in the order in which names are listed.
     """
 
-    def __init__(self, kind: str, group: str, builtin: dict[str, str]) -> None:
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, object]) -> None:
         self.kind, self.group = kind, group
         self._targets: dict[str, Any] = dict(builtin)
         self._resolved: dict[str, Any] = {}
@@ -152,8 +153,12 @@ methods = Registry(
 )
 """Steps that a recipe names: `wildbench.compression.subject.Method`."""
 
-datasets = Registry("data set", "wildbench.datasets", {})
-"""Data sets by name: the folder with the card `dataset.toml`, as `wildbench.datasets.registry` reads it."""
+datasets = Registry(
+    "data set",
+    "wildbench.datasets",
+    {name: Path("annotations", name) for name in ("parksim", "parks", "parks-authors")},
+)
+"""Data sets by name: a folder or a package with a card in it (`wildbench.datasets.registry.Card`)."""
 
 _FIGURES = """
 ap ap50 ap75 ap_small ap_medium ap_large mean_iou50 file_bytes parameters nonzero bitmask_bytes entropy_bytes macs

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from made_up_photographs import photograph, save
 
-from wildbench.datasets.splits._split_file import apply_split, read_split
-from wildbench.datasets.splits._stratify import SHARES
+from wildbench.datasets.splits import SHARES, apply_split, read_split
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -69,8 +69,8 @@ def test_what_is_no_error_can_be_scored(lie: Lie, tmp_path: Path) -> None:
 def emitted() -> set[str]:
     """Every code that these modules name; `*` for a part that is filled in."""
     codes = set()
-    for name in SOURCES:
-        for node in ast.walk(ast.parse((PACKAGE / "datasets" / f"{name}.py").read_text())):
+    for path in (path for name in SOURCES for path in (PACKAGE / "datasets" / name).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding" and node.args:
                 code = node.args[0]
                 if isinstance(code, ast.JoinedStr):

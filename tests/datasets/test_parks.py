@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from codes import coded
 from made_up_parks import box, lay, parks, picture, xml
 from park_server import Server, serving
 
+from wildbench import resources
 from wildbench.categories import CATEGORIES
-from wildbench.cli.tables.datasets import parks_doubt
-from wildbench.datasets import registry
-from wildbench.datasets.formats._parks import archive_path, fetch_parks, import_parks, record_path
-from wildbench.datasets.registry import load_dataset, registered
-from wildbench.datasets.summary import summary
+from wildbench.datasets.parks import PUBLISHED, archive_path, fetch_parks, import_parks, record_path
+from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.summary import registered, summary
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import sha256_of
 
@@ -41,11 +41,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_before_the_import_one_line_says_how_to_get_it() -> None:
     for name in ("parks", "parks-authors"):
         for ask in (load_dataset, summary):
-            with pytest.raises(DatasetError, match=f"{name} is not here.*wildbench data fetch parks.*data import PATH"):
+            with pytest.raises(DatasetError, check=coded("dataset/not-fetched", text=f"wildbench data fetch {name}")):
                 ask(name)  # type: ignore[operator]
     infos = {info.name: info for info in registered()}
     assert infos["parks"].images is None
-    assert "wildbench data fetch parks" in infos["parks"].description
+    assert "wildbench data fetch parks" in infos["parks"].title
 
 
 def test_fetched_and_used_by_name(server: Server) -> None:
@@ -62,7 +62,7 @@ def test_fetched_and_used_by_name(server: Server) -> None:
     for split, numbers in (("train", range(10)), ("val", range(10, 20))):
         names = {image["file_name"] for image in load_dataset("parks-authors", split=split).images}
         assert names == {f"{number}.jpg" for number in numbers}
-    with pytest.raises(DatasetError, match="parks-authors has no split 'test'; name one of: train, val"):
+    with pytest.raises(DatasetError, check=coded("dataset/no-such-split", text="train, val")):
         load_dataset("parks-authors")
     assert [info.images for info in registered() if info.name != "parksim"] == [20, 20]
 
@@ -85,12 +85,12 @@ def test_a_second_fetch_downloads_nothing_and_another_archive_is_refused(server:
     assert len(server.asked) == asked
     archive_path().unlink()
     server.data = zipped(tmp_path / "other.zip", parks(8)).read_bytes()
-    with pytest.raises(DatasetError, match=r"not the archive that was used first.*delete") as error:
+    with pytest.raises(DatasetError, check=coded("dataset/another-archive")) as error:
         fetch_parks(server.url)
     assert str(first.sha256) in str(error.value)
     assert sha256_of(archive_path()) in str(error.value)
     assert len(load_dataset("parks-authors", split="train").images) == 10
-    with pytest.raises(DatasetError, match="not the archive that was used first"):
+    with pytest.raises(DatasetError, check=coded("dataset/another-archive")):
         import_parks(tmp_path / "other.zip", replace=True)
     record_path().unlink()
     assert len(import_parks(tmp_path / "other.zip", replace=True).collection.coco["images"]) == 8
@@ -108,15 +108,15 @@ def holding(path: Path, total: int) -> Path:
 def test_what_is_handed_over_is_trusted_only_where_its_counts_are_published(total: int, tmp_path: Path) -> None:
     report = import_parks(holding(tmp_path / "a.zip", total))
     assert record_path().exists() == (total != 1408)
-    doubt = parks_doubt(report)
-    assert doubt is None if total != 1408 else "1,408 boxes, where the paper has 1309 or 1409" in str(doubt)
+    remarks = "".join(report.remarks)
+    assert remarks == "" if total != 1408 else "1,408 boxes, where the paper has 1309 or 1409" in remarks
 
 
 def test_parks_is_not_replaced_by_accident(tmp_path: Path, cache: Path) -> None:
     import_parks(lay(tmp_path / "good", parks(10)))
     before = sorted(cache.rglob("*"))
     for source in (lay(tmp_path / "folder", parks(8)), zipped(tmp_path / "a.zip", parks(8))):
-        with pytest.raises(OutputError, match=r"parks is there already, in .*add --replace.*--out DIR"):
+        with pytest.raises(OutputError, check=coded("output/exists", text="--out DIR")):
             import_parks(source)
     assert sorted(cache.rglob("*")) == before
     import_parks(tmp_path / "folder", replace=True)
@@ -134,17 +134,17 @@ def test_an_archive_spliced_of_two_is_refused_and_not_trusted(server: Server, tm
     server.data = zipped(tmp_path / "a.zip", parks(20) | {"x.bin": bytes(3_000_000)}, zipfile.ZIP_STORED).read_bytes()
     middle = len(server.data) - 1_500_000
     server.data = server.data[:middle] + b"spliced" + server.data[middle + 7 :]
-    with pytest.raises(DatasetError, match=r"damaged or cut short.*while .* is there, it is not fetched again"):
+    with pytest.raises(DatasetError, check=coded("dataset/damaged-archive", text="it is not fetched again")):
         fetch_parks(server.url)
     assert not record_path().exists()
-    with pytest.raises(DatasetError, match="not here"):
+    with pytest.raises(DatasetError, check=coded("dataset/not-fetched")):
         load_dataset("parks")
 
 
 def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
     import_parks(lay(tmp_path / "good", parks(10)))
     before = sorted(cache.rglob("*"))
-    with pytest.raises(DatasetError, match=r"1 finding, and --strict allows none; nothing is written"):
+    with pytest.raises(DatasetError, check=coded("dataset/strict-findings")):
         import_parks(
             lay(tmp_path / "bad", parks(10) | {"parks/images/more.jpg": picture(77)}), strict=True, replace=True
         )
@@ -153,16 +153,14 @@ def test_strict_leaves_what_was_there(tmp_path: Path, cache: Path) -> None:
 
 def test_too_few_images_to_split_are_not_parks(tmp_path: Path, cache: Path) -> None:
     folder = lay(tmp_path / "one", {"a.jpg": picture(), "a.xml": xml(box())})
-    with pytest.raises(
-        DatasetError, match=r"val and test would have no image: it has 1 image in all.*--out DIR is not"
-    ):
+    with pytest.raises(DatasetError, check=coded("dataset/empty-part", text="--out DIR is not")):
         import_parks(folder)
     assert list(cache.iterdir()) == []
 
 
 def test_other_animals_are_not_parks(tmp_path: Path, cache: Path) -> None:
     folder = lay(tmp_path / "cats", {"a.jpg": picture(), "a.xml": xml(box("cat"))})
-    with pytest.raises(DatasetError, match=r"no box of the paper's categories, so this is not parks.*--out DIR"):
+    with pytest.raises(DatasetError, check=coded("dataset/not-parks")):
         import_parks(folder)
     assert list(cache.iterdir()) == []
 
@@ -171,7 +169,7 @@ def test_an_archive_without_lists_has_no_authors_split(tmp_path: Path) -> None:
     files = {name: data for name, data in parks(10).items() if not name.endswith(".txt")}
     import_parks(lay(tmp_path / "bare", files))
     assert load_dataset("parks", split="train").images
-    with pytest.raises(DatasetError, match="no lists of its parts; use parks"):
+    with pytest.raises(DatasetError, check=coded("dataset/no-split-file")):
         load_dataset("parks-authors", split="train")
 
 
@@ -179,7 +177,7 @@ def test_labels_edited_in_the_cache_are_refused(tmp_path: Path, cache: Path) -> 
     import_parks(lay(tmp_path / "good", parks(10)))
     path = cache / "parks" / "annotations" / "all.json"
     path.write_text(path.read_text().replace("[10, 5, 20, 20]", "[10, 5, 20, 21]", 1))
-    with pytest.raises(DatasetError, match="SHA-256"):
+    with pytest.raises(DatasetError, check=coded("dataset/split-of-other-labels")):
         load_dataset("parks", split="train")
 
 
@@ -189,9 +187,17 @@ def test_a_committed_split_is_used_and_refuses_other_labels(
     import_parks(lay(tmp_path / "first", parks(10)))
     committed = tmp_path / "repository" / "annotations" / "parks" / "splits" / "wildbench-v1.json"
     split = json.loads((cache / "parks" / "splits" / "wildbench-v1.json").read_text())
+    card = resources.bundled("annotations/parks/dataset.toml").read_bytes()
+    lay(committed.parents[1], {"dataset.toml": card})
     lay(committed.parent, {committed.name: json.dumps(split | {"parts": {"train": [1, 2], "test": [3]}}).encode()})
-    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "repository" / "wildbench")
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "repository" / "wildbench")
     assert [image["id"] for image in load_dataset("parks").images] == [3]
     import_parks(lay(tmp_path / "other", parks(8)), replace=True)
-    with pytest.raises(DatasetError, match="SHA-256"):
+    with pytest.raises(DatasetError, check=coded("dataset/split-of-other-labels")):
         load_dataset("parks")
+
+
+def test_the_published_counts_are_those_that_the_repository_keeps() -> None:
+    paper = json.loads(resources.bundled("annotations/paper/counts.json").read_text())
+    assert {"text": paper["total_in_text"], "table": paper["sum_of_counts"]} == PUBLISHED.totals
+    assert paper["counts"] == PUBLISHED.counts

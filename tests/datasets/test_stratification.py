@@ -10,11 +10,12 @@ from made_up_photographs import photograph, save
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.splits._split_file import apply_split, pool
-from wildbench.datasets.splits._stratify import (
+from wildbench.datasets.splits import (
     SHARES,
+    apply_split,
     imbalance,
     kept_together,
+    pool,
     random_split,
     stratified_split,
     stratify,

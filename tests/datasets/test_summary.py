@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codes import coded
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.summary import summary
@@ -46,7 +47,7 @@ def test_a_file_is_one_split_and_says_nothing_of_what_it_does_not_record(tmp_pat
 
 
 def test_unknown_name_is_refused() -> None:
-    with pytest.raises(DatasetError, match="no such"):
+    with pytest.raises(DatasetError, check=coded("dataset/no-such-dataset")):
         summary("serengeti")
 
 

@@ -3,13 +3,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codes import coded
+from made_up_parks import lay
 from made_up_photographs import photograph, save
 
+from wildbench import resources
 from wildbench.categories import SPLITS
-from wildbench.datasets import registry
 from wildbench.datasets.coco import write_coco
 from wildbench.datasets.registry import load_dataset, load_whole
-from wildbench.datasets.splits._split_file import make_split, pool, write_split
+from wildbench.datasets.splits import make_split, pool, write_split
 from wildbench.errors import DatasetError
 
 COCO: dict[str, Any] = {
@@ -33,7 +35,10 @@ def test_parksim_is_pooled() -> None:
 def parks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three photographs as `data import` leaves them in the cache, and a repository without a split of them."""
     monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(registry, "_PACKAGE", tmp_path / "repository" / "wildbench")
+    for name in ("parks", "parks-authors"):
+        card = resources.bundled(f"annotations/{name}/dataset.toml").read_bytes()
+        lay(tmp_path / "repository" / "annotations" / name, {"dataset.toml": card})
+    monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "repository" / "wildbench")
     folder = tmp_path / "cache" / "parks"
     for image in COCO["images"]:
         save(photograph(image["id"]), folder / "images" / image["file_name"])
@@ -48,13 +53,13 @@ def split_file(parts: dict[str, list[int]], path: Path, coco: dict[str, Any] = C
 def test_imported_photographs_are_taken_whole_in_the_order_of_their_file(parks: Path) -> None:
     for name in ("parks", "parks-authors"):
         whole = load_whole(name)
-        assert (whole.name, whole.coco, whole.images_dir) == ("parks", COCO, parks / "images")
+        assert (whole.name, whole.coco, whole.images_dir) == (name, COCO, parks / "images")
 
 
 def test_without_an_import_there_is_a_way_to_get_them(parks: Path) -> None:
     (parks / "annotations" / "all.json").unlink()
     (parks / "annotations").rmdir()
-    with pytest.raises(DatasetError, match=r"parks is not here.*data fetch parks"):
+    with pytest.raises(DatasetError, check=coded("dataset/not-fetched")):
         load_whole("parks")
 
 
@@ -67,5 +72,5 @@ def test_a_committed_split_goes_before_the_imported_one_and_refuses_other_labels
     changed = copy.deepcopy(COCO)
     changed["annotations"][0]["bbox"][0] = 2
     split_file({"train": [1, 2], "test": [3]}, committed, changed)
-    with pytest.raises(DatasetError, match=r"split wildbench-v1 is of parks with SHA-256 \w{64}, but this one has"):
+    with pytest.raises(DatasetError, check=coded("dataset/split-of-other-labels")):
         load_dataset("parks", split="test")

@@ -28,7 +28,7 @@ def data_list() -> None:
     """List the registered data sets."""
     from wildbench.cli.tables.console import print_tables
     from wildbench.cli.tables.datasets import datasets_table
-    from wildbench.datasets.registry import registered
+    from wildbench.datasets.summary import registered
 
     print_tables(datasets_table(registered()))
 
@@ -46,7 +46,7 @@ def data_info(
 
 
 @app.command("generate")
-def data_generate(name: Annotated[str, typer.Argument(help="parksim, the rendered data set.")]) -> None:
+def data_generate(name: Annotated[str, typer.Argument(help="A rendered data set: parksim.")]) -> None:
     """Render a data set into the cache."""
     from wildbench.datasets.registry import generate
     from wildbench.progress import shown
@@ -58,49 +58,47 @@ def data_generate(name: Annotated[str, typer.Argument(help="parksim, the rendere
 
 @app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="parks, the paper's photographs.")],
+    name: Annotated[str, typer.Argument(help="A data set that its authors publish for download: parks.")],
     url: Annotated[str | None, typer.Option(help="A mirror of the authors' archive.", metavar="URL")] = None,
     strict: StrictOption = False,
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
-    from wildbench.datasets.formats import URL, archive_path, fetch_parks
-    from wildbench.datasets.registry import PARKS, parks_folder
+    from wildbench.datasets.registry import fetched
     from wildbench.progress import shown
 
-    if name != PARKS:
-        raise DatasetError(f"{name}: nothing to fetch by that name", remedy=f"name {PARKS}")
-    if url is not None and archive_path().is_file():
-        typer.echo(f"wildbench: {archive_path()} is fetched already; {url} is not used", err=True)
+    provider = fetched(name)
     with _strictly(), shown() as progress:
-        report = fetch_parks(url or URL, strict=strict, progress=progress)
-    _print_report(report, parks_folder(), f"--dataset {PARKS}")
+        report = provider.get(url, strict=strict, progress=progress)
+    _print_report(report, provider.place, f"--dataset {name}")
 
 
 @app.command("import")
 def data_import(
     path: Annotated[Path, typer.Argument(help="A zip, a tar or a folder, in VOC, YOLO or COCO form.")],
-    out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes parks.")] = None,
-    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; found by the files if left out.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace parks, where it is there already.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes --name.")] = None,
+    name: Annotated[
+        str, typer.Option(help="Whose archive it is: a data set that is published for download.")
+    ] = "parks",
+    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; told from the files if left out.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
-    from wildbench.cli.tables.datasets import parks_doubt
-    from wildbench.datasets.formats import import_dataset, import_parks
-    from wildbench.datasets.registry import PARKS, parks_folder
+    from wildbench.datasets.formats import import_dataset
+    from wildbench.datasets.registry import fetched
     from wildbench.progress import shown
 
     if out is not None and replace:
-        raise DatasetError(f"{out}: --replace is for parks alone", remedy="name a new folder, or leave --out out")
+        what = f"{out}: --replace is for named data sets alone"
+        raise DatasetError(what, code="replace-with-out", remedy="name a new folder, or leave --out out")
     with _strictly(), shown() as progress:
         if out is None:
-            report = import_parks(path, form=form, strict=strict, replace=replace, progress=progress)
+            provider = fetched(name)
+            report = provider.take(path, form=form, strict=strict, replace=replace, progress=progress)
         else:
             report = import_dataset(path, out, form=form, strict=strict, progress=progress)
     if out is None:
-        _print_report(report, parks_folder(), f"--dataset {PARKS}")
-        if doubt := parks_doubt(report):
-            typer.echo(doubt)
+        _print_report(report, provider.place, f"--dataset {name}")
     else:
         _print_report(report, out, f"--dataset {out / 'annotations' / 'all.json'}")
 
@@ -152,7 +150,7 @@ def _print_report(report: ImportReport, folder: Path, use: str) -> None:
     findings = report.collection.findings
     every = f"{folder / 'import.json'} lists all"
     print_tables(*([findings_table(findings, hint=every)] if findings else []), counts_table(report))
-    for line in [*report_lines(report), f"use it by: {use}"]:
+    for line in [*report_lines(report), f"use it by: {use}", *report.remarks]:
         typer.echo(line)
 
 
@@ -172,7 +170,7 @@ def data_validate(
     document, findings = read_document(coco)
     refused = refusal(coco, findings)
     if refused:
-        raise DatasetError(refused[0], remedy=refused[1])
+        raise DatasetError(refused.what, code=refused.code, remedy=refused.remedy)
     try:
         findings += validate(document, images or images_near(coco))
     except DatasetError as error:  # the labels are worth checking where the images are not at hand

@@ -351,7 +351,7 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - whatever is in the fil
     document, findings = read_document(path)
     refused = refusal(Path(path), findings)
     if refused:
-        raise DatasetError(refused[0], remedy=refused[1])
+        raise DatasetError(refused.what, code=refused.code, remedy=refused.remedy)
     return document
 
 
@@ -378,7 +378,8 @@ def read_coco(
         findings += validate(coco, images_dir)
     refused = refusal(path, findings)
     if refused:
-        raise DatasetError(refused[0], remedy=f"{refused[1]} (wildbench data validate --all lists every finding)")
+        remedy = f"{refused.remedy} (wildbench data validate --all lists every finding)"
+        raise DatasetError(refused.what, code=refused.code, remedy=remedy)
     return Dataset(name or _name_of(path), split, _complete(coco), Path(images_dir or path.parent), tuple(findings))
 
 

@@ -1,71 +1,154 @@
-"""Data sets by name or by path, and where their files are."""
+"""Data sets by name or by path: their cards, and where their files are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+import tomllib
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from wildbench.categories import SPLITS
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
-from wildbench.datasets.splits import apply_split, pool, read_split
-from wildbench.errors import DatasetError
-from wildbench.parksim import is_complete, pictures_folder
+from wildbench.errors import DatasetError, first_problem
+from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled, cache_dir
 
-PARKS = "parks"
+if TYPE_CHECKING:
+    from wildbench.datasets.formats import ImportReport
 
-_DESCRIPTIONS = {
-    "parksim": "thirteen animals before twenty trail cameras, rendered by wildbench itself",
-    PARKS: "the paper's photographs, split anew without near-duplicates (wildbench-v1)",
-    f"{PARKS}-authors": "the paper's photographs, split as its authors did",
-}
-
-_PARKS_SPLITS = {PARKS: "wildbench-v1", f"{PARKS}-authors": "authors"}
-"""Which split file of the imported photographs a name stands for."""
+CARD = "dataset.toml"
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What `wildbench data list` tells of a registered data set; counts are over all splits.
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    Categories, images and boxes are None where the data set has to be fetched first.
+
+class Images(_Table):
+    """Where the pictures of a data set are whose labels lie beside its card."""
+
+    folder: str | None = Field(default=None, description="Relative to the card.")
+    render: str | None = Field(
+        default=None,
+        description='"module:function", called as `function(cache, progress)`: makes or downloads the pictures below '
+        "the folder `cache`, unless they are there, and returns their folder.",
+    )
+
+
+class Fetched(_Table):
+    """Where a data set is once it was fetched, and what fetches it."""
+
+    folder: str = Field(description="Below the cache.")
+    labels: str = Field(default="annotations/all.json", description="COCO file of all splits, relative to `folder`.")
+    images: str = Field(default="images", description="Folder of the pictures, relative to `folder`.")
+    split_file: str = Field(description="Beside the card where it is committed, else relative to `folder`.")
+    fetch: str = Field(description='"module:function", called as `function(url, strict=..., progress=...)`.')
+    import_: str | None = Field(
+        default=None,
+        alias="import",
+        description='"module:function", called as `function(path, form=..., strict=..., replace=..., progress=...)`.',
+    )
+
+    @property
+    def place(self) -> Path:
+        """The folder in the cache."""
+        return cache_dir() / self.folder
+
+    def get(self, url: str | None, *, strict: bool, progress: Progress) -> ImportReport:
+        """Download it, from a mirror where `url` names one, and import it."""
+        report: ImportReport = _function(self.fetch)(url, strict=strict, progress=progress)
+        return report
+
+    def take(self, path: Path, *, form: str | None, strict: bool, replace: bool, progress: Progress) -> ImportReport:
+        """Import an archive or a folder that is at hand.
+
+        Raises:
+            DatasetError: Its card names nothing that can.
+        """
+        if self.import_ is None:
+            remedy = "name a folder to write: --out DIR"
+            raise DatasetError("this data set is only fetched, not imported", code="not-importable", remedy=remedy)
+        report: ImportReport = _function(self.import_)(
+            path, form=form, strict=strict, replace=replace, progress=progress
+        )
+        return report
+
+
+class Card(_Table):
+    """A data set's card: the file `dataset.toml` in a folder of its own.
+
+    Example:
+        >>> card("parksim").splits
+        {'train': 'train.json', 'val': 'val.json', 'test': 'test.json'}
     """
 
-    name: str
-    description: str
-    splits: tuple[str, ...]
-    categories: int | None = None
-    images: int | None = None
-    boxes: int | None = None
+    title: str = Field(description="What it is, in one line.")
+    licence: str = Field(description="Of pictures and labels.")
+    source: str = Field(default="", description="Where it comes from, or what to cite.")
+    shareable: bool = Field(
+        default=False, description="Whether its pictures may be shown to anybody, as on a public page."
+    )
+    splits: dict[str, str] = Field(default={}, description="COCO file of each split, relative to the card.")
+    images: Images = Images()
+    fetched: Fetched | None = Field(
+        default=None, description="Instead of `splits` and `images`, where it has to be fetched."
+    )
 
 
 def names() -> tuple[str, ...]:
     """Names of the registered data sets."""
-    return tuple(_DESCRIPTIONS)
+    return datasets.names()
 
 
-def registered() -> list[DatasetInfo]:
-    """Describe every data set that has a name."""
-    infos = []
-    for name, description in _DESCRIPTIONS.items():
-        if not is_here(name):
-            infos.append(DatasetInfo(name, f"{description}; to get it: wildbench data fetch {PARKS}", ()))
-            continue
-        splits = splits_of(name)
-        parts = [load_dataset(name, split=split, with_images=False) for split in splits]
-        infos.append(
-            DatasetInfo(
-                name=name,
-                description=description,
-                splits=splits,
-                categories=len(parts[0].categories),
-                images=sum(len(part.images) for part in parts),
-                boxes=sum(len(part.annotations) for part in parts),
-            )
-        )
-    return infos
+def card(name: str) -> Card:
+    """The card of a registered data set.
+
+    Raises:
+        DatasetError: The card is missing, or is none.
+        PluginError: No data set has that name.
+    """
+    path = _folder(name) / CARD
+    try:
+        return Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        what = f"{path}: {error.strerror}"
+        raise DatasetError(what, code="no-card", remedy="put the data set's card there") from error
+    except ValidationError as error:
+        raise DatasetError(f"{path}: {first_problem(error)}", code="bad-card", remedy="correct the card") from None
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}", code="bad-card", remedy="correct the card") from error
+
+
+def _folder(name: str) -> Path:
+    """Where the card is: what is registered is a folder, or a package with the card in it."""
+    target = datasets.get(name)
+    if isinstance(target, ModuleType):
+        return Path(next(iter(target.__path__))) if hasattr(target, "__path__") else Path(str(target.__file__)).parent
+    return bundled(str(target)) if not Path(target).is_absolute() else Path(target)
+
+
+def _function(target: str) -> Callable[..., Any]:
+    """The function that a card names as "module:function"."""
+    module, _, attribute = target.partition(":")
+    called: Callable[..., Any] = getattr(import_module(module), attribute)
+    return called
+
+
+def fetched(name: str) -> Fetched:
+    """How a data set is fetched.
+
+    Raises:
+        DatasetError: It does not have to be.
+        PluginError: No data set has that name.
+    """
+    own = card(name).fetched
+    if own is None:
+        others = ", ".join(name for name in names() if card(name).fetched)
+        raise DatasetError(f"{name} is not fetched", code="not-fetchable", remedy=f"name one that is: {others}")
+    return own
 
 
 def load_dataset(
@@ -81,9 +164,9 @@ def load_dataset(
 
     Args:
         name_or_path: A registered name, or the path of a JSON file.
-        split: Split of a registered data set. A file is one split, so for a file this says nothing.
+        split: Split of a registered data set. A file is one split, whatever is asked for.
         images: Folder of the images; by default the first of the file's own folder, `images/` in it, and `../images`
-            that has them. Those of parksim are rendered into `cache_dir()` on first use.
+            that has them. Rendered images are made in `cache_dir()` on first use.
         limit: Keep only the first images.
         with_images: Whether pixels will be needed; False neither renders nor looks for files.
         progress: Called as `progress(task, done, total)` while rendering.
@@ -96,25 +179,50 @@ def load_dataset(
         ['giraffe', 'person', 'zebra']
     """
     if limit is not None and limit < 1:
-        raise DatasetError(f"limit {limit}", remedy="keep at least one image")
+        raise DatasetError(f"limit {limit}", code="bad-limit", remedy="keep at least one image")
     folder = None if images is None else Path(images)
     if folder is not None and not folder.is_dir():
-        raise DatasetError(f"{folder}: no such folder", remedy="name the folder of the images")
+        raise DatasetError(f"{folder}: no such folder", code="no-image-folder", remedy="name the folder of the images")
     name = str(name_or_path)
-    if name in _PARKS_SPLITS:
-        return _parks(name, split, folder, with_images).take(limit)
-    if name in _DESCRIPTIONS:
-        path = _annotations(name, split)
-        if folder is None and with_images:
-            folder = generate(name, progress)
-        return read_coco(path, folder, name, split).take(limit)
+    if name in datasets:
+        return _load_split(name, split, folder, with_images, progress).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
-        known = ", ".join(names())
-        raise DatasetError(f"{name}: no such file or data set", remedy=f"name a COCO JSON, or a data set: {known}")
+        remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
+        raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
         folder = images_near(path)
     return read_coco(path, folder).take(limit)
+
+
+def _load_split(name: str, split: str, images: Path | None, with_images: bool, progress: Progress) -> Dataset:
+    if split not in splits_of(name):
+        remedy = f"name one of: {', '.join(splits_of(name))}"
+        raise DatasetError(f"{name} has no split {split!r}", code="no-such-split", remedy=remedy)
+    own = card(name)
+    if own.fetched is not None:
+        from wildbench.datasets.splits import apply_split, read_split
+
+        whole = _read_fetched(own.fetched, images, with_images)
+        coco = apply_split(whole.coco, read_split(_split_file(name, own.fetched)), split)
+        return Dataset(name, split, coco, whole.images_dir)
+    path = _folder(name) / own.splits[split]
+    if images is None and with_images:
+        images = _images(name, path, progress)
+    return read_coco(path, images, name, split)
+
+
+def _read_fetched(fetched: Fetched, images: Path | None, with_images: bool) -> Dataset:
+    return read_coco(
+        fetched.place / fetched.labels, (images or fetched.place / fetched.images) if with_images else None
+    )
+
+
+def _images(name: str, labels: Path, progress: Progress) -> Path:
+    own = card(name).images
+    if own.render:
+        return generate(name, progress)
+    return _folder(name) / own.folder if own.folder else images_near(labels)
 
 
 def images_near(path: Path) -> Path:
@@ -133,8 +241,9 @@ def images_near(path: Path) -> Path:
     for folder in folders:
         if (folder / first).is_file():
             return folder
+    places = ", ".join(map(str, folders))
     raise DatasetError(
-        f"{path}: its image {first} is in none of {', '.join(map(str, folders))}", remedy="name the folder by --images"
+        f"{path}: its image {first} is not in {places}", code="images-not-found", remedy="name the folder by --images"
     )
 
 
@@ -142,27 +251,27 @@ def generate(name: str, progress: Progress = silent) -> Path:
     """Render a data set into `cache_dir()`, unless it is there already, and return the folder of its images.
 
     Raises:
-        DatasetError: No such data set.
+        DatasetError: Its images are not rendered.
+        PluginError: No data set has that name.
     """
-    if name != "parksim":
-        raise DatasetError(f"{name}: nothing to render by that name", remedy="name parksim")
-    if is_complete(pictures := pictures_folder(cache_dir())):
-        return pictures
-    from wildbench.parksim import render  # numba loads slowly
-
-    return render(cache_dir(), partial(progress, f"render {name}"))
+    render = card(name).images.render
+    if render is None:
+        raise DatasetError(f"{name} is not rendered", code="not-rendered", remedy="name a data set that is: parksim")
+    folder: Path = _function(render)(cache_dir(), progress)
+    return folder
 
 
-def parks_folder() -> Path:
-    """Where the imported photographs are: `annotations/`, `images/` and `splits/`."""
-    return cache_dir() / PARKS
+def is_shareable(name: str) -> bool:
+    """Whether this is a registered data set whose pictures may be shown to anybody."""
+    return name in datasets and card(name).shareable
 
 
 def is_here(name: str) -> bool:
     """Whether a registered data set can be loaded without being fetched."""
-    if name not in _PARKS_SPLITS:
+    fetched = card(name).fetched
+    if fetched is None:
         return True
-    return (parks_folder() / "annotations" / "all.json").is_file() and _split_file(name).is_file()
+    return (fetched.place / fetched.labels).is_file() and _split_file(name, fetched).is_file()
 
 
 def splits_of(name: str) -> tuple[str, ...]:
@@ -171,40 +280,30 @@ def splits_of(name: str) -> tuple[str, ...]:
     Raises:
         DatasetError: It has to be fetched first.
     """
-    if name not in _PARKS_SPLITS:
-        return SPLITS
-    if is_here(name):
-        return tuple(read_split(_split_file(name)).parts)
-    if (parks_folder() / "annotations").is_dir():
-        raise DatasetError(f"{name}: the imported archive had no lists of its parts", remedy=f"use {PARKS}")
-    raise DatasetError(
-        f"{name} is not here: its authors publish it for download",
-        remedy=f"run: wildbench data fetch {PARKS}, or, with the archive at hand: wildbench data import PATH",
-    )
+    own = card(name)
+    if own.fetched is None:
+        return tuple(own.splits)
+    _check_fetched(name, own.fetched)
+    path = _split_file(name, own.fetched)
+    if not path.is_file():
+        what = f"{name}: the imported archive has no lists of its parts"
+        raise DatasetError(what, code="no-split-file", remedy="load the same pictures by another name")
+    from wildbench.datasets.splits import read_split
+
+    return tuple(read_split(path).parts)
 
 
-def _split_file(name: str) -> Path:
-    """The split file that comes with wildbench, where there is one; else the one that the import wrote."""
-    path = f"splits/{_PARKS_SPLITS[name]}.json"
-    committed = bundled(f"annotations/{PARKS}/{path}")
-    return committed if committed.is_file() else parks_folder() / path
+def _check_fetched(name: str, fetched: Fetched) -> None:
+    if not (fetched.place / fetched.labels).is_file():
+        by_hand = ", or, with the archive at hand: wildbench data import PATH" if fetched.import_ else ""
+        what = f"{name} is not here: its authors publish it for download"
+        raise DatasetError(what, code="not-fetched", remedy=f"run: wildbench data fetch {name}{by_hand}")
 
 
-def _parks(name: str, split: str, images: Path | None, with_images: bool) -> Dataset:
-    _check_split(name, split)
-    folder = (images or parks_folder() / "images") if with_images else None
-    whole = read_coco(parks_folder() / "annotations" / "all.json", folder)
-    return Dataset(name, split, apply_split(whole.coco, read_split(_split_file(name)), split), whole.images_dir)
-
-
-def _check_split(name: str, split: str) -> None:
-    if split not in splits_of(name):
-        raise DatasetError(f"{name} has no split {split!r}", remedy=f"name one of: {', '.join(splits_of(name))}")
-
-
-def _annotations(name: str, split: str) -> Path:
-    _check_split(name, split)
-    return bundled(f"annotations/{name}/{split}.json")
+def _split_file(name: str, fetched: Fetched) -> Path:
+    """The split file beside the card, where there is one; else the one that the import wrote."""
+    committed = _folder(name) / fetched.split_file
+    return committed if committed.is_file() else fetched.place / fetched.split_file
 
 
 def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress: Progress = silent) -> Dataset:
@@ -214,14 +313,15 @@ def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress
         DatasetError: As `load_dataset`.
     """
     name = str(name_or_path)
-    if name in (PARKS, f"{PARKS}-authors"):
-        path = parks_folder() / "annotations" / "all.json"
-        if not path.is_file():
-            splits_of(name)  # says how to get it
-        whole = load_dataset(path, images=images or parks_folder() / "images")
-        return Dataset(PARKS, None, whole.coco, whole.images_dir)
-    if name not in names():
+    if name not in datasets:
         return load_dataset(name_or_path, images=images)
+    fetched = card(name).fetched
+    if fetched is not None:
+        _check_fetched(name, fetched)
+        whole = _read_fetched(fetched, images, with_images=True)
+        return Dataset(name, None, whole.coco, whole.images_dir)
+    from wildbench.datasets.splits import pool
+
     parts = load_splits(name, images=images, progress=progress)
     return Dataset(name, None, pool(parts), parts[0].images_dir)
 

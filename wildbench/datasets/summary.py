@@ -1,14 +1,42 @@
-"""Counts of a data set as plain data: by category, size, time of day, weather and location, split by split."""
+"""Counts of data sets: of all that are registered, and of one by category, size, time of day, weather and location."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wildbench.datasets.coco import Dataset, size_of
-from wildbench.datasets.registry import load_dataset, names, splits_of
+from wildbench.datasets.registry import card, is_here, load_dataset, names, splits_of
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A row of `wildbench data list`; counts are over all splits, and None where the data set has to be fetched."""
+
+    name: str
+    title: str
+    splits: tuple[str, ...] = ()
+    categories: int | None = None
+    images: int | None = None
+    boxes: int | None = None
+
+
+def registered() -> list[DatasetInfo]:
+    """Describe every registered data set."""
+    infos = []
+    for name in names():
+        if not is_here(name):
+            infos.append(DatasetInfo(name, f"{card(name).title}; to get it: wildbench data fetch {name}"))
+            continue
+        splits = splits_of(name)
+        parts = [load_dataset(name, split=split, with_images=False) for split in splits]
+        categories = len(parts[0].categories)
+        images, boxes = sum(len(part.images) for part in parts), sum(len(part.annotations) for part in parts)
+        infos.append(DatasetInfo(name, card(name).title, splits, categories, images, boxes))
+    return infos
 
 
 def summary(name_or_path: str | Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode
-from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.registry import is_shareable, load_dataset
 from wildbench.leaderboard._board import NOT_HERE
 from wildbench.leaderboard._model import Board
 from wildbench.leaderboard._results import CURVES, Curves, Result
@@ -33,9 +33,6 @@ WIDTH, QUALITY = 480, 70
 
 SAME = 0.5
 """Intersection over union from which two detections of one category are the same."""
-
-_PICTURED_SETS = frozenset({"parksim"})
-"""Data sets whose images may be given to anybody: wildbench rendered them."""
 
 Detection = Mapping[str, Any]
 
@@ -80,7 +77,7 @@ class RowDetail(Record):
 def details(board: Board, results: Sequence[Result], progress: Progress = silent) -> dict[str, RowDetail]:
     """Gather what the page shows of each row.
 
-    Images of parksim are rendered where they are not there yet. No other data set's images are embedded.
+    Only images that their data set's card calls shareable are embedded; rendered ones are made where they are missing.
 
     Args:
         board: What says which row was made from which: pictures set a row against the parent its lineage names.
@@ -145,8 +142,8 @@ def _detail(
 def _reason(result: Result, parent: Result | None) -> str | None:
     """Why a row cannot have pictures; None where it can."""
     name = result.card.dataset.name
-    if name not in _PICTURED_SETS:
-        return f"the images of {name} are not wildbench's to give away: only those of parksim are embedded"
+    if not is_shareable(name):
+        return f"no card of a data set says that the images of {name} may be shown to anybody"
     if result.card.submission.parent is None:
         return "it names no dense parent to be compared with"
     if parent is None:

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.categories import PAPER_COUNTS
 from wildbench.cli.tables.console import add_row
 from wildbench.datasets.duplicates import KINDS
-from wildbench.datasets.formats import PUBLISHED, ImportReport, Lost
+from wildbench.datasets.formats import ImportReport, Lost
 from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.duplicates import LeakReport
     from wildbench.datasets.label_checks import Finding
-    from wildbench.datasets.registry import DatasetInfo
+    from wildbench.datasets.summary import DatasetInfo
 
 
 def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
@@ -34,7 +33,7 @@ def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
             info.name,
             ", ".join(info.splits),
             *("-" if count is None else str(count) for count in (info.categories, info.images, info.boxes)),
-            info.description,
+            info.title,
         )
     return table
 
@@ -95,18 +94,22 @@ def findings_table(findings: Sequence[Finding], examples: int = 3, *, hint: str 
 
 
 def counts_table(report: ImportReport) -> Table:
-    """Boxes of each category, found and as the paper's table gives them; then the two published totals."""
+    """Boxes of each category; beside them, where there are any, the counts and the totals that were published."""
     table = Table(title=Text(f"{report.source}: boxes"), title_justify="left")
-    for name in ("category", "found", "published", "difference"):
+    counts, published = report.collection.boxes_by_category(), report.published
+    for name in ("category", "found", "published", "difference") if published else ("category", "found"):
         table.add_column(name, justify="left" if name == "category" else "right")
-    counts = report.collection.boxes_by_category()
-    names = [*PAPER_COUNTS, *(name for name in counts if name not in PAPER_COUNTS)]
+    if published is None:
+        for name, count in counts.items():
+            add_row(table, name, str(count))
+        return table
+    names = list(dict.fromkeys([*published.counts, *counts]))
     for name in names:
-        found, published = counts.get(name, 0), PAPER_COUNTS.get(name)
-        row = ("-", "-") if published is None else (str(published), _signed(found - published))
-        add_row(table, name, str(found), *row, end_section=name == names[-1])
-    for where, total in PUBLISHED.items():
-        label = f"the thirteen, by the paper's {where}"
+        count, stated = counts.get(name, 0), published.counts.get(name)
+        row = ("-", "-") if stated is None else (str(stated), _signed(count - stated))
+        add_row(table, name, str(count), *row, end_section=name == names[-1])
+    for where, total in published.totals.items():
+        label = f"published categories, by the paper's {where}"
         add_row(table, label, str(report.boxes), str(total), _signed(report.boxes - total))
     return table
 
@@ -131,16 +134,7 @@ def report_lines(report: ImportReport) -> list[str]:
         lines.append(f"files not used: {len(report.unused)} ({_first(report.unused)})")
     if report.sha256 is not None:
         lines.append(f"SHA-256: {report.sha256}")
-    return [*lines, f"holds: {report.holds}"]
-
-
-def parks_doubt(report: ImportReport) -> str | None:
-    """Why nothing says that what was handed over as `parks` is the authors' data set; None where its counts do."""
-    totals = " or ".join(map(str, sorted(PUBLISHED.values())))
-    if not report.published:
-        unlike = f"not the published set by its counts: {counted(report.boxes, 'box')}, where the paper has {totals}"
-        return f"{unlike}; it is parks here, and its hash is not trusted"
-    return None if report.sha256 else "a folder has no hash, so nothing shows later that it is still the same"
+    return [*lines, f"holds: {report.holds}"] if report.published else lines
 
 
 def lost_table(lost: Lost, form: str, out: Path) -> Table:

@@ -1,10 +1,7 @@
+from ._archives import is_archive as is_archive
 from ._exporting import Lost as Lost
 from ._exporting import export_dataset as export_dataset
-from ._importing import PUBLISHED as PUBLISHED
 from ._importing import ImportReport as ImportReport
+from ._importing import Published as Published
 from ._importing import StrictFindings as StrictFindings
 from ._importing import import_dataset as import_dataset
-from ._parks import URL as URL
-from ._parks import archive_path as archive_path
-from ._parks import fetch_parks as fetch_parks
-from ._parks import import_parks as import_parks

@@ -9,8 +9,8 @@ from decimal import Context, Decimal, InvalidOperation, localcontext
 
 from wildbench.datasets.label_checks import Finding
 
-EXACT = Context(prec=800)
-"""Enough digits for any sum of two doubles."""
+EXACT = Context(prec=60)
+"""Digits for sums of coordinates, which have up to ten digits before the point and rarely twenty after it."""
 
 LEFT_OUT = "left out, and its image is not scored for its category"
 """What becomes of a box that cannot be kept: the animal is there, and finding it is no mistake."""
@@ -34,9 +34,9 @@ def number(text: str) -> Decimal:
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
-        raise ValueError(f"{text.strip()[:30]!r} is no number") from None
+        raise ValueError(f"{text.strip()[:30]!r} is not a number") from None
     if not value.is_finite() or abs(value) > _LARGEST or (value and abs(value) < _SMALLEST):
-        raise ValueError(f"{text.strip()[:30]!r} is no coordinate")
+        raise ValueError(f"{text.strip()[:30]!r} is not a coordinate")
     return value
 
 

@@ -14,8 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.formats._coco_folder import NewFolder, copy_images, write_coco_folder
-from wildbench.datasets.formats._collection import Collection
+from wildbench.datasets.formats._collection import Collection, NewFolder, copy_images, write_coco_folder
 from wildbench.datasets.formats._corners import EXACT, exact
 from wildbench.datasets.formats._yolo import config_text, label_lines
 from wildbench.errors import DatasetError
@@ -45,7 +44,7 @@ def export_dataset(parts: list[Dataset], form: str, out: Path, *, progress: Prog
         OutputError: `out` is taken or cannot be written.
     """
     if form not in _WRITERS:
-        raise DatasetError(f"no form {form!r}", remedy=f"name one of: {', '.join(_WRITERS)}")
+        raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_WRITERS)}")
     collection = _collected(parts)
     lost = Counter() if form == "coco" else _lost(collection, form)
     with NewFolder(out) as new:
@@ -57,7 +56,8 @@ def _collected(parts: list[Dataset]) -> Collection:
     images = [image for part in parts for image in part.images]
     annotations = [annotation for part in parts for annotation in part.annotations]
     if any(len({entry["id"] for entry in entries}) < len(entries) for entries in (images, annotations)):
-        raise DatasetError("the splits have ids in common", remedy="export one --split at a time")
+        what = "the splits have ids in common"
+        raise DatasetError(what, code="ids-shared", remedy="export one --split at a time")
     coco = {**parts[0].coco, "images": images, "annotations": annotations}
     ids = {part.split: [image["id"] for image in part.images] for part in parts if part.split is not None}
     files = {image["file_name"]: part.image_path(image) for part in parts for image in part.images}
@@ -104,7 +104,8 @@ def _label_places(collection: Collection, suffix: str) -> dict[str, PurePosixPat
     for name, place in places.items():
         key = str(place).casefold()
         if key in seen:
-            raise DatasetError(f"{seen[key]} and {name} would share a label file", remedy="rename one, or take coco")
+            what = f"{seen[key]} and {name} would share a label file"
+            raise DatasetError(what, code="label-file-shared", remedy="rename one, or take coco")
         seen[key] = name
     return places
 

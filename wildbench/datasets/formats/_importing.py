@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.coco import read_json
 from wildbench.datasets.formats._archives import is_archive, unpacked
-from wildbench.datasets.formats._coco_folder import NewFolder, is_coco, read_coco_folder, write_coco_folder
-from wildbench.datasets.formats._collection import Collection
+from wildbench.datasets.formats._collection import (
+    Collection,
+    NewFolder,
+    is_coco,
+    read_coco_folder,
+    write_coco_folder,
+)
 from wildbench.datasets.formats._picture_files import SUFFIXES, files_below
 from wildbench.datasets.formats._voc import read_voc
 from wildbench.datasets.formats._yolo import CONFIGS, read_yolo
@@ -22,45 +26,59 @@ from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
 from wildbench.text import counted
 
-FORMS = {"voc": read_voc, "yolo": read_yolo, "coco": read_coco_folder}
-PUBLISHED = {"text": 1309, "table": sum(PAPER_COUNTS.values())}
-"""Instances as the paper's text and as its table count them."""
+_SUFFIXES = {"voc": {".xml", ".txt"}, "yolo": {".txt", ".yaml", ".yml"}, "coco": {".json"}}
+"""Forms, and the suffixes of the files that each reads besides pictures."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the authors of a data set say it holds.
+
+    Attributes:
+        counts: Boxes by category, in the order of the categories' ids.
+        totals: Total number of boxes by where it is stated, such as "text" and "table".
+    """
+
+    counts: dict[str, int]
+    totals: dict[str, int]
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import found.
+    """What an import read.
 
     Attributes:
         source: Name of the archive or folder.
         sha256: Of the archive; None for a folder.
-        collection: What was read.
+        collection: Images, boxes and findings.
         unused: Files that are neither pictures nor labels nor lists.
+        published: What the data set should hold; None where nobody says.
+        remarks: What else to tell whoever imports it.
     """
 
     source: str
     sha256: str | None
     collection: Collection
     unused: list[str]
+    published: Published | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def boxes(self) -> int:
-        """Boxes of the paper's thirteen categories."""
+        """Boxes of the published categories; of all, where none are published."""
         counts = self.collection.boxes_by_category()
-        return sum(counts.get(name, 0) for name in PAPER_COUNTS)
+        return sum(counts.get(name, 0) for name in (self.published.counts if self.published else counts))
 
     @property
-    def holds(self) -> str:
-        """Which of the paper's totals the boxes have that are kept, else all in the label files; else "neither"."""
-        if self.boxes in PUBLISHED.values():
+    def holds(self) -> str | None:
+        """Which published total the kept boxes have, else all boxes in the label files; else "neither"."""
+        if self.published is None:
+            return None
+        totals = self.published.totals.values()
+        if self.boxes in totals:
             return str(self.boxes)
-        read = sum(self.collection.read[name] for name in PAPER_COUNTS)
-        return f"{read} (in the label files; {self.boxes} are kept)" if read in PUBLISHED.values() else "neither"
-
-    @property
-    def published(self) -> bool:
-        """Whether one of the paper's totals holds: the only sign of the authors' data set, whose hash nobody gives."""
-        return self.holds != "neither"
+        read = sum(self.collection.read[name] for name in self.published.counts)
+        return f"{read} (in the label files; {self.boxes} are kept)" if read in totals else "neither"
 
 
 def import_dataset(
@@ -70,6 +88,7 @@ def import_dataset(
     form: str | None = None,
     strict: bool = False,
     replace: bool = False,
+    published: Published | None = None,
     finish: Callable[[ImportReport, Path], None] | None = None,
     progress: Progress = silent,
 ) -> ImportReport:
@@ -81,6 +100,7 @@ def import_dataset(
         form: "voc", "yolo" or "coco"; by default found by the files.
         strict: Refuse a data set in which anything is found.
         replace: Whether `out` may be replaced.
+        published: What it should hold; its categories are those of VOC labels that come without a list of names.
         finish: Called with the report and the folder before it takes its name.
         progress: Called during long work.
 
@@ -88,8 +108,8 @@ def import_dataset(
         DatasetError: No labels in a known form, a hostile or damaged archive, or findings where `strict`.
         OutputError: `out` is taken or cannot be written.
     """
-    with NewFolder(out, replace=replace) as new, opened(source, new.parent, progress) as folder:
-        report = read(source, folder, form, progress)
+    with NewFolder(out, replace=replace) as new, _opened(source, new.parent, progress) as folder:
+        report = _read(source, folder, form, published, progress)
         if strict and report.collection.findings:
             raise StrictFindings(report)
         write_coco_folder(report.collection, new, progress)
@@ -106,12 +126,13 @@ class StrictFindings(DatasetError):
         self.report = report
         super().__init__(
             f"{report.source}: {counted(len(report.collection.findings), 'finding')}, and --strict allows none",
+            code="strict-findings",
             remedy="nothing is written: repair the source, or import it without --strict",
         )
 
 
 @contextlib.contextmanager
-def opened(source: Path, beside: Path, progress: Progress) -> Iterator[Path]:
+def _opened(source: Path, beside: Path, progress: Progress) -> Iterator[Path]:
     """Yield the folder of a source: itself, or where it is unpacked for the time of the block.
 
     Raises:
@@ -120,31 +141,41 @@ def opened(source: Path, beside: Path, progress: Progress) -> Iterator[Path]:
     if source.is_dir():
         yield source
     elif not source.is_file():
-        raise DatasetError(f"{source}: no such file or folder", remedy="name a zip, a tar or a folder")
+        remedy = "name a zip, a tar or a folder"
+        raise DatasetError(f"{source}: no such file or folder", code="no-such-file", remedy=remedy)
     elif not is_archive(source):
-        raise DatasetError(f"{source}: neither a folder nor a zip or tar", remedy="name a zip, a tar or a folder")
+        remedy = "name a zip, a tar or a folder"
+        raise DatasetError(f"{source}: neither a folder nor a zip or tar", code="no-archive", remedy=remedy)
     else:
         with unpacked(source, beside, progress=progress) as folder:
             yield folder
 
 
-def read(source: Path, folder: Path, form: str | None, progress: Progress) -> ImportReport:
+def _read(
+    source: Path, folder: Path, form: str | None, published: Published | None, progress: Progress
+) -> ImportReport:
     """Read a folder in the form it has; `source` is how to call it."""
     files = files_below(folder)
     try:
         form = form or _form(folder, files)
-        if form not in FORMS:
-            raise DatasetError(f"no form {form!r}", remedy=f"name one of: {', '.join(FORMS)}")
-        collection = FORMS[form](folder, files, progress)
+        if form == "voc":
+            collection = read_voc(folder, files, progress, tuple(published.counts) if published else ())
+        elif form == "yolo":
+            collection = read_yolo(folder, files, progress)
+        elif form == "coco":
+            collection = read_coco_folder(folder, files, progress)
+        else:
+            raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_SUFFIXES)}")
         if not collection.coco["images"]:
-            raise DatasetError("no picture with a label", remedy="see that labels and pictures have the same names")
+            remedy = "see that labels and pictures have the same names"
+            raise DatasetError("no picture with a label", code="nothing-labelled", remedy=remedy)
     except DatasetError as error:
         what, remedy = (text.replace(f"{folder}/", "") for text in (error.what, error.remedy))
-        raise DatasetError(f"{source}: {what}", remedy=remedy) from error
-    read_suffixes = {"voc": {".xml", ".txt"}, "yolo": {".txt", ".yaml", ".yml"}, "coco": {".json"}}[form] | SUFFIXES
-    unused = [str(path) for path in files if path.suffix.casefold() not in read_suffixes]
+        raise DatasetError(f"{source}: {what}", code=error.code.partition("/")[2], remedy=remedy) from error
+    suffixes = _SUFFIXES[form] | SUFFIXES
+    unused = [str(path) for path in files if path.suffix.casefold() not in suffixes]
     sha256 = None if source.is_dir() else sha256_of(source)
-    return ImportReport(source.name, sha256, collection, unused)
+    return ImportReport(source.name, sha256, collection, unused, published)
 
 
 def _form(folder: Path, files: list[PurePosixPath]) -> str:
@@ -160,18 +191,21 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
         "yolo": any(name in names for name in CONFIGS),
         "coco": any(is_coco(folder / path) for path in files if path.suffix.casefold() == ".json"),
     }
-    found = [form for form, there in forms.items() if there]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DatasetError(f"labels in the forms {' and '.join(found)}", remedy="say by --form which to take")
+    present = [form for form, there in forms.items() if there]
+    if len(present) == 1:
+        return present[0]
+    if present:
+        what = f"labels in the forms {' and '.join(present)}"
+        raise DatasetError(what, code="several-forms", remedy="say by --form which to take")
     for path in files:
         if path.suffix.casefold() == ".json":
             read_json(folder / path)  # says what is wrong with it
     inner = [str(path) for path in files if is_archive(folder / path)]
     if inner:
-        raise DatasetError(f"no labels, but an archive: {inner[0]}", remedy="unpack it by hand and import that")
-    raise DatasetError("no VOC, YOLO or COCO labels in it", remedy="name the folder that holds labels and pictures")
+        what = f"no labels, but an archive: {inner[0]}"
+        raise DatasetError(what, code="nested-archive", remedy="unpack it by hand and import that")
+    remedy = "name the folder that holds labels and pictures"
+    raise DatasetError("no VOC, YOLO or COCO labels in it", code="no-labels", remedy=remedy)
 
 
 def _record(report: ImportReport) -> str:
@@ -185,7 +219,7 @@ def _record(report: ImportReport) -> str:
         "sha256": report.sha256,
         "form": report.collection.form,
         "boxes": report.collection.boxes_by_category(),
-        "holds": report.holds,
+        **({"holds": report.holds} if report.published else {}),
         "findings": findings,
         "notes": dict(sorted(report.collection.notes.items())),
     }

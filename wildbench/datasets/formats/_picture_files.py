@@ -1,11 +1,13 @@
-"""Picture files as they really are: size, orientation, damage, and the same picture under two names."""
+"""Picture files as they really are, and which labels and which part belong to each."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +20,11 @@ from wildbench.datasets.images import decode
 from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
+
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names that authors give to a part, and ours."""
+
+_ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
@@ -70,12 +77,14 @@ def files_below(folder: Path) -> list[PurePosixPath]:
         found += [below / name for name in names if not _is_litter(name)]
     for path in found:
         if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
-            raise DatasetError(f"{folder}: the name {str(path)!r} is not UTF-8", remedy="rename the file")
+            what = f"{folder}: the name {str(path)!r} is not UTF-8"
+            raise DatasetError(what, code="name-not-utf8", remedy="rename the file")
     return sorted(found)
 
 
 def _refuse(error: OSError) -> None:
-    raise DatasetError(f"{error.filename}: {error.strerror}", remedy="see that the folder can be read") from error
+    what = f"{error.filename}: {error.strerror}"
+    raise DatasetError(what, code="unreadable-folder", remedy="see that the folder can be read") from error
 
 
 def _is_litter(name: str) -> bool:
@@ -129,7 +138,8 @@ def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
                 else:
                     height, width = decode(path).shape[:2]
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DatasetError(f"{name}: {error}", remedy="take the picture out, if you trust the others") from error
+        remedy = "take the picture out, if you trust the others"
+        raise DatasetError(f"{name}: {error}", code="image-too-large", remedy=remedy) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, DatasetError) as error:
         why = _why(error)
         message = f"no whole picture ({why}); left out with its boxes"
@@ -187,3 +197,184 @@ def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
     across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
     down = (left, right) if orientation in (5, 8) else (height - right, height - left)
     return Decimal(across[0]), Decimal(down[0]), Decimal(across[1]), Decimal(down[1])
+
+
+def key_of(path: PurePosixPath) -> str:
+    """What a picture and its label share: the path without the folders that tell the two apart, and without suffix.
+
+    Example:
+        >>> key_of(PurePosixPath("park/JPEGImages/night/a.JPG")), key_of(PurePosixPath("park/xml/night/A.xml"))
+        ('park/night/a', 'park/night/a')
+    """
+    folders = [part for part in path.parent.parts if part.casefold() not in _ROLES]
+    return "/".join([*folders, path.stem]).casefold()
+
+
+def part_of(stem: str) -> str | None:
+    """Which part a file's name says: `valid` is val, `instances_train2017` is train.
+
+    Example:
+        >>> part_of("Valid"), part_of("instances_train2017"), part_of("readme")
+        ('val', 'train', None)
+    """
+    words = re.findall(r"[a-z]+", stem.casefold())
+    named = {PARTS[word] for word in words if word in PARTS}
+    return named.pop() if len(named) == 1 else None
+
+
+def text_of(data: bytes) -> str:
+    """Text in whatever encoding: UTF-8 or UTF-16 with a mark, UTF-8, else Latin-1, which reads any bytes."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[Finding]) -> dict[str, str]:
+    """Find the picture of each label file: that of the same name, else the one that the file names.
+
+    Args:
+        labels: Path of each label file, and the picture's name that it states ("" where it states none).
+        pictures: The pictures.
+        findings: Gets `picture-missing`, `picture-ambiguous`, `filename-differs` and `picture-labelled-twice`.
+
+    Returns:
+        Label file by picture.
+    """
+    places = _Places(pictures)
+    pairs: dict[str, str] = {}
+    for label, stated in sorted(labels.items()):
+        candidates = places.of(label, stated)
+        if not candidates:
+            named = f" and none of the name it states, {stated!r}" if stated else ""
+            findings.append(Finding("picture-missing", label, f"no picture of its name{named}", "add the picture"))
+            continue
+        best = candidates[0]
+        if len(candidates) > 1:
+            message = f"{len(candidates)} pictures may be meant: {', '.join(candidates[:3])}; the first is taken"
+            findings.append(Finding("picture-ambiguous", label, message, "give each picture its own name", "warning"))
+        if stated and PurePosixPath(stated.replace("\\", "/")).stem.casefold() != PurePosixPath(best).stem.casefold():
+            message = f"states the picture {stated!r}; {best} is taken"
+            findings.append(Finding("filename-differs", label, message, "correct <filename>", "warning"))
+        if best in pairs:
+            message = f"{best} has labels in {pairs[best]} already; these are left out"
+            findings.append(Finding("picture-labelled-twice", label, message, "keep one of the two files"))
+            continue
+        pairs[best] = label
+    return pairs
+
+
+class _Places:
+    """Pictures by what they may be called."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self.by_key: dict[str, list[str]] = defaultdict(list)
+        self.by_stem: dict[str, list[str]] = defaultdict(list)
+        for picture in pictures:
+            path = PurePosixPath(picture.name)
+            self.by_key[key_of(path)].append(picture.name)
+            self.by_stem[path.stem.casefold()].append(picture.name)
+
+    def of(self, label: str, stated: str) -> list[str]:
+        """Pictures that may be meant, the likeliest first; one where the stated name decides."""
+        path, named = PurePosixPath(label), PurePosixPath(stated.replace("\\", "/"))
+        by_stem = self.by_stem.get(path.stem.casefold()) or self.by_stem.get(named.stem.casefold(), [])
+        candidates = self.by_key.get(key_of(path)) or by_stem
+        exact = [name for name in candidates if PurePosixPath(name).name == named.name]
+        return exact if len(exact) == 1 else candidates
+
+
+def read_parts(
+    folder: Path, files: Sequence[PurePosixPath], ids: Mapping[str, int], findings: list[Finding]
+) -> dict[str, list[int]]:
+    """Read every list below a folder.
+
+    Lines are names with or without a suffix, with or without folders; what follows a space (VOC's ` 1` and ` -1`) does
+    not count where the whole line is no name.
+
+    Args:
+        folder: The folder.
+        files: Every file below it; a list is a `.txt` whose name says a part. Where `train.txt` is there,
+            `lion_train.txt` is none: VOC writes one a category, of the same images.
+        ids: Image ids by `file_name`.
+        findings: Gets `list-unknown`, `list-repeated`, `list-overlap` and `list-missing`.
+
+    Returns:
+        Image ids by part, in the order of the lists; empty where there is no list.
+    """
+    aliases = _aliases(ids)
+    parts: dict[str, list[int]] = {}
+    for path, part in _lists(files):
+        listed: dict[int, None] = {}
+        for number, line in enumerate(text_of((folder / path).read_bytes()).splitlines(), start=1):
+            if not line.strip():
+                continue
+            place = f"{path}: line {number}"
+            named = _named(line.strip(), aliases)
+            if len(named) != 1:
+                message = f"{line.strip()[:80]!r} names {'more than one image' if named else 'no image'}"
+                findings.append(Finding("list-unknown", place, message, "correct the list, or add the image"))
+            elif named[0] in listed:
+                message = f"{line.strip()[:80]!r} is in the list already"
+                findings.append(Finding("list-repeated", place, message, "list each image once", "warning"))
+            else:
+                listed[named[0]] = None
+        parts[part] = list(dict.fromkeys([*parts.get(part, ()), *listed]))
+    findings += _check_parts(parts, ids)
+    return parts
+
+
+def _lists(files: Sequence[PurePosixPath]) -> list[tuple[PurePosixPath, str]]:
+    """Each list with its part: those that are called as a part alone, else those whose name has one in it."""
+    texts = [path for path in files if path.suffix.casefold() == ".txt"]
+    plain = {PARTS[path.stem.casefold()] for path in texts if path.stem.casefold() in PARTS}
+    named = [(path, part_of(path.stem)) for path in texts]
+    return [(path, part) for path, part in named if part and (part not in plain or path.stem.casefold() in PARTS)]
+
+
+def _aliases(ids: Mapping[str, int]) -> dict[str, list[int]]:
+    """Images by each name that a list may use, with and without suffix; a whole name goes before a name in a folder."""
+    whole: dict[str, list[int]] = defaultdict(list)
+    short: dict[str, list[int]] = defaultdict(list)
+    for name, number in ids.items():
+        path = PurePosixPath(name)
+        for alias in {name, str(path.with_suffix(""))}:
+            whole[alias.casefold()].append(number)
+        for alias in {path.name, path.stem}:
+            short[alias.casefold()].append(number)
+    return {**short, **whole}
+
+
+def _named(line: str, aliases: Mapping[str, list[int]]) -> list[int]:
+    """Images that a line of a list may mean."""
+    for text in (line, line.split()[0]):
+        path = PurePosixPath(text.replace("\\", "/"))
+        for start in range(len(path.parts)):
+            below = PurePosixPath(*path.parts[start:])
+            images = aliases.get(str(below).casefold()) or aliases.get(str(below.with_suffix("")).casefold())
+            if images:
+                return images
+    return []
+
+
+def _check_parts(parts: dict[str, list[int]], ids: Mapping[str, int]) -> list[Finding]:
+    """Take an image that is in two parts out of the first; report it, and images in no part where there are parts."""
+    if not parts:
+        return []
+    of: dict[int, list[str]] = defaultdict(list)
+    for part, listed in parts.items():
+        for number in listed:
+            of[number].append(part)
+    findings = []
+    for name, number in ids.items():
+        if len(of[number]) > 1:
+            message = f"in {' and in '.join(of[number])}; taken for {of[number][-1]} alone"
+            findings.append(Finding("list-overlap", name, message, "an image belongs to one part", "warning"))
+            for part in of[number][:-1]:
+                parts[part].remove(number)
+        elif not of[number]:
+            message = "in none of the lists; it belongs to no part"
+            findings.append(Finding("list-missing", name, message, "list it", "warning"))
+    return findings

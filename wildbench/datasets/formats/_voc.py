@@ -17,11 +17,19 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from wildbench.categories import CATEGORIES, canonical
-from wildbench.datasets.formats._collection import Collection, mark_partial, text_of
+from wildbench.categories import canonical
+from wildbench.datasets.formats._collection import Collection, mark_partial
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, number, repaired
-from wildbench.datasets.formats._names import pair, read_parts
-from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names, stored_box
+from wildbench.datasets.formats._picture_files import (
+    SUFFIXES,
+    Picture,
+    look_at,
+    pair,
+    read_parts,
+    short_names,
+    stored_box,
+    text_of,
+)
 from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
@@ -93,7 +101,8 @@ def read_voc_xml(path: Path, name: str) -> VocFile:
         DatasetError: It is hostile: it has a document type, or is far too large.
     """
     if path.stat().st_size > LARGEST:
-        raise DatasetError(f"{name}: more than {LARGEST:,} bytes of XML", remedy="take the file out, and look at it")
+        remedy = "take the file out, and look at it"
+        raise DatasetError(f"{name}: more than {LARGEST:,} bytes of XML", code="xml-too-large", remedy=remedy)
     data = path.read_bytes()
     try:
         root, latin = _parse(data, name), False
@@ -119,7 +128,7 @@ def _parse(data: bytes, name: str, encoding: str | None = None) -> ElementTree.E
 
     def refuse(*_: object) -> None:
         remedy = "annotations need none, and entities can fill a memory: take the file out, and look at it"
-        raise DatasetError(f"{name}: has a document type (<!DOCTYPE ...>)", remedy=remedy)
+        raise DatasetError(f"{name}: has a document type (<!DOCTYPE ...>)", code="xml-doctype", remedy=remedy)
 
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate(encoding)
@@ -168,16 +177,17 @@ _MASKS = {"segmentationclass", "segmentationobject"}
 """Folders of the development kit that hold masks, not photographs."""
 
 
-def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
+def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress, known: Sequence[str] = ()) -> Collection:
     """Read every annotation file and picture below a folder.
 
-    Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the paper's
-    thirteen and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
+    Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the `known` ones
+    and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
 
     Args:
         folder: The folder.
         files: Every file below it.
         progress: Called while XML and pictures are read.
+        known: Categories that the data set is known to have, in the order of their ids.
 
     Raises:
         DatasetError: A hostile file.
@@ -201,7 +211,7 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -
         lost[image_id] = set()
         boxes += [(image_id, *box) for box in _boxes(label, picture, bool(listed), findings, notes, lost[image_id])]
     _count_from_zero(labels, findings)
-    categories = _categories(Counter(name for _, name, _ in boxes), listed, findings)
+    categories = _categories(Counter(name for _, name, _ in boxes), listed or known, findings)
     ids = {category["name"]: category["id"] for category in categories}
     annotations = [
         {"id": index, "image_id": image, "category_id": ids[name], **fields}
@@ -238,13 +248,12 @@ def _listed_categories(folder: Path, files: Sequence[PurePosixPath]) -> list[str
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-def _categories(counts: Counter[str], listed: list[str], findings: list[Finding]) -> list[dict[str, Any]]:
-    """Number the categories: the listed ones or the paper's, then what else occurs, which is reported."""
-    known = listed or list(CATEGORIES)
+def _categories(counts: Counter[str], known: Sequence[str], findings: list[Finding]) -> list[dict[str, Any]]:
+    """Number the categories: the known ones, then what else occurs, which is reported where any are known."""
     others = sorted(set(counts) - set(known))
-    for name in others:
+    for name in others if known else ():
         boxes = counted(counts[name], "box")
-        message = f'{boxes} of "{name}", which is none of the {len(known)} categories; kept as one more'
+        message = f'{boxes} of "{name}", which is not one of the {len(known)} categories; kept as one more'
         remedy = "rename them in the annotation files, if it is another spelling"
         findings.append(Finding("category-unknown", name, message, remedy, "warning"))
     return [{"id": index, "name": name} for index, name in enumerate([*known, *others], start=1)]

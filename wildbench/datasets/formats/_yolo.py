@@ -16,10 +16,18 @@ from typing import Any
 
 import yaml
 
-from wildbench.datasets.formats._collection import PARTS, Collection, mark_partial, text_of
+from wildbench.datasets.formats._collection import Collection, mark_partial
 from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, Number, exact, number, repaired
-from wildbench.datasets.formats._names import pair, read_parts
-from wildbench.datasets.formats._picture_files import SUFFIXES, Picture, look_at, short_names
+from wildbench.datasets.formats._picture_files import (
+    PARTS,
+    SUFFIXES,
+    Picture,
+    look_at,
+    pair,
+    read_parts,
+    short_names,
+    text_of,
+)
 from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
@@ -47,7 +55,8 @@ def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) 
     pictures, findings = look_at(folder, [path for path in files if path.suffix.casefold() in SUFFIXES], progress)
     config = next((path for name in CONFIGS for path in files if path.name.casefold() == name), None)
     if config is None:
-        raise DatasetError("no data.yaml or classes.txt", remedy="give the names of the categories in one of them")
+        remedy = "give the names of the categories in one of them"
+        raise DatasetError("no data.yaml or classes.txt", code="no-category-names", remedy=remedy)
     settings = _settings(folder, config)
     categories = [{"id": index, "name": name} for index, name in enumerate(settings["names"], start=1)]
     pairs = pair({str(path): "" for path in _label_files(files, config)}, pictures, findings)
@@ -169,7 +178,7 @@ def _row(line: str, classes: int) -> list[Decimal] | None:
     if len(words) != 5:
         raise ValueError(f"{len(words)} numbers instead of 5 (a polygon or a score, perhaps)")
     if not _is_class(words[0], classes):
-        raise ValueError(f"class {words[0][:20]!r} is none of the {classes}")
+        raise ValueError(f"class {words[0][:20]!r} is outside 0..{classes - 1}")
     return [number(word) for word in words]
 
 
@@ -199,12 +208,13 @@ def _settings(folder: Path, config: PurePosixPath) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise DatasetError(f"{config}: not YAML ({error})", remedy="repair the file") from error
+        raise DatasetError(f"{config}: not YAML ({error})", code="not-yaml", remedy="repair the file") from error
     names = settings.get("names") if isinstance(settings, dict) else None
     if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
         names = [names[index] for index in range(len(names))]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise DatasetError(f"{config}: no list of category names", remedy="give them under names:, in order")
+        remedy = "give them under names:, in order"
+        raise DatasetError(f"{config}: no list of category names", code="no-category-names", remedy=remedy)
     return {**settings, "names": names}
 
 

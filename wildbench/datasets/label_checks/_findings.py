@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Entry = dict[str, Any]
 
@@ -59,13 +59,21 @@ def repeated(entries: Sequence[Placed], key: str) -> list[tuple[str, Any, str]]:
     return found
 
 
-def refusal(path: Path, findings: Iterable[Finding]) -> tuple[str, str] | None:
-    """What is wrong with a file in one line, by its first error, and the remedy; None where there is no error.
+class Refusal(NamedTuple):
+    """Why a file is refused, in one line, what to do about it, and the code of the first error."""
+
+    what: str
+    remedy: str
+    code: str
+
+
+def refusal(path: Path, findings: Iterable[Finding]) -> Refusal | None:
+    """What is wrong with a file in one line, by its first error; None where there is no error.
 
     Example:
         >>> error = Finding("box-zero-side", "[3]", "bbox [1, 2, 0, 4]", "remove it")
-        >>> refusal(Path("p.json"), [error, error])
-        ('p.json: [3]: bbox [1, 2, 0, 4] [box-zero-side, the first of 2 errors]', 'remove it')
+        >>> refusal(Path("p.json"), [error, error]).what
+        'p.json: [3]: bbox [1, 2, 0, 4] [box-zero-side, the first of 2 errors]'
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
@@ -73,7 +81,7 @@ def refusal(path: Path, findings: Iterable[Finding]) -> tuple[str, str] | None:
     first = errors[0]
     more = f", the first of {len(errors)} errors" if len(errors) > 1 else ""
     place = "" if first.place == WHOLE else f"{first.place}: "
-    return f"{path}: {place}{first.message} [{first.code}{more}]", first.remedy
+    return Refusal(f"{path}: {place}{first.message} [{first.code}{more}]", first.remedy, first.code)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:

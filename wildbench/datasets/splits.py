@@ -1,21 +1,178 @@
-"""Splitting a data set so that every part has its share of every category, of every box size, and of empty images."""
+"""Splits: which images of a data set are in which part, as small files, and how to divide one well.
+
+A good split gives every part its share of every category, of every box size, and of empty images, and never divides
+near-duplicates.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wildbench.datasets.coco import Dataset, size_of
-from wildbench.datasets.duplicates import find_pairs, groups
-from wildbench.datasets.splits._split_file import Split, make_split
-from wildbench.errors import DatasetError
+from wildbench.datasets.coco import Dataset, coco_sha256, read_json, size_of
+from wildbench.errors import DatasetError, first_problem
+from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
+from wildbench.records import read_version
 from wildbench.text import counted
+
+FORMAT_VERSION = 1
+"""Version of the file. A reader takes this one and refuses newer ones."""
+
+
+class Split(BaseModel):
+    """One way of dividing a data set into parts, as a small file that can be committed.
+
+    An image may be in no part, never in two.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    name: str = Field(description="`authors`, `wildbench-v1`, ...")
+    dataset: str = Field(description="Name of the data set that was split.")
+    sha256: str = Field(description="Hash of its canonical COCO JSON, all parts in one.")
+    method: str = Field(description="How it was decided which image goes where, in words.")
+    seed: int | None = Field(description="Seed of the method; null where it has none.")
+    parts: dict[str, list[int]] = Field(description="Image ids of each part, ascending.")
+
+    @model_validator(mode="after")
+    def _in_one_part_only(self) -> Self:
+        uses = Counter(image for part in self.parts.values() for image in part)
+        twice = [image for image, count in uses.items() if count > 1]
+        if twice:
+            raise ValueError(f"image {twice[0]} is listed twice")
+        return self
+
+
+def make_split(
+    coco: Mapping[str, Any],
+    parts: Mapping[str, Iterable[int]],
+    *,
+    name: str,
+    dataset: str,
+    method: str,
+    seed: int | None = None,
+) -> Split:
+    """Record a division of these very labels.
+
+    Args:
+        coco: All images of the data set, as `read_coco` gives them.
+        parts: Image ids of each part.
+        name: Name of the split.
+        dataset: Name of the data set.
+        method: How it was decided, in words.
+        seed: Seed of the method, where it has one.
+
+    Raises:
+        DatasetError: An id that is no image, or is in two parts.
+
+    Example:
+        >>> coco = {"images": [{"id": 1}, {"id": 2}], "annotations": [{"id": 1, "image_id": 2}], "categories": []}
+        >>> split = make_split(coco, {"train": [1], "test": [2]}, name="authors", dataset="parks", method="published")
+        >>> [image["id"] for image in apply_split(coco, split, "test")["images"]]
+        [2]
+    """
+    known = {image["id"] for image in coco["images"]}
+    listed = {part: sorted(images) for part, images in parts.items()}
+    unknown = [image for images in listed.values() for image in images if image not in known]
+    if unknown:
+        what = f"{dataset} has no image {unknown[0]}"
+        raise DatasetError(what, code="no-such-image", remedy="split the images that it has")
+    try:
+        return Split(name=name, dataset=dataset, sha256=coco_sha256(coco), method=method, seed=seed, parts=listed)
+    except ValidationError as error:
+        what = f"split {name}: {first_problem(error)}"
+        raise DatasetError(what, code="bad-split", remedy="put an image into one part") from None
+
+
+def apply_split(coco: Mapping[str, Any], split: Split, part: str) -> dict[str, Any]:
+    """Take one part: its images and their annotations, in the order they have; everything else as it is.
+
+    Raises:
+        DatasetError: No such part, or the labels are not those that were split.
+    """
+    if part not in split.parts:
+        what = f"split {split.name} has no part {part!r}"
+        raise DatasetError(what, code="no-such-part", remedy=f"name one of: {', '.join(split.parts)}")
+    own = coco_sha256(coco)
+    if own != split.sha256:
+        raise DatasetError(
+            f"split {split.name} is of {split.dataset} with SHA-256 {split.sha256}, but this one has {own}",
+            code="split-of-other-labels",
+            remedy="use the labels that were split, or split the new ones (wildbench data split)",
+        )
+    kept = set(split.parts[part])
+    return {
+        **coco,
+        "images": [image for image in coco["images"] if image["id"] in kept],
+        "annotations": [annotation for annotation in coco["annotations"] if annotation["image_id"] in kept],
+    }
+
+
+def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
+    """Put the parts of a data set together again, in the order given: what a split file is the hash of.
+
+    Besides images, annotations and categories, only sections in which all parts agree are kept.
+
+    Raises:
+        DatasetError: Parts with different categories, or with an id in common.
+    """
+    first = parts[0].coco
+    for data in parts[1:]:
+        if data.coco["categories"] != first["categories"]:
+            raise DatasetError(
+                f"{data.name} has other categories than {parts[0].name}",
+                code="categories-differ",
+                remedy="pool files with the same categories",
+            )
+    pooled = {key: value for key, value in first.items() if all(data.coco.get(key) == value for data in parts)}
+    for section in ("images", "annotations"):
+        pooled[section] = [entry for data in parts for entry in data.coco[section]]
+        twice = [number for number, uses in Counter(entry["id"] for entry in pooled[section]).items() if uses > 1]
+        if twice:
+            raise DatasetError(
+                f"{section} of {' and '.join(data.name for data in parts)} share the id {twice[0]}",
+                code="ids-shared",
+                remedy="give every entry an id of its own",
+            )
+    return pooled
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Write a split file atomically: a key a line, a part a line."""
+    record = split.model_dump()
+    parts = ",\n".join(f"  {json.dumps(part)}: {json.dumps(images)}" for part, images in record.pop("parts").items())
+    keys = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in record.items()]
+    text = ",\n".join([*keys, f'"parts": {{\n{parts}\n}}'])
+    write_atomically(path, f"{{\n{text}\n}}\n".encode())
+
+
+def read_split(path: Path) -> Split:
+    """Read a split file of this format version or an older one.
+
+    Raises:
+        DatasetError: The file is missing, damaged, no split, or written by a newer wildbench.
+    """
+    return read_version(
+        read_json(path),
+        Split,
+        FORMAT_VERSION,
+        path=path,
+        error=DatasetError,
+        no_record=("not a split file", "name a file that data split wrote"),
+        again="write it again by wildbench data split",
+        strict=True,
+    )
+
 
 SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 """A quarter for the test: of 1309 boxes in 13 categories, some 15 are left there for the rarest."""
@@ -67,16 +224,23 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
     sizes = [len(members) for members in together]
     group = set(together[sizes.index(max(sizes))]) if sizes else set()
     if len(group) < 2:
-        raise DatasetError(f"{what}: it has {counted(count, 'image')} in all", remedy="add images, or do not split it")
+        what = f"{what}: it has {counted(count, 'image')} in all"
+        raise DatasetError(what, code="empty-part", remedy="add images, or do not split it")
     members = [image for image in dataset.images if image["id"] in group]
     locations = list(dict.fromkeys(str(image["location"]) for image in members if "location" in image))
     which = f"location {locations[0]!r}" if len(locations) == 1 else f"{members[0]['file_name']!r} among them"
     remedy = "add images of other places; correct location where they are not of one, and leave out copies"
-    raise DatasetError(f"{what}: {len(group)} of {count} images, {which}, stay together", remedy=remedy)
+    what = f"{what}: {len(group)} of {count} images, {which}, stay together"
+    raise DatasetError(what, code="empty-part", remedy=remedy)
 
 
 def kept_together(dataset: Dataset, progress: Progress = silent) -> list[list[int]]:
     """Group the image ids of a data set: images that show the same, and those with the same `location`."""
+    from wildbench.datasets.duplicates import (  # OpenCV loads slowly, and few commands look at pictures
+        find_pairs,
+        groups,
+    )
+
     images = sorted(dataset.images, key=_key)  # the pairs that are found may depend on the order
     pairs = find_pairs([dataset.image_path(image) for image in images], progress=progress)
     first_at: dict[object, int] = {}
@@ -139,10 +303,10 @@ def _give_out(counts: Counts, wanted: npt.NDArray[np.float64], generator: np.ran
     chance = generator.permutation(len(counts))
     part_of = np.full(len(counts), -1)
     while (part_of < 0).any():
-        left = counts * (part_of < 0)[:, None]
-        totals = left.sum(axis=0)
+        remaining = counts * (part_of < 0)[:, None]
+        totals = remaining.sum(axis=0)
         label = int(np.where(totals > 0, totals, totals.max() + 1).argmin())
-        for unit in sorted(np.flatnonzero(left[:, label]), key=lambda unit: (-counts[unit, label], chance[unit])):
+        for unit in sorted(np.flatnonzero(remaining[:, label]), key=lambda unit: (-counts[unit, label], chance[unit])):
             ties = generator.random(len(wanted))
             part = np.lexsort((ties, wanted[:, -1], wanted[:, label]))[-1]
             part_of[unit] = part
@@ -187,8 +351,8 @@ def imbalance(coco: Mapping[str, Any], parts: Mapping[str, Sequence[int]], share
     """
     counts = _counts(coco, [parts[part] for part in shares])
     counts = counts[:, counts.sum(axis=0) > 0]
-    found = counts / counts.sum(axis=0)
-    return float(np.abs(found - np.array(list(shares.values()))[:, None]).sum(axis=0).mean() / 2)
+    actual = counts / counts.sum(axis=0)
+    return float(np.abs(actual - np.array(list(shares.values()))[:, None]).sum(axis=0).mean() / 2)
 
 
 def random_split(

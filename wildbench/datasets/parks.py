@@ -1,0 +1,276 @@
+"""The authors' photographs (arXiv:2102.02896): downloaded or handed over, and made the data set `parks` in the cache.
+
+gdown does the transfer, from Google Drive (its confirmation page too) and from any other address. What remains to do
+here: a server that cannot resume, an answer that is not an archive, and an archive that differs from the first one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from wildbench.categories import PAPER_COUNTS
+from wildbench.datasets.coco import Dataset, read_json
+from wildbench.datasets.formats import ImportReport, Published, StrictFindings, import_dataset, is_archive
+from wildbench.datasets.splits import make_split, stratified_split, write_split
+from wildbench.errors import DatasetError, DownloadError, OutputError, needs
+from wildbench.files import check_writable, sha256_of, write_atomically
+from wildbench.progress import Progress, silent
+from wildbench.resources import cache_dir
+from wildbench.text import counted
+
+if TYPE_CHECKING:
+    from requests import HTTPError
+
+NAME = "parks"
+URL = "https://drive.google.com/uc?id=141iHvqb_rD_WwtIhespCSA9maHzQCbb2"
+"""Where the authors publish their data set."""
+
+PUBLISHED = Published(PAPER_COUNTS, {"text": 1309, "table": sum(PAPER_COUNTS.values())})
+BY_HAND = "download it by hand in a browser, then run: wildbench data import PATH"
+_TRIES = 5
+_TIMEOUT = 60.0
+"""Seconds to wait for a connection, and between bytes."""
+
+
+def archive_path() -> Path:
+    """Where the downloaded archive is."""
+    return cache_dir() / "parks-download" / "archive"
+
+
+def record_path() -> Path:
+    """The small file beside it that says which archive was used first."""
+    return cache_dir() / "parks-download" / "archive.trusted.json"
+
+
+def fetch_parks(url: str | None = None, *, strict: bool = False, progress: Progress = silent) -> ImportReport:
+    """Download the archive, unless it is there, and import it.
+
+    Args:
+        url: A mirror; by default the authors' address.
+        strict: Refuse an archive in which anything is found.
+        progress: Called during long work.
+
+    Raises:
+        DownloadError: It cannot be downloaded.
+        DatasetError: It is another archive than before, or `import_parks` refuses it.
+        OutputError: The cache cannot be written.
+    """
+    archive = archive_path()
+    fetched = fetch(url or URL, archive, progress=progress)
+    try:
+        report = import_parks(archive, strict=strict, replace=True, fetched=True, progress=progress)
+    except StrictFindings:
+        raise
+    except DatasetError as error:
+        remedy = f"{error.remedy}; while {archive} is there, it is not fetched again"
+        raise DatasetError(error.what, code=error.code.partition("/")[2], remedy=remedy) from error
+    if url and not fetched:
+        return _with_remark(report, f"{archive} was fetched before; {url} is not used")
+    return report
+
+
+def import_parks(
+    source: Path,
+    *,
+    form: str | None = None,
+    strict: bool = False,
+    replace: bool = False,
+    fetched: bool = False,
+    progress: Progress = silent,
+) -> ImportReport:
+    """Make an archive or folder the data set `parks`.
+
+    Any file can be handed over. So the hash of an archive is written down, and a different one refused later, only
+    where it was fetched from its address or holds one of the totals that the paper gives. A folder has no hash.
+
+    Args:
+        source: A zip, a tar or a folder.
+        form: "voc", "yolo" or "coco"; by default told from the files.
+        strict: Refuse it if anything is found.
+        replace: Whether `parks`, where it is there already, may be replaced.
+        fetched: Whether it was downloaded from the address that is named for it.
+        progress: Called during long work.
+
+    Raises:
+        DatasetError: It is another archive than before, cannot be read, or holds none of the paper's categories.
+        OutputError: `parks` is there already, or the cache cannot be written.
+    """
+    folder = cache_dir() / NAME
+    if folder.exists() and not replace:
+        remedy = "add --replace to put this in its place, or name a folder for another data set: --out DIR"
+        raise OutputError(f"{NAME} is there already, in {folder}", code="exists", remedy=remedy)
+    sha256 = check_trusted(source, record_path()) if source.is_file() else None
+    report = import_dataset(
+        source,
+        folder,
+        form=form,
+        strict=strict,
+        replace=True,
+        published=PUBLISHED,
+        finish=partial(_write_splits, progress=progress),
+        progress=progress,
+    )
+    known = report.holds != "neither"
+    if sha256 is not None and (fetched or known):
+        _trust(source, sha256, record_path())
+    remark = ""
+    if not known:
+        totals = " or ".join(map(str, sorted(PUBLISHED.totals.values())))
+        counts = f"{counted(report.boxes, 'box')}, where the paper has {totals}"
+        remark = f"not the published set by its counts: {counts}; it is parks here"
+        remark += "" if fetched else ", and its hash is not trusted"
+    elif sha256 is None:
+        remark = "a folder has no hash, so nothing shows later that it is still the same"
+    return _with_remark(report, remark) if remark else report
+
+
+def _write_splits(report: ImportReport, folder: Path, progress: Progress = silent) -> None:
+    """Write the split files `wildbench-v1` and, where the authors have lists, `authors`."""
+    if not report.boxes:
+        what = f"{report.source}: no box of the paper's categories, so this is not parks"
+        remedy = "name a folder for another data set: wildbench data import PATH --out DIR"
+        raise DatasetError(what, code="not-parks", remedy=remedy)
+    coco, parts = report.collection.coco, report.collection.parts
+    if parts:
+        method = "the lists of images that its authors publish with it"
+        split = make_split(coco, parts, name="authors", dataset=NAME, method=method)
+        write_split(split, folder / "splits" / "authors.json")
+    whole = Dataset(NAME, None, coco, folder / "images")
+    try:
+        split = stratified_split(whole, progress=progress)
+    except DatasetError as error:
+        remedy = f"{error.remedy}; parks is split on import, --out DIR is not"
+        raise DatasetError(error.what, code=error.code.partition("/")[2], remedy=remedy) from error
+    write_split(split, folder / "splits" / "wildbench-v1.json")
+
+
+def _with_remark(report: ImportReport, remark: str) -> ImportReport:
+    return dataclasses.replace(report, remarks=(*report.remarks, remark))
+
+
+def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
+    """Download an archive, unless it is there; an interrupted download goes on where it stopped.
+
+    Args:
+        url: An http or https address.
+        archive: Where it goes; it appears there when it is whole. Until then a `.part` lies beside it, with a hash of
+            the address in its name: another address may hold another archive, and starts anew.
+        progress: Called with the kilobytes so far, where the server tells how many there are.
+
+    Returns:
+        Whether anything was downloaded.
+
+    Raises:
+        DownloadError: No such address, no connection, or an answer that is no archive, such as a quota or login page.
+        OutputError: The folder cannot be written, or the disk is full.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        remedy = "name one, or run: wildbench data import PATH"
+        raise DownloadError(f"{url}: not an http or https address", code="bad-address", remedy=remedy)
+    if archive.is_file():
+        return False
+    check_writable(archive)
+    fetched = archive.with_name(f"{archive.name}.{hashlib.sha256(url.encode()).hexdigest()[:12]}.fetched")
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        fetched.unlink(missing_ok=True)
+        for part in set(_parts(archive)) - set(_parts(fetched)):
+            part.unlink()  # of another address
+        _download(url, fetched, progress)
+        if not is_archive(fetched):
+            with fetched.open("rb") as file:
+                start = file.read(60)
+            fetched.unlink()
+            what = f"{url}: the answer is not a zip or tar; it starts with {start!r}"
+            raise DownloadError(what, code="not-an-archive", remedy=BY_HAND)
+        fetched.replace(archive)
+    except OSError as error:
+        remedy = "make room or run again, or set WILDBENCH_CACHE to another place"
+        raise OutputError(f"{archive}: {error.strerror or error}", code="not-written", remedy=remedy) from error
+    return True
+
+
+def check_trusted(archive: Path, record: Path) -> str:
+    """Compare an archive with the one that was used first.
+
+    Args:
+        archive: The file.
+        record: Where the hash of the first was written down; it may not be there yet.
+
+    Returns:
+        SHA-256 of the archive.
+
+    Raises:
+        DatasetError: It is another file.
+    """
+    own = sha256_of(archive)
+    trusted = read_json(record).get("sha256") if record.is_file() else own
+    if own != trusted:
+        raise DatasetError(
+            f"{archive} is not the archive that was used first: its SHA-256 is {own}, that of the first {trusted}",
+            code="another-archive",
+            remedy=f"delete the archive and get it again, or delete {record} to trust the new one",
+        )
+    return own
+
+
+def _trust(archive: Path, sha256: str, record: Path) -> None:
+    """Write down what was used first; later archives have to be the same."""
+    if not record.is_file():
+        first = {"sha256": sha256, "bytes": archive.stat().st_size, "first_used": datetime.now(UTC).date().isoformat()}
+        write_atomically(record, f"{json.dumps(first, indent=1)}\n".encode())
+
+
+def _download(url: str, path: Path, progress: Progress) -> None:
+    """Try as long as each try adds something; where one adds nothing to a `.part`, the server cannot go on from it."""
+    with needs("parks"):
+        import gdown
+        import requests
+
+    def show(done: int, total: int | None) -> None:
+        if total is not None:
+            progress("download (kB)", -(-done // 1000), -(-total // 1000))
+
+    download = partial(gdown.download, quiet=True, use_cookies=False, resume=True, progress=show, timeout=_TIMEOUT)
+    for trial in range(1, _TRIES + 1):
+        kept = _parts(path)
+        before = kept[-1].stat().st_size if kept else 0
+        for part in kept[:-1]:
+            part.unlink()  # gdown does not choose
+        try:
+            download(url=url, output=str(path))
+            return
+        except gdown.exceptions.FileURLRetrievalError as error:
+            message = f"{url}: Google Drive does not hand it out (over its quota, or not shared any more)"
+            raise DownloadError(message, code="refused", remedy=BY_HAND) from error
+        except requests.HTTPError as error:
+            what = f"{url}: the server says {_status(error)}"
+            raise DownloadError(what, code="refused", remedy=BY_HAND) from error
+        except (gdown.exceptions.DownloadError, requests.RequestException) as error:
+            kept = _parts(path)
+            after = kept[-1].stat().st_size if kept else 0
+            cannot_resume = after == before > 0 and isinstance(error, gdown.exceptions.DownloadError)
+            if cannot_resume:
+                kept[-1].unlink()
+            if trial == _TRIES or not (cannot_resume or after > before):
+                remedy = "run the command again to go on" if after else f"look at address and network, or {BY_HAND}"
+                what = f"it broke after {after:,} bytes" if after else "no connection"
+                raise DownloadError(
+                    f"{url}: {what}", code="interrupted" if after else "no-connection", remedy=remedy
+                ) from error
+
+
+def _status(error: HTTPError) -> str:
+    return str(error) if error.response is None else f"{error.response.status_code} {error.response.reason}"
+
+
+def _parts(path: Path) -> list[Path]:
+    """What gdown keeps of interrupted downloads, the largest last."""
+    return sorted(path.parent.glob(f"{path.name}*.part"), key=lambda part: part.stat().st_size)
