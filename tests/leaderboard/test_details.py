@@ -126,7 +126,7 @@ def test_each_row_without_pictures_says_why(results: list[Result], monkeypatch: 
     reasons = {name: detail.no_pictures or "" for name, detail in found.items()}
     assert reasons[orphan.id] == "its parent has no row in this section"
     assert "not measured" in reasons["old"]
-    assert "only those of parksim are embedded" in reasons[elsewhere(child).id]
+    assert "no card of a data set says" in reasons[elsewhere(child).id]
     assert reasons[other[1].id].startswith("scored on another version of parksim")
     monkeypatch.setattr(_details, "PICTURED", 0)
     assert (details_of(results)[child.id].no_pictures or "").startswith("only the 0 compressed rows")
