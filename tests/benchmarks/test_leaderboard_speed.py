@@ -1,7 +1,6 @@
 """How long a board of 500 rows takes to build, and a row to verify."""
 
 import hashlib
-import json
 import lzma
 import os
 import resource
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wildbench.datasets.predictions import read_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard._recompute import measure_curves
@@ -31,7 +31,8 @@ from wildbench.leaderboard._standings import Paired
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.build import BOARD, PAGE, build
 from wildbench.leaderboard.verify import verify
-from wildbench.measures.uncertainty._intervals import difference_interval
+from wildbench.measures.scored import Scored
+from wildbench.measures.uncertainty import difference_interval
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard
 
@@ -49,7 +50,7 @@ def write_board(folder: Path, rows: int) -> None:
     data, cards = load_dataset("parksim", with_images=False), [read_scorecard(source) for source in sources]
     found = [source.with_name(card.accuracy.predictions_file) for source, card in zip(sources, cards, strict=True)]
     detections = [lzma.compress(path.read_bytes(), preset=0) for path in found]
-    curves = [measure_curves(data, json.loads(path.read_text()), None).to_bytes() for path in found]
+    curves = [measure_curves(Scored(data, read_predictions(path, data))).to_bytes() for path in found]
     rng = np.random.default_rng(0)
     shared_drawn, shared_without = rng.normal(0, 0.02, 2000), rng.normal(0, 0.02, 168) / 168
     for row in range(rows):

@@ -4,20 +4,21 @@ import base64
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_up_page import elsewhere, made_up
 from PIL import Image
 
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard import _details
 from wildbench.leaderboard._board import build_board
-from wildbench.leaderboard._details import WIDTH, RowDetail, details, overlap, pictures
+from wildbench.leaderboard._details import WIDTH, RowDetail, details, pictures
 from wildbench.leaderboard._recompute import measure_curves
 from wildbench.leaderboard._results import Result, read_results
+from wildbench.measures.scored import Scored
 
 SIZE = (960, 640)
 
@@ -32,19 +33,23 @@ def data(tmp_path: Path) -> Dataset:
     return Dataset("made up", None, {"images": images, "categories": categories, "annotations": [label]}, tmp_path)
 
 
-def found(image: int, x: float, score: float = 0.9, category: int = 1) -> dict[str, Any]:
-    return {"image_id": image, "category_id": category, "bbox": [x, 64, 96, 64], "score": score}
+def found(image: int, x: float, score: float = 0.9, category: int = 1) -> Detections:
+    return Detections([image], [category], [[x, 64, 96, 64]], [score])
+
+
+def every(*rows: Detections) -> Detections:
+    return Detections.concatenate(rows)
 
 
 def test_the_images_with_most_differences_come_first(data: Dataset) -> None:
-    dense = [found(1, 0), found(2, 0), found(4, 96), found(4, 400), found(6, 10)]
-    compressed = [
+    dense = every(found(1, 0), found(2, 0), found(4, 96), found(4, 400), found(6, 10))
+    compressed = every(
         found(1, 8),  # the same lion, a little aside
         found(2, 0, category=2),  # another category: two differences
         found(4, 96),  # one of two lions lost: one difference
         found(5, 300),  # one more: one difference
         found(6, 10, score=0.2),  # below its threshold: one difference
-    ]
+    )
     shown = pictures(data, dense, compressed, (0.5, 0.5))
     assert [picture.file_name for picture in shown] == ["2.png", "4.png", "5.png"]
     assert [(seen.category, seen.alone) for seen in shown[1].dense] == [("lion", False), ("lion", True)]
@@ -55,25 +60,20 @@ def test_the_images_with_most_differences_come_first(data: Dataset) -> None:
 
 
 def test_each_detection_is_paired_once_and_with_the_nearest(data: Dataset) -> None:
-    (picture,) = pictures(data, [found(1, 0), found(1, 30)], [found(1, 29)], (0.0, 0.0))
+    (picture,) = pictures(data, every(found(1, 0), found(1, 30)), found(1, 29), (0.0, 0.0))
     assert [seen.alone for seen in picture.dense] == [True, False]
 
 
 def test_who_agrees_has_no_pictures(data: Dataset) -> None:
-    assert pictures(data, [found(1, 0)], [found(1, 0)], (0.5, 0.5)) == []
+    assert pictures(data, found(1, 0), found(1, 0), (0.5, 0.5)) == []
 
 
 def test_a_picture_is_small_and_the_same_each_time(data: Dataset) -> None:
-    one, two = (pictures(data, [found(4, 0)], [], (0.5, 0.5)) for _ in range(2))
+    one, two = (pictures(data, found(4, 0), every(), (0.5, 0.5)) for _ in range(2))
     assert one == two
     stored = Image.open(io.BytesIO(base64.b64decode(one[0].jpeg.split(",")[1])))
     assert stored.size == (WIDTH, 320)
     assert (one[0].width, one[0].height) == SIZE
-
-
-def test_overlap_of_boxes_apart_and_of_none() -> None:
-    assert overlap([0, 0, 1, 1], [2, 2, 1, 1]) == 0
-    assert overlap([0, 0, 0, 0], [0, 0, 0, 0]) == 0
 
 
 def details_of(results: list[Result]) -> dict[str, RowDetail]:
@@ -99,7 +99,7 @@ def test_details_are_those_of_the_card(results: list[Result]) -> None:
 
 def test_curves_kept_by_add_are_what_the_detections_give(results: list[Result]) -> None:
     data = load_dataset("parksim", with_images=False)
-    assert details_of(results)[results[0].id].curves == measure_curves(data, results[0].detections(data), None)
+    assert details_of(results)[results[0].id].curves == measure_curves(Scored(data, results[0].detections(data)))
 
 
 def test_a_compressed_row_is_drawn_beside_its_parent(results: list[Result]) -> None:

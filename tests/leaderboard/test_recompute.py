@@ -9,9 +9,11 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard._recompute import measure_curves
 from wildbench.leaderboard._results import Curves
+from wildbench.measures.scored import Scored
 from wildbench.resources import bundled
 
 
@@ -26,7 +28,7 @@ def test_curves_are_those_of_pycocotools() -> None:
         engine.evaluate()
         engine.accumulate()
     precision = engine.eval["precision"][:, :, :, 0, 2]
-    curves = measure_curves(data, results, None)
+    curves = measure_curves(Scored(data, Detections.from_coco(results)))
     for iou, step in (("0.50", 0), ("0.75", 5), ("0.90", 8)):
         drawn = np.zeros(101)
         drawn[: len(curves.by_iou[iou])] = np.array(curves.by_iou[iou]) / 1000
@@ -40,7 +42,7 @@ def test_curves_are_those_of_pycocotools() -> None:
 
 def test_a_category_without_a_box_has_no_curve() -> None:
     data = load_dataset("parksim", with_images=False, limit=1)
-    curves = measure_curves(data, [], None)
+    curves = measure_curves(Scored(data, Detections.from_coco([])))
     there = {box["category_id"] for box in data.annotations}
     assert set(curves.per_category) == {entry["name"] for entry in data.categories if entry["id"] in there}
     assert not any(curves.per_category.values())

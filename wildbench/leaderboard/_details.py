@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hotcoco import primitives
 from PIL import Image
 from pydantic import Field
 
-from wildbench.datasets.coco import Dataset
+from wildbench.datasets.coco import Columns, Dataset
 from wildbench.datasets.images import decode
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import is_shareable, load_dataset
 from wildbench.leaderboard._board import NOT_HERE
 from wildbench.leaderboard._model import Board
@@ -33,8 +35,6 @@ WIDTH, QUALITY = 480, 70
 
 SAME = 0.5
 """Intersection over union from which two detections of one category are the same."""
-
-Detection = Mapping[str, Any]
 
 
 class SeenBox(Record):
@@ -160,100 +160,75 @@ def _threshold(result: Result) -> float:
 
 
 def pictures(
-    data: Dataset, dense: Sequence[Detection], compressed: Sequence[Detection], thresholds: tuple[float, float]
+    data: Dataset, dense: Detections, compressed: Detections, thresholds: tuple[float, float]
 ) -> list[Picture]:
     """The images with the most detections that only one of the two has.
 
     Args:
         data: With images at hand.
-        dense: COCO results of the parent.
+        dense: Detections of the parent.
         compressed: Those of the child.
         thresholds: Score from which the detections of each are looked at.
 
     Returns:
         At most `PICTURES`; those with more differences first, ties by image id. Images without any are left out.
     """
-    sides = [_by_image(results, least) for results, least in zip((dense, compressed), thresholds, strict=True)]
+    one, other = (rows[rows.scores >= least] for rows, least in zip((dense, compressed), thresholds, strict=True))
     ranked = []
     for image in data.images:
-        one, other = (side.get(image["id"], []) for side in sides)
-        shared = _paired(one, other)
-        differing = len(one) + len(other) - 2 * len(shared)
+        sides = one.of_image(image["id"]), other.of_image(image["id"])
+        shared = _paired(*sides)
+        differing = len(sides[0]) + len(sides[1]) - 2 * len(shared)
         if differing:
-            ranked.append((-differing, image["id"], image, one, other, shared))
+            ranked.append((-differing, image["id"], image, sides, shared))
     ranked.sort(key=lambda entry: entry[:2])
-    return [_picture(data, image, one, other, shared) for _, _, image, one, other, shared in ranked[:PICTURES]]
+    return [_picture(data, image, sides, shared) for _, _, image, sides, shared in ranked[:PICTURES]]
 
 
-def _by_image(results: Sequence[Detection], least: float) -> dict[int, list[Detection]]:
-    found: dict[int, list[Detection]] = defaultdict(list)
-    for result in results:
-        if result["score"] >= least:
-            found[result["image_id"]].append(result)
-    return found
-
-
-def _paired(one: Sequence[Detection], other: Sequence[Detection]) -> list[tuple[int, int]]:
+def _paired(one: Detections, other: Detections) -> list[tuple[int, int]]:
     """Places of the detections that both have: best overlap first, each once."""
-    overlaps = sorted(
-        (-overlap(a["bbox"], b["bbox"]), i, j)
-        for i, a in enumerate(one)
-        for j, b in enumerate(other)
-        if a["category_id"] == b["category_id"]
-    )
+    if not len(one) or not len(other):
+        return []
+    overlaps = np.asarray(primitives.bbox_iou(one.boxes, other.boxes, [False] * len(other)))
+    overlaps = np.where(one.category_ids[:, None] == other.category_ids, overlaps, 0)
     pairs: list[tuple[int, int]] = []
-    for negative, i, j in overlaps:
-        if -negative >= SAME and all(i != left and j != right for left, right in pairs):
+    for place in np.argsort(-overlaps, axis=None, kind="stable").tolist():
+        i, j = divmod(place, len(other))
+        if overlaps[i, j] < SAME:
+            break
+        if all(i != left and j != right for left, right in pairs):
             pairs.append((i, j))
     return pairs
-
-
-def overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes, each x, y, width, height.
-
-    Example:
-        >>> overlap([0, 0, 2, 1], [1, 0, 2, 1])
-        0.3333333333333333
-    """
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = a[2] * a[3] + b[2] * b[3] - shared
-    return shared / union if union else 0.0
 
 
 def _picture(
     data: Dataset,
     image: Mapping[str, Any],
-    one: Sequence[Detection],
-    other: Sequence[Detection],
+    sides: tuple[Detections, Detections],
     shared: Sequence[tuple[int, int]],
 ) -> Picture:
     width, height = image["width"], image["height"]
     names = {entry["id"]: entry["name"] for entry in data.categories}
 
-    def seen(entries: Sequence[Detection], common: set[int]) -> list[SeenBox]:
+    def seen(rows: Columns, scores: Sequence[float | None], common: set[int]) -> list[SeenBox]:
+        shares = (rows.boxes / ((width, height) * 2)).round(4).tolist()
         return [
-            SeenBox(
-                box=tuple(
-                    round(side / whole, 4) for side, whole in zip(entry["bbox"], (width, height) * 2, strict=True)
-                ),
-                category=names[entry["category_id"]],
-                score=round(entry["score"], 3) if "score" in entry else None,
-                alone=place not in common,
-            )
-            for place, entry in enumerate(entries)
+            SeenBox(box=box, category=names[category], score=score, alone=place not in common)
+            for place, (box, category, score) in enumerate(zip(shares, rows.category_ids.tolist(), scores, strict=True))
         ]
 
-    labels = data.boxes(image["id"])
+    labels = data.labels.of_image(image["id"])
+    dense, compressed = (
+        seen(rows, rows.scores.round(3).tolist(), {pair[side] for pair in shared}) for side, rows in enumerate(sides)
+    )
     return Picture(
         file_name=str(image["file_name"]),
         jpeg=small_jpeg(data.image_path(dict(image))),
         width=width,
         height=height,
-        labels=seen(labels, set(range(len(labels)))),
-        dense=seen(one, {left for left, _ in shared}),
-        compressed=seen(other, {right for _, right in shared}),
+        labels=seen(labels, [None] * len(labels), set(range(len(labels)))),
+        dense=dense,
+        compressed=compressed,
     )
 
 

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,7 @@ from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, ScorecardError, SubmissionError, WildbenchError
 from wildbench.files import sha256_of
-from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id, scored_categories
+from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.scored import Scored
@@ -52,58 +51,47 @@ def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
     for path in cards:
         card = read_scorecard(path)
         predictions = path.with_name(card.accuracy.predictions_file)
-        samples = measure_samples(data, read_detections(predictions, card, data), scored_categories(card, data))
+        samples = measure_samples(scored_as(card, data, read_detections(predictions, card, data)))
         results.append(Result(result_id(card), card, sha256_of(path), predictions, samples))
     return results
 
 
-def measure_samples(data: Dataset, results: list[dict[str, Any]], scored: set[int] | None) -> Samples:
-    """Draw the data set again and again.
+def scored_as(card: Scorecard, data: Dataset, detections: Detections) -> Scored:
+    """Detections matched with a data set, with the categories that the card's detector knows."""
+    unknown = card.accuracy.unknown_categories
+    return Scored(data, detections, frozenset(one["id"] for one in data.categories if one["name"] not in unknown))
 
-    Args:
-        data: Ground truth.
-        results: COCO results of its images and categories.
-        scored: Ids of the categories that the detector knows; None for all.
-    """
+
+def measure_samples(scored: Scored) -> Samples:
+    """Draw the data set again and again."""
     # imported here, because it loads a compiler, which reading samples does without
     from wildbench.measures.uncertainty import estimate, measure_uncertainty
 
-    uncertainty = measure_uncertainty(_scored(data, results, scored))
+    uncertainty = measure_uncertainty(scored)
     whole = estimate([uncertainty.matches]).ap()[0]
     return Samples(whole, uncertainty.drawn.ap()[:, 0], uncertainty.without.ap()[:, 0])
 
 
-def _scored(data: Dataset, results: list[dict[str, Any]], known: set[int] | None) -> Scored:
-    return Scored(data, Detections.from_coco(results), None if known is None else frozenset(known))
-
-
-def measure_curves(data: Dataset, results: list[dict[str, Any]], scored: set[int] | None) -> Curves:
+def measure_curves(scored: Scored) -> Curves:
     """Trace what AP is the mean of.
-
-    Args:
-        data: Ground truth.
-        results: COCO results of its images and categories.
-        scored: Ids of the categories that the detector knows; None for all.
 
     Example:
         >>> coco = {"images": [{"id": 1, "width": 90, "height": 90}], "categories": [{"id": 1, "name": "lion"}],
         ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600,
         ...                      "iscrowd": 0}]}
-        >>> results = [{"image_id": 1, "category_id": 1, "bbox": [9, 9, 40, 30], "score": 0.9}]
-        >>> curves = measure_curves(Dataset("tiny", None, coco, Path()), results, None)
+        >>> detections = Detections([1], [1], [[9, 9, 40, 30]], scores=[0.9])
+        >>> curves = measure_curves(Scored(Dataset("tiny", None, coco, Path()), detections))
         >>> set(curves.per_category["lion"]), len(curves.by_iou["0.75"]), curves.by_iou["0.90"]
         ({1000}, 101, [])
     """
-    measured = _scored(data, results, scored)
-    categories, arrays = measured.categories, measured.arrays
-    precision = np.asarray(arrays["precision"])[:, :, :, _ALL, _MOST]
-    with_boxes = [place for place in range(len(categories)) if precision[0, 0, place] > -1]
+    precision = np.asarray(scored.arrays["precision"])[:, :, :, _ALL, _MOST]
+    with_boxes = [place for place in range(len(scored.categories)) if precision[0, 0, place] > -1]
     return Curves(
         by_iou={
             f"{0.5 + 0.05 * step:.2f}": _thousandths(precision[step][:, with_boxes].mean(axis=1)) if with_boxes else []
             for step in (0, 5, 8)
         },
-        per_category={categories[place]["name"]: _thousandths(precision[0, :, place]) for place in with_boxes},
+        per_category={scored.categories[place]["name"]: _thousandths(precision[0, :, place]) for place in with_boxes},
     )
 
 
@@ -193,7 +181,7 @@ class DataSets:
         )
 
 
-def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]) -> list[WildbenchError]:
+def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     """Figures of accuracy and of errors that a card's detections do not give, intervals included.
 
     A category that the card leaves out of its means must not be among the detections either: whoever leaves out the
@@ -201,33 +189,29 @@ def wrong_accuracy(card: Scorecard, data: Dataset, results: list[dict[str, Any]]
 
     Args:
         card: What is claimed.
-        data: What it was scored on.
-        results: Its detections.
+        scored: Its detections on its data set.
     """
+    data = scored.dataset
     if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
         what = "dataset: its images, boxes or categories are not those of the data set with its hash"
         return [ScorecardError(what, code="other-facts", remedy=_AGAIN)]
     if card.accuracy.uncertainty is None:
         return [ScorecardError("accuracy: no intervals", code="no-intervals", remedy=_AGAIN)]
-    scored = _scored(data, results, scored_categories(card, data))
-    accuracy = measure_accuracy(
-        scored,
-        predictions_file=card.accuracy.predictions_file,
-        predictions_sha256=card.accuracy.predictions_sha256,
-    )
+    file, sha256 = card.accuracy.predictions_file, card.accuracy.predictions_sha256
+    accuracy = measure_accuracy(scored, predictions_file=file, predictions_sha256=sha256)
     differences = list(_differences("accuracy", card.accuracy, accuracy))
     if card.errors is not None:
-        errors, _ = measure_errors(scored, "images.csv")
+        errors, _ = measure_errors(scored, card.errors.images.file)
         differences += _differences("errors", card.errors, errors)
-    by_id = {entry["id"]: entry["name"] for entry in data.categories}
-    detected = {by_id[result["category_id"]] for result in results}
+    detected = set(scored.detections.category_ids.tolist())
+    names_detected = {entry["name"] for entry in data.categories if entry["id"] in detected}
     unknown: list[WildbenchError] = [
         ScorecardError(
             f"accuracy.unknown_categories holds {name}, which is among its detections",
             code="unknown-but-detected",
             remedy=_AGAIN,
         )
-        for name in sorted(detected.intersection(card.accuracy.unknown_categories))
+        for name in sorted(names_detected.intersection(card.accuracy.unknown_categories))
     ]
     return unknown + _counted(differences, "its detections give")
 

@@ -18,13 +18,12 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field, ValidationError
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.predictions import read_predictions
+from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
 from wildbench.measures.uncertainty import REPLICATES, Floats
 from wildbench.scorecard import Record, Scorecard, read_scorecard
@@ -120,8 +119,8 @@ class Result:
     predictions: Path
     samples: Samples
 
-    def detections(self, data: Dataset) -> list[dict[str, Any]]:
-        """The COCO results it was scored from.
+    def detections(self, data: Dataset) -> Detections:
+        """The detections it was scored from.
 
         Raises:
             PredictionsError: They are missing, damaged, or not those that were scored.
@@ -207,12 +206,7 @@ def _stored(path: Path) -> bytes:
         ) from None
 
 
-def scored_categories(card: Scorecard, data: Dataset) -> set[int]:
-    """Ids of the categories that a card's detector knows."""
-    return {entry["id"] for entry in data.categories if entry["name"] not in card.accuracy.unknown_categories}
-
-
-def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str, Any]]:
+def read_detections(path: Path, card: Scorecard, data: Dataset) -> Detections:
     """Read the detections that a card was scored from, after checking their hash.
 
     Raises:
@@ -226,7 +220,7 @@ def read_detections(path: Path, card: Scorecard, data: Dataset) -> list[dict[str
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
         plain.write_bytes(stored)
-        return read_predictions(plain, data).to_coco()
+        return read_predictions(plain, data)
 
 
 def unpacked(path: Path) -> bytes:

@@ -6,15 +6,14 @@ import lzma
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from wildbench.datasets.coco import Dataset
 from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard._recompute import (
     DataSets,
     measure_curves,
     measure_samples,
+    scored_as,
     submissions_in,
     wrong_accuracy,
     wrong_claims,
@@ -30,10 +29,10 @@ from wildbench.leaderboard._results import (
     read_detections,
     read_results,
     result_id,
-    scored_categories,
     sums_of,
     unpacked,
 )
+from wildbench.measures.scored import Scored
 from wildbench.scorecard import Scorecard, read_scorecard
 
 
@@ -52,11 +51,11 @@ def check(
         The problems; none for a card that can be added.
     """
     try:
-        record, results, data = _admitted(card, board, DataSets(datasets))
+        record, scored = _admitted(card, board, DataSets(datasets))
     except WildbenchError as error:
         return [error]
     submission = submissions_in(submissions, [record]).get(record.submission.sha256)
-    problems = [*wrong_accuracy(record, data, results), *wrong_sizes(record, submission)]
+    problems = [*wrong_accuracy(record, scored), *wrong_sizes(record, submission)]
     return [placed(problem, card) for problem in problems]
 
 
@@ -79,8 +78,8 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
     """
     results_folder = board / "results"
     check_writable(results_folder / CARD)
-    record, detections, data = _admitted(card, board, DataSets(datasets))
-    problems = wrong_accuracy(record, data, detections)
+    record, scored = _admitted(card, board, DataSets(datasets))
+    problems = wrong_accuracy(record, scored)
     if problems:
         more = f" (and {len(problems) - 1} more; wildbench leaderboard check lists them)" if len(problems) > 1 else ""
         first = placed(problems[0], card)
@@ -89,12 +88,11 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
             code=first.code.partition("/")[2],
             remedy=first.remedy or "add a card as wildbench wrote it",
         )
-    scored = scored_categories(record, data)
     files = {
         CARD: card.read_bytes(),
         PREDICTIONS: lzma.compress(unpacked(card.with_name(record.accuracy.predictions_file))),
-        SAMPLES: measure_samples(data, detections, scored).to_bytes(),
-        CURVES: measure_curves(data, detections, scored).to_bytes(),
+        SAMPLES: measure_samples(scored).to_bytes(),
+        CURVES: measure_curves(scored).to_bytes(),
     }
     results_folder.mkdir(parents=True, exist_ok=True)
     _check_new(card, record, board)  # again: measuring took a while
@@ -102,8 +100,8 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
     return result_id(record)
 
 
-def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, list[dict[str, Any]], Dataset]:
-    """Read a card, its detections and its data set, unless something about it keeps it off the board."""
+def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, Scored]:
+    """Read a card, and its detections on its data set, unless something about it keeps it off the board."""
     card = read_scorecard(path)
     for problem in wrong_claims(card):
         raise placed(problem, path)
@@ -112,7 +110,8 @@ def _admitted(path: Path, board: Path, datasets: DataSets) -> tuple[Scorecard, l
         data = datasets.of(card)
     except WildbenchError as error:
         raise placed(error, path) from None
-    return card, read_detections(path.with_name(card.accuracy.predictions_file), card, data), data
+    detections = read_detections(path.with_name(card.accuracy.predictions_file), card, data)
+    return card, scored_as(card, data, detections)
 
 
 def _check_new(path: Path, card: Scorecard, board: Path) -> None:

@@ -17,6 +17,7 @@ from wildbench.leaderboard._recompute import (
     DataSets,
     measure_curves,
     measure_samples,
+    scored_as,
     submissions_in,
     wrong_accuracy,
     wrong_claims,
@@ -33,7 +34,6 @@ from wildbench.leaderboard._results import (
     read_result,
     result_folders,
     result_id,
-    scored_categories,
 )
 from wildbench.leaderboard.build import BOARD, PAGE, page_of_results
 from wildbench.progress import Progress, silent
@@ -116,16 +116,15 @@ def _row(result: Result, datasets: DataSets, submission: Path | None) -> list[Wi
         return [ScorecardError(what, code="other-folder", remedy="restore it from version control")]
     problems = wrong_claims(card)
     data = datasets.of(card)
-    detections = result.detections(data)
-    problems += wrong_accuracy(card, data, detections)
-    scored = scored_categories(card, data)
-    again = measure_samples(data, detections, scored)
+    scored = scored_as(card, data, result.detections(data))
+    problems += wrong_accuracy(card, scored)
+    again = measure_samples(scored)
     for name in ("whole", "drawn", "without"):
         stored, measured = getattr(result.samples, name), getattr(again, name)
         if stored.shape != measured.shape or not np.allclose(stored, measured, rtol=0, atol=1e-9, equal_nan=True):
             what = f"{SAMPLES}: its AP {name} is not what its detections give"
             problems.append(ScorecardError(what, code="samples-differ"))
-    if result.predictions.with_name(CURVES).read_bytes() != measure_curves(data, detections, scored).to_bytes():
+    if result.predictions.with_name(CURVES).read_bytes() != measure_curves(scored).to_bytes():
         problems.append(ScorecardError(f"{CURVES}: not what its detections give", code="curves-differ"))
     return problems + wrong_sizes(card, submission)
 
