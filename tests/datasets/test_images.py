@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from codes import coded
 from PIL import Image
 
 from wildbench.datasets.images import Pixels, decode, read_ahead
@@ -83,15 +84,15 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kind: str, kept: float) -> 
     Image.fromarray(RGB).save(buffer, kind)
     path = tmp_path / f"cut.{kind}"
     path.write_bytes(buffer.getvalue()[: int(kept * len(buffer.getvalue()))])
-    with pytest.raises(DatasetError, match=rf"cut\.{kind}: truncated, or no image"):
+    with pytest.raises(DatasetError, check=coded("dataset/image-unreadable", text=f"cut.{kind}")):
         decode(path)
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.jpg").write_text("<html>404</html>")
-    with pytest.raises(DatasetError, match=r"page\.jpg: truncated, or no image"):
+    with pytest.raises(DatasetError, check=coded("dataset/image-unreadable", text="page.jpg")):
         decode(tmp_path / "page.jpg")
-    with pytest.raises(DatasetError, match=r"absent\.jpg: No such file"):
+    with pytest.raises(DatasetError, check=coded("dataset/image-missing", text="absent.jpg")):
         decode(tmp_path / "absent.jpg")
 
 
@@ -134,7 +135,7 @@ def test_an_error_comes_at_its_turn(paths: list[Path]) -> None:
     paths[6].write_bytes(b"broken")
     images = read_ahead(paths, workers=3, depth=8)
     assert numbers([next(images) for _ in range(6)]) == list(range(6))
-    with pytest.raises(DatasetError, match=r"06\.png"):
+    with pytest.raises(DatasetError, check=coded("dataset/image-unreadable", text="06.png")):
         next(images)
     assert decoding_threads() == []
 

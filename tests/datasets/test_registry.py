@@ -7,7 +7,8 @@ from codes import coded
 from PIL import Image
 
 from wildbench.categories import CATEGORIES, SPLITS
-from wildbench.datasets.registry import generate, images_near, load_dataset, names
+from wildbench.datasets.images import images_near
+from wildbench.datasets.registry import generate, load_dataset, names
 from wildbench.datasets.summary import registered
 from wildbench.errors import DatasetError, PluginError
 from wildbench.resources import bundled, cache_dir

@@ -164,8 +164,8 @@ def data_validate(
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_coco
     from wildbench.datasets.detection_checks import validate_predictions
+    from wildbench.datasets.images import images_near
     from wildbench.datasets.label_checks import read_document, refusal, validate
-    from wildbench.datasets.registry import images_near
 
     document, findings = read_document(coco)
     refused = refusal(coco, findings)

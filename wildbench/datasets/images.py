@@ -1,4 +1,4 @@
-"""Pixels from image files, decoded ahead of whoever looks at them."""
+"""Image files: where they are, and their pixels, decoded ahead of whoever looks at them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.datasets.coco import normalised, read_json
 from wildbench.errors import DatasetError
 
 Pixels = npt.NDArray[np.uint8]
@@ -38,13 +39,14 @@ def decode(path: Path | str) -> Pixels:
     try:
         data = np.frombuffer(Path(path).read_bytes(), np.uint8)
     except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror}", remedy="put the image there, or name its folder") from error
+        remedy = "put the image there, or name its folder"
+        raise DatasetError(f"{path}: {error.strerror}", code="image-missing", remedy=remedy) from error
     try:
         pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
     except cv2.error:
         pixels = None  # more pixels than OpenCV takes
     if pixels is None:
-        raise DatasetError(f"{path}: truncated, or no image", remedy="replace the file")
+        raise DatasetError(f"{path}: truncated, or not an image", code="image-unreadable", remedy="replace the file")
     return np.asarray(pixels, dtype=np.uint8)
 
 
@@ -77,3 +79,25 @@ def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Gener
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def images_near(path: Path) -> Path:
+    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
+
+    Raises:
+        DatasetError: The file's first image is in none of them.
+    """
+    coco = read_json(path)
+    listed = coco.get("images") if isinstance(coco, dict) else None
+    first = listed[0].get("file_name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else None
+    if not isinstance(first, str):
+        return path.parent  # validation says what is wrong with the list
+    own = normalised(path).parent
+    folders = [own, own / "images", own.parent / "images"]
+    for folder in folders:
+        if (folder / first).is_file():
+            return folder
+    places = ", ".join(map(str, folders))
+    raise DatasetError(
+        f"{path}: its image {first} is not in {places}", code="images-not-found", remedy="name the folder by --images"
+    )

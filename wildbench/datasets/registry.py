@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wildbench.datasets.coco import Dataset, normalised, read_coco, read_json
+from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.errors import DatasetError, first_problem
 from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
@@ -191,6 +191,8 @@ def load_dataset(
         remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
         raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
+        from wildbench.datasets.images import images_near  # OpenCV loads slowly
+
         folder = images_near(path)
     return read_coco(path, folder).take(limit)
 
@@ -222,29 +224,11 @@ def _images(name: str, labels: Path, progress: Progress) -> Path:
     own = card(name).images
     if own.render:
         return generate(name, progress)
-    return _folder(name) / own.folder if own.folder else images_near(labels)
+    if own.folder:
+        return _folder(name) / own.folder
+    from wildbench.datasets.images import images_near
 
-
-def images_near(path: Path) -> Path:
-    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
-
-    Raises:
-        DatasetError: The file's first image is in none of them.
-    """
-    coco = read_json(path)
-    listed = coco.get("images") if isinstance(coco, dict) else None
-    first = listed[0].get("file_name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else None
-    if not isinstance(first, str):
-        return path.parent  # validation says what is wrong with the list
-    own = normalised(path).parent
-    folders = [own, own / "images", own.parent / "images"]
-    for folder in folders:
-        if (folder / first).is_file():
-            return folder
-    places = ", ".join(map(str, folders))
-    raise DatasetError(
-        f"{path}: its image {first} is not in {places}", code="images-not-found", remedy="name the folder by --images"
-    )
+    return images_near(labels)
 
 
 def generate(name: str, progress: Progress = silent) -> Path:

@@ -16,8 +16,7 @@ from scoring import measure_accuracy
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.formats._collection import Collection
-from wildbench.datasets.formats._corners import LEFT_OUT, UNKNOWN_LEFT_OUT
+from wildbench.datasets.formats._collection import LEFT_OUT, UNKNOWN_LEFT_OUT, Collection
 from wildbench.datasets.formats._picture_files import files_below
 from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode

@@ -6,7 +6,6 @@ import base64
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import cv2
@@ -63,11 +62,11 @@ def find_leaks(parts: Sequence[Dataset], progress: Progress = silent) -> LeakRep
     """
     names = [part.split or part.name for part in parts]
     if len(parts) < 2:
-        raise DatasetError(
-            f"{' '.join(names)} is one part, which cannot leak", remedy="name the other parts' files, or a --split-file"
-        )
+        remedy = "name the other parts' files, or a --split-file"
+        raise DatasetError(f"{' '.join(names)} is one part, which cannot leak", code="one-part", remedy=remedy)
     if len(set(names)) < len(names):
-        raise DatasetError(f"two parts are called {max(names, key=names.count)}", remedy="rename one of the files")
+        what = f"two parts are called {max(names, key=names.count)}"
+        raise DatasetError(what, code="parts-of-one-name", remedy="rename one of the files")
     places = [
         Place(name, str(image["file_name"]), part.image_path(image))
         for name, part in zip(names, parts, strict=True)
@@ -86,17 +85,14 @@ def find_leaks(parts: Sequence[Dataset], progress: Progress = silent) -> LeakRep
 
 
 _SHOWN = 300
-
 _LONG_SIDE = 280
-
 _EXPLAINED = {
     "same file": "the same bytes",
     "same pixels": "other bytes, the same pixels",
     "same photograph": "the same pixels once one is scaled, cropped, turned, mirrored or recoloured as the other",
     "same scene": "the same background or subject, in other pixels",
 }
-
-_HEAD = """<!DOCTYPE html>
+_PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -114,6 +110,26 @@ figcaption { font-size: .85rem; color: #444; overflow-wrap: anywhere; }
 </style>
 </head>
 <body>
+<h1>{{ report.leaks|length }} pairs of images across parts</h1>
+<p>Parts: {% for name, count in report.images.items() %}{{ ", " if not loop.first }}{{ name }} ({{ count }} images)\
+{% endfor %}.</p>
+{% if counts %}<ul>{% for kind, text in kinds.items() if counts[kind] %}\
+<li>{{ counts[kind] }} {{ kind }}: {{ text }}</li>{% endfor %}</ul>{% endif %}
+{% if report.shared_locations %}<p>Locations in more than one part: {{ report.shared_locations|join(", ") }}.</p>
+{% endif %}
+{% if report.leaks|length > shown %}<p>The strongest {{ shown }} are shown.</p>
+{% endif %}
+{% for leak in report.leaks[:shown] %}
+<article><h2>{{ leak.pair.kind }} <span>correlation {{ "%.2f"|format(leak.pair.score) }}\
+{{ ", %d matching keypoints"|format(leak.pair.matches) if leak.pair.matches is not none }}\
+{{ ", mirrored" if leak.pair.mirrored }}</span></h2>
+{% for place in (leak.a, leak.b) %}
+<figure><img alt="" src="data:image/jpeg;base64,{{ thumbnail(place.path) }}">\
+<figcaption>{{ place.part }}: {{ place.file_name }}</figcaption></figure>
+{% endfor %}</article>
+{% endfor %}
+</body>
+</html>
 """
 
 
@@ -125,34 +141,11 @@ def leaks_page(report: LeakReport) -> str:
     Raises:
         DatasetError: An image that cannot be decoded.
     """
-    parts = ", ".join(f"{escape(name)} ({count} images)" for name, count in report.images.items())
+    from jinja2 import Environment
+
+    template = Environment(autoescape=True).from_string(_PAGE)
     counts = Counter(leak.pair.kind for leak in report.leaks)
-    lines = [f"<h1>{len(report.leaks)} pairs of images across parts</h1>", f"<p>Parts: {parts}.</p>"]
-    if counts:
-        kinds = [f"<li>{counts[kind]} {kind}: {text}</li>" for kind, text in _EXPLAINED.items() if counts[kind]]
-        lines.append(f"<ul>{''.join(kinds)}</ul>")
-    if report.shared_locations:
-        lines.append(f"<p>Locations in more than one part: {escape(', '.join(report.shared_locations))}.</p>")
-    if len(report.leaks) > _SHOWN:
-        lines.append(f"<p>The strongest {_SHOWN} are shown.</p>")
-    lines += [_article(leak) for leak in report.leaks[:_SHOWN]]
-    return _HEAD + "\n".join(lines) + "\n</body>\n</html>\n"
-
-
-def _article(leak: Leak) -> str:
-    matches = "" if leak.pair.matches is None else f", {leak.pair.matches} matching keypoints"
-    mirrored = ", mirrored" if leak.pair.mirrored else ""
-    evidence = f"correlation {leak.pair.score:.2f}{matches}{mirrored}"
-    head = f"<h2>{leak.pair.kind} <span>{evidence}</span></h2>"
-    return f"<article>{head}{_figure(leak.a)}{_figure(leak.b)}</article>"
-
-
-def _figure(place: Place) -> str:
-    caption = f"{escape(place.part)}: {escape(place.file_name)}"
-    return (
-        f'<figure><img alt="" src="data:image/jpeg;base64,{_thumbnail(place.path)}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return template.render(report=report, counts=counts, kinds=_EXPLAINED, shown=_SHOWN, thumbnail=_thumbnail)
 
 
 def _thumbnail(path: Path) -> str:

@@ -9,8 +9,16 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from wildbench.datasets.duplicates._keypoints import Alignment, Keypoints, align, find_keypoints, mirrored
-from wildbench.datasets.duplicates._windows import Floats, likenesses, thumbnail
+from wildbench.datasets.duplicates._features import (
+    Alignment,
+    Floats,
+    Keypoints,
+    align,
+    find_keypoints,
+    likenesses,
+    mirrored,
+    thumbnail,
+)
 from wildbench.datasets.images import read_ahead
 from wildbench.progress import Progress, silent
 
@@ -51,7 +59,7 @@ class Pair:
 def find_pairs(paths: Sequence[Path], *, parts: Sequence[int] | None = None, progress: Progress = silent) -> list[Pair]:
     """Find the images that show the same: equal bytes, equal pixels, then candidates by layout, proved by keypoints.
 
-    A candidate is among the twelve images that look most like a window of another (`windows.likenesses`). It is a pair
+    A candidate is among the twelve images that look most like a window of another (`likenesses`). It is a pair
     if its keypoints agree on an affine transform, mirrored or not, under which its pixels correlate to 0.75 (the same
     photograph), or on which 16 of them agree (the same scene).
 
@@ -108,19 +116,19 @@ def pairs_among(
 ) -> list[Pair]:
     """Find pairs as `find_pairs` does, among images that were looked at before."""
     parts = range(len(looks)) if parts is None else parts
-    found = {(pair.a, pair.b): pair for pair in _equal(looks, parts)}
+    pairs = {(pair.a, pair.b): pair for pair in _equal(looks, parts)}
     candidates: set[tuple[int, int]] = set()
     rows = likenesses([look.small for look in looks], parts, _MOST_CANDIDATES, _LEAST_LIKENESS)
     for done, row in enumerate(rows, start=1):
         candidates.update((min(one.a, one.b), max(one.a, one.b)) for one in row)
         progress("compare layouts", done, len(looks))
-    unproved = sorted(candidates - found.keys())
+    unproved = sorted(candidates - pairs.keys())
     for done, (a, b) in enumerate(unproved, start=1):
         pair = _prove(a, b, looks)
         if pair:
-            found[a, b] = pair
+            pairs[a, b] = pair
         progress("compare keypoints", done, len(unproved))
-    return sorted(found.values(), key=lambda pair: (KINDS.index(pair.kind), -pair.score, pair.a, pair.b))
+    return sorted(pairs.values(), key=lambda pair: (KINDS.index(pair.kind), -pair.score, pair.a, pair.b))
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

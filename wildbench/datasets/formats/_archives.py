@@ -82,16 +82,6 @@ def unpacked(
 ) -> Iterator[Path]:
     """Unpack a zip or tar (plain, gz, bz2, xz) into a folder that is gone when the block ends, however it ends.
 
-    Args:
-        archive: The file.
-        beside: Folder in which the temporary folder is made; it has to exist.
-        entries: How many files and folders the archive may hold.
-        most: How many bytes the files may have in all.
-        progress: Called with entries done, for a zip.
-
-    Yields:
-        The temporary folder.
-
     Raises:
         DatasetError: The archive is hostile, damaged, encrypted, or none.
         OutputError: The disk is full.

@@ -1,25 +1,42 @@
-"""A data set on its way in or out: COCO data of all parts, where its pictures are, and the folder that holds it."""
+"""A data set on its way in or out: COCO data of all parts, boxes that are exact, and the folder that holds it.
+
+Arithmetic is decimal, so that what a file says as 26.8 stays 26.8, and each repair of a box is reported.
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import canonical_json, normalised, read_coco, read_json
-from wildbench.datasets.formats._picture_files import part_of
-from wildbench.datasets.label_checks import Finding, validate
-from wildbench.datasets.registry import images_near
+from wildbench.datasets.coco import canonical_json, normalised
+from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import Progress
 
 ALL = "all"
 """Name of the file that holds all parts."""
+
+EXACT = Context(prec=60)
+"""Digits for sums of coordinates, which have up to ten digits before the point and rarely twenty after it."""
+
+LEFT_OUT = "left out, and its image is not scored for its category"
+"""What becomes of a box that cannot be kept: the animal is there, and finding it is no mistake."""
+
+UNKNOWN_LEFT_OUT = "left out, and its image is not scored"
+"""The same where it does not say which animal it is."""
+
+_LARGEST = Decimal(10**9)
+_SMALLEST = Decimal("1e-320")
+Number = int | float
+Box = tuple[Decimal, Decimal, Decimal, Decimal]
+"""Left, top, right, bottom from 0, right and bottom exclusive: COCO's x, y, x + width, y + height."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +77,6 @@ class Collection:
 def mark_partial(coco: Mapping[str, Any], lost: Mapping[int, Iterable[str | None]]) -> None:
     """Write `annotated_categories` into images that have lost boxes, so that they are not scored for what was lost.
 
-    Args:
-        coco: COCO data; its images are changed.
-        lost: By image id, the categories of its lost boxes; None for a box whose category is not known.
-
     Example:
         >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"name": "lion"}, {"name": "zebra"}]}
         >>> mark_partial(coco, {1: {"lion"}, 2: {None}})
@@ -77,79 +90,81 @@ def mark_partial(coco: Mapping[str, Any], lost: Mapping[int, Iterable[str | None
             image["annotated_categories"] = [name for name in names if name not in missing and None not in missing]
 
 
-def is_coco(path: Path) -> bool:
-    """Whether a file is JSON with COCO's sections."""
-    try:
-        coco = read_json(path)
-    except DatasetError:
-        return False
-    return isinstance(coco, dict) and all(isinstance(coco.get(key), list) for key in ("images", "annotations"))
-
-
-def read_coco_folder(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
-    """Read every COCO file below a folder; entries stay as they are.
-
-    `all.json` holds every part and the other files then say which images are of which part; without it the files are
-    put together, and renumbered where their ids collide. A single file is no part, unless its name says so.
-
-    Args:
-        folder: The folder.
-        files: Every file below it.
-        progress: Called with the files read.
+def number(text: str) -> Decimal:
+    """Read a number of a label file.
 
     Raises:
-        DatasetError: A file that validation refuses, images that are nowhere, or files with different categories.
+        ValueError: It is none, not finite, or absurd.
     """
-    paths = [folder / path for path in files if path.suffix.casefold() == ".json" and is_coco(folder / path)]
-    if not paths:
-        remedy = "name the folder that holds labels and pictures"
-        raise DatasetError("no COCO file in it", code="no-labels", remedy=remedy)
-    findings: list[Finding] = []
-    read: dict[str, dict[str, Any]] = {}
-    places: dict[str, Path] = {}
-    for done, path in enumerate(paths, start=1):
-        data = read_coco(path, images_near(path))
-        name = ALL if path.stem == ALL else part_of(path.stem) or path.stem
-        if name in read:
-            what = f"{path}: a second file for {name}"
-            raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
-        read[name] = data.coco
-        findings += validate(read_json(path))  # what read_coco let pass: warnings
-        places |= {image["file_name"]: data.image_path(image) for image in data.images}
-        progress("read COCO files", done, len(paths))
-    whole = read.pop(ALL, None) or _together(list(read.values()), findings)
-    ids = {image["file_name"]: image["id"] for image in whole["images"]}
-    parts = {
-        name: [ids[image["file_name"]] for image in coco["images"] if image["file_name"] in ids]
-        for name, coco in read.items()
-        if len(read) > 1 or whole is not coco or part_of(name)
-    }
-    collection = Collection("coco", whole, parts, places, findings)
-    collection.read.update(collection.boxes_by_category())
-    return collection
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        raise ValueError(f"{text.strip()[:30]!r} is not a number") from None
+    if not value.is_finite() or abs(value) > _LARGEST or (value and abs(value) < _SMALLEST):
+        raise ValueError(f"{text.strip()[:30]!r} is not a coordinate")
+    return value
 
 
-def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:
-    """One COCO dict of several, renumbered where ids collide."""
-    first = cocos[0]
-    if len(cocos) == 1:
-        return first
-    if any(coco["categories"] != first["categories"] for coco in cocos):
-        what = "the files have different categories"
-        raise DatasetError(what, code="categories-differ", remedy="import one of them at a time")
-    images = [image for coco in cocos for image in coco["images"]]
-    annotations = [annotation for coco in cocos for annotation in coco["annotations"]]
-    if all(len({entry["id"] for entry in entries}) == len(entries) for entries in (images, annotations)):
-        return {**first, "images": images, "annotations": annotations}
-    message = f"ids of {len(cocos)} files collide; images and boxes are numbered anew"
-    findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
-    images, annotations = [], []
-    for coco in cocos:
-        new = {image["id"]: len(images) + index for index, image in enumerate(coco["images"], start=1)}
-        images += [{**image, "id": new[image["id"]]} for image in coco["images"]]
-        for one in coco["annotations"]:
-            annotations.append({**one, "id": len(annotations) + 1, "image_id": new[one["image_id"]]})
-    return {**first, "images": images, "annotations": annotations}
+def plain(value: Decimal) -> Number:
+    """An int where the number is whole, else the nearest float.
+
+    Example:
+        >>> plain(Decimal("3.0")), plain(Decimal("26.8"))
+        (3, 26.8)
+    """
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def exact(value: Number) -> Decimal:
+    """The shortest decimal that reads back as this number.
+
+    Example:
+        >>> exact(26.8)
+        Decimal('26.8')
+    """
+    return Decimal(repr(value))
+
+
+def repaired(
+    box: Box, width: int, height: int, place: str, slack: Decimal = Decimal(0)
+) -> tuple[list[Number] | None, list[Finding]]:
+    """Clip a box to its image and drop it where nothing is left.
+
+    Example:
+        >>> box, findings = repaired((Decimal(4), Decimal(-2), Decimal(12), Decimal(5)), 10, 10, "a.xml")
+        >>> box, findings[0].message
+        ([4, 0, 6, 5], 'leaves its image of 10 x 10 by 2 pixels; clipped')
+    """
+    left, top, right, bottom = box
+    shown = "[" + ", ".join(f"{float(value):g}" for value in box) + "]"
+    if left >= right or top >= bottom:
+        return None, [Finding("box-empty", place, f"{shown} has no area; {LEFT_OUT}", "measure the box again")]
+    inside = max(left, Decimal(0)), max(top, Decimal(0)), min(right, Decimal(width)), min(bottom, Decimal(height))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        message = f"{shown} lies wholly outside its image of {width} x {height}; {LEFT_OUT}"
+        return None, [Finding("box-off-image", place, message, "measure the box again")]
+    findings = []
+    amount = max(abs(a - b) for a, b in zip(inside, box, strict=True))
+    if amount > slack:
+        message = f"leaves its image of {width} x {height} by {float(amount):g} pixels; clipped"
+        findings.append(Finding("box-outside", place, message, "check the box and the image's size", "warning"))
+    with localcontext(EXACT):
+        sides = inside[2] - inside[0], inside[3] - inside[1]
+    return [plain(value) for value in (*inside[:2], *sides)], findings
+
+
+def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
+    """Turn a box back.
+
+    Example:
+        >>> box = (Decimal(0), Decimal(0), Decimal(2), Decimal(1))
+        >>> [int(value) for value in stored_box(box, 30, 20, 6)]  # the top left is stored at the bottom left
+        [0, 18, 1, 20]
+    """
+    left, top, right, bottom = box
+    across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
+    down = (left, right) if orientation in (5, 8) else (height - right, height - left)
+    return Decimal(across[0]), Decimal(down[0]), Decimal(across[1]), Decimal(down[1])
 
 
 def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> None:

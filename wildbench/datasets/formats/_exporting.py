@@ -14,8 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.formats._collection import Collection, NewFolder, copy_images, write_coco_folder
-from wildbench.datasets.formats._corners import EXACT, exact
+from wildbench.datasets.formats._collection import EXACT, Collection, NewFolder, copy_images, exact, write_coco_folder
 from wildbench.datasets.formats._yolo import config_text, label_lines
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress, silent

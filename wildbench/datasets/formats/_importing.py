@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from wildbench.datasets.coco import read_json
+from wildbench.datasets.coco import read_coco, read_json
 from wildbench.datasets.formats._archives import is_archive, unpacked
-from wildbench.datasets.formats._collection import (
-    Collection,
-    NewFolder,
-    is_coco,
-    read_coco_folder,
-    write_coco_folder,
-)
-from wildbench.datasets.formats._picture_files import SUFFIXES, files_below
+from wildbench.datasets.formats._collection import ALL, Collection, NewFolder, write_coco_folder
+from wildbench.datasets.formats._picture_files import SUFFIXES, files_below, part_of
 from wildbench.datasets.formats._voc import read_voc
 from wildbench.datasets.formats._yolo import CONFIGS, read_yolo
+from wildbench.datasets.images import images_near
+from wildbench.datasets.label_checks import Finding, validate
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
@@ -163,7 +160,7 @@ def _read(
         elif form == "yolo":
             collection = read_yolo(folder, files, progress)
         elif form == "coco":
-            collection = read_coco_folder(folder, files, progress)
+            collection = _read_coco(folder, files, progress)
         else:
             raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_SUFFIXES)}")
         if not collection.coco["images"]:
@@ -189,7 +186,7 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
     forms = {
         "voc": suffixes[".xml"] > 0,
         "yolo": any(name in names for name in CONFIGS),
-        "coco": any(is_coco(folder / path) for path in files if path.suffix.casefold() == ".json"),
+        "coco": any(_is_coco(folder / path) for path in files if path.suffix.casefold() == ".json"),
     }
     present = [form for form, there in forms.items() if there]
     if len(present) == 1:
@@ -224,3 +221,73 @@ def _record(report: ImportReport) -> str:
         "notes": dict(sorted(report.collection.notes.items())),
     }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _is_coco(path: Path) -> bool:
+    """Whether a file is JSON with COCO's sections."""
+    try:
+        coco = read_json(path)
+    except DatasetError:
+        return False
+    return isinstance(coco, dict) and all(isinstance(coco.get(key), list) for key in ("images", "annotations"))
+
+
+def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
+    """Read every COCO file below a folder; entries stay as they are.
+
+    `all.json` holds every part and the other files then say which images are of which part; without it the files are
+    put together, and renumbered where their ids collide. A single file is no part, unless its name says so.
+
+    Raises:
+        DatasetError: A file that validation refuses, images that are nowhere, or files with different categories.
+    """
+    paths = [folder / path for path in files if path.suffix.casefold() == ".json" and _is_coco(folder / path)]
+    if not paths:
+        remedy = "name the folder that holds labels and pictures"
+        raise DatasetError("no COCO file in it", code="no-labels", remedy=remedy)
+    findings: list[Finding] = []
+    read: dict[str, dict[str, Any]] = {}
+    places: dict[str, Path] = {}
+    for done, path in enumerate(paths, start=1):
+        data = read_coco(path, images_near(path))
+        name = ALL if path.stem == ALL else part_of(path.stem) or path.stem
+        if name in read:
+            what = f"{path}: a second file for {name}"
+            raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
+        read[name] = data.coco
+        findings += validate(read_json(path))  # what read_coco let pass: warnings
+        places |= {image["file_name"]: data.image_path(image) for image in data.images}
+        progress("read COCO files", done, len(paths))
+    whole = read.pop(ALL, None) or _together(list(read.values()), findings)
+    ids = {image["file_name"]: image["id"] for image in whole["images"]}
+    parts = {
+        name: [ids[image["file_name"]] for image in coco["images"] if image["file_name"] in ids]
+        for name, coco in read.items()
+        if len(read) > 1 or whole is not coco or part_of(name)
+    }
+    collection = Collection("coco", whole, parts, places, findings)
+    collection.read.update(collection.boxes_by_category())
+    return collection
+
+
+def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:
+    """One COCO dict of several, renumbered where ids collide."""
+    first = cocos[0]
+    if len(cocos) == 1:
+        return first
+    if any(coco["categories"] != first["categories"] for coco in cocos):
+        what = "the files have different categories"
+        raise DatasetError(what, code="categories-differ", remedy="import one of them at a time")
+    images = [image for coco in cocos for image in coco["images"]]
+    annotations = [annotation for coco in cocos for annotation in coco["annotations"]]
+    if all(len({entry["id"] for entry in entries}) == len(entries) for entries in (images, annotations)):
+        return {**first, "images": images, "annotations": annotations}
+    message = f"ids of {len(cocos)} files collide; images and boxes are numbered anew"
+    findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
+    images, annotations = [], []
+    for coco in cocos:
+        new = {image["id"]: len(images) + index for index, image in enumerate(coco["images"], start=1)}
+        images += [{**image, "id": new[image["id"]]} for image in coco["images"]]
+        for one in coco["annotations"]:
+            annotations.append({**one, "id": len(annotations) + 1, "image_id": new[one["image_id"]]})
+    return {**first, "images": images, "annotations": annotations}

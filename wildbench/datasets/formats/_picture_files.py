@@ -10,12 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from wildbench.datasets.formats._corners import Box
 from wildbench.datasets.images import decode
 from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
@@ -96,15 +94,6 @@ def look_at(
 ) -> tuple[list[Picture], list[Finding]]:
     """Read every picture file to its end.
 
-    Args:
-        folder: The folder.
-        names: Picture files below it.
-        progress: Called with the pictures read.
-        workers: Reading threads.
-
-    Returns:
-        The pictures that can be read, and findings: `image-unreadable`, `image-repeated`.
-
     Raises:
         DatasetError: A picture of more pixels than Pillow opens without a warning (a decompression bomb).
     """
@@ -176,29 +165,6 @@ def short_names(pictures: Sequence[Picture]) -> dict[str, Picture]:
     return {PurePosixPath("/", picture.name).relative_to(shared).as_posix(): picture for picture in pictures}
 
 
-def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
-    """Turn a box back.
-
-    Args:
-        box: Left, top, right, bottom in the turned picture, which is `height` wide and `width` high.
-        width: Of the stored pixels.
-        height: Of the stored pixels.
-        orientation: EXIF orientation, 5 to 8.
-
-    Returns:
-        Left, top, right, bottom in the stored pixels.
-
-    Example:
-        >>> box = (Decimal(0), Decimal(0), Decimal(2), Decimal(1))
-        >>> [int(value) for value in stored_box(box, 30, 20, 6)]  # the top left is stored at the bottom left
-        [0, 18, 1, 20]
-    """
-    left, top, right, bottom = box
-    across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
-    down = (left, right) if orientation in (5, 8) else (height - right, height - left)
-    return Decimal(across[0]), Decimal(down[0]), Decimal(across[1]), Decimal(down[1])
-
-
 def key_of(path: PurePosixPath) -> str:
     """What a picture and its label share: the path without the folders that tell the two apart, and without suffix.
 
@@ -233,16 +199,7 @@ def text_of(data: bytes) -> str:
 
 
 def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[Finding]) -> dict[str, str]:
-    """Find the picture of each label file: that of the same name, else the one that the file names.
-
-    Args:
-        labels: Path of each label file, and the picture's name that it states ("" where it states none).
-        pictures: The pictures.
-        findings: Gets `picture-missing`, `picture-ambiguous`, `filename-differs` and `picture-labelled-twice`.
-
-    Returns:
-        Label file by picture.
-    """
+    """Find the picture of each label file: that of the same name, else the one that the file names."""
     places = _Places(pictures)
     pairs: dict[str, str] = {}
     for label, stated in sorted(labels.items()):
@@ -293,16 +250,6 @@ def read_parts(
 
     Lines are names with or without a suffix, with or without folders; what follows a space (VOC's ` 1` and ` -1`) does
     not count where the whole line is no name.
-
-    Args:
-        folder: The folder.
-        files: Every file below it; a list is a `.txt` whose name says a part. Where `train.txt` is there,
-            `lion_train.txt` is none: VOC writes one a category, of the same images.
-        ids: Image ids by `file_name`.
-        findings: Gets `list-unknown`, `list-repeated`, `list-overlap` and `list-missing`.
-
-    Returns:
-        Image ids by part, in the order of the lists; empty where there is no list.
     """
     aliases = _aliases(ids)
     parts: dict[str, list[int]] = {}

@@ -18,8 +18,17 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from wildbench.categories import canonical
-from wildbench.datasets.formats._collection import Collection, mark_partial
-from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, number, repaired
+from wildbench.datasets.formats._collection import (
+    EXACT,
+    LEFT_OUT,
+    UNKNOWN_LEFT_OUT,
+    Box,
+    Collection,
+    mark_partial,
+    number,
+    repaired,
+    stored_box,
+)
 from wildbench.datasets.formats._picture_files import (
     SUFFIXES,
     Picture,
@@ -27,7 +36,6 @@ from wildbench.datasets.formats._picture_files import (
     pair,
     read_parts,
     short_names,
-    stored_box,
     text_of,
 )
 from wildbench.datasets.label_checks import Finding
@@ -91,10 +99,6 @@ class VocFile:
 
 def read_voc_xml(path: Path, name: str) -> VocFile:
     """Read one file.
-
-    Args:
-        path: The file.
-        name: How to call it in messages.
 
     Raises:
         Malformed: No XML, or its root is not `annotation`.
@@ -182,12 +186,6 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress, k
 
     Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the `known` ones
     and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
-
-    Args:
-        folder: The folder.
-        files: Every file below it.
-        progress: Called while XML and pictures are read.
-        known: Categories that the data set is known to have, in the order of their ids.
 
     Raises:
         DatasetError: A hostile file.

@@ -16,8 +16,18 @@ from typing import Any
 
 import yaml
 
-from wildbench.datasets.formats._collection import Collection, mark_partial
-from wildbench.datasets.formats._corners import EXACT, LEFT_OUT, UNKNOWN_LEFT_OUT, Box, Number, exact, number, repaired
+from wildbench.datasets.formats._collection import (
+    EXACT,
+    LEFT_OUT,
+    UNKNOWN_LEFT_OUT,
+    Box,
+    Collection,
+    Number,
+    exact,
+    mark_partial,
+    number,
+    repaired,
+)
 from wildbench.datasets.formats._picture_files import (
     PARTS,
     SUFFIXES,
@@ -43,11 +53,6 @@ _SLACK = Decimal("0.01")
 
 def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
     """Read every label file and picture below a folder; a picture without label file is empty, as YOLO has it.
-
-    Args:
-        folder: The folder; it holds `data.yaml` or `classes.txt`.
-        files: Every file below it.
-        progress: Called while pictures are read.
 
     Raises:
         DatasetError: No category names, or a hostile file.
@@ -83,16 +88,7 @@ def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) 
 def label_lines(
     image: Mapping[str, Any], boxes: Sequence[Mapping[str, Any]], classes: Mapping[int, int]
 ) -> tuple[str, int]:
-    """The label file of one image.
-
-    Args:
-        image: A COCO image.
-        boxes: Its annotations; crowds are left out.
-        classes: YOLO's class of each category id.
-
-    Returns:
-        The lines, and how many boxes do not read back as the same numbers.
-    """
+    """The label file of one image."""
     lines, moved = [], 0
     for annotation in boxes:
         if not annotation["iscrowd"]:

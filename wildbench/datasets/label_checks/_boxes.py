@@ -33,12 +33,7 @@ Flags = npt.NDArray[np.bool_]
 
 
 def check_boxes(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) -> Iterator[Finding]:
-    """Report the form of the whole set where it is wrong, else each box that is.
-
-    Args:
-        annotations: Annotations with all keys, each in a known image.
-        image_of: Image entries by id.
-    """
+    """Report the form of the whole set where it is wrong, else each box that is."""
     finite = []
     for place, entry in annotations:
         if all(map(math.isfinite, entry["bbox"])):

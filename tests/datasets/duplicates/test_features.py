@@ -4,8 +4,17 @@ import pytest
 import scipy.fft
 from made_up_photographs import photograph
 
-from wildbench.datasets.duplicates._windows import Floats, likenesses, thumbnail, windows
+from wildbench.datasets.duplicates._features import (
+    Floats,
+    align,
+    find_keypoints,
+    likenesses,
+    mirrored,
+    thumbnail,
+    windows,
+)
 
+PIXELS = photograph(0)
 SMALL = [thumbnail(photograph(seed)) for seed in range(6)]
 
 
@@ -55,3 +64,44 @@ def test_squeezing_changes_nothing() -> None:
     squeezed = cv2.resize(photograph(0), (200, 200), interpolation=cv2.INTER_AREA)
     ((one, *_), *_) = likenesses([thumbnail(np.asarray(squeezed, np.uint8)), *SMALL], range(7), 3, 0.9)
     assert one.b == 1
+
+
+def test_mirrored_keypoints_are_those_of_the_mirror_image() -> None:
+    found, expected = mirrored(find_keypoints(PIXELS)), find_keypoints(np.ascontiguousarray(PIXELS[:, ::-1]))
+    assert (found.grey == expected.grey).all()
+    apart = np.linalg.norm(found.points[:, None] - expected.points[None], axis=2)
+    near = apart.min(axis=1) < 1
+    cosines = (found.descriptors @ expected.descriptors.T)[near]
+    same_place = np.where(apart[near] < 1, cosines, -1).max(axis=1)  # some places have keypoints of two directions
+    assert near.mean() > 0.8
+    assert np.median(same_place) > 0.97
+    assert np.median((find_keypoints(PIXELS).descriptors @ expected.descriptors.T).max(axis=1)) < 0.9
+
+
+def test_descriptors_are_of_unit_length() -> None:
+    assert np.linalg.norm(find_keypoints(PIXELS).descriptors, axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_an_image_lies_on_itself_and_on_its_crop() -> None:
+    whole = find_keypoints(PIXELS)
+    itself = align(whole, whole)
+    assert itself is not None
+    assert itself.correlation == pytest.approx(1, abs=0.02)
+    assert itself.matches > 100
+    crop = align(whole, find_keypoints(np.ascontiguousarray(PIXELS[20:180, 100:300])))
+    assert crop is not None
+    assert crop.correlation > 0.8
+
+
+def test_a_caption_does_not_outweigh_the_picture() -> None:
+    marked = PIXELS.copy()
+    marked[-24:] = np.where(np.arange(320)[:, None] % 8 < 4, 0, 255)
+    alignment = align(find_keypoints(PIXELS), find_keypoints(marked))
+    assert alignment is not None
+    assert alignment.correlation > 0.75
+
+
+@pytest.mark.parametrize("other", [photograph(1), np.full((240, 320, 3), 90, np.uint8)])
+def test_different_images_do_not_align(other: np.ndarray) -> None:
+    alignment = align(find_keypoints(PIXELS), find_keypoints(other))
+    assert alignment is None or (alignment.matches < 12 and alignment.correlation < 0.5)
