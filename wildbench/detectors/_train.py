@@ -31,6 +31,8 @@ from wildbench.progress import Progress, silent
 CHECKPOINT_EVERY = 50
 """Steps between two checkpoints; the last step writes one too."""
 
+STATE = ("model", "averaged", "optimizer")
+
 
 def train(
     recipe: Recipe,
@@ -58,23 +60,18 @@ def train(
             training diverged.
     """
     check_labels(recipe.detector.name, dataset)
-    with seeded(recipe.schedule.seed, device):
-        return _trained(recipe, dataset, checkpoint, progress, device)
-
-
-def _trained(recipe: Recipe, dataset: Dataset, checkpoint: Path | None, progress: Progress, device: str) -> nn.Module:
     total = steps_of(recipe, dataset)
     terms = Terms(constant=None if recipe.detector.init == "random" else "backbone")
-    run = begin(recipe, _built(recipe, len(dataset.categories)), terms, device)
     settings = recipe.model_dump_json(exclude={"submission"})  # authors may change while it trains
     identity = hashlib.sha256(f"{settings} {dataset.sha256}".encode()).hexdigest()
-    if checkpoint is not None and checkpoint.exists():
-        _restore(run, checkpoint, identity)
-    task = f"train {recipe.detector.name}"
-    for done in steps(run, recipe, dataset, terms, device):
-        if checkpoint is not None and (done % CHECKPOINT_EVERY == 0 or done == total):
-            _save(run, checkpoint, identity)
-        progress(task, done, total)
+    with seeded(recipe.schedule.seed, device):
+        run = begin(recipe, _built(recipe, len(dataset.categories)), terms, device)
+        if checkpoint is not None and checkpoint.exists():
+            _restore(run, checkpoint, identity)
+        for done in steps(run, recipe, dataset, terms, device):
+            if checkpoint is not None and (done % CHECKPOINT_EVERY == 0 or done == total):
+                _save(run, checkpoint, identity)
+            progress(f"train {recipe.detector.name}", done, total)
     averaged: nn.Module = run.averaged.cpu().eval()
     return averaged
 
@@ -85,24 +82,14 @@ def _built(recipe: Recipe, num_categories: int) -> nn.Module:
     if settings.frozen_blocks:
         freeze = zoo.detector(settings.name).freeze
         if freeze is None:
-            able = [name for name in zoo.names() if zoo.detector(name).freeze is not None]
-            raise RecipeError(
-                f"detector.frozen_blocks: {settings.name} has no blocks to freeze",
-                code="frozen-blocks",
-                remedy=f"it is for {', '.join(able)}",
-            )
+            problem = f"detector.frozen_blocks: {settings.name} has no blocks to freeze"
+            raise RecipeError(problem, code="frozen-blocks", remedy="leave it out")
         freeze(model, settings.frozen_blocks)
     return model
 
 
 def _save(run: Run, path: Path, identity: str) -> None:
-    state = {
-        "run": identity,
-        "step": run.step,
-        "model": run.model.state_dict(),
-        "averaged": run.averaged.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-    }
+    state = {"run": identity, "step": run.step, **{part: getattr(run, part).state_dict() for part in STATE}}
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(path, buffer.getvalue())
@@ -113,18 +100,13 @@ def _restore(run: Run, path: Path, identity: str) -> None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         identity_there = state["run"]
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise RecipeError(
-            f"{path}: not a checkpoint of a training run", code="not-a-checkpoint", remedy="delete it to start anew"
-        ) from error
+        problem = f"{path}: not a checkpoint of a training run"
+        raise RecipeError(problem, code="not-a-checkpoint", remedy="delete it to start anew") from error
     if identity_there != identity:
-        raise RecipeError(
-            f"{path}: the checkpoint of another recipe or data set",
-            code="other-checkpoint",
-            remedy="delete it to start anew",
-        )
-    run.model.load_state_dict(state["model"])
-    run.averaged.load_state_dict(state["averaged"])
-    run.optimizer.load_state_dict(state["optimizer"])
+        problem = f"{path}: the checkpoint of another recipe or data set"
+        raise RecipeError(problem, code="other-checkpoint", remedy="delete it to start anew")
+    for part in STATE:
+        getattr(run, part).load_state_dict(state[part])
     run.step = state["step"]
 
 
@@ -187,14 +169,7 @@ def check_labels(name: str, dataset: Dataset) -> None:
 
 
 def begin(recipe: Recipe, model: Any, terms: Terms, device: str) -> Run:  # noqa: ANN401
-    """Get a detector ready for training, in place.
-
-    Args:
-        recipe: How it is trained.
-        model: The detector; what does not require gradients stays as it is.
-        terms: Beside the recipe.
-        device: "cpu" or "cuda".
-    """
+    """Get a detector ready for training, in place; what of it requires no gradient stays as it is."""
     model.to(device).to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(model).requires_grad_(False)
     if hasattr(model, "transform"):  # torchvision's; the augmentation made the size already
@@ -209,18 +184,7 @@ def steps_of(recipe: Recipe, dataset: Dataset) -> int:
 
 
 def steps(run: Run, recipe: Recipe, dataset: Dataset, terms: Terms, device: str) -> Iterator[int]:
-    """Train from where the run stands to its end.
-
-    Args:
-        run: Changed in place.
-        recipe: How.
-        dataset: What to learn from; where its labels are partial, categories that nobody boxed in an image are left out
-            of that image's loss.
-        terms: Beside the recipe.
-        device: Where the run is.
-
-    Yields:
-        The number of steps done, after each.
+    """Train from where the run stands to its end, in place, and yield the number of steps done after each.
 
     Raises:
         RecipeError: The training diverged, or the detector learns masks and there are none.
@@ -232,9 +196,8 @@ def steps(run: Run, recipe: Recipe, dataset: Dataset, terms: Terms, device: str)
     for images, targets in loader:
         loss = _step(run, recipe, total, images, targets, terms, device)
         if not math.isfinite(loss):
-            raise RecipeError(
-                f"the loss became {loss} at step {run.step}", code="diverged", remedy="lower optimizer.learning_rate"
-            )
+            problem = f"the loss became {loss} at step {run.step}"
+            raise RecipeError(problem, code="diverged", remedy="lower optimizer.learning_rate")
         yield run.step
 
 
@@ -253,15 +216,7 @@ def _optimizer(recipe: Recipe, parameters: list[tuple[str, nn.Parameter]]) -> to
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then half a cosine.
-
-    Example:
-        >>> from wildbench.detectors import parse_recipe
-        >>> recipe = parse_recipe({"detector": {"name": "ssd300_vgg16"}, "augmentation": {"height": 300, "width": 300},
-        ...     "schedule": {"epochs": 1, "warmup_steps": 4, "final_factor": 0.0}, "optimizer": {"learning_rate": 1.0}})
-        >>> [round(learning_rate(recipe, step, 12), 2) for step in (0, 3, 4, 8, 11)]
-        [0.25, 1.0, 1.0, 0.5, 0.04]
-    """
+    """Learning rate of step `step` (from 0) of `steps`: linear warm-up, then half a cosine."""
     schedule = recipe.schedule
     if step < schedule.warmup_steps:
         return recipe.optimizer.learning_rate * (step + 1) / schedule.warmup_steps
@@ -278,7 +233,10 @@ def _step(
         group["lr"] = group["factor"] * learning_rate(recipe, run.step, total)
     run.model.train()
     if terms.constant is not None:
-        _keep_statistics(run.model.get_submodule(terms.constant))
+        # Batches of a few images say less about activations than ImageNet or COCO, or a recalibration, did.
+        for module in run.model.get_submodule(terms.constant).modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
     moved = [{name: value.to(device) for name, value in target.items()} for target in targets]
     losses: dict[str, Tensor] = run.model([image.to(device) for image in images], moved)
     loss = torch.stack(list(losses.values())).sum()
@@ -292,13 +250,6 @@ def _step(
     run.step += 1
     _average(run, min(recipe.schedule.ema_decay, run.step / (run.step + 10)))
     return float(loss.detach())
-
-
-def _keep_statistics(part: nn.Module) -> None:
-    """Batches of a few images say less about activations than ImageNet or COCO, or a recalibration, did."""
-    for module in part.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
 
 
 @torch.no_grad()

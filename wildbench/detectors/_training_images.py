@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -56,63 +57,43 @@ class Scene:
 
 
 class Augmenter:
-    """Make a random scene of the recipe's size out of any scene; the same seed gives the same scene."""
+    """Make a random scene of the recipe's size out of any scene.
+
+    Raises:
+        MissingExtra: albumentations is not installed.
+    """
 
     def __init__(self, chances: Augmentation) -> None:
         self._pipeline = _pipeline(chances)
 
     def __call__(self, scene: Scene, seed: int) -> Scene:
-        """Augment one scene.
-
-        Args:
-            scene: Any size, with or without boxes.
-            seed: Everything random follows from it.
-        """
+        """Augment one scene of any size; everything random follows from the seed."""
         # Compose.set_random_seed would give every transform the same stream: whatever is grey would also be mirrored.
         for position, transform in enumerate(self._pipeline.transforms):
             transform.set_random_seed(seed * len(self._pipeline.transforms) + position)
         masks = {} if scene.masks is None or not len(scene.masks) else {"masks": scene.masks}
         result = self._pipeline(image=scene.image, bboxes=scene.boxes, index=np.arange(len(scene.boxes)), **masks)
-        kept = np.asarray(result["index"], np.int64).reshape(-1)
+        kept = np.asarray(result["index"], np.int64).reshape(-1)  # the numbers of the boxes that are still there
         boxes = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
-        return Scene(result["image"], boxes, scene.labels[kept], self._masks(scene, result, kept))
-
-    @staticmethod
-    def _masks(
-        scene: Scene, result: dict[str, npt.NDArray[np.uint8]], kept: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.uint8] | None:
-        if scene.masks is None:
-            return None
-        height, width = result["image"].shape[:2]
-        return result["masks"][kept] if len(scene.masks) else np.zeros((0, height, width), np.uint8)
+        if masks:
+            return Scene(result["image"], boxes, scene.labels[kept], result["masks"][kept])
+        none = None if scene.masks is None else np.zeros((0, *result["image"].shape[:2]), np.uint8)
+        return Scene(result["image"], boxes, scene.labels[kept], none)
 
 
 def _pipeline(chances: Augmentation) -> albumentations.Compose:
-    """What the recipe asks for, with boxes followed.
-
-    Raises:
-        MissingExtra: albumentations is not installed.
-    """
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer release
     with needs("train"):
         import albumentations as alb
     height, width = chances.height, chances.width
+    shift = (-chances.shift, chances.shift)
     outside = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY}
-    geometry = [
+    holes = {"num_holes_range": (1, 4), "hole_height_range": (0.05, 0.2), "hole_width_range": (0.02, 0.15)}
+    transforms = [
         alb.LongestMaxSize(max_size_hw=(height, width)),
         alb.PadIfNeeded(height, width, **outside),
-        alb.Affine(
-            scale=chances.scale,
-            translate_percent=(-chances.shift, chances.shift),
-            keep_ratio=True,
-            balanced_scale=True,
-            p=1.0,
-            **outside,
-        ),
+        alb.Affine(chances.scale, shift, keep_ratio=True, balanced_scale=True, p=1.0, **outside),
         alb.HorizontalFlip(p=chances.flip),
-    ]
-    holes = {"num_holes_range": (1, 4), "hole_height_range": (0.05, 0.2), "hole_width_range": (0.02, 0.15)}
-    appearance = [
         alb.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=chances.colour),
         alb.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=30, val_shift_limit=15, p=chances.colour),
         alb.ToGray(p=chances.gray),
@@ -120,26 +101,15 @@ def _pipeline(chances: Augmentation) -> albumentations.Compose:
         alb.GaussNoise(std_range=(0.02, 0.08), p=chances.noise),
         alb.CoarseDropout(fill=GREY, p=chances.dropout, **holes),
     ]
-    boxes = alb.BboxParams(
-        format="pascal_voc",
-        label_fields=["index"],
-        min_width=MINIMUM_SIDE,
-        min_height=MINIMUM_SIDE,
-        min_visibility=MINIMUM_VISIBLE,
-        clip=True,
-        filter_invalid_bboxes=True,
-    )
-    return alb.Compose(geometry + appearance, bbox_params=boxes)
+    least = {"min_width": MINIMUM_SIDE, "min_height": MINIMUM_SIDE, "min_visibility": MINIMUM_VISIBLE}
+    boxes = alb.BboxParams("pascal_voc", label_fields=["index"], clip=True, filter_invalid_bboxes=True, **least)
+    return alb.Compose(transforms, bbox_params=boxes)
 
 
 def mosaic(scenes: list[Scene], height: int, width: int, random: np.random.Generator) -> Scene:
     """Put four scenes into the quarters of one frame, each shrunk to fit whole (Bochkovskiy et al., 2020, YOLOv4).
 
-    Args:
-        scenes: Four scenes of any size, all with masks or all without.
-        height: Of the frame, in pixels.
-        width: Of the frame, in pixels.
-        random: Decides where the quarters meet.
+    The scenes have any size, and all have masks or none has; `random` decides where the quarters meet.
     """
     frame = np.full((height, width, 3), GREY, np.uint8)
     x, y = int(width * random.uniform(0.35, 0.65)), int(height * random.uniform(0.35, 0.65))
@@ -169,12 +139,7 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
 
     An animal keeps the height in the frame at which it stood, roughly, and with it its size. Boxes of what it hides
     shrink to what is still seen, or vanish. In an infrared scene it turns grey; infrared animals stay out of colour.
-
-    Args:
-        scene: With masks.
-        donor: With masks.
-        random: Decides who, where and how large.
-        most: Largest number of animals.
+    Both scenes have masks; `random` decides who, where and how large.
     """
     assert scene.masks is not None
     assert donor.masks is not None
@@ -194,10 +159,10 @@ def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3
         masks = [other & (1 - in_frame) for other in masks] + [in_frame]
         labels.append(donor.labels[animal])
         whole.append(int(mask.sum()))
-    kept = [i for i, mask in enumerate(masks) if mask.sum() >= max(MINIMUM_SIDE**2, MINIMUM_VISIBLE * whole[i])]
-    left = np.array([masks[i] for i in kept], np.uint8).reshape(-1, *image.shape[:2])
-    boxes = np.array([_box_of(mask) for mask in left], np.float32).reshape(-1, 4)
-    return Scene(image, boxes, np.array([labels[i] for i in kept], np.int64), left)
+    visible = [i for i, mask in enumerate(masks) if mask.sum() >= max(MINIMUM_SIDE**2, MINIMUM_VISIBLE * whole[i])]
+    outlines = np.array([masks[i] for i in visible], np.uint8).reshape(-1, *image.shape[:2])
+    boxes = np.array([_box_of(mask) for mask in outlines], np.float32).reshape(-1, 4)
+    return Scene(image, boxes, np.array([labels[i] for i in visible], np.int64), outlines)
 
 
 def _is_grey(image: Pixels) -> bool:
@@ -215,9 +180,8 @@ def _cut_out(donor: Scene, animal: int, random: np.random.Generator) -> tuple[Pi
     factor = random.uniform(0.75, 1.35)
     size = (max(2, round((x2 - x1) * factor)), max(2, round((y2 - y1) * factor)))
     resized = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_LINEAR)
-    return resized.astype(np.uint8), cv2.resize(
-        np.ascontiguousarray(mask), size, interpolation=cv2.INTER_NEAREST
-    ).astype(np.uint8)
+    outline = cv2.resize(np.ascontiguousarray(mask), size, interpolation=cv2.INTER_NEAREST)
+    return resized.astype(np.uint8), outline.astype(np.uint8)
 
 
 def _put_in_front(image: Pixels, pixels: Pixels, mask: Pixels, feet: float, random: np.random.Generator) -> Pixels:
@@ -227,10 +191,7 @@ def _put_in_front(image: Pixels, pixels: Pixels, mask: Pixels, feet: float, rand
     x = int(random.uniform(-0.3 * columns, width - 0.7 * columns))
     y = int(height * feet + random.uniform(-0.06, 0.06) * height) - rows
     inside = np.s_[max(0, y) : min(height, y + rows), max(0, x) : min(width, x + columns)]
-    own = np.s_[
-        max(0, -y) : max(0, -y) + inside[0].stop - inside[0].start,
-        max(0, -x) : max(0, -x) + inside[1].stop - inside[1].start,
-    ]
+    own = np.s_[inside[0].start - y : inside[0].stop - y, inside[1].start - x : inside[1].stop - x]
     soft = cv2.GaussianBlur(mask.astype(np.float32), (3, 3), 0)[own][..., None]
     image[inside] = (pixels[own] * soft + image[inside] * (1 - soft)).astype(np.uint8)
     in_frame = np.zeros((height, width), np.uint8)
@@ -275,12 +236,8 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         self.needs_masks = masks or self.chances.paste > 0
         if self.needs_masks and not all(annotation.get("segmentation") for annotation in data.annotations):
             cause = "the detector learns masks" if masks else "augmentation.paste cuts animals out by their masks"
-            raise RecipeError(
-                f"{cause}, and {data.name} has annotations without",
-                code="no-masks",
-                remedy="leave it out, or add masks",
-            )
-        self.augment = Augmenter(self.chances)
+            problem = f"{cause}, and {data.name} has annotations without masks"
+            raise RecipeError(problem, code="no-masks", remedy="leave it out, or add masks")
         self.labels = {category["id"]: label for label, category in enumerate(data.categories, start=1)}
         self.groups = [tuple(sorted(data.scored_categories(image))) for image in data.images]
         self.members: dict[tuple[int, ...], list[int]] = {}
@@ -295,12 +252,19 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
 
     def __getitem__(self, position: int) -> tuple[Tensor, Target]:
         epoch, offset = divmod(position, len(self))
-        index = int(self._order(np.random.default_rng((self.seed, epoch)))[offset])
+        shuffle = np.random.default_rng((self.seed, epoch))
+        count, shares = len(self), self.shares
+        order = shuffle.permutation(count) if shares is None else shuffle.choice(count, count, p=shares)
+        index = int(order[offset])
         random = np.random.default_rng((self.seed, epoch, offset))
         scene = self._scene(index)
         if position < self.plain_from:
             scene = self._mixed(scene, index, random)
-        return self._learnable(self.augment(scene, int(random.integers(2**31))), index)
+        return self._learnable(self._augment(scene, int(random.integers(2**31))), index)
+
+    @cached_property
+    def _augment(self) -> Augmenter:
+        return Augmenter(self.chances)
 
     def plain(self, index: int) -> tuple[Tensor, Target]:
         """Image number `index` of the data as it is, in its own size."""
@@ -315,11 +279,6 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         if self.masks and scene.masks is not None:
             target["masks"] = torch.from_numpy(scene.masks)
         return torch.from_numpy(scene.image).permute(2, 0, 1).float() / 255, target
-
-    def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
-        if self.shares is None:
-            return random.permutation(len(self))
-        return random.choice(len(self), len(self), p=self.shares)
 
     def _mixed(self, scene: Scene, index: int, random: np.random.Generator) -> Scene:
         # Only images boxed for the same categories mix, so that one set of known categories holds for the whole frame.
@@ -362,12 +321,8 @@ def balanced_shares(data: Dataset, balance: float) -> npt.NDArray[np.float64]:
         float64 `[images]` that sum to 1.
     """
     boxes = Counter(annotation["category_id"] for annotation in data.annotations)
-    weights = np.array(
-        [
-            max((boxes[box["category_id"]] ** -balance for box in data.boxes(image["id"])), default=np.nan)
-            for image in data.images
-        ]
-    )
+    by_image = ([boxes[box["category_id"]] ** -balance for box in data.boxes(image["id"])] for image in data.images)
+    weights = np.array([max(rarities, default=np.nan) for rarities in by_image])
     weights[np.isnan(weights)] = np.nanmedian(weights)
     shares: npt.NDArray[np.float64] = weights / weights.sum()
     return shares

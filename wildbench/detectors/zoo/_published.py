@@ -28,10 +28,6 @@ NEVER = -100.0
 def known_categories(annotated: set[int], num_categories: int) -> Tensor:
     """Mask over the logits `[num_categories + 1]` of the categories that are exhaustively boxed in an image.
 
-    Args:
-        annotated: Their labels, 1..num_categories.
-        num_categories: Number of categories, background excluded.
-
     Example:
         >>> known_categories({2}, 3).tolist()
         [False, False, True, False]
@@ -78,17 +74,8 @@ class ForegroundRetinaNet(_Foreground, RetinaNet):  # type: ignore[misc]
     """torchvision's RetinaNet with labels 1..num_categories, and partial labels."""
 
 
-COCO = "COCO_V1"
-"""What torchvision calls the weights of its detectors."""
-
-
 def _in_body(key: str) -> str:
-    """Name in a detector with a pyramid of what its classifier calls `key`.
-
-    Example:
-        >>> _in_body("layer1.0.bn1.weight")
-        'backbone.body.layer1.0.bn1.weight'
-    """
+    """Name in a detector with a pyramid of what its classifier calls `key`."""
     return f"backbone.body.{key.removeprefix('features.')}"
 
 
@@ -102,12 +89,7 @@ def _in_ssd(key: str) -> str:
 
 
 def _in_ssdlite(key: str) -> str:
-    """Name in SSDLite, whose first feature map ends with the expansion of MobileNet's block 13.
-
-    Example:
-        >>> _in_ssdlite("features.13.block.1.0.weight")
-        'backbone.features.1.0.1.0.weight'
-    """
+    """Name in SSDLite, whose first feature map ends with the expansion of MobileNet's block 13."""
     part, number, rest = key.split(".", 2)
     if part != "features":
         return key
@@ -124,10 +106,10 @@ class Backbone:
 
     Attributes:
         classifier: Of torchvision, whose layers it has.
-        frozen: So many of its first layers torchvision keeps as published.
+        frozen: How many of its first layers torchvision keeps as published.
         version: What torchvision calls the classifier's weights.
-        layers: Where they are in the detector.
-        place: The detector's name for a tensor of the classifier.
+        layers: Where the layers are in the detector.
+        place: Gives the detector's name for a tensor of the classifier.
     """
 
     classifier: str
@@ -143,12 +125,7 @@ VGG = Backbone("vgg16", frozen=4, version="IMAGENET1K_FEATURES", layers="backbon
 LITE_MOBILENET = Backbone("mobilenet_v3_large", frozen=0, layers="backbone.features", place=_in_ssdlite)
 
 
-def maskrcnn_mobilenet_v3_large_fpn(
-    num_classes: int = 91,
-    weights: None = None,
-    weights_backbone: None = None,
-    **arguments: Any,  # noqa: ANN401
-) -> MaskRCNN:
+def mask_rcnn_mobile(*, num_classes: int, weights: None, weights_backbone: None, **arguments: Any) -> MaskRCNN:  # noqa: ANN401
     """Mask R-CNN over the parts of torchvision's fasterrcnn_mobilenet_v3_large_fpn; nobody published weights for it."""
     boxes = detection.fasterrcnn_mobilenet_v3_large_fpn(
         num_classes=num_classes, weights=weights, weights_backbone=weights_backbone
@@ -165,22 +142,19 @@ class Published:
         backbone: What its backbone starts from.
         constants: Whether it was published with batch norms whose statistics and weights are constants.
         exact_variances: Whether its COCO weights were trained without an epsilon in the batch norms.
+        builder: Instead of torchvision's by that name.
     """
 
     name: str
     backbone: Backbone
     constants: bool = False
     exact_variances: bool = False
+    builder: Callable[..., nn.Module] | None = None
 
     def __call__(self, num_categories: int, *, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
-        """Build it.
+        """Build it; layers whose shape the number of categories decides stay random.
 
-        Args:
-            num_categories: Background excluded.
-            init: "random"; "imagenet": torchvision's backbone weights; "coco": torchvision's detector. Layers whose
-                shape the number of categories decides (and SSDLite's tail, which ImageNet's weights have wider) stay
-                random.
-            **arguments: Of torchvision's builder.
+        So does SSDLite's tail, which ImageNet's weights have wider.
 
         Raises:
             DownloadError: The weights are not in torch's cache and cannot be fetched, or they are damaged.
@@ -188,7 +162,7 @@ class Published:
         model = self._made(num_classes=num_categories + 1, **arguments)
         if init == "coco":
             source = self._made()
-            source.load_state_dict(self._fetched(get_model_weights(self.name)[COCO]))
+            source.load_state_dict(self._fetched(get_model_weights(self.name)["COCO_V1"]))
             _copy_matching(source.state_dict(), model)
         elif init == "imagenet":
             tensors = self._fetched(get_model_weights(self.backbone.classifier)[self.backbone.version])
@@ -206,8 +180,7 @@ class Published:
         return network
 
     def _made(self, **arguments: Any) -> Any:  # noqa: ANN401 - a module whose parts have torchvision's names
-        own = {maskrcnn_mobilenet_v3_large_fpn.__name__: maskrcnn_mobilenet_v3_large_fpn}
-        builder: Callable[..., nn.Module] = own.get(self.name) or get_model_builder(self.name)
+        builder = self.builder or get_model_builder(self.name)
         # Weights named here would be unpickled by torchvision with weights_only=False.
         return builder(weights=None, weights_backbone=None, **arguments)
 
@@ -216,33 +189,20 @@ class Published:
         try:
             tensors: dict[str, Tensor] = weights.get_state_dict(check_hash=True, weights_only=True)
         except OSError as error:
-            raise DownloadError(
-                f"{self.name}: torchvision's weights {weights.name} cannot be fetched ({error})",
-                code="weights",
-                remedy="connect to the network once, or start from random weights",
-            ) from error
+            problem = f"{self.name}: torchvision's weights {weights.name} cannot be fetched ({error})"
+            remedy = "connect to the network once, or start from random weights"
+            raise DownloadError(problem, code="weights", remedy=remedy) from error
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rpartition('/')[2]}"
-            raise DownloadError(
-                f"{self.name}: torchvision's weights {weights.name} are damaged or not weights at all",
-                code="damaged-weights",
-                remedy=f"delete {file} and try again",
-            ) from error
+            problem = f"{self.name}: torchvision's weights {weights.name} are damaged or not weights at all"
+            raise DownloadError(problem, code="damaged-weights", remedy=f"delete {file} and try again") from error
         return tensors
 
 
 def freeze_batch_norms(module: nn.Module, *, exact_variances: bool = False) -> None:
-    """Replace every batch norm by the constant it is in eval mode, epsilon folded into the variance.
+    """Replace every batch norm by the constant it is in eval mode, in place, epsilon folded into the variance.
 
-    Args:
-        module: What to change, in place.
-        exact_variances: Whether the variances are to be used without epsilon.
-
-    Example:
-        >>> net = nn.Sequential(nn.BatchNorm2d(2))
-        >>> freeze_batch_norms(net)
-        >>> sum(p.numel() for p in net.parameters()), round(float(net[0].running_var[0]), 6)
-        (0, 1.00001)
+    Where the variances are exact, they are used without epsilon.
     """
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
@@ -267,51 +227,38 @@ SIZES = {"min_size": int, "max_size": int}
 DENSE = {"score_thresh": float, "nms_thresh": float, "detections_per_img": int, "topk_candidates": int}
 """Arguments of detectors that look everywhere at once."""
 
-_TWO_STAGE = {
-    **SIZES,
-    "box_score_thresh": float,
-    "box_nms_thresh": float,
-    "box_detections_per_img": int,
-    "rpn_pre_nms_top_n_test": int,
-    "rpn_post_nms_top_n_test": int,
-    "rpn_score_thresh": float,
-}
+_BOXES = {"box_score_thresh": float, "box_nms_thresh": float, "box_detections_per_img": int}
+_PROPOSALS = {"rpn_pre_nms_top_n_test": int, "rpn_post_nms_top_n_test": int, "rpn_score_thresh": float}
 SMALL_SIZES = {"min_size": 64, "max_size": 96}
 SMALL_DENSE = {"score_thresh": 0.0, "detections_per_img": 20}
-_SMALL_TWO_STAGE = {
-    **SMALL_SIZES,
-    "rpn_pre_nms_top_n_test": 20,
-    "rpn_post_nms_top_n_test": 10,
-    "box_score_thresh": 0.0,
-    "box_detections_per_img": 5,
-}
+_SMALL_BOXES = {"box_score_thresh": 0.0, "box_detections_per_img": 5}
+_SMALL_PROPOSALS = {"rpn_pre_nms_top_n_test": 20, "rpn_post_nms_top_n_test": 10}
 INITS = ("random", "imagenet", "coco")
 
 
-def _two_stage(
-    name: str, backbone: Backbone, *, inits: tuple[str, ...] = INITS, masks: bool = False, **how: bool
-) -> Detector:
-    build = Published(name, backbone, **how)
-    return Detector(build, _TWO_STAGE, inits, masks=masks, small=_SMALL_TWO_STAGE)
+def _two_stage(build: Published, *, masks: bool = False) -> Detector:
+    small = {**SMALL_SIZES, **_SMALL_BOXES, **_SMALL_PROPOSALS}
+    inits = INITS if build.builder is None else INITS[:2]
+    return Detector(build, {**SIZES, **_BOXES, **_PROPOSALS}, inits, masks=masks, small=small)
 
 
-def _dense(name: str, **how: bool) -> Detector:
-    """Detectors with one sigmoid for each category, so that a category nobody boxed can be left out of the loss."""
+def _dense(build: Published) -> Detector:
+    """Those with one sigmoid for each category, so that a category nobody boxed can be left out of the loss."""
     small = {**SMALL_SIZES, **SMALL_DENSE}
-    return Detector(Published(name, RESNET, **how), {**SIZES, **DENSE}, INITS, partial_labels=True, small=small)
+    return Detector(build, {**SIZES, **DENSE}, INITS, partial_labels=True, small=small)
 
 
-FASTER_RCNN = _two_stage("fasterrcnn_resnet50_fpn", RESNET, constants=True, exact_variances=True)
-FASTER_RCNN_V2 = _two_stage("fasterrcnn_resnet50_fpn_v2", RESNET)
-FASTER_RCNN_MOBILE = _two_stage("fasterrcnn_mobilenet_v3_large_fpn", MOBILENET, constants=True)
-FASTER_RCNN_MOBILE_320 = _two_stage("fasterrcnn_mobilenet_v3_large_320_fpn", MOBILENET, constants=True)
-MASK_RCNN = _two_stage("maskrcnn_resnet50_fpn", RESNET, masks=True, constants=True, exact_variances=True)
-MASK_RCNN_V2 = _two_stage("maskrcnn_resnet50_fpn_v2", RESNET, masks=True)
+FASTER_RCNN = _two_stage(Published("fasterrcnn_resnet50_fpn", RESNET, constants=True, exact_variances=True))
+FASTER_RCNN_V2 = _two_stage(Published("fasterrcnn_resnet50_fpn_v2", RESNET))
+FASTER_RCNN_MOBILE = _two_stage(Published("fasterrcnn_mobilenet_v3_large_fpn", MOBILENET, constants=True))
+FASTER_RCNN_MOBILE_320 = _two_stage(Published("fasterrcnn_mobilenet_v3_large_320_fpn", MOBILENET, constants=True))
+MASK_RCNN = _two_stage(Published("maskrcnn_resnet50_fpn", RESNET, constants=True, exact_variances=True), masks=True)
+MASK_RCNN_V2 = _two_stage(Published("maskrcnn_resnet50_fpn_v2", RESNET), masks=True)
 MASK_RCNN_MOBILE = _two_stage(
-    "maskrcnn_mobilenet_v3_large_fpn", MOBILENET, inits=("random", "imagenet"), masks=True, constants=True
+    Published("maskrcnn_mobilenet_v3_large_fpn", MOBILENET, constants=True, builder=mask_rcnn_mobile), masks=True
 )
-RETINANET = _dense("retinanet_resnet50_fpn", constants=True, exact_variances=True)
-RETINANET_V2 = _dense("retinanet_resnet50_fpn_v2")
-FCOS_RESNET = _dense("fcos_resnet50_fpn", constants=True)
+RETINANET = _dense(Published("retinanet_resnet50_fpn", RESNET, constants=True, exact_variances=True))
+RETINANET_V2 = _dense(Published("retinanet_resnet50_fpn_v2", RESNET))
+FCOS_RESNET = _dense(Published("fcos_resnet50_fpn", RESNET, constants=True))
 SSD = Detector(Published("ssd300_vgg16", VGG), DENSE, INITS, small=SMALL_DENSE)
 SSDLITE = Detector(Published("ssdlite320_mobilenet_v3_large", LITE_MOBILENET), DENSE, INITS, small=SMALL_DENSE)

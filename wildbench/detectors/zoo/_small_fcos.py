@@ -8,7 +8,7 @@ small enough to be trained on two CPU cores and to fit in a few megabytes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,31 +19,20 @@ from wildbench.detectors.zoo._published import DENSE, SIZES, SMALL_DENSE, SMALL_
 from wildbench.detectors.zoo._zoo import Detector
 from wildbench.errors import RecipeError, needs
 
-IMAGE_MEAN = (127 / 255,) * 3
-
-IMAGE_STD = (128 / 255,) * 3
+IMAGE_MEAN, IMAGE_STD = [127 / 255] * 3, [128 / 255] * 3
 """Normalisation the ImageNet weights were trained with, for RGB in 0..1."""
 
 
-class Stage(NamedTuple):
-    """A run of blocks; only the first of them strides."""
-
-    blocks: int
-    kernel_size: int
-    stride: int
-    expansion: int
-    channels: int
-
-
 STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
 )
+"""Blocks, kernel size, stride of the first block, expansion, channels."""
 
 STEM_CHANNELS = 32
 
@@ -61,7 +50,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 class InvertedResidual(nn.Module):
     """MobileNetV2's block: expand 1x1, depthwise, project 1x1; residual where the shape stays."""
 
-    def __init__(self, inputs: int, outputs: int, *, kernel_size: int, stride: int, expansion: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expands = expansion != 1
@@ -103,18 +92,12 @@ class EfficientNetLite0(nn.Module):
         self._bn0 = _norm(STEM_CHANNELS)
         self._blocks = nn.ModuleList()
         channels, stride, last_of_stride = STEM_CHANNELS, 2, {}
-        for stage in STAGES:
-            for position in range(stage.blocks):
-                if len(self._blocks) == blocks:
-                    break
-                step = stage.stride if position == 0 else 1
+        for count, kernel_size, first_stride, expansion, outputs in STAGES:
+            for position in range(min(count, blocks - len(self._blocks))):
+                step = 1 if position else first_stride
                 stride *= step
-                self._blocks.append(
-                    InvertedResidual(
-                        channels, stage.channels, kernel_size=stage.kernel_size, stride=step, expansion=stage.expansion
-                    )
-                )
-                channels = stage.channels
+                self._blocks.append(InvertedResidual(channels, outputs, kernel_size, step, expansion))
+                channels = outputs
                 last_of_stride[stride] = (len(self._blocks) - 1, channels)
         self._taps = {last_of_stride[s][0]: str(s) for s in (8, 16, 32)}
         self.channels = [last_of_stride[s][1] for s in (8, 16, 32)]
@@ -231,9 +214,8 @@ def build(
     if not 12 <= blocks <= 16:
         raise RecipeError(f"blocks = {blocks}", code="size", remedy="keep 12 to 16 blocks of the backbone")
     if not 8 <= channels <= MOST_CHANNELS or channels % 8:
-        raise RecipeError(
-            f"channels = {channels}", code="size", remedy=f"give a multiple of 8, at most {MOST_CHANNELS}"
-        )
+        remedy = f"give a multiple of 8, at most {MOST_CHANNELS}"
+        raise RecipeError(f"channels = {channels}", code="size", remedy=remedy)
     if depth > MOST_DEPTH:
         raise RecipeError(f"depth = {depth}", code="size", remedy=f"give at most {MOST_DEPTH}")
     backbone = EfficientNetLite0(blocks)
@@ -244,8 +226,8 @@ def build(
         num_categories + 1,
         min_size=min_size,
         max_size=max_size,
-        image_mean=list(IMAGE_MEAN),
-        image_std=list(IMAGE_STD),
+        image_mean=IMAGE_MEAN,
+        image_std=IMAGE_STD,
         anchor_generator=AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES)),
         head=LiteHead(channels, num_categories + 1, depth),
         score_thresh=score_thresh,

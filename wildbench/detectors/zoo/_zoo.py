@@ -38,12 +38,6 @@ class Detector:
             image out of that image's loss.
         freeze: Stops the training of the leading blocks of the backbone, where it can.
         small: Arguments that make it cheap to run on an image of 64 x 64 pixels and sure to detect something.
-
-    Example:
-        A package registers its detector without any change in wildbench:
-
-            [project.entry-points."wildbench.detectors"]
-            tiny = "my_package:TINY"    # TINY = Detector(build=..., arguments={"width": int})
     """
 
     build: Callable[..., nn.Module]
@@ -56,12 +50,7 @@ class Detector:
 
 
 def names() -> list[str]:
-    """Names of the detectors: the small one of our own first, then torchvision's, then those of installed packages.
-
-    Example:
-        >>> names()[:2]
-        ['fcos_efficientnet_lite0_fpn', 'fasterrcnn_resnet50_fpn']
-    """
+    """Names of the detectors: the small one of our own first, then torchvision's, then those of installed packages."""
     return list(plugins.detectors.names())
 
 
@@ -105,13 +94,11 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
     """
     entry = detector(name)
     if num_categories < 1:
-        raise RecipeError(
-            f"{name}: {num_categories} categories", code="no-categories", remedy="a detector needs at least one"
-        )
+        problem = f"{name}: {num_categories} categories"
+        raise RecipeError(problem, code="no-categories", remedy="a detector needs at least one")
     if init not in entry.inits:
-        raise RecipeError(
-            f"{name}: it cannot start from {init!r}", code="unknown-init", remedy=f"use {' or '.join(entry.inits)}"
-        )
+        problem = f"{name}: it cannot start from {init!r}"
+        raise RecipeError(problem, code="unknown-init", remedy=f"use {' or '.join(entry.inits)}")
     for key, value in arguments.items():
         if key not in entry.arguments:
             remedy = f"it takes {', '.join(sorted(entry.arguments))}"
