@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from wildbench.errors import RecipeError, first_problem
 
+EXAMPLE = "see baselines/reference.toml"
+
 
 class Section(BaseModel):
     """Base of every table of a recipe: immutable, no unknown keys, no NaN."""
@@ -121,31 +123,23 @@ def load_recipe(path: Path | str) -> Recipe:
     """Read and validate a recipe.
 
     Raises:
-        RecipeError: No such file, no TOML, an unknown key, or a value out of its range; the key is named.
+        RecipeError: The file cannot be read, is not TOML, or a key is unknown or out of its range; the key is named.
     """
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_recipe(tomllib.loads(Path(path).read_text(encoding="utf-8")), str(path))
     except OSError as error:
-        raise RecipeError(
-            f"{path}: {error.strerror}", code="unreadable", remedy="name a recipe such as baselines/reference.toml"
-        ) from error
+        remedy = "name a recipe such as baselines/reference.toml"
+        raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise RecipeError(
-            f"{path}: not TOML ({error})", code="not-toml", remedy="see baselines/reference.toml"
-        ) from error
-    return parse_recipe(values, str(path))
+        raise RecipeError(f"{path}: not TOML ({error})", code="not-toml", remedy=EXAMPLE) from error
 
 
 def parse_recipe(values: dict[str, Any], place: str = "recipe") -> Recipe:
     """Validate the values of a recipe; `place` names them in the error."""
     if "steps" in values:
-        raise RecipeError(
-            f"{place}: a compression recipe, with [[steps]]",
-            code="compression-recipe",
-            remedy="use: wildbench baseline run",
-        )
+        problem = f"{place}: a compression recipe, with [[steps]]"
+        raise RecipeError(problem, code="compression-recipe", remedy="use: wildbench baseline run")
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        problem = first_problem(error)
-        raise RecipeError(f"{place}: {problem}", code="value", remedy="see baselines/reference.toml") from error
+        raise RecipeError(f"{place}: {first_problem(error)}", code="value", remedy=EXAMPLE) from error

