@@ -23,7 +23,9 @@ from wildbench.sweeps.record import read_summary
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+DOCUMENTS = sorted(
+    path for folder in (".", "docs", "baselines", "studies", "annotations") for path in (REPOSITORY / folder).glob("*.md")
+)
 NAMES = ("reference", "reference-tiny")
 
 
@@ -76,17 +78,39 @@ def test_the_compressed_reference_is_that_of_the_results_pruned_and_shared() -> 
     assert 12 * bundled("baselines/reference-tiny.pt").stat().st_size < bundled("baselines/reference.pt").stat().st_size
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_to_a_file(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-        if not target.startswith("http"):
-            assert (document.parent / target).exists(), target
+def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading() -> None:
+    for document in DOCUMENTS:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                path = document.parent / target if target else document
+                assert path.exists(), f"{document.name}: {target}"
+                assert not anchor or anchor in anchors(path), f"{document.name}: {target}#{anchor}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_verb_that_is_named_exists(document: Path) -> None:
-    verbs = set(get_command(app).commands)  # type: ignore[attr-defined]
-    assert verbs >= set(re.findall(r"^(?:uv run )?wildbench (\w+)", document.read_text(encoding="utf-8"), re.M))
+def anchors(document: Path) -> list[str]:
+    """GitHub's anchors of the headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.M)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def test_every_command_that_is_shown_exists() -> None:
+    groups = command_groups()
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S))
+        shown = re.findall(r"^(?:uv run )?wildbench ([a-z]+)(?: ([a-z][a-z-]+))?", blocks, re.M)
+        shown += re.findall(r"`(?:uv run )?wildbench\s+([a-z]+)(?:\s+([a-z][a-z-]+))?", text)
+        for verb, below in shown:
+            assert verb in groups, f"{document.name}: wildbench {verb}"
+            assert not groups[verb] or not below or below in groups[verb], f"{document.name}: wildbench {verb} {below}"
+        for study in re.findall(r"python\s+-m studies\.(\w+)", text):
+            assert study == "NAME" or (REPOSITORY / "studies" / study / "__main__.py").is_file(), document.name
+
+
+def command_groups() -> dict[str, set[str]]:
+    """The verbs of the command line, and of each group of verbs its own."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    return {name: set(getattr(command, "commands", ())) for name, command in commands.items()}
 
 
 def test_the_readme_s_ten_lines_make_a_scored_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
