@@ -24,7 +24,9 @@ from wildbench.sweeps.record import read_summary
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted(
-    path for folder in (".", "docs", "baselines", "studies", "annotations") for path in (REPOSITORY / folder).glob("*.md")
+    path
+    for folder in (".", "docs", "baselines", "studies", "annotations")
+    for path in (REPOSITORY / folder).glob("*.md")
 )
 NAMES = ("reference", "reference-tiny")
 
@@ -117,8 +119,10 @@ def test_the_readme_s_ten_lines_make_a_scored_submission(tmp_path: Path, monkeyp
     code = re.findall(r"```python\n(.*?)```", README, re.S)[0]
     assert len([line for line in code.splitlines() if line]) <= 10
     monkeypatch.chdir(tmp_path)
-    exec(compile(code.replace('dataset="parksim"', 'dataset="parksim", limit=8'), "README.md", "exec"), {})
-    card = read_scorecard(tmp_path / "scorecards" / "submission.json")
+    names: dict[str, object] = {}
+    exec(compile(code.replace('dataset="parksim"', 'dataset="parksim", limit=8'), "README.md", "exec"), names)
+    card = names["card"]
+    assert isinstance(card, Scorecard)
     assert card.submission.detector == "ssdlite320_mobilenet_v3_large"
     assert card.dataset.images == 8
     assert card.compute
