@@ -12,7 +12,7 @@ from scoring import measure_accuracy
 from typer.main import get_command
 
 from wildbench.cli import app
-from wildbench.cli.tables.cards import scorecards_table
+from wildbench.cli.tables import scorecards_table
 from wildbench.comparison import compare
 from wildbench.datasets.registry import load_dataset
 from wildbench.files import sha256_of

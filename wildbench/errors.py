@@ -164,10 +164,11 @@ def needs(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "wildbench":
+        package = (error.name or "").partition(".")[0]
+        if package == "wildbench":
             raise
         raise MissingExtra(
-            f"{error.name} is not installed", code=extra, remedy=f'run: pip install "wildbench[{extra}]"'
+            f"{package} is not installed", code=extra, remedy=f'run: pip install "wildbench[{extra}]"'
         ) from None
 
 

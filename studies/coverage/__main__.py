@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from studies import as_app, run
 from studies.coverage import coverage
 from studies.coverage.coverage import CHOSEN, DIFFERENCE, SCENARIOS, Coverage
-from wildbench.cli.tables.console import add_row, print_tables
+from wildbench.cli.tables import add_row, print_tables
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable, write_atomically
 from wildbench.measures.uncertainty import LEVEL

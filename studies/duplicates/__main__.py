@@ -12,7 +12,7 @@ from rich.text import Text
 from studies import as_app, run
 from studies.duplicates.recall import Recall, audit_duplicates
 from wildbench.cli.options import ImagesOption
-from wildbench.cli.tables.console import add_row, print_tables
+from wildbench.cli.tables import add_row, print_tables
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_whole
 from wildbench.progress import shown

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from studies import as_app, run
 from studies.macs.counters import REASONS, Audit, Row, audit_counts
-from wildbench.cli.tables.console import add_row, print_tables
+from wildbench.cli.tables import add_row, print_tables
 from wildbench.detectors import zoo
 from wildbench.errors import RecipeError
 from wildbench.progress import shown

@@ -13,7 +13,7 @@ from rich.text import Text
 from studies import as_app, run
 from studies.papers import fruehwirth, muhawenayo
 from wildbench.categories import CATEGORIES
-from wildbench.cli.tables.console import add_row, print_tables
+from wildbench.cli.tables import add_row, print_tables
 from wildbench.detectors import zoo
 from wildbench.progress import Progress, shown, silent
 from wildbench.resources import bundled

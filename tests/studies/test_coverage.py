@@ -20,7 +20,7 @@ from studies.coverage.coverage import (
     audit_coverage,
 )
 from studies.coverage.population import Detector, truth
-from wildbench.cli.tables.console import print_tables
+from wildbench.cli.tables import print_tables
 from wildbench.measures.uncertainty._intervals import LEVEL, difference_interval, interval
 
 FIRST = SCENARIOS[0].detectors[0]

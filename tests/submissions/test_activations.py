@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rich.console import Console
 from torch import nn
 
-from wildbench.cli.tables.inspection import inspection_tables
+from wildbench.cli.tables import inspection_tables
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import SubmissionError
 from wildbench.measures.compute._bops_and_micronet import bit_operations

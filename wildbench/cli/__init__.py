@@ -1,6 +1,7 @@
-"""The command line: verbs only, a module a group of them.
+"""The command line: one module a verb, or a group of verbs, and their tables.
 
-Each handler imports what it needs when it runs, so that `wildbench --help` answers at once and imports no torch.
+`score` and `inspect` stand with `evaluate`. Each handler imports what it needs when it runs, so that `wildbench --help`
+answers at once and imports no torch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import baseline, compare, data, evaluate, leaderboard, review, train
+from wildbench.cli import baseline, compare, data, demo, evaluate, leaderboard, review, train
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -21,18 +22,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (evaluate, compare, train, review):
-    app.add_typer(group.app)
+for verb in (demo, evaluate, compare, train, review):
+    app.add_typer(verb.app)
 app.add_typer(data.app, name="data")
 app.add_typer(baseline.app, name="baseline")
 app.add_typer(leaderboard.app, name="leaderboard")
 
 
 def main() -> NoReturn:
-    """Run the command line; a user's mistake is one line on stderr and exit code 2."""
+    """Run the command line; a user's mistake is one line on stderr, its code at the end, and exit code 2."""
     try:
         app()
     except WildbenchError as error:
-        typer.echo(f"wildbench: {error}", err=True)
+        code = "" if error.code.endswith("/") else f" [{error.code}]"
+        typer.echo(f"wildbench: {error}{code}", err=True)
         sys.exit(2)
     sys.exit(0)

@@ -16,8 +16,7 @@ app = typer.Typer(help="Compress a detector by a recipe, and measure what it cos
 def list_baselines() -> None:
     """List the recipes and the methods they are made of."""
     from wildbench import plugins
-    from wildbench.cli.tables.baselines import methods_table, recipes_table
-    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables import methods_table, print_tables, recipes_table
     from wildbench.compression.recipes import bundled_recipes
 
     print_tables(recipes_table(bundled_recipes()), methods_table(plugins.methods.all()))
@@ -80,8 +79,7 @@ def sweep(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
-    from wildbench.cli.tables.baselines import sweep_table
-    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables import print_tables, sweep_table
     from wildbench.progress import shown
     from wildbench.sweeps.cells import LEGEND, NARROW, dense_cells, narrow, point_cells
     from wildbench.sweeps.grid import find_sweep, load_sweep

@@ -22,8 +22,7 @@ def compare(
     out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
 ) -> None:
     """Say whether detectors differ from the first: differences with intervals, and what the data set can show."""
-    from wildbench.cli.tables.comparison import comparison_tables
-    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables import comparison_tables, print_tables
     from wildbench.comparison import DIFFERENCES
     from wildbench.comparison import compare as run
     from wildbench.files import check_writable

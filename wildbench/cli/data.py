@@ -9,25 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wildbench.cli import review, splits
 from wildbench.cli.options import ImagesOption
-from wildbench.errors import DatasetError
+from wildbench.errors import DatasetError, OutputError
 
 if TYPE_CHECKING:
+    from wildbench.datasets.coco import Dataset
     from wildbench.datasets.formats import ImportReport
     from wildbench.datasets.label_checks import Finding
+    from wildbench.progress import Progress
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(splits.app)
-app.add_typer(review.data_app)
 
 
 @app.command("list")
 def data_list() -> None:
     """List the registered data sets."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import datasets_table
+    from wildbench.cli.tables import datasets_table, print_tables
     from wildbench.datasets.summary import registered
 
     print_tables(datasets_table(registered()))
@@ -38,8 +36,7 @@ def data_info(
     name: Annotated[str, typer.Argument(help="A registered name.", metavar="NAME|JSON")],
 ) -> None:
     """Count a data set's images and boxes by category, split and size."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import summary_tables
+    from wildbench.cli.tables import print_tables, summary_tables
     from wildbench.datasets.summary import summary
 
     print_tables(*summary_tables(summary(name)))
@@ -112,8 +109,7 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import lost_table
+    from wildbench.cli.tables import lost_table, print_tables
     from wildbench.datasets.formats import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
     from wildbench.progress import shown
@@ -131,8 +127,7 @@ def data_export(
 @contextlib.contextmanager
 def _strictly() -> Iterator[None]:
     """Show the findings that --strict refuses before the line that says so."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import findings_table
+    from wildbench.cli.tables import findings_table, print_tables
     from wildbench.datasets.formats import StrictFindings
 
     try:
@@ -144,8 +139,7 @@ def _strictly() -> Iterator[None]:
 
 
 def _print_report(report: ImportReport, folder: Path, use: str) -> None:
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import counts_table, findings_table, report_lines
+    from wildbench.cli.tables import counts_table, findings_table, print_tables, report_lines
 
     findings = report.collection.findings
     every = f"{folder / 'import.json'} lists all"
@@ -187,8 +181,7 @@ def data_validate(
 
 def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
     """Print what was found in a file, and say whether there is an error in it."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.datasets import findings_table
+    from wildbench.cli.tables import findings_table, print_tables
 
     if findings:
         typer.echo(f"{path}:")
@@ -196,3 +189,119 @@ def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
     else:
         typer.echo(f"{path}: no findings")
     return any(finding.severity == "error" for finding in findings)
+
+
+@app.command("split")
+def data_split(
+    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Split file to write; its stem is the split's name.")],
+    seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.", min=0)] = 0,
+    images: ImagesOption = None,
+) -> None:
+    """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
+    from wildbench.cli.tables import print_tables, summary_tables
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.registry import load_whole
+    from wildbench.datasets.splits import (
+        SHARES,
+        apply_split,
+        imbalance,
+        kept_together,
+        random_split,
+        stratified_split,
+        write_split,
+    )
+    from wildbench.datasets.summary import split_summary
+    from wildbench.files import check_writable
+    from wildbench.progress import shown
+    from wildbench.text import counted
+
+    check_writable(out)
+    if out.exists():
+        raise OutputError(f"{out} exists", remedy="a split is kept: remove it first, or name another file")
+    with shown() as progress:
+        whole = load_whole(name, images=images, progress=progress)
+        together = kept_together(whole, progress)
+    split = stratified_split(whole, name=out.stem, seed=seed, together=together)
+    by_chance = [imbalance(whole.coco, random_split(whole.coco, together, seed=seed), SHARES) for seed in range(50)]
+    parts = {part: Dataset(name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts}
+    write_split(split, out)
+    print_tables(*summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}}))
+    several = [group for group in together if len(group) > 1]
+    typer.echo(f"kept together: {counted(sum(map(len, several)), 'image')} in {counted(len(several), 'group')}")
+    typer.echo(
+        f"misplaced share of a label, mean: {imbalance(whole.coco, split.parts, SHARES):.3f}"
+        f" (50 random splits: {sum(by_chance) / len(by_chance):.3f}, the best of them {min(by_chance):.3f})"
+    )
+    typer.echo(f"split: {out}")
+
+
+@app.command("leaks")
+def data_leaks(
+    names: Annotated[list[str], typer.Argument(help="A registered name, or a COCO JSON a part.", metavar="NAME|JSON")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, with the pictures in it.")] = None,
+    split_file: Annotated[Path | None, typer.Option(help="Take the parts of a single JSON from this file.")] = None,
+    images: ImagesOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if anything is found.")] = False,
+) -> None:
+    """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
+    from wildbench.cli.tables import leak_tables, print_tables
+    from wildbench.datasets.duplicates import find_leaks, leaks_page
+    from wildbench.files import check_writable, write_atomically
+    from wildbench.progress import shown
+
+    if out is not None:
+        check_writable(out)
+    with shown() as progress:
+        report = find_leaks(_parts(names, split_file, images, progress), progress)
+    print_tables(*leak_tables(report))
+    if report.shared_locations:
+        typer.echo(f"locations in more than one part: {', '.join(report.shared_locations)}")
+    if out is not None:
+        write_atomically(out, leaks_page(report).encode())
+        typer.echo(f"page: {out}")
+    if strict and (report.leaks or report.shared_locations):
+        raise typer.Exit(2)
+
+
+def _parts(names: list[str], split_file: Path | None, images: Path | None, progress: Progress) -> list[Dataset]:
+    from wildbench.datasets import registry
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.registry import load_splits, load_whole
+    from wildbench.datasets.splits import apply_split, read_split
+
+    if split_file is not None:
+        if len(names) > 1:
+            raise DatasetError(f"{split_file} divides one data set, not {len(names)}", remedy="name the one it is of")
+        split, whole = read_split(split_file), load_whole(names[0], images=images, progress=progress)
+        return [
+            Dataset(whole.name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts
+        ]
+    if len(names) == 1 and names[0] in registry.names():
+        return load_splits(names[0], images=images, progress=progress)
+    return [registry.load_dataset(name, images=images, progress=progress) for name in names]
+
+
+@app.command("patch")
+def data_patch(
+    coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
+    patches: Annotated[list[Path], typer.Argument(help="Label patches, as wildbench review --apply writes them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The corrected COCO JSON to write.")],
+    rebase: Annotated[bool, typer.Option("--rebase", help="Accept labels that changed since, box by box.")] = False,
+) -> None:
+    """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
+    from wildbench.curation.patch import apply, conflicts, read_patches
+    from wildbench.datasets.coco import read_coco, write_coco
+    from wildbench.files import check_writable
+    from wildbench.text import counted
+
+    check_writable(out)
+    data = read_coco(coco)
+    read = read_patches(patches)
+    problems = conflicts(data, read, rebase=rebase)
+    for conflict in problems:
+        typer.echo(f"wildbench: {conflict}", err=True)
+    if problems:
+        raise typer.Exit(2)
+    write_coco(apply(data, read, rebase=rebase), out)
+    typer.echo(f"{out}: {counted(sum(len(patch.changes) for patch in read.values()), 'change')} applied")

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from wildbench.cli.tables.cards import scorecards_table
-from wildbench.cli.tables.console import print_tables
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.images import decode
-from wildbench.datasets.registry import load_dataset
-from wildbench.evaluation import evaluate
-from wildbench.leaderboard import results_of
-from wildbench.leaderboard.build import publish
-from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
-from wildbench.progress import shown
-from wildbench.resources import bundled
-from wildbench.scorecard import Scorecard
+import typer
+
+if TYPE_CHECKING:
+    from wildbench.datasets.coco import Dataset
+    from wildbench.scorecard import Scorecard
+
+app = typer.Typer()
 
 SUBMISSIONS = ("reference", "reference-tiny")
 PICTURES = 6
@@ -25,15 +20,19 @@ MINIMUM_SCORE = 0.45
 """Detections below this are left out of the pictures (never out of the figures)."""
 
 
-def run_demo(out: Path) -> list[Scorecard]:
-    """Render parksim, score the bundled submissions on its test split, and write everything under `out`.
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for scorecards, a leaderboard and pictures.")] = Path("demo"),
+) -> None:
+    """Score the two bundled submissions on parksim and draw what they see."""
+    from wildbench.cli.tables import print_tables, scorecards_table
+    from wildbench.datasets.registry import load_dataset
+    from wildbench.evaluation import evaluate
+    from wildbench.leaderboard import results_of
+    from wildbench.leaderboard.build import publish
+    from wildbench.progress import shown
+    from wildbench.resources import bundled
 
-    Args:
-        out: Gets `scorecards/*.json`, `leaderboard.json`, its page `index.html` and `pictures/*.jpg`.
-
-    Returns:
-        The scorecards, the dense reference first.
-    """
     with shown() as progress:
         data = load_dataset("parksim", split="test", progress=progress)
         cards = [
@@ -43,12 +42,14 @@ def run_demo(out: Path) -> list[Scorecard]:
     publish(results_of([out / "scorecards" / f"{name}.json" for name in SUBMISSIONS], data), out)
     draw_pictures(data, cards, out)
     print_tables(scorecards_table(cards))
-    print(f"scorecards, leaderboard.json, its page index.html and pictures: {out}")  # noqa: T201
-    return cards
+    typer.echo(f"scorecards, leaderboard.json, its page index.html and pictures: {out}")
 
 
 def draw_pictures(data: Dataset, cards: list[Scorecard], out: Path) -> None:
     """Draw the labels and each submission's detections side by side, on the images with the most categories."""
+    from wildbench.datasets.images import decode
+    from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
+
     names = {category["id"]: category["name"] for category in data.categories}
     detections = [
         json.loads((out / "scorecards" / card.accuracy.predictions_file).read_text(encoding="utf-8")) for card in cards

@@ -16,16 +16,6 @@ app = typer.Typer()
 
 
 @app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for scorecards, a leaderboard and pictures.")] = Path("demo"),
-) -> None:
-    """Score the two bundled submissions on parksim and draw what they see."""
-    from wildbench.cli.demo import run_demo
-
-    run_demo(out)
-
-
-@app.command()
 def evaluate(
     submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")],
     dataset: DatasetOption = "parksim",
@@ -80,16 +70,14 @@ def inspect(
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not the largest alone.")] = False,
 ) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.inspection import LARGEST, inspection_tables
+    from wildbench.cli.tables import LARGEST, inspection_tables, print_tables
     from wildbench.submissions.inspection import inspect_submission
 
     print_tables(*inspection_tables(inspect_submission(submission), most=None if every else LARGEST))
 
 
 def _print_card(card: Scorecard, out: Path) -> None:
-    from wildbench.cli.tables.cards import category_table, errors_tables, scorecards_table
-    from wildbench.cli.tables.console import print_tables
+    from wildbench.cli.tables import category_table, errors_tables, print_tables, scorecards_table
 
     print_tables(scorecards_table([card]), category_table([card]), *errors_tables(card))
     for note in card.notes:

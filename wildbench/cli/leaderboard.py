@@ -38,8 +38,7 @@ def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
     import gc
 
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.leaderboard import board_tables
+    from wildbench.cli.tables import board_tables, print_tables
     from wildbench.leaderboard.build import BOARD, PAGE
     from wildbench.leaderboard.build import build as run
     from wildbench.progress import shown

@@ -85,8 +85,7 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
 
 
 def _print(laid_out: Review, images: int) -> None:
-    from wildbench.cli.tables.console import print_tables
-    from wildbench.cli.tables.review import forgotten_table, views_table
+    from wildbench.cli.tables import forgotten_table, print_tables, views_table
 
     for (dense, compressed), rows in laid_out.comparisons.items():
         print_tables(forgotten_table(dense, compressed, rows))
@@ -111,31 +110,3 @@ def _bring_back(data: Dataset, author: str, reason: str, out: Path) -> None:
         return
     patch.write(out)
     typer.echo(f"{out}: {counted(len(patch.changes), 'change')}")
-
-
-data_app = typer.Typer()
-
-
-@data_app.command("patch")
-def data_patch(
-    coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
-    patches: Annotated[list[Path], typer.Argument(help="Label patches, as wildbench review --apply writes them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The corrected COCO JSON to write.")],
-    rebase: Annotated[bool, typer.Option("--rebase", help="Accept labels that changed since, box by box.")] = False,
-) -> None:
-    """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
-    from wildbench.curation.patch import apply, conflicts, read_patches
-    from wildbench.datasets.coco import read_coco, write_coco
-    from wildbench.files import check_writable
-    from wildbench.text import counted
-
-    check_writable(out)
-    data = read_coco(coco)
-    read = read_patches(patches)
-    problems = conflicts(data, read, rebase=rebase)
-    for conflict in problems:
-        typer.echo(f"wildbench: {conflict}", err=True)
-    if problems:
-        raise typer.Exit(2)
-    write_coco(apply(data, read, rebase=rebase), out)
-    typer.echo(f"{out}: {counted(sum(len(patch.changes) for patch in read.values()), 'change')} applied")

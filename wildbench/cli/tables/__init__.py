@@ -1,1 +1,5 @@
-"""Tables for a terminal: each function turns plain data into `rich` tables."""
+"""What commands print as tables."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

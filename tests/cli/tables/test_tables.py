@@ -8,8 +8,7 @@ from made_up_cards import make_card
 from rich.console import Console
 from rich.table import Table
 
-from wildbench.cli.tables.cards import category_table, scorecards_table
-from wildbench.cli.tables.datasets import findings_table, summary_tables
+from wildbench.cli.tables import category_table, findings_table, scorecards_table, summary_tables
 from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.summary import summary
 from wildbench.scorecard import Scorecard

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import psutil
 import pymongo
+import pytest
+from commands import Run
 from PIL import Image
 
 WILDBENCH = [sys.executable, "-c", "from wildbench.cli import main; main()"]
-WITHOUT = "import sys; sys.modules['fiftyone'] = None; from wildbench.cli import main; main()"
 
 
 def make(folder: Path) -> Path:
@@ -24,27 +25,45 @@ def make(folder: Path) -> Path:
     return folder / "set.json"
 
 
-def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [*WILDBENCH, *map(str, arguments)]
-    environment = os.environ | {"WILDBENCH_CACHE": str(cwd / "cache")}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+def test_without_fiftyone_one_line_says_how_to_get_it_and_the_rest_works(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    run("review", "--dataset", make(tmp_path)).refused("fiftyone is not installed", "missing-extra/review")
+    assert run("data", "list").status == 0
+    assert run("data", "patch", "--help").status == 0
 
 
-def test_without_fiftyone_one_line_says_how_to_get_it_and_the_rest_works(tmp_path: Path) -> None:
-    def without(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", WITHOUT, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
-
-    result = without("review", "--dataset", make(tmp_path))
-    assert result.returncode == 2
-    assert result.stderr.strip() == (
-        'wildbench: FiftyOne is not installed; uv sync --extra review, or pip install "wildbench[review]"'
-    )
-    assert without("data", "list").returncode == 0
-    assert without("data", "patch", "--help").returncode == 0
+def test_apply_asks_for_the_author(run: Run, tmp_path: Path) -> None:
+    run("review", "--dataset", make(tmp_path), "--apply").refused("--author", "curation/no-author")
 
 
-def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_labels(tmp_path: Path) -> None:
+def test_conflicts_are_named_a_line_each_and_nothing_is_written(run: Run, tmp_path: Path) -> None:
+    coco = make(tmp_path)
+    change = {
+        "annotation_id": 1,
+        "image_id": 1,
+        "file_name": "a.jpg",
+        "old": {"category": "bird"},
+        "new": {"category": "lion"},
+        "author": "A",
+        "reason": "mane",
+    }
+    patch = {"format_version": 1, "dataset": "set", "dataset_sha256": "0" * 64, "changes": [change]}
+    (tmp_path / "p.json").write_text(json.dumps(patch))
+    result = run("data", "patch", coco, "p.json", "-o", "new.json")
+    assert result.status == 2
+    first, second = result.stderr.strip().splitlines()
+    assert first.startswith("wildbench: p.json: made for labels 000000000000, but these are ")
+    assert second == ('wildbench: p.json: box 1 of a.jpg: category is "lion", not "bird": somebody else has changed it')
+    assert not (tmp_path / "new.json").exists()
+
+
+@pytest.mark.slow
+def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_labels(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     coco = make(tmp_path)
     (tmp_path / "found.json").write_text(
         json.dumps([{"image_id": 1, "category_id": 2, "bbox": [4, 5, 20, 20], "score": 0.9}])
@@ -75,15 +94,14 @@ def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_l
     progress, last = errors.strip().splitlines()
     assert "1/1" in progress
     assert last == "edits are kept; bring them back by: wildbench review --apply --author NAME"
-    assert review.returncode == 0
+    assert review.status == 0
     assert any("likely wrong labels" in line for line in said)
     assert psutil.wait_procs(children, timeout=60)[1] == []
-    applied = run(
-        "review", "--dataset", coco, "--apply", "--author", "A", "--reason", "r", "-o", "p.json", cwd=tmp_path
-    )
-    assert (applied.returncode, applied.stdout.strip()) == (0, "p.json: 1 change"), applied.stderr
-    patched = run("data", "patch", coco, "p.json", "-o", "new.json", cwd=tmp_path)
-    assert (patched.returncode, patched.stdout.strip()) == (0, "new.json: 1 change applied"), patched.stderr
+    monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))
+    applied = run("review", "--dataset", coco, "--apply", "--author", "A", "--reason", "r", "-o", "p.json")
+    assert (applied.status, applied.stdout.strip()) == (0, "p.json: 1 change"), applied.stderr
+    patched = run("data", "patch", coco, "p.json", "-o", "new.json")
+    assert (patched.status, patched.stdout.strip()) == (0, "new.json: 1 change applied"), patched.stderr
     (box,) = json.loads((tmp_path / "new.json").read_text())["annotations"]
     assert (box["category_id"], box["bbox"]) == (2, [4, 5, 20, 20])
 
@@ -95,29 +113,3 @@ def relabel(mongod: psutil.Process, label: str) -> None:
         database = client["wildbench"]
         (samples,) = [name for name in database.list_collection_names() if name.startswith("samples.")]
         database[samples].update_many({}, {"$set": {"ground_truth.detections.0.label": label}})
-
-
-def test_conflicts_are_named_a_line_each_and_nothing_is_written(tmp_path: Path) -> None:
-    coco = make(tmp_path)
-    change = {
-        "annotation_id": 1,
-        "image_id": 1,
-        "file_name": "a.jpg",
-        "old": {"category": "bird"},
-        "new": {"category": "lion"},
-        "author": "A",
-        "reason": "mane",
-    }
-    patch = {"format_version": 1, "dataset": "set", "dataset_sha256": "0" * 64, "changes": [change]}
-    (tmp_path / "p.json").write_text(json.dumps(patch))
-    result = run("data", "patch", coco, "p.json", "-o", "new.json", cwd=tmp_path)
-    assert result.returncode == 2
-    first, second = result.stderr.strip().splitlines()
-    assert first.startswith("wildbench: p.json: made for labels 000000000000, but these are ")
-    assert second == ('wildbench: p.json: box 1 of a.jpg: category is "lion", not "bird": somebody else has changed it')
-    assert not (tmp_path / "new.json").exists()
-
-
-def test_apply_asks_for_the_author(tmp_path: Path) -> None:
-    result = run("review", "--dataset", make(tmp_path), "--apply", cwd=tmp_path)
-    assert (result.returncode, result.stderr.strip()) == (2, "wildbench: a patch needs its author; give --author NAME")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from rich.table import Table
 
-from wildbench.cli.tables.inspection import inspection_tables
+from wildbench.cli.tables import inspection_tables
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission

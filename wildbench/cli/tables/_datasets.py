@@ -1,9 +1,9 @@
-"""Data sets: what there is, what is in it, and what is wrong with it."""
+"""Data sets: what there is, what is in them, what is wrong with them, and what a review found."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.cli.tables.console import add_row
+from wildbench.cli.tables._console import add_row
 from wildbench.datasets.duplicates import KINDS
 from wildbench.datasets.formats import ImportReport, Lost
 from wildbench.text import counted
@@ -173,3 +173,37 @@ def leak_tables(report: LeakReport, examples: int = 10) -> list[Table]:
         one, other = (f"{place.part}: {place.file_name}" for place in (leak.a, leak.b))
         add_row(strongest, leak.pair.kind, f"{leak.pair.score:.2f}", one, other)
     return [table, strongest]
+
+
+_SECTIONS_END_BEFORE = ("small", "medium", "large", "all")
+
+
+def views_table(views: Mapping[str, int]) -> Table:
+    """One row a saved view with the number of its images."""
+    table = Table(title="saved views", title_justify="left")
+    table.add_column("view")
+    table.add_column("images", justify="right")
+    for name, images in views.items():
+        add_row(table, name, str(images))
+    return table
+
+
+def forgotten_table(dense: str, compressed: str, rows: Sequence[tuple[str, int, int, int, int, int]]) -> Table:
+    """One row a category and one a size.
+
+    Args:
+        dense: Name of the dense detector.
+        compressed: Name of the one made from it.
+        rows: Category, size or "all"; boxes; those that the dense one finds, the compressed one finds, that only the
+            first finds, that only the second finds.
+    """
+    title = f"what {compressed} forgot of what {dense} finds"
+    table = Table(title=Text(title), title_justify="left", caption="boxes, at IoU 0.5", caption_justify="left")
+    table.add_column("")
+    for name in ("boxes", dense, compressed, "forgotten", "gained"):
+        table.add_column(Text(name), justify="right")
+    following = [row[0] for row in rows[1:]] + [""]
+    for (part, *counts), after in zip(rows, following, strict=True):
+        ends = after == "all" or (after in _SECTIONS_END_BEFORE and part not in _SECTIONS_END_BEFORE)
+        add_row(table, part, *map(str, counts), end_section=ends)
+    return table

@@ -8,8 +8,8 @@ from made_up_cards import make_card
 from rich.console import Console
 
 import wildbench
-from wildbench.cli.tables.cards import errors_tables
-from wildbench.cli.tables.comparison import _errors_table
+from wildbench.cli.tables import errors_tables
+from wildbench.cli.tables._cards import _errors_table
 from wildbench.scorecard import Figure, Scorecard
 
 

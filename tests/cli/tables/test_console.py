@@ -4,7 +4,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.cli.tables.console import add_row, print_tables
+from wildbench.cli.tables import add_row, print_tables
 
 HOSTILE = "\x1b]0;owned\x9c\u202e\u2066"
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from wildbench.cli.tables.leaderboard import MOST, board_tables
+from wildbench.cli.tables import board_tables
+from wildbench.cli.tables._cards import MOST
 from wildbench.leaderboard._model import read_board
 
-GOLDEN = Path(__file__).parents[1] / "leaderboard" / "golden" / "leaderboard.json"
+GOLDEN = Path(__file__).parents[2] / "leaderboard" / "golden" / "leaderboard.json"
 
 
 def printed(width: int = 100) -> str:

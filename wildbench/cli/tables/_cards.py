@@ -1,0 +1,306 @@
+"""Scorecards: one, several side by side, against a baseline, and a leaderboard of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from wildbench.cli.tables._console import add_row, scaled
+
+if TYPE_CHECKING:
+    from wildbench.comparison import Change, Comparison
+    from wildbench.leaderboard import Board, Front, Section
+    from wildbench.scorecard import Errors, Figure, Scorecard
+
+
+def scorecards_table(cards: Sequence[Scorecard]) -> Table:
+    """One row a scorecard: the four measures side by side, AP with its interval below it.
+
+    AP columns are in percent, as papers print them; the record itself keeps 0..1.
+    """
+    first = cards[0].dataset
+    split = f" {first.split}" if first.split else ""
+    title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
+    table = Table(title=Text(title), title_justify="left", caption_justify="left")
+    table.add_column("submission")
+    for name in ("AP", "AP50", "AP75", "small", "medium", "large", "MB", "GMAC", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    shown: list[Figure] = []
+    for card in cards:
+        accuracy, size, compute, latency = card.accuracy, card.size, card.compute, card.latency
+        own = (accuracy.ap, accuracy.ap50, accuracy.ap75, accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large)
+        shown += own
+        add_row(
+            table,
+            card.submission.name,
+            *(scaled(figure, 100) + _ends(figure, "\n{}–{}") for figure in own),
+            scaled(size.file_bytes if size else None, 1e-6, 2),
+            scaled(compute.macs if compute else None, 1e-9, 3),
+            scaled(latency.p50 if latency else None),
+            scaled(latency.p99 if latency else None, digits=0),
+        )
+    below = ", below it its 95 % interval" if any(figure.interval for figure in shown) else ""
+    cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
+    table.caption = Text("\n".join([f"AP in %{below}; latency end to end, batch 1", *cautions]))
+    return table
+
+
+def category_table(cards: Sequence[Scorecard]) -> Table:
+    """One row a category: AP50 of each scorecard, with its interval, beside the number of boxes it is over."""
+    table = Table(title="AP50 by category, in %", title_justify="left", caption_justify="left")
+    table.add_column("category")
+    table.add_column("boxes", justify="right")
+    for card in cards:
+        table.add_column(Text(card.submission.name), justify="right")
+    cautions: dict[str, list[str]] = {}
+    for name in cards[0].accuracy.per_category:
+        figures = [card.accuracy.per_category[name].ap50 for card in cards]
+        boxes = next((str(figure.n) for figure in figures if figure.n is not None), "-")
+        add_row(table, name, boxes, *(scaled(figure, 100) + _ends(figure, " [{}, {}]") for figure in figures))
+        for caution in dict.fromkeys(figure.caution for figure in figures if figure.caution):
+            cautions.setdefault(caution, []).append(name)
+    table.caption = Text("\n".join(f"{caution} ({', '.join(names)})" for caution, names in cautions.items()))
+    return table
+
+
+def _ends(figure: Figure, form: str) -> str:
+    """Both ends of an interval in percent; nothing where there is none."""
+    return form.format(*(f"{100 * end:.0f}" for end in figure.interval)) if figure.interval else ""
+
+
+_KINDS = {
+    "cls": "wrong category",
+    "loc": "badly placed",
+    "both": "wrong category and badly placed",
+    "dup": "second detection of one box",
+    "bkg": "on background",
+    "miss": "box that nothing comes near",
+}
+
+
+def errors_tables(card: Scorecard) -> list[Table]:
+    """Kinds of error with what each costs, then the calibration of the scores; none where the card does not tell."""
+    if card.errors is None:
+        return []
+    return [_kinds_table(card.errors, card.accuracy.mean_iou50), _calibration_table(card.errors)]
+
+
+def _kinds_table(errors: Errors, overlap: Figure | None) -> Table:
+    images = errors.images
+    caption = (
+        f"IoU {errors.iou:g}; what AP50 would gain if these errors alone were mended\n"
+        f"at score {scaled(images.threshold, digits=3)} and above: mean F1 {scaled(images.mean_f1, digits=3)}, "
+        f"{scaled(images.without_error, digits=0)} of {images.without_error.n} images without error"
+    )
+    if overlap is not None and overlap.value is not None:
+        ends = f" [{overlap.interval[0]:.3f}, {overlap.interval[1]:.3f}]" if overlap.interval else ""
+        caption += f"\nand mean IoU of the {overlap.n:,} matches {scaled(overlap, digits=3)}{ends}"
+    if errors.unfound:
+        caption += f"\nnot one box is found of: {', '.join(errors.unfound)}"
+    table = Table(title="errors by TIDE", title_justify="left", caption=Text(caption), caption_justify="left")
+    table.add_column("kind")
+    table.add_column("errors", justify="right")
+    table.add_column("AP50 points", justify="right")
+    for key, error in errors.tide.items():
+        add_row(table, _KINDS[key], f"{error.count:,}", scaled(error.gain, 100), end_section=key == "miss")
+    add_row(table, "all wrong detections", "", scaled(errors.false_positives, 100))
+    add_row(table, "all missed boxes", "", scaled(errors.false_negatives, 100))
+    return table
+
+
+def _calibration_table(errors: Errors) -> Table:
+    """A row a bin of score that has detections."""
+    calibration = errors.calibration
+    caption = (
+        f"expected calibration error {scaled(calibration.ece, digits=3)}, largest {scaled(calibration.mce, digits=3)}"
+    )
+    table = Table(title="calibration", title_justify="left", caption=Text(caption), caption_justify="left")
+    for name in ("score", "detections", "mean score", "precision"):
+        table.add_column(name, justify="right")
+    for part in calibration.bins:
+        if part.score is not None and part.precision is not None:
+            shown = (f"{part.low:.1f}-{part.high:.1f}", f"{part.detections:,}", f"{part.score:.3f}")
+            add_row(table, *shown, f"{part.precision:.3f}")
+    return table
+
+
+_FIGURES = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
+_ERRORS = {
+    "cls": "wrong category",
+    "loc": "badly placed",
+    "both": "both",
+    "dup": "found twice",
+    "bkg": "background",
+    "miss": "missed",
+}
+
+_CAN_SHOW = "can show: the smallest difference that these would show, four times in five, between two so alike"
+_EACH_FOR_ITSELF = "intervals and P(worse) are each for itself; verdicts and 'can show' are corrected for several"
+
+
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """For each row: figures and sizes, categories, and kinds of error; then how many images a difference takes."""
+    tables = []
+    place = f"{comparison.dataset} {comparison.split or ''}".strip()
+    draws = f"{comparison.replicates} paired draws of {comparison.groups} {comparison.drawn}"
+    for row in comparison.rows:
+        title = f"{row.name} against {comparison.baseline}, {place}: AP in %, differences in points"
+        overall = {_FIGURES[name]: change for name, change in (row.overall | row.sizes).items()}
+        tables.append(_changes_table(title, overall, [f"95 % intervals from {draws}", _CAN_SHOW, _EACH_FOR_ITSELF]))
+        for figure, heading in (("ap", "AP"), ("ap50", "AP50")):
+            categories = {name: changes[figure] for name, changes in row.per_category.items()}
+            tables.append(_changes_table(f"{heading} by category", categories, []))
+        if comparison.baseline_errors and row.errors:
+            tables.append(_errors_table(comparison.baseline_errors, row.errors))
+    return [*tables, _needed_table(comparison)]
+
+
+def _changes_table(title: str, changes: Mapping[str, Change], notes: Sequence[str]) -> Table:
+    """One row a figure; what to be careful with stands below, once for all it concerns."""
+    table = Table(title=Text(title), title_justify="left", caption_justify="left")
+    table.add_column("")
+    for name in ("boxes", "baseline", "this", "difference", "P(worse)", "can show"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    for name, change in changes.items():
+        difference = _points(change.difference)
+        if change.interval:
+            difference += f" [{_points(change.interval[0])}, {_points(change.interval[1])}]"
+        worse = "-" if change.baseline_better is None else f"{change.baseline_better:.2f}"
+        smallest = "-" if change.smallest is None else f"{change.smallest * 100:.2g}"
+        shown = [_percent(change.baseline), _percent(change.value), difference, worse, smallest]
+        add_row(table, name, str(change.n), *shown, _short(change))
+    table.caption = Text("\n".join([*_corrections(changes), *notes, *_cautions(changes)]))
+    return table
+
+
+def _corrections(changes: Mapping[str, Change]) -> list[str]:
+    """How many comparisons the verdicts are corrected for, where there are several."""
+    several: dict[int, list[str]] = {}
+    for name, change in changes.items():
+        several.setdefault(change.comparisons, []).append(name)
+    return [f"{_named(names, changes)}corrected for {many} comparisons" for many, names in several.items() if many > 1]
+
+
+def _cautions(changes: Mapping[str, Change]) -> list[str]:
+    concerned: dict[str, list[str]] = {}
+    for name, change in changes.items():
+        if change.caution:
+            concerned.setdefault(change.caution, []).append(name)
+    return [f"{_named(names, changes)}{caution}" for caution, names in concerned.items()]
+
+
+def _named(names: Sequence[str], changes: Mapping[str, Change]) -> str:
+    return "" if len(names) == len(changes) else f"{', '.join(names)}: "
+
+
+def _short(change: Change) -> str:
+    """The verdict in a word: worse, better, the same, undecided; a dash where there is none."""
+    if change.p_value is None:
+        return "-"
+    first = change.verdict.partition(" ")[0]
+    return {"not": "undecided", "the": "the same"}.get(first, first)
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value * 100:.1f}"
+
+
+def _points(value: float | None) -> str:
+    if value is None:
+        return "-"
+    rounded = round(value * 100, 2)
+    return f"{rounded:+.2f}" if rounded else "≈0" if value else "0"
+
+
+def _errors_table(before: Errors, after: Errors) -> Table:
+    """AP50 that each kind of error costs, and how far scores are from precision."""
+    table = Table(title="errors: what each kind costs in points of AP50 (and how many there are)", title_justify="left")
+    table.add_column("")
+    for header in ("baseline", "this", "difference"):
+        table.add_column(header, justify="right")
+    for key, title in _ERRORS.items():
+        kinds = [errors.tide[key] for errors in (before, after)]
+        gains = [kind.gain.value for kind in kinds]
+        cells = [f"{_percent(gain)} ({kind.count:,})" for gain, kind in zip(gains, kinds, strict=True)]
+        add_row(table, title, *cells, _change(gains))
+    calibration = [errors.calibration.ece.value for errors in (before, after)]
+    add_row(table, "scores against precision (ECE)", *map(_percent, calibration), _change(calibration))
+    return table
+
+
+def _change(values: Sequence[float | None]) -> str:
+    before, after = values
+    return "-" if before is None or after is None else _points(after - before)
+
+
+def _needed_table(comparison: Comparison) -> Table:
+    title = f"how many {comparison.drawn} like these would show a difference in AP, four times in five"
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("between two as alike as the baseline and", overflow="fold")
+    for wanted in comparison.groups_needed:
+        table.add_column(f"{float(wanted) * 100:g} points", justify="right")
+    for number, row in enumerate(comparison.rows):
+        counts = (counts[number] for counts in comparison.groups_needed.values())
+        add_row(table, row.name, *(_needed(count, comparison.groups) for count in counts))
+    return table
+
+
+def _needed(count: int | None, groups: int) -> str:
+    if count is None:
+        return "-"
+    return "these suffice" if count <= groups else f"{count:,}"
+
+
+MOST = 50
+"""Rows that are printed; leaderboard.json and the page have all."""
+
+_AXES = {"file_bytes": "bytes", "macs": "MACs", "latency_ratio": "latency", "latency_p50": "milliseconds"}
+
+
+def board_tables(board: Board) -> list[Table]:
+    """One table a section: its first rows, with its fronts and what they are worth below."""
+    return [_section_table(section) for section in board.sections]
+
+
+def _section_table(section: Section) -> Table:
+    table = Table(title=Text(section.title()), title_justify="left", caption_justify="left")
+    table.add_column("rank", no_wrap=True)
+    table.add_column("submission")
+    for name in ("AP", "AP50", "less parent", "MB", "GMAC", "latency"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in section.rows[:MOST]:
+        add_row(
+            table,
+            row.standing.places() if row.standing else "-",
+            row.name,
+            _with_ends(row.accuracy.ap, 1),
+            _with_ends(row.accuracy.ap50, 1),
+            _with_ends(row.parent.ap if row.parent else None, 2),
+            scaled(row.size.file_bytes if row.size else None, 1e-6, 2),
+            scaled(row.compute.macs if row.compute else None, 1e-9, 3),
+            scaled(row.latency.reference_ratio if row.latency else None, 1, 2),
+        )
+    lines = ["AP in %, below it its 95 % interval; latency: p50 over that of the reference network"]
+    if more := section.rows[MOST:]:
+        lines.insert(0, f"and {len(more)} below them, in leaderboard.json and on the page")
+    table.caption = Text("\n".join(lines + [_front(section, front) for front in section.fronts]))
+    return table
+
+
+def _front(section: Section, front: Front) -> str:
+    names = {row.id: row.name for row in section.rows}
+    on = f" on {front.within}" if front.axis == "latency_p50" else ""
+    members = ", ".join(names[row] for row in front.rows)
+    return f"best by AP and {_AXES[front.axis]}{on}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
+
+
+def _with_ends(figure: Figure | None, digits: int) -> str:
+    cell = scaled(figure, 100, digits)
+    if figure is None or figure.interval is None:
+        return cell
+    low, high = (f"{100 * end:.{digits}f}" for end in figure.interval)
+    return f"{cell}\n[{low}, {high}]"
