@@ -1,11 +1,14 @@
 """The README's first command, as a newcomer runs it."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from wildbench.cli import app
 from wildbench.scorecard import read_scorecard
 
 

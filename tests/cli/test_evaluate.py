@@ -78,7 +78,7 @@ for line in sys.argv[1:]:
     try:
         main()
     except SystemExit as ended:
-        heavy = [name for name in ("torch", "fiftyone", "pandas", "onnx", "cv2", "pydantic") if name in sys.modules]
+        heavy = [name for name in ("torch", "fiftyone", "pandas", "onnx", "cv2", "numpy") if name in sys.modules]
         print(f"\\0{line.partition(' ')[0]}: {ended.code} {' '.join(heavy)}", file=sys.stderr)
 """
 
