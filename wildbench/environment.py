@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +37,18 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def gpu_model() -> str | None:
+    """The first graphics processor's name, as torch gives it where it is imported already, else as the driver does."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    for information in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in information.read_text().splitlines():
+            if line.startswith("Model:"):
+                return line.partition(":")[2].strip()
+    return None
+
+
 def usable_cpus() -> int:
     """How many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -48,11 +61,11 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
         >>> list(versions(["numpy", "no such package"]))
         ['numpy']
     """
-    found = {}
+    installed = {}
     for name in distributions:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def describe_environment() -> Environment:
@@ -62,14 +75,12 @@ def describe_environment() -> Environment:
         >>> describe_environment().cpu_count > 0
         True
     """
-    import torch
-
     return Environment(
         wildbench=metadata.version("wildbench"),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         cpu=cpu_model(),
         cpu_count=usable_cpus(),
-        gpu=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        gpu=gpu_model(),
         packages=versions(PACKAGES),
     )

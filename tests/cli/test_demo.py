@@ -11,6 +11,8 @@ from PIL import Image
 from wildbench.cli import app
 from wildbench.scorecard import read_scorecard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
