@@ -9,7 +9,8 @@ import pytest
 import wildbench
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import DatasetError, OutputError, SubmissionError
-from wildbench.evaluation import default_card, detections_of, known_categories
+from wildbench.evaluation import detections_of
+from wildbench.evaluator import default_card, known_categories
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.process._detections import Detections
 
@@ -24,24 +25,24 @@ def manifest(*names: str, **keys: object) -> Manifest:
 
 
 def test_categories_are_matched_by_name_whatever_their_case_or_alias() -> None:
-    found = known_categories(manifest("car", "Zebra", "hyna"), dataset("hyena", "zebra", "lion"))
+    found = known_categories(manifest("car", "Zebra", "hyna").label_names, dataset("hyena", "zebra", "lion"), "m")
     assert found == {2: 20, 3: 10}
 
 
 def test_a_category_map_names_the_pairs_and_drops_the_rest() -> None:
     mapped = manifest("cat", "zebra", category_map={"cat": "lion"})
-    assert known_categories(mapped, dataset("zebra", "lion")) == {1: 20}
+    assert known_categories(mapped.label_names, dataset("zebra", "lion"), "m") == {1: 20}
 
 
 def test_no_category_in_common_is_refused() -> None:
     with pytest.raises(SubmissionError) as error:
-        known_categories(manifest("car"), dataset("lion"))
+        known_categories({1: "car"}, dataset("lion"), "m")
     assert error.value.code == "submission/no-common-category"
 
 
 def test_two_categories_of_one_name_are_refused() -> None:
     with pytest.raises(DatasetError) as error:
-        known_categories(manifest("hyena"), dataset("hyena", "hyna"))
+        known_categories({1: "hyena"}, dataset("hyena", "hyna"), "m")
     assert error.value.code == "dataset/category-name-variant"
 
 

@@ -15,6 +15,7 @@ LAYERS = [
     {"cli"},
     {"sweeps", "leaderboard", "curation"},
     {"evaluation", "comparison", "training"},
+    {"evaluator"},
     {"compression"},
     {"measures"},
     {"submissions"},

@@ -7,10 +7,30 @@ import wildbench
 
 PUBLIC = [
     "CATEGORIES",
+    "CurationError",
     "Dataset",
+    "DatasetError",
+    "Detections",
+    "DetectorCrashed",
+    "DetectorError",
+    "DetectorOutOfMemory",
+    "DetectorTimedOut",
+    "DownloadError",
+    "Evaluator",
     "Figure",
+    "Labels",
+    "Manifest",
+    "MissingExtra",
+    "OutputError",
+    "PluginError",
+    "PredictionsError",
+    "RecipeError",
     "Scorecard",
+    "ScorecardError",
+    "SubmissionError",
+    "UntrustedSubmission",
     "WildbenchError",
+    "WrongOutput",
     "compare",
     "evaluate",
     "inspect_submission",
@@ -26,8 +46,8 @@ def run_python(code: str) -> str:
 
 
 def test_the_public_names_are_these() -> None:
-    assert wildbench.__all__ == PUBLIC
-    assert dir(wildbench) == PUBLIC
+    assert sorted(wildbench.__all__) == PUBLIC
+    assert sorted(dir(wildbench)) == PUBLIC
 
 
 def test_every_public_name_resolves_and_is_documented() -> None:

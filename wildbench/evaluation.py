@@ -6,32 +6,25 @@ them all.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset, objects
-from wildbench.datasets.detection_checks import suspect
-from wildbench.datasets.label_checks import lines
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.predictions import Detections, read_predictions, results_bytes
+from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.environment import describe_environment
-from wildbench.errors import DatasetError, OutputError, SubmissionError
-from wildbench.files import check_writable, sha256_of, write_atomically
-from wildbench.measures import Evidence, measure_added
-from wildbench.measures.accuracy import measure_accuracy
-from wildbench.measures.diagnosis import measure_errors
-from wildbench.measures.scored import ENGINE, Scored
+from wildbench.errors import OutputError
+from wildbench.evaluator import Detector, evaluate_model, kept_predictions, known_categories, make_record
+from wildbench.files import check_writable, sha256_of
+from wildbench.measures.scored import Scored
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Compute, Latency, Protocol, Scorecard, Size, Submission
+from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
-    from wildbench.submissions.contract import Manifest
     from wildbench.submissions.process import Detections as Answered
     from wildbench.submissions.process import Sandbox
 
@@ -43,27 +36,32 @@ MAX_COUNTED = 16
 
 
 def evaluate(
-    submission: Path | str,
+    submission: Path | str | Detector,
     *,
-    dataset: Path | str = "parksim",
+    dataset: Dataset | Path | str = "parksim",
     images: Path | None = None,
     split: str = "test",
     device: str = "auto",
     limit: int | None = None,
     trust: bool = False,
+    categories: Sequence[str] | None = None,
     out: Path | str | None = None,
     progress: Progress = silent,
 ) -> Scorecard:
-    """Measure a submission: accuracy, size, compute and latency.
+    """Measure a detector: a file for accuracy, size, compute and latency; one in memory for accuracy alone.
 
     Args:
-        submission: A `.pt`, `.onnx` or `.pt2` file.
-        dataset: A registered name, or the path of any COCO detection JSON.
+        submission: A file in any registered format; an `nn.Module` that keeps torchvision's contract; or any callable
+            from an image (uint8, H x W x 3, RGB) to boxes (n x 4; x1, y1, x2, y2 in pixels), labels and scores, as a
+            tuple in this order or a dict with these keys.
+        dataset: A registered name, the path of any COCO detection JSON, or a `Dataset` with its images.
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         trust: Open TorchScript and `.pt2`, which can run code in the file.
+        categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
+            names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
         progress: Called as `progress(task, done, total)`.
 
@@ -82,13 +80,16 @@ def evaluate(
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.submissions.process import Sandbox
 
+    if not isinstance(submission, Path | str):
+        data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
+        return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     submission, out = Path(submission), None if out is None else Path(out)
     sandbox = Sandbox(submission, device=device, trust=trust)  # refuses what must not be opened, before long work
     inspection = inspect_submission(submission)
     if out:
         check_writable(out)
     data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
-    category_ids = known_categories(sandbox.manifest, data)
+    category_ids = known_categories(sandbox.manifest.label_names, data, sandbox.manifest.name)
     watch = Stopwatch()
     with sandbox as box:
         manifest, kind = box.manifest, box.kind
@@ -107,7 +108,7 @@ def evaluate(
         training_data=manifest.training_data,
         parent=manifest.parent,
     )
-    return _record(
+    return make_record(
         Scored(data, detections, frozenset(category_ids.values())),
         described,
         out,
@@ -121,7 +122,7 @@ def evaluate(
 def score(
     predictions: Path | str,
     *,
-    dataset: Path | str,
+    dataset: Dataset | Path | str,
     images: Path | None = None,
     split: str = "test",
     limit: int | None = None,
@@ -131,7 +132,7 @@ def score(
 
     Args:
         predictions: A JSON list of `{"image_id", "category_id", "bbox", "score"}`, boxes x, y, width, height in pixels.
-        dataset: A registered name, or the path of any COCO detection JSON.
+        dataset: A registered name, the path of any COCO detection JSON, or a `Dataset`.
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set.
         limit: Use only the first `limit` images; detections on others are then left out.
@@ -155,97 +156,7 @@ def score(
     described = Submission(
         name=predictions.stem, file=predictions.name, sha256=sha256_of(predictions), format="coco-results"
     )
-    return _record(Scored(data, detections), described, out, limit=limit)
-
-
-def _record(
-    scored: Scored,
-    described: Submission,
-    out: Path | None,
-    *,
-    limit: int | None,
-    trusted: bool = False,
-    costs: tuple[Size | None, Compute | None, Latency | None] = (None, None, None),
-    submission: Path | None = None,
-) -> Scorecard:
-    """Measure detections; write the record, the detections and the figures of each image where `out` says so."""
-    card_file = out or Path(default_card(Path(described.file)).name)
-    predictions, table_file = kept_predictions(card_file), card_file.with_name(f"{card_file.stem}.images.csv")
-    results = results_bytes(scored.detections)
-    accuracy = measure_accuracy(
-        scored, predictions_file=predictions.name, predictions_sha256=hashlib.sha256(results).hexdigest()
-    )
-    errors, table = measure_errors(scored, table_file.name)
-    size, compute, latency = costs
-    card = Scorecard(
-        submission=described,
-        protocol=Protocol(engine=ENGINE, trusted=trusted),
-        dataset=scored.dataset.record(limit),
-        accuracy=accuracy,
-        size=size,
-        compute=compute,
-        latency=latency,
-        errors=errors,
-        notes=lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]),
-        environment=describe_environment(),
-    )
-    card = card.model_copy(update={"measures": measure_added(Evidence(card, scored, submission))})
-    if out:
-        write_atomically(predictions, results)
-        write_atomically(table_file, table)
-        card.write(out)
-    return card
-
-
-def default_card(scored: Path) -> Path:
-    """Where the scorecard of a file goes when nobody says: `scorecards/NAME.json`; of detections, `NAME.score.json`.
-
-    Example:
-        >>> default_card(Path("models/tiny.onnx")).as_posix(), default_card(Path("tiny.predictions.json")).as_posix()
-        ('scorecards/tiny.json', 'scorecards/tiny.score.json')
-    """
-    if scored.suffix == ".json":
-        return Path("scorecards") / f"{scored.stem.removesuffix('.predictions')}.score.json"
-    return Path("scorecards") / f"{scored.stem}.json"
-
-
-def kept_predictions(card: Path) -> Path:
-    """Where the detections of a scorecard are kept: beside it."""
-    return card.with_name(f"{card.stem}.predictions.json")
-
-
-def known_categories(manifest: Manifest, data: Dataset) -> dict[int, int]:
-    """Match a detector's labels with a data set's category ids, by name, alias or the manifest's `category_map`.
-
-    Args:
-        manifest: Lists the detector's categories; label `i` is `categories[i - 1]`.
-        data: The data set to detect in.
-
-    Returns:
-        Label → category id, for the categories both know.
-
-    Raises:
-        SubmissionError: They have no category in common.
-        DatasetError: Two categories of the data set are one by their name.
-    """
-    ids: dict[str, int] = {}
-    for category in data.categories:
-        if ids.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
-            raise DatasetError(
-                f"{data.name}: its category {category['name']!r} has the name of another",
-                code="category-name-variant",
-                remedy="rename one of them",
-            )
-    names = {label: canonical(name) for label, name in manifest.label_names.items()}
-    matched = {label: ids[name] for label, name in names.items() if name in ids}
-    if not matched:
-        raise SubmissionError(
-            f"{manifest.name}: none of its {len(manifest.categories)} categories is in {data.name} "
-            f"({', '.join(data.category_names[:5])}, ...)",
-            code="no-common-category",
-            remedy='name the pairs under "category_map" in the manifest',
-        )
-    return matched
+    return make_record(Scored(data, detections), described, out, limit=limit)
 
 
 def _detect(

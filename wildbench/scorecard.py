@@ -7,16 +7,21 @@ guess a unit, a sample size, or whether a missing number was zero, forgotten or 
 
 from __future__ import annotations
 
+import html
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from wildbench.errors import ScorecardError
+from wildbench.errors import ScorecardError, needs
 from wildbench.files import write_atomically
 from wildbench.records import parsed, read_version
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT_VERSION = 1
 """Version of the record. A reader takes this one and older ones, and refuses newer ones."""
@@ -26,6 +31,18 @@ class Record(BaseModel):
     """Base of every part of a scorecard: immutable, no unknown keys, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_READING = {
+    "AP": (100.0, "%", 1),
+    "AR": (100.0, "%", 1),
+    "B": (1e-6, "MB", 2),
+    "MAC": (1e-9, "GMAC", 3),
+    "FLOP": (1e-9, "GFLOP", 3),
+    "BOP": (1e-9, "GBOP", 1),
+    "ms": (1.0, "ms", 1),
+}
+"""Scale, unit and decimals in which people read a unit of the record."""
 
 
 class Figure(Record):
@@ -50,6 +67,25 @@ class Figure(Record):
         if (self.value is None) != (self.reason is not None):
             raise ValueError("a figure has either a value or the reason why it has none")
         return self
+
+    def read(self) -> str:
+        """The number as people read it: AP in percent, bytes in MB, arithmetic in G.
+
+        Example:
+            >>> Figure(value=0.61, unit="AP").read(), Figure(value=8340000, unit="B").read()
+            ('61.0 %', '8.34 MB')
+        """
+        if self.value is None:
+            return f"undefined ({self.reason})"
+        scale, unit, digits = _READING.get(self.unit, (1.0, self.unit, 3))
+        return f"{self.value * scale:.{digits}f} {unit}"
+
+    def range(self) -> str:
+        """The interval as people read it; empty where there is none."""
+        if self.interval is None:
+            return ""
+        scale, unit, digits = _READING.get(self.unit, (1.0, self.unit, 3))
+        return f"{self.interval[0] * scale:.{digits}f} to {self.interval[1] * scale:.{digits}f} {unit}"
 
     @classmethod
     def undefined(cls, unit: str, reason: str, n: int | None = None) -> Self:
@@ -358,6 +394,59 @@ class Scorecard(Record):
     )
     environment: Environment
 
+    def __repr__(self) -> str:
+        figures = self.headline()
+        shown = ", ".join(f"{title} {figure.read()}" for title, figure in figures.items() if figure.value is not None)
+        return (
+            f"Scorecard({self.submission.name} on {self.dataset.name} {self.dataset.split or ''}".rstrip()
+            + f": {shown})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(title)}</th><td>{html.escape(figure.read())}</td>"
+            f"<td>{html.escape(figure.range())}</td></tr>"
+            for title, figure in self.headline().items()
+        )
+        data = self.dataset
+        name = f"{self.submission.name}: {data.name} {data.split or ''}, {data.boxes} boxes in {data.images} images"
+        return f"<table><caption>{html.escape(name)}</caption>{rows}</table>"
+
+    def headline(self) -> dict[str, Figure]:
+        """The figures that people ask for first, by title; those of packages come last."""
+        figures = {"AP": self.accuracy.ap, "AP50": self.accuracy.ap50}
+        if self.size:
+            figures["file"] = self.size.file_bytes
+        if self.compute:
+            figures["MACs"] = self.compute.macs
+        if self.latency:
+            figures["p50"] = self.latency.p50
+        return figures | self.measures
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure of the record by its path, such as `accuracy.per_category.lion.ap50`."""
+        return dict(_figures_in(self, ()))
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A table with one row for each figure: value, unit, low, high, n, reason, caution; its index is the path.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        with needs("board"):
+            import pandas
+        rows = {
+            path: {
+                "value": figure.value,
+                "unit": figure.unit,
+                "low": figure.interval[0] if figure.interval else None,
+                "high": figure.interval[1] if figure.interval else None,
+                **figure.model_dump(include={"n", "reason", "caution"}),
+            }
+            for path, figure in self.figures().items()
+        }
+        return pandas.DataFrame.from_dict(rows, orient="index")
+
     def to_json(self) -> str:
         """The record as sorted, indented JSON that ends in a newline: same record, same bytes."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -365,6 +454,17 @@ class Scorecard(Record):
     def write(self, path: Path) -> None:
         """Write the record to `path`, whole or not at all."""
         write_atomically(path, self.to_json().encode())
+
+
+def _figures_in(part: object, path: tuple[str, ...]) -> Iterator[tuple[str, Figure]]:
+    if isinstance(part, Figure):
+        yield ".".join(path), part
+    elif isinstance(part, Record):
+        for name in type(part).model_fields:
+            yield from _figures_in(getattr(part, name), (*path, name))
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            yield from _figures_in(value, (*path, name))
 
 
 def read_scorecard(path: Path) -> Scorecard:

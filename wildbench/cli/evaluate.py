@@ -27,8 +27,8 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
-    from wildbench.evaluation import default_card
     from wildbench.evaluation import evaluate as run
+    from wildbench.evaluator import default_card
     from wildbench.progress import shown
 
     out = out or default_card(submission)
@@ -57,8 +57,8 @@ def score(
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score a COCO results file: accuracy alone."""
-    from wildbench.evaluation import default_card
     from wildbench.evaluation import score as run
+    from wildbench.evaluator import default_card
 
     out = out or default_card(predictions)
     _print_card(run(predictions, dataset=dataset, images=images, split=split, limit=limit, out=out), out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -152,7 +153,7 @@ def fetched(name: str) -> Fetched:
 
 
 def load_dataset(
-    name_or_path: str | Path,
+    name_or_path: Dataset | str | Path,
     *,
     split: str = "test",
     images: Path | str | None = None,
@@ -163,7 +164,7 @@ def load_dataset(
     """Load one split of a registered data set, or a COCO detection JSON with any categories.
 
     Args:
-        name_or_path: A registered name, or the path of a JSON file.
+        name_or_path: A registered name, or the path of a JSON file; a data set in memory is taken as it is.
         split: Split of a registered data set. A file is one split, whatever is asked for.
         images: Folder of the images; by default the first of the file's own folder, `images/` in it, and `../images`
             that has them. Rendered images are made in `cache_dir()` on first use.
@@ -183,6 +184,8 @@ def load_dataset(
     folder = None if images is None else Path(images)
     if folder is not None and not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder", code="no-image-folder", remedy="name the folder of the images")
+    if isinstance(name_or_path, Dataset):
+        return replace(name_or_path, images_dir=folder or name_or_path.images_dir).take(limit)
     name = str(name_or_path)
     if name in datasets:
         return _load_split(name, split, folder, with_images, progress).take(limit)

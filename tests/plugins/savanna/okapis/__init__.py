@@ -1,0 +1,1 @@
+"""A data set: a card, its labels and its pictures."""
