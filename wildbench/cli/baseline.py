@@ -81,10 +81,9 @@ def sweep(
     """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
     from wildbench.cli.tables import print_tables, sweep_table
     from wildbench.progress import shown
-    from wildbench.sweeps.cells import LEGEND, NARROW, dense_cells, narrow, point_cells
+    from wildbench.sweeps.cells import LEGEND, headings, rows
     from wildbench.sweeps.grid import find_sweep, load_sweep
-    from wildbench.sweeps.points import Bench
-    from wildbench.sweeps.run import run_sweep
+    from wildbench.sweeps.run import Bench, run_sweep
 
     grid = load_sweep(find_sweep(sweep), dense or ())
     with shown() as progress:
@@ -98,8 +97,7 @@ def sweep(
             progress=progress,
         )
         summary = run_sweep(grid, bench)
-    rows = [*map(dense_cells, summary.dense), *map(point_cells, summary.points)]
-    print_tables(sweep_table(summary.summary, NARROW, [narrow(row) for row in rows], LEGEND))
+    print_tables(sweep_table(summary.summary, headings(), rows(summary), LEGEND))
     typer.echo(f"summary: {out / grid.name}.json, .csv, .svg and .png")
     for failure in summary.failed:
         typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)

@@ -1,37 +1,42 @@
-"""Figures of a sweep as they are printed, on a terminal and in RESULTS.md."""
+"""Figures of a sweep as tables print them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from wildbench.measures import Measure, all_measures
+from wildbench.measures.figures import Stored
 from wildbench.scorecard import Figure
-from wildbench.sweeps.record import Change, Measures, Place, PointRecord, Spread, spread
+from wildbench.sweeps.record import Change, Measured, PointRecord, Summary
 
-HEADINGS = (
-    *("", "MB", "times smaller", "non-zeros", "GMAC", "latency"),
-    *("mean IoU", "AP50", "AP50 less dense", "AP less dense"),
-)
-"""Of `point_cells` and `dense_cells`."""
-
-NARROW = ("", "MB", "times smaller", "GMAC", "latency", "AP50", "AP50 less dense")
-"""Those of the headings that fit a terminal."""
+SHOWN = ("file_bytes", "macs", "latency_ratio", "ap50")
+"""Of wildbench's own measures, those that a table shows; of other packages', it shows all."""
 
 LEGEND = (
-    "AP in %, differences in points, in brackets 95 % intervals; latency over that of the reference network; MB of the "
-    "file as it is: what was compressed is also entropy-coded without loss, which is part of its ratio; a latency, an "
-    "IoU, an AP or a difference without brackets was measured too little for an interval"
+    "differences from the dense detector in points of AP, in brackets 95 % intervals; latency over that of the "
+    "reference network; the size of the file as it is: what was compressed is also entropy-coded without loss, which "
+    "is part of its ratio; a figure without brackets was measured too little for an interval"
 )
 
 
-def point_cells(point: PointRecord) -> tuple[str, ...]:
-    """One point as a row."""
-    against = (change(point.overall[name]) for name in ("ap50", "ap"))
-    return (label(point), *_costs(point, f"{point.ratio:.2f}"), *_found(point), *against)
+def shown() -> list[Measure]:
+    """The measures that are columns of a sweep's table."""
+    return [one for one in all_measures() if not isinstance(one, Stored) or one.key in SHOWN]
 
 
-def narrow(cells: Sequence[str]) -> tuple[str, ...]:
-    """Those cells of a row that fit a terminal; intervals below their values."""
-    return tuple(cell.replace(" [", "\n[") for heading, cell in zip(HEADINGS, cells, strict=True) if heading in NARROW)
+def headings() -> list[str]:
+    """The first row of the table."""
+    measures = [f"{one.title} {one.shown_unit or one.unit}" for one in shown()]
+    return ["", "times smaller", *measures, "AP50 less dense"]
+
+
+def rows(summary: Summary) -> list[list[str]]:
+    """The others: dense parents, then points; intervals stand below their values."""
+    dense = [[one.name, "1", *_figures(one), "-"] for one in summary.dense]
+    points = [
+        [label(one), f"{one.ratio:.2f}", *_figures(one), change(one.overall["ap50"])] for one in summary.points
+    ]
+    return [[cell.replace(" [", "\n[") for cell in row] for row in dense + points]
 
 
 def label(point: PointRecord) -> str:
@@ -41,93 +46,31 @@ def label(point: PointRecord) -> str:
     return ", ".join([point.recipe, *settings, *graph, f"seed {point.seed}", f"of {point.dense}"])
 
 
-def dense_cells(dense: Measures) -> tuple[str, ...]:
-    """A dense parent as a row."""
-    return (dense.name, *_costs(dense, "1"), *_found(dense), "-", "-")
-
-
-def _found(one: Measures) -> tuple[str, ...]:
-    return number(one.mean_iou50, 1, 3), percent(one.ap50)
-
-
-def _costs(one: Measures, ratio: str) -> tuple[str, ...]:
-    return (
-        f"{one.file_bytes / 1e6:.2f}",
-        ratio,
-        _share(one.nonzero, one.parameters),
-        "-" if one.macs.value is None else f"{one.macs.value / 1e9:.3f}",
-        number(one.latency_ratio, 1, 2),
-    )
-
-
-def _share(part: Figure, whole: Figure) -> str:
-    if part.value is None or not whole.value:
-        return "-"
-    return f"{100 * part.value / whole.value:.1f} %"
-
-
-def percent(figure: Figure | None) -> str:
-    """A figure between 0 and 1 in percent, with its interval."""
-    return number(figure, 100, 1)
+def _figures(one: Measured) -> list[str]:
+    return [number(one.figures.get(measure.key), measure.scale, measure.digits) for measure in shown()]
 
 
 def number(figure: Figure | None, scale: float, digits: int) -> str:
     """A figure with its interval; a dash where it has no value."""
     if figure is None or figure.value is None:
         return "-"
-    return f"{figure.value * scale:.{digits}f}{ends(figure.interval, scale, digits)}"
+    return f"{figure.value * scale:.{digits}f}{_ends(figure.interval, scale, digits)}"
 
 
 def change(one: Change, digits: int = 1) -> str:
     """A paired difference in points, with its interval; a dash where it is undefined."""
     if one.difference is None:
         return "-"
-    return points_text(one.difference, digits) + ends(one.interval, 100, digits, "+")
+    difference = f"{100 * one.difference:+.{digits}f}" if one.difference else "0.0"
+    return difference + _ends(one.interval, 100, digits, "+")
 
 
-def place_change(place: Place) -> str:
-    """Difference in AP50: one point's with its interval, or the mean and range of several."""
-    if len(place) == 1:
-        return change(place[0].overall["ap50"])
-    mean = spread([point.overall["ap50"].difference for point in place])
-    return f"{spread_text(mean, 100, 1, '+')}, n = {len(place)}"
-
-
-def points_text(value: float, digits: int = 1) -> str:
-    """A difference in points of AP, with its sign.
-
-    Example:
-        >>> points_text(-0.0432), points_text(0.0), points_text(-0.0001)
-        ('-4.3', '0.0', '-0.0')
-    """
-    return f"{100 * value:+.{digits}f}" if value else "0.0"
-
-
-def ends(interval: tuple[float, float] | None, scale: float, digits: int, sign: str = "") -> str:
-    """Both ends of an interval in brackets; nothing where there is none."""
+def _ends(interval: tuple[float, float] | None, scale: float, digits: int, sign: str = "") -> str:
     return "" if interval is None else f" [{', '.join(f'{end * scale:{sign}.{digits}f}' for end in interval)}]"
 
 
-def spread_text(one: Spread | None, scale: float, digits: int, sign: str = "") -> str:
-    """A mean and the range around it, or the one value; a dash where it is undefined."""
-    if one is None:
-        return "-"
-    mean, low, high = (f"{value * scale:{sign}.{digits}f}" for value in (one.mean, one.low, one.high))
-    return mean if one.low == one.high else f"{mean} ({low} to {high})"
-
-
-def joined(names: Sequence[str]) -> str:
-    """Names as a sentence lists them.
-
-    Example:
-        >>> joined(["lion"]), joined(["lion", "zebra", "bird"])
-        ('lion', 'lion, zebra and bird')
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose first column is text and whose others are numbers.
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose first column is text and whose others are numbers.
 
     Example:
         >>> print(table(["recipe", "AP50"], [["int8", "61.0"]]))

@@ -1,18 +1,16 @@
-"""The picture of a sweep: AP and AP50 against bytes, MACs and latency, each point with its interval."""
+"""The picture of a sweep: AP and AP50 against every cost, each point with its interval."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import vl_convert
-
+from wildbench.errors import needs
 from wildbench.files import write_atomically
-from wildbench.scorecard import Figure
-from wildbench.sweeps.record import Measures, Summary, series_of
+from wildbench.measures import Measure, all_measures
+from wildbench.sweeps.cells import shown
+from wildbench.sweeps.record import PAIRED, Measured, Summary, series_of
 
-COSTS = {"bytes": "bytes of the file", "macs": "MACs an image", "latency": "latency, over the reference network's"}
-FIGURES = {"ap": "AP in %", "ap50": "AP50 in %"}
 DENSE = "dense"
 VEGA_LITE = "6.4"
 """The Vega-Lite that charts are written for."""
@@ -23,6 +21,8 @@ SIDE = 260
 
 def write_charts(summary: Summary, stem: Path) -> None:
     """Write `STEM.svg` and `STEM.png`, atomically."""
+    with needs("board"):
+        import vl_convert
     spec = chart(summary)
     write_atomically(stem.with_name(f"{stem.name}.svg"), svg(spec))
     png = vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=2)
@@ -30,24 +30,40 @@ def write_charts(summary: Summary, stem: Path) -> None:
 
 
 def svg(spec: dict[str, Any]) -> bytes:
-    """Draw a Vega-Lite specification."""
+    """Draw a Vega-Lite specification.
+
+    Raises:
+        MissingExtra: vl-convert is not installed.
+    """
+    with needs("board"):
+        import vl_convert
     return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()
 
 
 def chart(summary: Summary) -> dict[str, Any]:
-    """The sweep's panels in Vega-Lite: a row a figure, a column a cost; dense parents are diamonds."""
-    rows = [_row(one, DENSE, one.name) for one in summary.dense]
-    rows += [_row(point, series_of(point), f"{point.dense} {point.seed}") for point in summary.points]
-    where = f"{summary.dataset.name} {summary.dataset.split or ''}".strip()
+    """The sweep's panels in Vega-Lite: one row for AP and one for AP50, one column per cost; dense are diamonds.
+
+    A cost is a measure with `limits`.
+    """
+    costs = [measure for measure in shown() if measure.limits and _differs(summary, measure.key)]
+    figures = [measure for measure in all_measures() if measure.key in PAIRED]
+    rows = [_row(one, DENSE, one.name, costs + figures) for one in summary.dense]
+    for point in summary.points:
+        rows.append(_row(point, series_of(point), f"{point.dense} {point.seed}", costs + figures))
+    data = summary.dataset
+    where = f"{data.name} {data.split or ''}".strip()
     colours = "tableau20" if len({row["series"] for row in rows}) > 10 else "tableau10"
-    shown = f"{where}: {summary.dataset.boxes} boxes in {summary.dataset.images} images; bars are 95 % intervals"
-    costs = [cost for cost in COSTS if cost == "bytes" or _differs([row[cost] for row in rows])]
+    subtitle = f"{where}: {data.boxes} boxes in {data.images} images; bars are 95 % intervals"
+    panels = [
+        {"hconcat": [_panel(cost, figure, any(row[f"{cost.key}_low"] for row in rows)) for cost in costs]}
+        for figure in figures
+    ]
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.partition('.')[0]}.json",
-        "title": {"text": summary.summary, "subtitle": shown, "anchor": "start"},
+        "title": {"text": summary.summary, "subtitle": subtitle, "anchor": "start"},
         "background": "white",
         "data": {"values": rows},
-        "vconcat": [{"hconcat": [_panel(cost, figure) for cost in costs]} for figure in FIGURES],
+        "vconcat": panels,
         "config": {
             "legend": {"orient": "bottom", "columns": 4, "labelLimit": 300, "symbolOpacity": 1},
             "range": {"category": {"scheme": colours}},
@@ -55,50 +71,49 @@ def chart(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _differs(values: list[float | None]) -> bool:
-    """Whether a cost differs by more than 1 %: otherwise its panel would be a line of points above each other."""
-    known = [value for value in values if value is not None]
-    return bool(known) and max(known) > 1.01 * min(known)
+def _differs(summary: Summary, key: str) -> bool:
+    """Whether a cost differs by more than 1 %: otherwise the points of its panel would lie above each other."""
+    values = [value for one in (*summary.dense, *summary.points) if (value := one.value(key)) is not None]
+    return bool(values) and max(values) > 1.01 * min(values)
 
 
-def _row(one: Measures, series: str, line: str) -> dict[str, Any]:
-    row = {"series": series, "line": f"{series} {line}", "name": one.name, "bytes": one.file_bytes}
-    row |= {"macs": one.macs.value, "latency": one.latency_ratio.value}
-    low, high = one.latency_ratio.interval or (None, None)
-    return row | {"latency_low": low, "latency_high": high} | _percent("ap", one.ap) | _percent("ap50", one.ap50)
+def _row(one: Measured, series: str, line: str, measures: list[Measure]) -> dict[str, Any]:
+    row: dict[str, Any] = {"series": series, "line": f"{series} {line}", "name": one.name}
+    for measure in measures:
+        figure = one.figures.get(measure.key)
+        ends = (figure.interval if figure else None) or (None, None)
+        for suffix, value in zip(("", "_low", "_high"), (one.value(measure.key), *ends), strict=True):
+            row[measure.key + suffix] = None if value is None else float(f"{value * measure.scale:.6g}")
+    return row
 
 
-def _percent(name: str, figure: Figure) -> dict[str, float | None]:
-    values = (figure.value, *(figure.interval or (None, None)))
-    keys = (name, f"{name}_low", f"{name}_high")
-    return {key: None if value is None else round(100 * value, 4) for key, value in zip(keys, values, strict=True)}
-
-
-def _panel(cost: str, figure: str) -> dict[str, Any]:
+def _panel(cost: Measure, figure: Measure, uncertain: bool) -> dict[str, Any]:
     x = {
-        "field": cost,
+        "field": cost.key,
         "type": "quantitative",
-        "title": COSTS[cost],
+        "title": f"{cost.title}, {cost.shown_unit or cost.unit}",
         "scale": {"type": "log", "nice": False, "padding": 12},
+        "axis": {"format": ".3~g", "tickCount": 4},
     }
-    x["axis"] = {"format": ".3~s", "tickCount": 4}
-    y = {"field": figure, "type": "quantitative", "title": FIGURES[figure], "scale": {"zero": False}}
+    y = {
+        "field": figure.key,
+        "type": "quantitative",
+        "title": f"{figure.title}, {figure.shown_unit or figure.unit}",
+        "scale": {"zero": False},
+    }
     colour = {"field": "series", "type": "nominal", "title": None}
     is_dense = {"test": f"datum.series === '{DENSE}'"}
     shape = {"condition": is_dense | {"value": "diamond"}, "value": "circle"}
     size = {"condition": is_dense | {"value": 120}, "value": 40}
     bar = {"mark": {"type": "rule", "opacity": 0.35}}
-    layers: list[dict[str, Any]] = [
-        bar | {"encoding": {"x": x, "y": y | {"field": f"{figure}_low"}, "y2": {"field": f"{figure}_high"}}},
-        {
-            "mark": {"type": "point", "filled": True, "opacity": 1},
-            "encoding": {"x": x, "y": y, "shape": shape, "size": size},
-        },
-    ]
-    if cost != "latency":  # whose noise would make a scribble of the line
-        line = {"x": x, "y": y, "detail": {"field": "line"}, "order": {"field": "bytes"}}
-        layers.insert(1, {"mark": {"type": "line", "opacity": 0.5}, "encoding": line})
+    ends = {"x": x, "y": y | {"field": f"{figure.key}_low"}, "y2": {"field": f"{figure.key}_high"}}
+    if uncertain:  # whose noise would make a scribble of the line
+        x_ends = {"x": x | {"field": f"{cost.key}_low"}, "x2": {"field": f"{cost.key}_high"}, "y": y}
+        second = bar | {"encoding": x_ends}
     else:
-        ends = {"x": x | {"field": "latency_low"}, "x2": {"field": "latency_high"}, "y": y}
-        layers.insert(1, bar | {"encoding": ends})
+        line = {"x": x, "y": y, "detail": {"field": "line"}, "order": {"field": cost.key}}
+        second = {"mark": {"type": "line", "opacity": 0.5}, "encoding": line}
+    mark = {"type": "point", "filled": True, "opacity": 1}
+    points = {"mark": mark, "encoding": {"x": x, "y": y, "shape": shape, "size": size}}
+    layers = [bar | {"encoding": ends}, second, points]
     return {"width": SIDE, "height": SIDE, "encoding": {"color": colour}, "layer": layers}

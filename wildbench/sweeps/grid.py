@@ -6,18 +6,24 @@ import itertools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from wildbench import plugins
+from wildbench.compression import recipes
 from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
-from wildbench.errors import RecipeError, first_problem
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.registry import load_dataset
+from wildbench.errors import DatasetError, RecipeError, first_problem
+from wildbench.files import sha256_of
 from wildbench.resources import bundled
 
 SEE = "see docs/baselines.md"
+REMEDY = "name other data by --train-on"
 UNSAFE = re.compile(r"[^\w.=,+-]+")
 """What must not be in the name of a folder: a setting may be a path."""
 
@@ -115,7 +121,7 @@ def find_sweep(name: str) -> Path:
         path = bundled(f"baselines/sweeps/{name}.toml")
     if not path.is_file():
         known = sorted(file.stem for file in bundled("baselines/sweeps").glob("*.toml"))
-        raise RecipeError(f"no sweep {name!r}", remedy=f"name a TOML file, or one of {', '.join(known)}")
+        raise RecipeError(f"no sweep {name!r}", code="no-such-sweep", remedy=plugins.did_you_mean(name, known))
     return path
 
 
@@ -132,15 +138,19 @@ def load_sweep(path: Path, dense: Sequence[Path] = ()) -> Sweep:
     document = _document(path)
     parents = tuple(dense) or tuple(_dense(name, path) for name in document.dense)
     if not parents:
-        raise RecipeError(f"{path}: it names no dense submission", remedy="name one by --from, or several")
+        raise RecipeError(
+            f"{path}: it names no dense submission", code="no-dense", remedy="name one by --from, or several"
+        )
     for parent in parents:
         if not parent.is_file():
-            raise RecipeError(f"{parent}: no such file", remedy="name a dense submission by --from")
+            raise RecipeError(f"{parent}: no such file", code="no-dense", remedy="name a dense submission by --from")
     plans = [plan for axis in document.grid for parent in parents for plan in _plans(axis, parent, path)]
     names = Counter([plan.name for plan in plans] + [parent.stem for parent in parents])
     twice = [name for name, times in names.items() if times > 1]
     if twice:
-        raise RecipeError(f"{path}: two points would be called {twice[0]!r}", remedy="rename a file, or drop one")
+        raise RecipeError(
+            f"{path}: two points would be called {twice[0]!r}", code="same-name", remedy="rename a file, or drop one"
+        )
     return Sweep(path.stem, document.summary, document.data, parents, tuple(plans))
 
 
@@ -148,11 +158,11 @@ def _document(path: Path) -> _Document:
     try:
         return _Document.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}", remedy="name a sweep's TOML file") from None
+        raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy="name a sweep's TOML file") from None
     except ValidationError as error:
-        raise RecipeError(f"{path}: {first_problem(error)}", remedy=SEE) from None
+        raise RecipeError(f"{path}: {first_problem(error)}", code="invalid", remedy=SEE) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise RecipeError(f"{path}: not TOML ({error})", remedy=SEE) from None
+        raise RecipeError(f"{path}: not TOML ({error})", code="not-toml", remedy=SEE) from None
 
 
 def _dense(name: str, sweep: Path) -> Path:
@@ -173,10 +183,62 @@ def _plans(axis: Axis, dense: Path, sweep: Path) -> list[Plan]:
             if axis.format == "onnx":
                 check_integers(chosen, axis.recipe)
             for seed in axis.seeds:
-                told = "".join(f"-{key}{value}" for key, value in settings.items())
+                changes = "".join(f"-{key}{value}" for key, value in settings.items())
                 graph = "" if axis.format == "pt" else f"-{axis.format}"
-                name = UNSAFE.sub("_", f"{dense.stem}-{recipe.name}{told}{graph}-seed{seed}")
+                name = UNSAFE.sub("_", f"{dense.stem}-{recipe.name}{changes}{graph}-seed{seed}")
                 plans.append(Plan(name, chosen, settings, seed, dense, axis.format))
     except RecipeError as error:
-        raise RecipeError(f"{sweep}: {error.what}", remedy=error.remedy) from None
+        code = error.code.partition("/")[2]
+        raise RecipeError(f"{sweep}: {error.what}", code=code, remedy=error.remedy) from None
     return plans
+
+
+def check_apart(
+    chains: Iterable[Recipe], dataset: str, split: str, *, images: Path | None, training: str | None
+) -> None:
+    """Check that no recipe sees what is scored, nor parksim unasked where something else is scored.
+
+    Args:
+        chains: The recipes of a sweep; those that see no data are passed over.
+        dataset: What is scored on.
+        split: Of a registered data set.
+        images: Folder of the images, of both where `training` is given.
+        training: Instead of the recipes' data; None for these.
+
+    Raises:
+        RecipeError: A recipe would fall back to parksim.
+        DatasetError: Labels or an image are in both; or one of the data sets cannot be read.
+    """
+    sources: dict[tuple[str, str], Recipe] = {}
+    for recipe in (one for one in chains if one.needs_data):
+        sources.setdefault((training or recipe.data.dataset, recipe.data.split), recipe)
+    for (source, part), recipe in sources.items():
+        if training is None and source == recipes.Data().dataset != dataset:
+            raise RecipeError(
+                f"{recipe.place}: it would train or calibrate on {source}, and {dataset} is scored",
+                code="other-data",
+                remedy=REMEDY,
+            )
+        seen = load_dataset(source, split=part, images=images if training else None)
+        shared = _shared(seen, load_dataset(dataset, split=split, images=images))
+        if shared:
+            raise DatasetError(
+                f"{recipe.place}: it would train or calibrate on {source}, of which {shared} scored",
+                code="scored-data",
+                remedy=REMEDY,
+            )
+
+
+def _shared(seen: Dataset, scored: Dataset) -> str | None:
+    """What is in both, in words; an image is the same where its file's name and bytes are."""
+    if seen.sha256 == scored.sha256:
+        return "all labels are"
+    there = {path.name: path for path in _paths(scored)}
+    pairs = ((path, there[path.name]) for path in _paths(seen) if path.name in there)
+    same = next((mine for mine, theirs in pairs if sha256_of(mine) == sha256_of(theirs)), None)
+    return None if same is None else f"{same.name} is"
+
+
+def _paths(data: Dataset) -> list[Path]:
+    """Images that are there; whoever opens a missing one reports it."""
+    return [path for path in map(data.image_path, data.images) if path.is_file()]

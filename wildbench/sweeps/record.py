@@ -1,23 +1,33 @@
-"""The record of a sweep: what every point costs, and how it differs from its dense parent on the same images."""
+"""The record of a sweep: the figures of every point, and its difference from its dense parent on the same images."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from pydantic import Field, JsonValue
 
+from wildbench.comparison import SIZES, Comparison
+from wildbench.comparison import Change as Compared
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
+from wildbench.measures import all_measures
 from wildbench.records import read_version
-from wildbench.scorecard import Dataset, Environment, Figure, Record
+from wildbench.scorecard import Dataset, Environment, Figure, Record, Scorecard
+from wildbench.sweeps.grid import Plan, Sweep
 
 FORMAT_VERSION = 1
 """Of a written summary."""
+
+PAIRED = ("ap", "ap50")
+"""Figures that are compared with the dense parent's over all categories."""
 
 
 class Change(Record):
@@ -35,21 +45,24 @@ class Change(Record):
     verdict: str = Field(description="Corrected for the comparisons of this point, not for there being many points.")
 
 
-class Measures(Record):
-    """What one submission costs and finds."""
+class Measured(Record):
+    """One submission and its figures."""
 
     name: str
     sha256: str
     detector: str | None
     method: str | None
-    file_bytes: int
-    parameters: Figure
-    nonzero: Figure
-    macs: Figure
-    latency_ratio: Figure = Field(description="Over the reference network that ran between the images.")
-    ap: Figure
-    ap50: Figure
-    mean_iou50: Figure | None = Field(description="Mean IoU of the matches at IoU 0.5; null in older scorecards.")
+    figures: dict[str, Figure] = Field(description="By the key of the measure (`wildbench.plugins.measures`).")
+
+    def value(self, key: str) -> float | None:
+        """The value of a figure; None where it is undefined or was not measured.
+
+        Example:
+            >>> Measured(name="a", sha256="", detector=None, method=None, figures={}).value("macs") is None
+            True
+        """
+        figure = self.figures.get(key)
+        return None if figure is None else figure.value
 
 
 class StepRecord(Record):
@@ -59,7 +72,7 @@ class StepRecord(Record):
     settings: dict[str, JsonValue]
 
 
-class PointRecord(Measures):
+class PointRecord(Measured):
     """One point of the grid."""
 
     recipe: str
@@ -73,28 +86,6 @@ class PointRecord(Measures):
     overall: dict[str, Change] = Field(description="ap and ap50 against the parent.")
     sizes: dict[str, Change] = Field(description="ap_small, ap_medium and ap_large.")
     per_category: dict[str, Change] = Field(description="ap50 of each category.")
-
-
-class Spread(Record):
-    """Mean and range over several points; no interval: they are few."""
-
-    mean: float
-    low: float
-    high: float
-
-
-class Group(Record):
-    """Points that differ in their seed or dense parent alone."""
-
-    recipe: str
-    settings: dict[str, JsonValue]
-    seeds: list[int]
-    dense: list[str]
-    ratio: Spread | None
-    ap: Spread | None = Field(description="null where it is undefined for one of them.")
-    ap50: Spread | None
-    ap_difference: Spread | None
-    ap50_difference: Spread | None
 
 
 class Failure(Record):
@@ -116,9 +107,8 @@ class Summary(Record):
     groups_drawn: int | None = Field(description="How many of them there are.")
     replicates: int | None
     environment: Environment
-    dense: list[Measures]
+    dense: list[Measured]
     points: list[PointRecord]
-    groups: list[Group] = Field(description="Where several points differ in seed or parent alone.")
     failed: list[Failure]
 
     def write(self, path: Path) -> None:
@@ -127,10 +117,10 @@ class Summary(Record):
         write_atomically(path, f"{text}\n".encode())
 
     def write_csv(self, path: Path) -> None:
-        """Write one row a point, atomically; AP in 0..1, an empty cell where a figure is undefined."""
+        """Write one row per point, atomically; figures as they are stored, an empty cell where one is undefined."""
         text = io.StringIO()
         rows = [_csv_row(point) for point in self.points]
-        columns = dict.fromkeys(column for row in rows for column in row)  # parents may know other categories
+        columns = dict.fromkeys(column for row in rows for column in row)  # points may have other figures or categories
         writer = csv.DictWriter(text, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -138,17 +128,21 @@ class Summary(Record):
 
 
 def read_summary(path: Path) -> Summary:
-    """Read a summary of this format version or an older one.
+    """Read a summary.
 
     Raises:
-        ScorecardError: It is missing, damaged, no summary, or written by a newer wildbench.
+        ScorecardError: It is missing, damaged, not a summary, or written by a newer wildbench.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ScorecardError(f"{path}: {error.strerror}", remedy="name the summary of a sweep") from None
+        raise ScorecardError(
+            f"{path}: {error.strerror}", code="unreadable", remedy="name the summary of a sweep"
+        ) from None
     except (ValueError, RecursionError):
-        raise ScorecardError(f"{path}: not JSON, or cut short", remedy="run the sweep again") from None
+        raise ScorecardError(
+            f"{path}: not JSON, or cut short", code="not-json", remedy="run the sweep again"
+        ) from None
     return read_version(
         raw,
         Summary,
@@ -161,27 +155,18 @@ def read_summary(path: Path) -> Summary:
 
 
 def _csv_row(point: PointRecord) -> dict[str, object]:
-    settings = " ".join(f"{key}={value}" for key, value in point.settings.items())
     row: dict[str, object] = {
         "name": point.name,
         "recipe": point.recipe,
-        "settings": settings,
-        "format": point.format,
-        "seed": point.seed,
-        "dense": point.dense,
-        "file_bytes": point.file_bytes,
-        "ratio": point.ratio,
-        "parameters": point.parameters.value,
-        "nonzero": point.nonzero.value,
-        "macs": point.macs.value,
+        "settings": " ".join(f"{key}={value}" for key, value in point.settings.items()),
+        **{key: getattr(point, key) for key in ("format", "seed", "dense", "ratio")},
     }
-    for name in ("latency_ratio", "ap", "ap50", "mean_iou50"):
-        figure: Figure | None = getattr(point, name)
-        row |= _with_interval(name, figure.value, figure.interval) if figure else _with_interval(name, None, None)
-    for name, change in (point.overall | point.sizes).items():
-        row |= _with_interval(f"{name}_difference", change.difference, change.interval)
-    for name, change in point.per_category.items():
-        row |= _with_interval(f"ap50_difference_{name}", change.difference, change.interval)
+    for key, figure in point.figures.items():
+        row |= _with_interval(key, figure.value, figure.interval)
+    changes = {f"{name}_difference": change for name, change in (point.overall | point.sizes).items()}
+    changes |= {f"ap50_difference_{name}": change for name, change in point.per_category.items()}
+    for name, change in changes.items():
+        row |= _with_interval(name, change.difference, change.interval)
     return row
 
 
@@ -190,21 +175,108 @@ def _with_interval(name: str, value: float | None, interval: tuple[float, float]
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
+@dataclass(frozen=True)
+class Point:
+    """A point that was run: its plan, its scorecard, and the comparison with its dense parent."""
+
+    plan: Plan
+    card: Scorecard
+    comparison: Comparison
+
+
+def gather(sweep: Sweep, dense: Mapping[str, Scorecard], points: Sequence[Point], failed: Sequence[Failure]) -> Summary:
+    """Make the record of a sweep.
+
+    Args:
+        sweep: The grid.
+        dense: Scorecards of the dense parents by their name, at least one.
+        points: Those that were run.
+        failed: Those that could not be.
+
+    Raises:
+        ScorecardError: A scorecard is one of detections without a model.
+    """
+    parents = {name: Measured.model_validate(_measured(name, card)) for name, card in dense.items()}
+    card, paired = next(iter(dense.values())), points[0].comparison if points else None
+    return Summary(
+        wildbench=version("wildbench"),
+        sweep=sweep.name,
+        summary=sweep.summary,
+        dataset=card.dataset,
+        drawn=paired.drawn if paired else None,
+        groups_drawn=paired.groups if paired else None,
+        replicates=paired.replicates if paired else None,
+        environment=card.environment,
+        dense=list(parents.values()),
+        points=[_point(point, dense[point.plan.dense.stem]) for point in points],
+        failed=list(failed),
+    )
+
+
+def _measured(name: str, card: Scorecard) -> dict[str, Any]:
+    figures = {measure.key: measure.read(card) for measure in all_measures()}
+    own = card.submission
+    return {
+        "name": name,
+        "sha256": own.sha256,
+        "detector": own.detector,
+        "method": own.method,
+        "figures": {key: figure.model_dump() for key, figure in figures.items() if figure is not None},
+    }
+
+
+def _bytes(name: str, card: Scorecard) -> float:
+    if card.size is None or not card.size.file_bytes.value:
+        raise ScorecardError(
+            f"{name}: a scorecard without a model", code="no-model", remedy="evaluate the submission's file"
+        )
+    return card.size.file_bytes.value
+
+
+def _point(point: Point, dense: Scorecard) -> PointRecord:
+    plan, (row,) = point.plan, point.comparison.rows
+    return PointRecord.model_validate(
+        {
+            **_measured(plan.name, point.card),
+            "recipe": plan.recipe.name,
+            "steps": [
+                {"method": step.method, "settings": step.settings.model_dump(mode="json")} for step in plan.recipe.steps
+            ],
+            "settings": plan.settings,
+            "format": plan.format,
+            "seed": plan.seed,
+            "dense": plan.dense.stem,
+            "parent": point.comparison.baseline_sha256,
+            "ratio": _bytes(plan.dense.stem, dense) / _bytes(plan.name, point.card),
+            "overall": {name: _change(row.overall[name]) for name in PAIRED},
+            "sizes": {name: _change(row.sizes[name]) for name in SIZES},
+            "per_category": {name: _change(changes["ap50"]) for name, changes in row.per_category.items()},
+        }
+    )
+
+
+def _change(full: Compared) -> dict[str, Any]:
+    """What the record keeps of a change; a difference without an interval is one too."""
+    difference = None if full.value is None or full.baseline is None else full.value - full.baseline
+    kept = {key: getattr(full, key) for key in ("n", "value", "interval", "smallest", "caution", "verdict")}
+    return {**kept, "dense": full.baseline, "difference": difference}
+
+
 Place = tuple[PointRecord, ...]
 """Points that differ in their seed or dense parent alone; at least one."""
 
 
 def places(points: Iterable[PointRecord]) -> list[Place]:
-    """Put points together that had the same steps done and have one format, in the order of the first of each.
+    """Group points of the same steps and format, in the order of the first of each.
 
     A point that stands in two sweeps counts once: the first of those with one recipe, seed and parent.
     """
-    found: dict[str, dict[tuple[int, str, str], PointRecord]] = {}
+    grouped: dict[str, dict[tuple[int, str, str], PointRecord]] = {}
     for point in points:
         steps = [step.model_dump(mode="json") for step in point.steps]
-        same = found.setdefault(json.dumps([point.recipe, point.format, steps], sort_keys=True), {})
+        same = grouped.setdefault(json.dumps([point.recipe, point.format, steps], sort_keys=True), {})
         same.setdefault((point.seed, point.dense, point.parent), point)
-    return [tuple(members.values()) for members in found.values()]
+    return [tuple(members.values()) for members in grouped.values()]
 
 
 def series_of(point: PointRecord) -> str:
@@ -219,6 +291,15 @@ def position_of(point: PointRecord) -> str:
     return ", ".join(f"{key} {value}" for key, value in numbers.items())
 
 
+@dataclass(frozen=True)
+class Spread:
+    """Mean and range over several points; no interval: they are few."""
+
+    mean: float
+    low: float
+    high: float
+
+
 def spread(values: Sequence[float | None]) -> Spread | None:
     """Mean and range; None where a value is undefined."""
     defined = [value for value in values if value is not None]
@@ -230,5 +311,5 @@ def spread(values: Sequence[float | None]) -> Spread | None:
 def mean_difference(place: Place, of: Callable[[PointRecord], Change | None]) -> float | None:
     """The mean paired difference over a place's points; None where it is undefined for one of them."""
     changes = [of(point) for point in place]
-    found = spread([None if change is None else change.difference for change in changes])
-    return None if found is None else found.mean
+    mean = spread([None if change is None else change.difference for change in changes])
+    return None if mean is None else mean.mean
