@@ -32,15 +32,18 @@ def measures(name: str, **changes: Any) -> dict[str, Any]:
         "sha256": "0" * 64,
         "detector": "fcos",
         "method": "made up",
-        "file_bytes": BYTES,
-        "parameters": figure(2_000_000, "parameters"),
-        "nonzero": figure(2_000_000, "parameters"),
-        "macs": figure(1.5e9, "MAC"),
-        "latency_ratio": figure(2.0, "1", (1.9, 2.1)),
-        "ap": figure(0.4),
-        "ap50": figure(0.7, interval=(0.6, 0.8)),
-        "mean_iou50": figure(0.8, "IoU"),
-    } | changes
+        "figures": {
+            "file_bytes": figure(BYTES, "B"),
+            "parameters": figure(2_000_000, "parameters"),
+            "nonzero": figure(2_000_000, "parameters"),
+            "macs": figure(1.5e9, "MAC"),
+            "latency_ratio": figure(2.0, "1", (1.9, 2.1)),
+            "ap": figure(0.4),
+            "ap50": figure(0.7, interval=(0.6, 0.8)),
+            "mean_iou50": figure(0.8, "IoU"),
+        }
+        | changes,
+    }
 
 
 def point(
@@ -59,7 +62,9 @@ def point(
     seed, dense, settings = changes.pop("seed", 0), changes.pop("dense", "dense"), changes.pop("settings", {})
     first, *others = steps or PLAIN
     name = "-".join(map(str, (dense, recipe, *settings.values(), seed)))
-    return measures(name, file_bytes=int(BYTES / ratio), ap50=figure(0.7 + cost), ap=figure(0.4 + cost)) | {
+    own = {"file_bytes": figure(BYTES // ratio, "B"), "ap50": figure(0.7 + cost), "ap": figure(0.4 + cost)}
+    own |= {key: changes.pop(key) for key in [*changes] if key in measures(name)["figures"]}
+    return measures(name, **own) | {
         "recipe": recipe,
         "steps": [first | {"settings": first["settings"] | settings}, *others],
         "settings": settings,
@@ -104,7 +109,6 @@ def summary(*points: dict[str, Any], **changes: Any) -> Summary:
             },
             "dense": [measures(name) for name in dense],
             "points": points,
-            "groups": [],
             "failed": [],
         }
         | changes

@@ -30,7 +30,7 @@ from wildbench.submissions.contract import parse_manifest
 
 if TYPE_CHECKING:
     from wildbench.scorecard import Figure
-    from wildbench.sweeps.record import Measures, PointRecord, Summary
+    from wildbench.sweeps.record import Measured, PointRecord, Summary
 
 DETECTOR = "maskrcnn_resnet50_fpn"
 SIDE, PROPOSALS, DETECTIONS = 320, 1000, 100
@@ -183,9 +183,9 @@ def sections(
     return found, [*notes, *([OVERLAPS, *map(whose, own), COMPARE] if own else [UNMEASURED])]
 
 
-FIGURES: tuple[tuple[str, Callable[[Measures], Figure | None], int, int], ...] = (
-    ("mean IoU@0.5", lambda one: one.mean_iou50, 1, 2),
-    ("AP50 in %", lambda one: one.ap50, 100, 1),
+FIGURES: tuple[tuple[str, Callable[[Measured], Figure | None], int, int], ...] = (
+    ("mean IoU@0.5", lambda one: one.figures.get("mean_iou50"), 1, 2),
+    ("AP50 in %", lambda one: one.figures.get("ap50"), 100, 1),
 )
 """Of ours: title, figure, scale and digits."""
 

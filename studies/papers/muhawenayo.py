@@ -193,7 +193,7 @@ def sections(
 def _own_ap50(sweep: Summary, scope: Scope, percent: int) -> str:
     """In percent; a dash where it was not measured for every dense detector."""
     wanted = (lambda point: _is(point, scope, percent)) if percent else None
-    mean = mean_over_dense(sweep, wanted, lambda one: one.ap50)
+    mean = mean_over_dense(sweep, wanted, lambda one: one.figures.get("ap50"))
     return "-" if mean is None else f"{100 * mean:.2f}"
 
 

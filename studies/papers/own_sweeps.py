@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wildbench.scorecard import Figure
-from wildbench.sweeps.cells import joined
-from wildbench.sweeps.record import Measures, PointRecord, Summary, spread
+from wildbench.sweeps.record import Measured, PointRecord, Summary, spread
 
 COMPARE = "Another network and other images than the paper's: at most the curves' shapes compare."
 
@@ -18,13 +17,13 @@ def where(sweep: Summary) -> str:
 
 def whose(sweep: Summary) -> str:
     """What a sweep's rows are of, as a note."""
-    names = joined(list(dict.fromkeys(dense.detector or dense.name for dense in sweep.dense)))
+    names = ", ".join(dict.fromkeys(dense.detector or dense.name for dense in sweep.dense))
     several = f", mean of {len(sweep.dense)} dense detectors" if len(sweep.dense) > 1 else ""
     return f"On {where(sweep)}: {names}{several}, without recovery; {sweep.sweep}.json has the interval of each."
 
 
 def mean_over_dense(
-    sweep: Summary, wanted: Callable[[PointRecord], bool] | None, figure: Callable[[Measures], Figure | None]
+    sweep: Summary, wanted: Callable[[PointRecord], bool] | None, figure: Callable[[Measured], Figure | None]
 ) -> float | None:
     """Mean of a figure over a sweep's dense detectors; None where it was not measured for each of them.
 

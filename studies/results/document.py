@@ -88,7 +88,7 @@ def sweep_table(summary: Summary) -> str:
 
     MACs are left out where no recipe changes them.
     """
-    counts = [one.macs.value for one in (*summary.dense, *summary.points) if one.macs.value]
+    counts = [macs for one in (*summary.dense, *summary.points) if (macs := one.value("macs"))]
     numbers = [name for name in FIGURES if name != "GMAC" or max(counts) > 1.01 * min(counts)]
     rows = []
     series, gone = "", set[str]()
@@ -137,8 +137,8 @@ def _against(place: Place) -> str:
 
 FIGURES: dict[str, Callable[[Place], str]] = {
     "times smaller": lambda place: _mean([point.ratio for point in place], 1, 2),
-    "GMAC": lambda place: _mean([point.macs.value for point in place], 1e-9, 2),
-    "AP50": lambda place: _mean([point.ap50.value for point in place], 100, 1),
+    "GMAC": lambda place: _mean([point.value("macs") for point in place], 1e-9, 2),
+    "AP50": lambda place: _mean([point.value("ap50") for point in place], 100, 1),
     "AP50 less dense": _against,
 }
 """Columns of a sweep's table."""

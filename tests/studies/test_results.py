@@ -193,7 +193,7 @@ def test_the_command_fills_the_document_and_draws_the_charts_the_same_each_time(
     assert written == [path.read_bytes() for path in (document, tmp_path / "sweeps" / "made-up.svg")]
     assert [name for name, _ in PLACE.findall(written[0].decode())] == ["bounds", "made-up"]
     assert "unstructured 0.2 | 2.00" in written[0].decode()
-    for words in ("A sweep that nobody ran", "AP50 in %", "bytes of the file", "unstructured"):
+    for words in ("A sweep that nobody ran", "AP50 in %", "file size in MB", "unstructured"):
         assert words in written[1].decode()
 
 

@@ -26,16 +26,19 @@ def shown() -> list[Measure]:
 
 def headings() -> list[str]:
     """The first row of the table."""
-    measures = [f"{one.title} {one.shown_unit or one.unit}" for one in shown()]
-    return ["", "times smaller", *measures, "AP50 less dense"]
+    return ["", "times smaller", *map(titled, shown()), "AP50 less dense"]
+
+
+def titled(measure: Measure) -> str:
+    """A measure's title with its unit, unless it is a ratio: "file size in MB"."""
+    unit = measure.shown_unit or measure.unit
+    return measure.title if unit in ("1", "x") else f"{measure.title} in {unit}"
 
 
 def rows(summary: Summary) -> list[list[str]]:
     """The others: dense parents, then points; intervals stand below their values."""
     dense = [[one.name, "1", *_figures(one), "-"] for one in summary.dense]
-    points = [
-        [label(one), f"{one.ratio:.2f}", *_figures(one), change(one.overall["ap50"])] for one in summary.points
-    ]
+    points = [[label(one), f"{one.ratio:.2f}", *_figures(one), change(one.overall["ap50"])] for one in summary.points]
     return [[cell.replace(" [", "\n[") for cell in row] for row in dense + points]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from wildbench.errors import needs
 from wildbench.files import write_atomically
 from wildbench.measures import Measure, all_measures
-from wildbench.sweeps.cells import shown
+from wildbench.sweeps.cells import shown, titled
 from wildbench.sweeps.record import PAIRED, Measured, Summary, series_of
 
 DENSE = "dense"
@@ -91,14 +91,14 @@ def _panel(cost: Measure, figure: Measure, uncertain: bool) -> dict[str, Any]:
     x = {
         "field": cost.key,
         "type": "quantitative",
-        "title": f"{cost.title}, {cost.shown_unit or cost.unit}",
+        "title": titled(cost),
         "scale": {"type": "log", "nice": False, "padding": 12},
         "axis": {"format": ".3~g", "tickCount": 4},
     }
     y = {
         "field": figure.key,
         "type": "quantitative",
-        "title": f"{figure.title}, {figure.shown_unit or figure.unit}",
+        "title": titled(figure),
         "scale": {"zero": False},
     }
     colour = {"field": "series", "type": "nominal", "title": None}

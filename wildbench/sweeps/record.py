@@ -140,9 +140,7 @@ def read_summary(path: Path) -> Summary:
             f"{path}: {error.strerror}", code="unreadable", remedy="name the summary of a sweep"
         ) from None
     except (ValueError, RecursionError):
-        raise ScorecardError(
-            f"{path}: not JSON, or cut short", code="not-json", remedy="run the sweep again"
-        ) from None
+        raise ScorecardError(f"{path}: not JSON, or cut short", code="not-json", remedy="run the sweep again") from None
     return read_version(
         raw,
         Summary,

@@ -17,8 +17,8 @@ from wildbench.compression.chain import run as run_chain
 from wildbench.compression.recipes import Recipe
 from wildbench.datasets.registry import load_dataset
 from wildbench.detectors import load_recipe
-from wildbench.evaluation import evaluate
 from wildbench.errors import RecipeError, WildbenchError
+from wildbench.evaluation import evaluate
 from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.uncertainty import REPLICATES
 from wildbench.progress import Progress, silent

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 from made_up_herd import dense_submission, herd
+from refusals import refused
 
 from wildbench.comparison import compare
-from wildbench.errors import DatasetError, RecipeError, ScorecardError
+from wildbench.errors import DatasetError, ScorecardError
 from wildbench.files import sha256_of
 from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
 from wildbench.sweeps.grid import Sweep, load_sweep
-from wildbench.sweeps.points import Bench, depends_on, is_done
 from wildbench.sweeps.record import Summary, read_summary
-from wildbench.sweeps.run import run_sweep
+from wildbench.sweeps.run import Bench, depends_on, is_done, run_sweep
 
 GRID = """
 summary = "weights of a tiny detector"
@@ -60,7 +60,7 @@ def without_times(summary: Summary) -> Any:
 
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: strip(inner) for key, inner in value.items() if key != "latency_ratio"}
+            return {key: strip(inner) for key, inner in value.items() if not key.startswith(("latency", "peak_memory"))}
         return [strip(inner) for inner in value] if isinstance(value, list) else value
 
     return strip(summary.model_dump(mode="json"))
@@ -83,9 +83,10 @@ def test_a_point_says_what_its_scorecard_and_the_comparison_say(place: Path, sum
         card = read_scorecard(path)
         assert card.size is not None
         assert card.compute is not None
-        assert (point.ap, point.ap50, point.macs) == (card.accuracy.ap, card.accuracy.ap50, card.compute.macs)
-        assert point.file_bytes == (path.parent / f"{point.name}.pt").stat().st_size == card.size.file_bytes.value
-        assert point.ratio == (place / "dense.pt").stat().st_size / point.file_bytes
+        figures = [card.accuracy.ap, card.accuracy.ap50, card.compute.macs, card.size.file_bytes]
+        assert [point.figures[key] for key in ("ap", "ap50", "macs", "file_bytes")] == figures
+        assert point.value("file_bytes") == (path.parent / f"{point.name}.pt").stat().st_size
+        assert point.ratio == (place / "dense.pt").stat().st_size / point.value("file_bytes")
         row = compare([dense_card, path], dataset=place / "photos" / "herd.json", replicates=REPLICATES).rows[0]
         for mine, theirs in (
             (point.overall, {name: row.overall[name] for name in ("ap", "ap50")}),
@@ -106,15 +107,12 @@ def test_a_point_says_what_its_scorecard_and_the_comparison_say(place: Path, sum
 def test_pruning_half_costs_more_than_a_tenth(summary: Summary) -> None:
     """The boxes are the dense detector's own, so it does well on them, and a ruined copy does not."""
     (dense,), (little, much) = summary.dense, summary.points
-    assert dense.ap50.value is not None
-    assert dense.ap50.value > 0.6
+    assert dense.value("ap50") > 0.6
     costs = [point.overall["ap50"].difference for point in (little, much)]
     assert costs[0] is not None
     assert costs[1] is not None
     assert costs[1] < costs[0]
-    assert little.nonzero.value is not None
-    assert much.nonzero.value is not None
-    assert much.nonzero.value < little.nonzero.value
+    assert much.value("nonzero") < little.value("nonzero")
 
 
 def test_the_record_is_read_again_and_a_newer_one_refused(place: Path, summary: Summary) -> None:
@@ -123,19 +121,17 @@ def test_the_record_is_read_again_and_a_newer_one_refused(place: Path, summary: 
     raw = json.loads(path.read_text())
     newer = place / "newer.json"
     newer.write_text(json.dumps(raw | {"format_version": 2}))
-    with pytest.raises(ScorecardError, match=r"newer\.json: format version 2 is newer than the 1"):
+    with pytest.raises(ScorecardError, match=r"newer\.json: .*2"):
         read_summary(newer)
-    damaged = {
-        "{}": "not the summary of a sweep",
-        "{": "not JSON",
-        "[" * 100_000: "not JSON",
-        '{"format_version": 1}': "Field required",
-    }
-    for text, said in damaged.items():
+    for text in ("{", "[" * 100_000):
         newer.write_text(text)
-        with pytest.raises(ScorecardError, match=said):
+        with refused("scorecard/not-json", "newer.json"):
             read_summary(newer)
-    with pytest.raises(ScorecardError, match="No such file"):
+    for text in ("{}", '{"format_version": 1}'):
+        newer.write_text(text)
+        with pytest.raises(ScorecardError, match=r"newer\.json"):
+            read_summary(newer)
+    with refused("scorecard/unreadable", "none.json"):
         read_summary(place / "none.json")
 
 
@@ -143,7 +139,7 @@ def test_the_csv_has_a_row_a_point(place: Path, summary: Summary) -> None:
     rows = list(csv.DictReader((place / "whole" / "grid.csv").read_text().splitlines()))
     assert [row["name"] for row in rows] == [point.name for point in summary.points]
     for row, point in zip(rows, summary.points, strict=True):
-        assert float(row["ap50"]) == point.ap50.value
+        assert float(row["ap50"]) == point.value("ap50")
         assert row["settings"] == f"ratio={point.settings['ratio']}"
         assert point.overall["ap50"].interval is not None
         assert float(row["ap50_difference_low"]) == point.overall["ap50"].interval[0]
@@ -261,13 +257,11 @@ def test_a_data_set_that_is_not_there_stops_it(place: Path, sweep: Sweep) -> Non
     assert not (place / "nowhere").exists()
 
 
-@pytest.mark.parametrize(
-    "inside", ["dense/dense/dense.pt", "dense/dense.pt", "points/dense-recipe-ratio0.1-seed0/dense.pt"]
-)
-def test_a_dense_file_is_not_cleared_away(place: Path, tmp_path: Path, inside: str) -> None:
-    dense = tmp_path / inside
-    dense.parent.mkdir(parents=True)
-    shutil.copy(place / "dense.pt", dense)
-    with pytest.raises(RecipeError, match=r"dense\.pt lies in .*, where a sweep clears folders; move it elsewhere"):
-        run_sweep(load_sweep(place / "grid.toml", [dense]), bench(place, "-", folder=tmp_path))
-    assert sha256_of(dense) == sha256_of(place / "dense.pt")
+def test_a_dense_file_is_not_cleared_away(place: Path, tmp_path: Path) -> None:
+    for inside in ("dense/dense/dense.pt", "dense/dense.pt", "points/dense-recipe-ratio0.1-seed0/dense.pt"):
+        dense = tmp_path / inside
+        dense.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "dense.pt", dense)
+        with refused("recipe/dense-in-sweep", str(dense)):
+            run_sweep(load_sweep(place / "grid.toml", [dense]), bench(place, "-", folder=tmp_path))
+        assert sha256_of(dense) == sha256_of(place / "dense.pt")
