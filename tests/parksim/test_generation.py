@@ -16,8 +16,9 @@ from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.label_checks._validation import validate
 from wildbench.datasets.registry import load_dataset
+from wildbench.parksim import pictures
 from wildbench.parksim._composition import compose
-from wildbench.parksim._generation import annotation_of, encode_jpeg, file_name, generate, render
+from wildbench.parksim._generation import annotation_of, encode_jpeg, file_name, generate
 from wildbench.parksim._planning import plan
 from wildbench.resources import bundled
 
@@ -111,15 +112,19 @@ def test_another_process_with_other_threads_gives_the_same_annotations_and_pixel
     assert len(digests) == 1
 
 
-def test_render_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rendering_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wildbench.parksim._generation.plan", lambda seed: FEW[:3])
     calls: list[tuple[int, int]] = []
-    folder = render(tmp_path, lambda done, total: calls.append((done, total)))
-    pictures = {path.name: path.read_bytes() for path in folder.glob("*.jpg")}
-    assert sorted(pictures) == sorted(file_name(one) for one in FEW[:3])
+
+    def progress(task: str, done: int, total: int) -> None:
+        calls.append((done, total))
+
+    folder = pictures(tmp_path, progress)
+    rendered = {path.name: path.read_bytes() for path in folder.glob("*.jpg")}
+    assert sorted(rendered) == sorted(file_name(one) for one in FEW[:3])
     assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
-    assert render(tmp_path, lambda done, total: calls.append((done, total))) == folder
+    assert pictures(tmp_path, progress) == folder
     assert len(calls) == 4  # complete: nothing is rendered again
 
     for interrupted in (False, True):
@@ -127,9 +132,9 @@ def test_render_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monkeyp
             (folder / "complete").unlink()
         (folder / file_name(FEW[1])).unlink()
         del calls[:]
-        render(tmp_path, lambda done, total: calls.append((done, total)))
+        pictures(tmp_path, progress)
         assert calls == [(2, 3), (3, 3)]  # only the missing one
-        assert {path.name: path.read_bytes() for path in folder.glob("*.jpg")} == pictures
+        assert {path.name: path.read_bytes() for path in folder.glob("*.jpg")} == rendered
 
 
 def test_pictures_are_photographs_with_a_caption_strip() -> None:

@@ -1,30 +1,41 @@
-"""Where rendered pictures are kept, and whether all of them are there: without the renderer, which loads slowly."""
+"""Where the rendered pictures are; the renderer, which loads slowly, is imported only where one is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from wildbench.files import write_atomically
+from wildbench.files import locked, write_atomically
+from wildbench.progress import Progress, silent
 
-SEED = 0
 EDITION = 1
-"""Raise it with any change of the renderer that changes a pixel; until then pictures that are there stay valid."""
+"""Raise it with any change of the renderer that changes a pixel; until then existing pictures stay valid."""
 
 _LIST = "complete"
 
 
-def pictures_folder(cache: Path, seed: int = SEED) -> Path:
-    """The folder for the pictures of this edition of the renderer: those of another are never mixed with them."""
-    return Path(cache) / f"parksim-{seed}-edition{EDITION}"
+def pictures(cache: Path, progress: Progress = silent, *, seed: int = 0) -> Path:
+    """The folder of the pictures below `cache`, rendered first where they are missing; an interrupted run is resumed.
+
+    Args:
+        cache: Pictures of another edition of the renderer or of another seed are in other folders below it.
+        progress: Called with the task, the pictures done and the total, before the first picture and after each.
+        seed: See `generate`.
+
+    Returns:
+        The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
+    """
+    folder = Path(cache) / f"parksim-{seed}-edition{EDITION}"
+    if _is_complete(folder):
+        return folder
+    from wildbench.parksim._generation import render
+
+    with locked(folder):  # another process may be rendering them just now
+        if not _is_complete(folder):
+            write_atomically(folder / _LIST, "\n".join(render(folder, progress, seed=seed)).encode())
+    return folder
 
 
-def is_complete(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     """Whether every picture was rendered, and is still there."""
     complete = folder / _LIST
     return complete.exists() and all((folder / name).is_file() for name in complete.read_text().split())
-
-
-def mark_complete(folder: Path, names: Iterable[str]) -> None:
-    """Say which pictures there are, all of them."""
-    write_atomically(folder / _LIST, "\n".join(names).encode())

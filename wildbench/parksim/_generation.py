@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -15,17 +15,17 @@ from hotcoco import mask as rle
 from numpy.typing import NDArray
 
 from wildbench.categories import CATEGORIES, SPLITS
-from wildbench.files import locked, write_atomically
-from wildbench.parksim._cache import SEED, is_complete, mark_complete, pictures_folder
+from wildbench.files import write_atomically
 from wildbench.parksim._composition import Seen, compose
 from wildbench.parksim._planning import ImagePlan, plan
 from wildbench.parksim.scenes import HEIGHT, WIDTH
+from wildbench.progress import Progress, silent
 
 JPEG_QUALITY = 90
 Record = dict[str, Any]
 
 
-def generate(seed: int = SEED, *, workers: int = 2) -> dict[str, Record]:
+def generate(seed: int = 0, *, workers: int = 2) -> dict[str, Record]:
     """Make the annotations of every split: the same seed gives the same annotations on every machine.
 
     Args:
@@ -48,40 +48,21 @@ def generate(seed: int = SEED, *, workers: int = 2) -> dict[str, Record]:
     return splits
 
 
-def render(
-    folder: Path, progress: Callable[[int, int], None] | None = None, *, seed: int = SEED, workers: int = 2
-) -> Path:
-    """Render the pictures into a folder below `folder`, unless they are there already; an interrupted run is resumed.
+def render(folder: Path, progress: Progress = silent, *, seed: int = 0, workers: int = 2) -> list[str]:
+    """Render the pictures that a folder lacks, and return the names of all.
 
-    Args:
-        folder: The cache. Pictures made by another version of the renderer are never mixed with those of this one.
-        progress: Called with the pictures done and the total, before the first picture and after each.
-        seed: See `generate`.
-        workers: Threads; two render all of it in about a minute and a half on two cores.
-
-    Returns:
-        The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
+    Two workers render all of them in about a minute and a half on two cores.
     """
-    target = pictures_folder(folder, seed)
-    with locked(target):  # another process may be rendering them just now
-        if not is_complete(target):
-            _render_missing(target, progress, seed, workers)
-    return target
-
-
-def _render_missing(target: Path, progress: Callable[[int, int], None] | None, seed: int, workers: int) -> None:
     images = plan(seed)
-    missing = [one for one in images if not (target / file_name(one)).is_file()]
+    missing = [one for one in images if not (folder / file_name(one)).is_file()]
     done = len(images) - len(missing)
-    if progress is not None:
-        progress(done, len(images))
+    progress("render parksim", done, len(images))
     for one, _, picture in composed(missing, pixels=True, workers=workers):
         assert picture is not None
-        write_atomically(target / file_name(one), encode_jpeg(picture))
+        write_atomically(folder / file_name(one), encode_jpeg(picture))
         done += 1
-        if progress is not None:
-            progress(done, len(images))
-    mark_complete(target, map(file_name, images))
+        progress("render parksim", done, len(images))
+    return [file_name(one) for one in images]
 
 
 def file_name(image: ImagePlan) -> str:
@@ -98,7 +79,7 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
 def composed(
     images: Iterable[ImagePlan], *, pixels: bool, workers: int
 ) -> Iterator[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]]:
-    """Compose images on threads, a location at a time on each; yields them as they are done, in no fixed order."""
+    """Compose images on threads, one location per thread at a time; yields them as they are done, in no fixed order."""
     by_place = sorted(images, key=lambda one: one.location)
     places = [list(group) for _, group in groupby(by_place, key=lambda one: one.location)]
     done: SimpleQueue[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None] | None] = SimpleQueue()

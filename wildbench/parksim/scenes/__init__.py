@@ -1,4 +1,4 @@
-"""scenes."""
+"""The twenty cameras: what they see before an animal walks in, in which light, and how it is photographed."""
 
 import lazy_loader
 
