@@ -12,7 +12,7 @@ from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.evaluation import detections_of
 from wildbench.evaluator import default_card, known_categories
 from wildbench.submissions.contract._manifest import Manifest
-from wildbench.submissions.process._detections import Detections
+from wildbench.submissions.process._wire import Detections
 
 
 def dataset(*names: str) -> Dataset:

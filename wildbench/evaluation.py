@@ -77,30 +77,31 @@ def evaluate(
     from wildbench.measures.compute import measure_compute, operands_of
     from wildbench.measures.latency import Stopwatch
     from wildbench.measures.size import size_of
+    from wildbench.submissions.formats import admit
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.submissions.process import Sandbox
 
     if not isinstance(submission, Path | str):
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
-    submission, out = Path(submission), None if out is None else Path(out)
-    sandbox = Sandbox(submission, device=device, trust=trust)  # refuses what must not be opened, before long work
-    inspection = inspect_submission(submission)
+    out = None if out is None else Path(out)
+    admitted = admit(submission, trust=trust)  # refuses what must not be opened, before long work
     if out:
         check_writable(out)
-    data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
-    category_ids = known_categories(sandbox.manifest.label_names, data, sandbox.manifest.name)
     watch = Stopwatch()
-    with sandbox as box:
-        manifest, kind = box.manifest, box.kind
+    with Sandbox(admitted, device=device) as box:  # it starts while the file is inspected and the data are read
+        inspection = inspect_submission(admitted)
+        data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
+        category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         detections = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         compute = measure_compute(box, [decode(path) for path in _sample(data)], operands_of(inspection))
+    manifest = admitted.manifest
     described = Submission(
         name=manifest.name,
-        file=submission.name,
-        sha256=sha256_of(submission),
-        format=kind,
+        file=admitted.path.name,
+        sha256=admitted.sha256,
+        format=admitted.format.name,
         detector=manifest.detector.name,
         authors=manifest.authors,
         licence=manifest.licence,
@@ -115,7 +116,7 @@ def evaluate(
         limit=limit,
         trusted=trust,
         costs=(size_of(inspection), compute, latency),
-        submission=submission,
+        submission=admitted.path,
     )
 
 

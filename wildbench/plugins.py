@@ -114,7 +114,16 @@ def did_you_mean(name: str, names: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
 
 
-formats = Registry("submission format", "wildbench.formats", {})
+formats = Registry(
+    "submission format",
+    "wildbench.formats",
+    {
+        "wildbench": "wildbench.submissions.formats.submission_pt:FORMAT",
+        "torchscript": "wildbench.submissions.formats.torchscript:FORMAT",
+        "pt2": "wildbench.submissions.formats.torch_export:FORMAT",
+        "onnx": "wildbench.submissions.formats.onnx_graph:FORMAT",
+    },
+)
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
 
 _TORCHVISION = "wildbench.detectors.zoo._published"

@@ -115,7 +115,7 @@ class Submission(Record):
     name: str
     file: str = Field(description="Name of the submission file, without its folder.")
     sha256: str = Field(description="Hash of the file's bytes.")
-    format: Literal["wildbench", "torchscript", "onnx", "pt2", "coco-results"]
+    format: str = Field(pattern="^[a-z0-9-]+$", description="Name of the file's format, or coco-results.")
     detector: str | None = Field(default=None, description="Architecture by its name in the zoo, or by the manifest.")
     authors: list[str] = Field(default_factory=list)
     licence: str | None = None

@@ -13,9 +13,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.archive._container import read_content
-from wildbench.submissions.codecs.registry import decode
+from wildbench.submissions.archive._archive import read_submission, save_submission
+from wildbench.submissions.codecs.chains import decode
 
 pytestmark = pytest.mark.timed
 
@@ -61,7 +60,7 @@ def test_a_pruned_and_shared_faster_rcnn_is_decoded_in_a_few_times_what_zlib_tak
     elements = sum(values.numel() for values in state.values())
     categories = [f"animal {number}" for number in range(13)]
     saving = seconds(lambda: save_submission(state, path, detector=NAME, categories=categories, codec=CODEC))
-    records = read_content(path).records
+    records = read_submission(path).records
     codes = torch.randint(32, (elements,), dtype=torch.uint8).numpy().tobytes()
     coder = zlib.compressobj(6, zlib.DEFLATED, -15, 9, zlib.Z_HUFFMAN_ONLY)
     deflated = coder.compress(codes) + coder.flush()

@@ -17,7 +17,7 @@ from wildbench.measures.compute._bops_and_micronet import (
 )
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import Operands, Weight
-from wildbench.submissions.codecs.sparse import SPARSE
+from wildbench.submissions.codecs.storage import SPARSE
 
 
 def test_a_512_by_128_matrix_in_blocks_of_4_by_4_needs_4096_bits_of_mask() -> None:

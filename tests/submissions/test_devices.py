@@ -1,6 +1,6 @@
 import pytest
+from refusals import refused
 
-from wildbench.errors import SubmissionError
 from wildbench.submissions.devices import resolve
 
 
@@ -19,7 +19,7 @@ def test_a_name_stands_for_one_device(wanted: str, count: int, found: str) -> No
     assert resolve(wanted, "torch", lambda number: number < count) == found
 
 
-@pytest.mark.parametrize("wanted", ["tpu", "tpu:0", "mps", "cuda:2", "cuda:x", "cuda:", "cuda:-1", "auto:0", ""])
-def test_any_other_name_is_refused_even_where_there_is_cuda(wanted: str) -> None:
-    with pytest.raises(SubmissionError, match=f"torch has no device '{wanted}' here; use --device cpu"):
-        resolve(wanted, "torch", lambda number: number < 2)
+def test_any_other_name_is_refused_even_where_there_is_cuda() -> None:
+    for wanted in ("tpu", "tpu:0", "mps", "cuda:2", "cuda:x", "cuda:", "cuda:-1", "auto:0", ""):
+        with refused("submission/no-such-device"):
+            resolve(wanted, "torch", lambda number: number < 2)

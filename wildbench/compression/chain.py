@@ -26,7 +26,6 @@ from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.contract import parse_manifest
 from wildbench.submissions.devices import resolve
-from wildbench.submissions.sniff import sniff
 
 SUFFIXES = (".pt", ".onnx")
 
@@ -209,12 +208,6 @@ def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
 
 def _read(dense: Path) -> Archive:
     """A submission that can be compressed."""
-    if sniff(dense) != "wildbench":
-        raise SubmissionError(
-            f"{dense}: only a .pt of wildbench's own format can be compressed",
-            code="not-compressible",
-            remedy="save it with save_submission",
-        )
     archive = read_submission(dense)
     quantized = "activations are" if archive.activations else ""
     if any(record["codec"] == "affine" for record in archive.records.values()):

@@ -29,6 +29,7 @@ def resolve(device: str, library: str, has_cuda: Callable[[int], bool]) -> str:
     if kind != "cuda" or index is None or not has_cuda(index):
         raise SubmissionError(
             f"{library} has no device {device!r} here",
+            code="no-such-device",
             remedy=f"use --device cpu, or a build of {library} for CUDA",
         )
     return f"cuda:{index}"

@@ -15,7 +15,7 @@ from wildbench.compression.methods._quantization import Quantize
 from wildbench.compression.subject import Subject, prunable
 from wildbench.datasets.coco import Dataset
 from wildbench.submissions.archive._archive import read_submission, rebuild
-from wildbench.submissions.codecs.registry import decode, stored_bits
+from wildbench.submissions.codecs.chains import decode, stored_bits
 
 
 @pytest.fixture

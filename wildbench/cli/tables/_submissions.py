@@ -26,7 +26,9 @@ LARGEST = 12
 
 def inspection_tables(inspection: Inspection, most: int | None = LARGEST) -> list[Table]:
     """The manifest, bytes by part, and where tensors are listed: their costs, bytes by codec and the largest ones."""
-    manifest = Table(title=Text(f"{inspection.path.name} ({inspection.kind})"), title_justify="left", show_header=False)
+    manifest = Table(
+        title=Text(f"{inspection.path.name} ({inspection.format})"), title_justify="left", show_header=False
+    )
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
         add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
     if inspection.activations:

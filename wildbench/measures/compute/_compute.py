@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
+from importlib import import_module
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
+    from wildbench.submissions.formats import OnnxBackend, TorchBackend
     from wildbench.submissions.process import Opened, Sandbox
 
 Image = npt.NDArray[np.uint8]
@@ -54,20 +55,30 @@ def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -
 
 def count(opened: Opened, image: Image) -> dict[str, Any]:
     """Count one forward pass on one image; runs in the child, which imports only what its format needs."""
-    inputs = opened.prepare(image)
-    if opened.kind == "onnx":
-        return _onnx_counter(opened.path).count(inputs).model_dump()
+    if opened.format.counter is None:
+        return Count(unseen=f"nothing counts {opened.format.title}").model_dump()
+    module, _, function = opened.format.counter.partition(":")
+    counted = getattr(import_module(module), function)(opened.backend, opened.prepare(image))
+    return Count.model_validate(counted).model_dump()
+
+
+def count_torch(backend: TorchBackend, image: npt.NDArray[np.generic]) -> dict[str, Any]:
+    """Count a pass of a torch module."""
     from wildbench.measures.compute._torch_counter import count_macs
 
-    return count_macs(lambda: opened.forward(inputs), opened.module).model_dump()
+    return count_macs(lambda: backend.forward(image), backend.module).model_dump()
+
+
+def count_onnx(backend: OnnxBackend, image: npt.NDArray[np.generic]) -> dict[str, Any]:
+    """Count a pass of an ONNX graph."""
+    return _onnx_counter(backend).count([backend.batch(image)]).model_dump()
 
 
 @lru_cache(maxsize=1)
-def _onnx_counter(path: Path) -> OnnxCounter:
+def _onnx_counter(backend: OnnxBackend) -> OnnxCounter:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
-    from wildbench.submissions.formats import load_graph
 
-    return OnnxCounter(load_graph(path))
+    return OnnxCounter(backend.graph)
 
 
 def summarise(counts: Sequence[Count], operands: Operands) -> Compute:

@@ -45,12 +45,9 @@ class Process(BaseModel):
 
 def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
     """Describe this process; runs in the child."""
-    if opened.device == "cpu":
-        return Process(device="cpu", peak_memory=peak_resident()).model_dump()
-    import torch
-
-    peak = None if opened.module is None else torch.cuda.max_memory_allocated(opened.device)
-    return Process(device=torch.cuda.get_device_name(opened.device), peak_memory=peak).model_dump()
+    facts = opened.backend.facts()
+    peak = peak_resident() if opened.device == "cpu" else facts["peak_memory"]
+    return Process(device=facts["device"], peak_memory=peak).model_dump()
 
 
 def peak_resident() -> int:

@@ -6,8 +6,8 @@ from ._activations import Grid as Grid
 from ._activations import attach as attach
 from ._activations import widest as widest
 from ._archive import Archive as Archive
-from ._archive import read_manifest as read_manifest
 from ._archive import read_submission as read_submission
 from ._archive import rebuild as rebuild
 from ._archive import save_submission as save_submission
+from ._container import read_content as read_content
 from ._rebuild import plan as plan

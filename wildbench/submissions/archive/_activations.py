@@ -117,11 +117,12 @@ def unpack(data: bytes, sites: Mapping[str, frozenset[str]], where: str) -> dict
     """
     try:
         plain = json.loads(inflate(data))
-        require(isinstance(plain, dict) and bool(plain), "no list of modules")
+        require(isinstance(plain, dict) and bool(plain), "not a list of modules")
         return {name: _activation(name, sides, sites) for name, sides in plain.items()}
     except (ValueError, TypeError, RecursionError, MemoryError, zlib.error) as error:
-        said = str(error).partition("\n")[0][:200]
-        raise SubmissionError(f"{where}: damaged activations ({said})", remedy="save the submission again") from None
+        raise SubmissionError(
+            f"{where}: damaged activations ({str(error)[:200]})", code="damaged", remedy="save the submission again"
+        ) from None
 
 
 def widest(activations: Mapping[str, Activation]) -> int:
@@ -150,8 +151,8 @@ def _activation(name: str, sides: Any, sites: Mapping[str, frozenset[str]]) -> A
 def _grid(values: Any, name: str) -> Grid:  # noqa: ANN401 - untrusted
     require(isinstance(values, list) and len(values) == 3, f"{name} has no grid")
     bits, scale, zero_point = values
-    require(type(bits) is int and 2 <= bits <= 8, f"{name}: bits are none of 2..8")
-    require(type(scale) in (int, float), f"{name}: a scale that is no number")
+    require(type(bits) is int and 2 <= bits <= 8, f"{name}: bits outside 2..8")
+    require(type(scale) in (int, float), f"{name}: a scale that is not a number")
     require(TINY <= scale <= HUGE, f"{name}: a scale that is not positive and finite")
     require(type(zero_point) is int and 0 <= zero_point < 2**bits, f"{name}: a zero point beyond {bits} bits")
     return Grid(bits, float(np.float32(scale)), zero_point)

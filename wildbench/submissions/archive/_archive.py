@@ -1,33 +1,43 @@
-"""Our own file format: a `torch.save` archive of plain data, always readable with `weights_only=True`.
+"""Saving a detector as a `submission.pt`, reading it back and rebuilding it; `_container` describes the file.
 
-{"format": "wildbench-submission", "version": 2, "manifest": {...}, "groups": {...}, "index": n, "tensors": bytes}
-
-`tensors` is one uint8 tensor: an index of n bytes and then all the tensors' bytes (`payload`). Where activations are
-quantized the version is 3 and there is "activations": m, and between the two stand m bytes about them (`activations`).
-Version 1 is read too: it has {"state_dict": {name: codec record}} in their place.
+The index is deflated JSON {name: codec record}, in which {"tensor": type, "shape": [...]} stands for a tensor, and
+"same": n is added where its bytes are those of the n-th that is stored.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import math
+import warnings
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
-from wildbench.submissions.archive import _container
 from wildbench.submissions.archive._activations import Activation, attach, pack, unpack, widest
-from wildbench.submissions.archive._container import PLAIN_VERSION, VERSION, read_content
-from wildbench.submissions.archive._rebuild import check_fit, plan, rebuild_with, shapes_of
-from wildbench.submissions.archive._widths import groups_of
-from wildbench.submissions.codecs import Record, decode, encode, promise
+from wildbench.submissions.archive._container import (
+    LARGEST_TEXT,
+    PLAIN_VERSION,
+    VERSION,
+    Content,
+    Stored,
+    inflate,
+    read_content,
+    read_stored,
+)
+from wildbench.submissions.archive._rebuild import check_fit, groups_of, plan, rebuild_with, shapes_of
+from wildbench.submissions.codecs import DTYPES, Record, decode, encode, integer, name_of, promise, shape_of
 from wildbench.submissions.contract import FORMAT, Manifest, parse_manifest
+from wildbench.submissions.source import AGAIN, Source
 
 Codecs = str | Mapping[str, str | Record]
 """One chain for every tensor, or by the tensor's name a chain or a finished record."""
@@ -97,7 +107,9 @@ def save_submission(
     """
     path = Path(path)
     if path.suffix != ".pt":
-        raise SubmissionError(f"{path}: a submission's suffix is .pt", remedy=f"name it {path.stem}.pt")
+        raise SubmissionError(
+            f"{path}: a submission's suffix is .pt", code="wrong-suffix", remedy=f"name it {path.stem}.pt"
+        )
     architecture = {"name": detector, "arguments": arguments or {}}
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
     if activations:
@@ -113,7 +125,7 @@ def save_submission(
         rebuild_with(checked, state, groups, str(path))
     rounded = pack(activations) if activations else b""
     _unpacked(rounded, checked, str(path))
-    index, data = _container.lay_out(records)
+    index, data = lay_out(records)
     plain = {
         "format": FORMAT,
         "version": VERSION if rounded else PLAIN_VERSION,
@@ -129,35 +141,27 @@ def save_submission(
     return checked
 
 
-def read_submission(path: Path) -> Archive:
+def read_submission(submission: Path | str | Source) -> Archive:
     """Read a `submission.pt`; nothing in it is executed.
 
     Args:
-        path: The file.
+        submission: The file, or its bytes.
 
     Returns:
         Its manifest and decoded tensors.
 
     Raises:
-        SubmissionError: It is no submission, of a newer version, damaged, or a tensor's codec is unknown.
+        SubmissionError: It is not a submission, of a newer version, damaged, or a tensor's codec is unknown.
     """
-    path = Path(path)
-    content = read_content(path)
-    manifest = parse_manifest(content.manifest, str(path))
-    activations = _unpacked(content.activations, manifest, str(path))
-    shapes = {key: promise(record, f"{path}: {key}").shape for key, record in content.records.items()}
-    check_fit(shapes, manifest, str(path))  # before anything is decoded: it bounds what decoding may take
-    tensors = {key: decode(record, f"{path}: {key}") for key, record in content.records.items()}
-    return Archive(manifest, tensors, content.records, content.sizes, content.overhead, content.groups, activations)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """The manifest of a `submission.pt`, without decoding its tensors.
-
-    Raises:
-        SubmissionError: As `read_submission`.
-    """
-    return parse_manifest(read_content(Path(path)).manifest, str(path))
+    source = submission if isinstance(submission, Source) else Source.read(submission)
+    where, content = str(source.path), source.parsed(read_content)
+    manifest = parse_manifest(content.manifest, where)
+    activations = _unpacked(content.activations, manifest, where)
+    records, sizes = stored_records(content, source)
+    shapes = {key: promise(record, f"{where}: {key}").shape for key, record in records.items()}
+    check_fit(shapes, manifest, where)  # before anything is decoded: it bounds what decoding may take
+    tensors = {key: decode(record, f"{where}: {key}") for key, record in records.items()}
+    return Archive(manifest, tensors, records, sizes, content.overhead, content.groups, activations)
 
 
 def rebuild(archive: Archive, where: str) -> nn.Module:
@@ -178,13 +182,14 @@ def _unpacked(packed: bytes, manifest: Manifest, where: str) -> dict[str, Activa
     """The activations that a file holds, after seeing that they are the detector's and what its manifest says."""
     if not packed:
         return {}
-    found = unpack(packed, plan(manifest, where).sites, where)
-    if manifest.activation_bits != widest(found):
+    grids = unpack(packed, plan(manifest, where).sites, where)
+    if manifest.activation_bits != widest(grids):
         raise SubmissionError(
-            f"{where}: manifest: activation_bits: {manifest.activation_bits}, but the finest grid has {widest(found)}",
+            f"{where}: manifest: activation_bits: {manifest.activation_bits}, but the finest grid has {widest(grids)}",
+            code="activation-bits",
             remedy="leave the key out",
         )
-    return found
+    return grids
 
 
 def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> dict[str, Record]:
@@ -198,16 +203,171 @@ def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> di
         if not isinstance(way, (str, dict)):
             raise SubmissionError(
                 f"{where}: codec: {name} is to be stored as a {type(way).__name__}",
+                code="codec",
                 remedy="name a chain or give a record",
             )
         records[name] = encode(tensor, way) if isinstance(way, str) else way
-        found = promise(records[name], f"{where}: {name}")
-        if found.shape != tuple(tensor.shape):
+        shape = promise(records[name], f"{where}: {name}").shape
+        if shape != tuple(tensor.shape):
             raise SubmissionError(
-                f"{where}: the record for {name} is of {list(found.shape)}, the tensor of {list(tensor.shape)}",
+                f"{where}: the record for {name} is of {list(shape)}, the tensor of {list(tensor.shape)}",
+                code="codec",
                 remedy="quantize the tensor that is saved",
             )
     unused = [key for key in chosen if key not in used and key != "*"]
     if unused:
-        raise SubmissionError(f"{where}: codec: no tensor is called {unused[0]!r}", remedy="see model.state_dict()")
+        raise SubmissionError(
+            f"{where}: codec: no tensor is called {unused[0]!r}", code="codec", remedy="see model.state_dict()"
+        )
     return records
+
+
+def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:
+    """Lay records out.
+
+    Args:
+        records: By name.
+
+    Returns:
+        The index, and the bytes of the tensors, uint8.
+
+    Example:
+        >>> index, data = lay_out({"weight": {"codec": "raw", "values": torch.ones(3)}})
+        >>> json.loads(zlib.decompress(index))
+        {'weight': {'codec': 'raw', 'values': {'tensor': 'float32', 'shape': [3]}}}
+        >>> len(data)
+        12
+    """
+    stored: dict[bytes, int] = {}
+
+    def plain(value: Any) -> Any:  # noqa: ANN401 - plain data
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        if not isinstance(value, torch.Tensor):
+            return value
+        data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        described = {"tensor": name_of(value.dtype), "shape": list(value.shape)}
+        if data in stored:
+            return {**described, "same": stored[data]}
+        if data:
+            stored[data] = len(stored)
+        return described
+
+    text = json.dumps({name: plain(record) for name, record in records.items()}, separators=(",", ":")).encode()
+    if len(text) > LARGEST_TEXT:
+        raise SubmissionError(f"an index of {len(text):,} bytes", code="index-too-large", remedy="store fewer tensors")
+    return zlib.compress(text, 9), torch.from_numpy(np.frombuffer(b"".join(stored), np.uint8).copy())
+
+
+def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, Record], dict[str, int]]:
+    """The records that `lay_out` laid out, and the bytes that each takes in `data`.
+
+    Bytes that several share are counted for the first.
+
+    Args:
+        index: Untrusted.
+        data: Untrusted, uint8.
+        where: The file, for the message.
+
+    Raises:
+        SubmissionError: The two do not fit each other.
+    """
+    try:
+        plain = json.loads(inflate(index))
+        if not isinstance(plain, dict) or not all(isinstance(record, dict) for record in plain.values()):
+            raise ValueError("no list of records")
+        reader = _Reader(data)
+        records, sizes = {}, {}
+        for name, record in plain.items():
+            before = reader.at
+            records[name] = reader.record(record)
+            sizes[name] = reader.at - before
+        if reader.at != len(data):
+            raise ValueError(f"{len(data) - reader.at} bytes of no tensor")
+    except (ValueError, KeyError, TypeError, RecursionError, RuntimeError, MemoryError, zlib.error) as error:
+        said = str(error).partition("\n")[0][:200]
+        raise SubmissionError(f"{where}: damaged index ({said})", code="damaged", remedy=AGAIN) from None
+    return records, sizes
+
+
+def stored_records(content: Content, source: Source) -> tuple[dict[str, Record], dict[str, int]]:
+    """The codec records of a file, and the bytes that each takes in it; shared bytes are counted for the first.
+
+    Raises:
+        SubmissionError: The file is damaged.
+    """
+    if content.version > 1:
+        return read_back(content.index, _frozen(content.data, torch.uint8), str(source.path))
+    opened: dict[str, int] = {}  # bytes by record of the zip
+
+    def whole(value: Any) -> Any:  # noqa: ANN401 - plain data
+        if isinstance(value, dict):
+            return {key: whole(inner) for key, inner in value.items()}
+        if not isinstance(value, Stored):
+            return value
+        dtype = DTYPES[value.dtype]
+        data = read_stored(value, dtype.itemsize, source)
+        opened[value.record] = source.records[value.record].file_size if value.record in source.records else 0
+        return _frozen(data, dtype).reshape(value.shape)
+
+    records, sizes = {}, {}
+    try:
+        for name, record in content.records.items():
+            before = sum(opened.values())
+            records[name] = whole(record)
+            sizes[name] = sum(opened.values()) - before
+    except RecursionError:
+        raise source.damage("its records are nested too deeply") from None
+    return records, sizes
+
+
+def _frozen(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
+    """Bytes as a vector; not to be written to."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has no read-only tensors, and says so
+        return torch.frombuffer(data, dtype=dtype) if len(data) else torch.empty(0, dtype=dtype)
+
+
+class _Reader:
+    """Cuts the bytes into the tensors that an index describes.
+
+    However many it describes, and however often the same bytes, they take no more memory than the bytes themselves.
+    """
+
+    def __init__(self, data: torch.Tensor) -> None:
+        self.at = 0
+        self._data = data
+        self._places: list[torch.Tensor] = []
+        self._aligned: dict[int, torch.Tensor] = {}
+
+    def record(self, plain: dict[str, Any]) -> Record:
+        """A record with its tensors, and those of the records in it."""
+        found: Record = {}
+        for key, value in plain.items():
+            if isinstance(value, dict):
+                found[key] = self._tensor(value) if "tensor" in value else self.record(value)
+            else:
+                found[key] = value
+        return found
+
+    def _tensor(self, described: dict[str, Any]) -> torch.Tensor:
+        dtype, shape = DTYPES[described["tensor"]], shape_of(described)
+        size = dtype.itemsize * math.prod(shape)
+        if not size:
+            return torch.zeros(shape, dtype=dtype)
+        place = len(self._places)
+        if "same" in described:
+            place = integer(described, "same", 0, place - 1)
+        else:
+            self._places.append(self._data[self.at : self.at + size])
+            self.at += size
+        part = self._places[place]
+        if len(part) != size:
+            raise ValueError("a tensor of more bytes than there are")
+        if dtype == torch.uint8:
+            return part.reshape(shape)
+        if place not in self._aligned:
+            self._aligned[place] = part.clone()
+        if dtype == torch.bool and int(part.max()) > 1:
+            raise ValueError("a truth value that is neither")
+        return self._aligned[place].view(dtype).reshape(shape)

@@ -1,4 +1,4 @@
-"""A codebook of at most 256 values, and each element's index: what k-means weight sharing leaves (Han et al., 2016).
+"""A codebook of at most 256 values, and each element's index: the result of k-means weight sharing (Han et al., 2016).
 
 Sharing itself is a matter of training; here, a tensor that has few distinct values is stored without loss.
 """
@@ -30,7 +30,7 @@ class Codebook:
         """Look up."""
         shape, dtype = self.promise(record)
         table = values_of(record, "codebook", FLOATS)
-        require(table.dim() == 1 and 1 <= len(table) <= MOST_VALUES, f"no codebook of 1 to {MOST_VALUES} values")
+        require(table.dim() == 1 and 1 <= len(table) <= MOST_VALUES, f"not a codebook of 1 to {MOST_VALUES} values")
         codec, inner = inner_of(record, "indices", Promise(shape, torch.uint8))
         indices = codec.decode(inner).reshape(-1)
         require(not indices.numel() or int(indices.max()) < len(table), "an index beyond the codebook")
@@ -82,7 +82,9 @@ def record(
     inside = not codes.numel() or (int(codes.min()) >= 0 and int(codes.max()) < len(table))
     if table.dim() != 1 or not 1 <= len(table) <= MOST_VALUES or table.dtype not in FLOATS or not inside:
         raise SubmissionError(
-            f"no codebook tensor: {list(table.shape)} values", remedy=f"share 1 to {MOST_VALUES} values, and index them"
+            f"not a codebook tensor: {list(table.shape)} values",
+            code="codec",
+            remedy=f"share 1 to {MOST_VALUES} values, and index them",
         )
     order = torch.argsort((table != 0).to(torch.uint8), stable=True)  # zeros first
     place = torch.empty_like(order)

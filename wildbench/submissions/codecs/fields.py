@@ -86,7 +86,7 @@ def shape_of(record: Record) -> tuple[int, ...]:
     """The record's `shape`: at most eight sides, none negative, not too many elements."""
     sides = record["shape"]
     if not isinstance(sides, (list, tuple)) or len(sides) > 8:
-        raise ValueError("shape is no list of sides")
+        raise ValueError("shape is not a list of sides")
     if any(type(side) is not int or not 0 <= side <= MOST_ELEMENTS for side in sides):
         raise ValueError("a side of the shape is out of range")
     if math.prod(sides) > MOST_ELEMENTS:
@@ -98,7 +98,7 @@ def integer(record: Record, key: str, low: int, high: int) -> int:
     """A whole number from `low` to `high`."""
     value = record[key]
     if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{key} is none of {low}..{high}")
+        raise ValueError(f"{key} is outside {low}..{high}")
     return value
 
 
@@ -106,9 +106,9 @@ def values_of(record: Record, key: str, dtypes: tuple[torch.dtype, ...] | None =
     """A tensor that a record holds: dense, contiguous, not larger than what is stored of it."""
     tensor = record[key]
     if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
-        raise ValueError(f"{key} holds no dense tensor")
+        raise ValueError(f"{key} is not a dense tensor")
     if tensor.device.type != "cpu" or not tensor.is_contiguous() or tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise ValueError(f"{key} is a view of less than it shows")
+        raise ValueError(f"{key} shows more than it stores")
     if dtypes is not None and tensor.dtype not in dtypes:
         raise ValueError(f"{key} is of {name_of(tensor.dtype)}")
     return tensor
@@ -118,7 +118,7 @@ def stored_bytes(record: Record, key: str = "data") -> torch.Tensor:
     """A string of bytes that a record holds."""
     data = values_of(record, key, (torch.uint8,))
     if data.dim() != 1:
-        raise ValueError(f"{key} is no string of bytes")
+        raise ValueError(f"{key} is not a string of bytes")
     return data
 
 

@@ -73,7 +73,7 @@ def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) 
     boxes = _finite(_shaped(_unbatched(named["boxes"], 2), (len(scores), 4), "boxes"), "boxes")
     labels = _shaped(_unbatched(named["labels"], 1), (len(scores),), "labels")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise WrongOutput(f"labels are {labels.dtype}, not integers")
+        raise WrongOutput(f"labels are {labels.dtype}, not integers", code="dtype")
     masks = named.get("masks")
     if masks is not None:
         masks = _finite(_shaped(masks.reshape(-1, *masks.shape[-2:]), (len(scores), *canvas), "masks"), "masks")
@@ -110,7 +110,7 @@ def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Foun
     names = [name for name in ("logits", "pred_logits") if name in outputs and "pred_boxes" in outputs]
     pair = [outputs[names[0]], outputs["pred_boxes"]] if names else list(outputs.values())[:2]
     if len(pair) < 2:
-        raise WrongOutput(f"{len(pair)} output, not logits and boxes")
+        raise WrongOutput(f"{len(pair)} output, not logits and boxes", code="outputs")
     softmax = contract.activation == "softmax"
     logits = _unbatched(pair[0], 2)
     logits = _finite(_shaped(logits, (len(logits), len(manifest.categories) + softmax), "logits"), "logits")
@@ -199,18 +199,20 @@ def _softmax(logits: Floats) -> Floats:
 
 def _by_order(outputs: Outputs) -> Outputs:
     if len(outputs) < 3:
-        raise WrongOutput(f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores")
+        raise WrongOutput(
+            f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores", code="outputs"
+        )
     return dict(zip(("boxes", "labels", "scores", "masks"), outputs.values(), strict=False))
 
 
 def _only(outputs: Outputs, shape: tuple[int | None, int | None]) -> Floats:
     """The first output array as a matrix of a shape; None stands for any length."""
     if not outputs:
-        raise WrongOutput("no output array")
+        raise WrongOutput("no output array", code="outputs")
     name, values = next(iter(outputs.items()))
     values = _unbatched(values, 2)
     if values.ndim != 2:
-        raise WrongOutput(f"{name} is {list(values.shape)}, not a batch of one matrix")
+        raise WrongOutput(f"{name} is {list(values.shape)}, not a batch of one matrix", code="shape")
     rows, columns = shape
     wanted = (len(values) if rows is None else rows, values.shape[1] if columns is None else columns)
     return _finite(_shaped(values, wanted, name), name)
@@ -224,6 +226,7 @@ def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.
     if values.shape != shape:
         raise WrongOutput(
             f"{name} is {list(values.shape)}, not {list(shape)}",
+            code="shape",
             remedy="compare the manifest's output, categories and size",
         )
     return values
@@ -232,5 +235,5 @@ def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.
 def _finite(values: npt.NDArray[Any], name: str) -> Floats:
     numbers = values.astype(np.float32, copy=False)
     if not np.isfinite(numbers).all():
-        raise WrongOutput(f"{name} has {'NaN' if np.isnan(numbers).any() else 'infinite'} values")
+        raise WrongOutput(f"{name} has {'NaN' if np.isnan(numbers).any() else 'infinite'} values", code="not-finite")
     return numbers

@@ -200,7 +200,7 @@ class Manifest(Contract):
             raise ValueError(f"`categories` names {twice[0]!r} twice")
         unknown = [name for name in self.category_map if name not in known]
         if unknown:
-            raise ValueError(f"`category_map` maps {unknown[0]!r}, which is none of `categories`")
+            raise ValueError(f"`category_map` maps {unknown[0]!r}, which is not one of `categories`")
         return self
 
     @property
@@ -234,19 +234,26 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
         try:
             document = json.loads(document)
         except (ValueError, RecursionError) as error:
-            raise SubmissionError(f"{where}: the manifest is not JSON ({error})", remedy="write it anew") from None
+            raise SubmissionError(
+                f"{where}: the manifest is not JSON ({error})", code="manifest", remedy="write it anew"
+            ) from None
     if not isinstance(document, Mapping):
-        raise SubmissionError(f"{where}: the manifest is not a JSON object", remedy="see docs/submitting.md")
+        raise SubmissionError(
+            f"{where}: the manifest is not a JSON object", code="manifest", remedy="see docs/submitting.md"
+        )
     version = document.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
         raise SubmissionError(
             f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})",
+            code="newer-version",
             remedy="upgrade wildbench",
         )
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        raise SubmissionError(f"{where}: manifest: {first_problem(error)}", remedy="see docs/submitting.md") from None
+        raise SubmissionError(
+            f"{where}: manifest: {first_problem(error)}", code="manifest", remedy="see docs/submitting.md"
+        ) from None
 
 
 def manifest_path(submission: Path) -> Path:

@@ -1,6 +1,11 @@
-from .admission import Admitted as Admitted
-from .admission import admit as admit
-from .admission import find_manifest as find_manifest
-from .onnx_file import METADATA_KEY as METADATA_KEY
-from .onnx_file import load_graph as load_graph
-from .onnx_file import named_tensors as named_tensors
+from ._admission import Admitted as Admitted
+from ._admission import admit as admit
+from ._admission import embed as embed
+from ._format import Backend as Backend
+from ._format import Format as Format
+from ._format import Listing as Listing
+from ._format import Tensor as Tensor
+from ._torch_backend import TorchBackend as TorchBackend
+from .conformance import check_format as check_format
+from .onnx_graph import METADATA_KEY as METADATA_KEY
+from .onnx_graph import OnnxBackend as OnnxBackend

@@ -1,32 +1,32 @@
 """The child's side of the sandbox, `python -m wildbench.submissions.process._child CHANNEL PIXELS` (file descriptors).
 
-It is told a submission file and then given pixels; it answers with checked detections, or with one error. Whatever the
+It is given a submission's bytes and then pixels; it answers with checked detections, or with one error. Whatever the
 detector prints goes to stderr and cannot reach the channel.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import resource
 import socket
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import psutil
 
-from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError
+from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
+from wildbench.plugins import formats
 from wildbench.submissions.contract import Manifest
-from wildbench.submissions.formats import Admitted
-from wildbench.submissions.process._detections import check_detections
-from wildbench.submissions.process._opened import BACKENDS, Opened, open_admitted
-from wildbench.submissions.process._wire import receive, send, send_detections
+from wildbench.submissions.formats import Admitted, Format
+from wildbench.submissions.process._opened import Opened, open_admitted
+from wildbench.submissions.process._wire import check_detections, receive, send, send_detections
+from wildbench.submissions.source import Source
+
+if TYPE_CHECKING:
+    import mmap
 
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate", "out of memory")
 """How torch and onnxruntime say that memory ran out, in errors of their general kinds."""
@@ -36,14 +36,25 @@ LONGEST_MESSAGE = 500
 
 
 class Pixels:
-    """The image that the parent wrote last, in a file both have open; the child's descriptor is read-only."""
+    """What the parent wrote last, the submission and then images, in a file that both have open.
+
+    The child's descriptor is read-only.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._view: mmap.mmap | None = None
 
+    def read(self, size: int) -> bytes:
+        """So many bytes from its start."""
+        with open(os.dup(self._descriptor), "rb") as file:  # noqa: PTH123 - a descriptor
+            file.seek(0)
+            return file.read(size)
+
     def image(self, shape: list[int]) -> npt.NDArray[np.uint8]:
         """The image, uint8, H x W x 3; valid until the next one."""
+        import mmap
+
         size = int(np.prod(shape))
         if self._view is None or len(self._view) < size:
             self._view = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ)
@@ -60,28 +71,40 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
             return
         try:
             if opened is None:
-                opened = _open(message)
+                opened = _open(message, pixels)
                 send(channel, {"device": opened.device})
             elif "call" in message:
                 send(channel, {"value": _call(opened, message, pixels)})
             else:
                 image = pixels.image(message["shape"])
-                found = opened.predict(image)
-                check_detections(found, len(opened.manifest.categories), *image.shape[:2])
-                send_detections(channel, found)
+                detections = opened.predict(image)
+                check_detections(detections, len(opened.manifest.categories), *image.shape[:2])
+                send_detections(channel, detections)
         except Exception as error:
             failure = _as_failure(error)
-            send(channel, {"error": type(failure).__name__, "what": failure.what, "remedy": failure.remedy})
+            reply = {"error": type(failure).__name__, "code": failure.code, "what": failure.what}
+            send(channel, {**reply, "remedy": failure.remedy})
 
 
-def _open(message: dict[str, Any]) -> Opened:
-    admitted = Admitted(Path(message["path"]), message["kind"], Manifest.model_validate(message["manifest"]))
-    cv2.setNumThreads(message["threads"])
-    import_module(BACKENDS[admitted.kind])
-    if message["memory_bytes"] is not None:  # over what the libraries themselves have taken by now
-        limit = psutil.Process().memory_info().data + message["memory_bytes"]
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
+    source = Source(Path(message["name"]), pixels.read(message["bytes"]))
+    format: Format = formats.get(message["format"])
+    with needs(format.extra) if format.extra else contextlib.nullcontext():
+        for library in format.libraries:
+            import_module(library)
+    if message["memory_bytes"] is not None:  # beyond what the libraries themselves have taken by now
+        _limit(message["memory_bytes"])
+    admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]))
     return open_admitted(admitted, device=message["device"], threads=message["threads"])
+
+
+def _limit(memory_bytes: int) -> None:
+    import resource
+
+    import psutil
+
+    limit = psutil.Process().memory_info().data + memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _call(opened: Opened, message: dict[str, Any], pixels: Pixels) -> Any:  # noqa: ANN401 - any JSON value
@@ -94,11 +117,13 @@ def _as_failure(error: Exception) -> WildbenchError:
     """The one line that the parent raises."""
     if isinstance(error, WildbenchError):
         return error
-    said = " ".join(str(error).split()) or "no message"
-    if isinstance(error, MemoryError) or any(sign in said for sign in ALLOCATION_FAILURES):
-        return DetectorOutOfMemory("ran out of memory", remedy="try a machine with more memory or a smaller detector")
-    shown = said if len(said) <= LONGEST_MESSAGE else f"{said[:200]} ... {said[200 - LONGEST_MESSAGE :]}"
-    return DetectorCrashed(f"raised {type(error).__name__}: {shown}")
+    text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, MemoryError) or any(sign in text for sign in ALLOCATION_FAILURES):
+        return DetectorOutOfMemory(
+            "ran out of memory", code="out-of-memory", remedy="try a machine with more memory or a smaller detector"
+        )
+    shown = text if len(text) <= LONGEST_MESSAGE else f"{text[:200]} ... {text[200 - LONGEST_MESSAGE :]}"
+    return DetectorCrashed(f"raised {type(error).__name__}: {shown}", code="raised")
 
 
 def main() -> None:

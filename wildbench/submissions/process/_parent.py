@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
-import wildbench
 from wildbench import errors
 from wildbench.environment import usable_cpus
 from wildbench.errors import (
@@ -37,12 +36,17 @@ from wildbench.errors import (
     first_problem,
 )
 from wildbench.submissions.contract import Manifest
-from wildbench.submissions.formats import admit
-from wildbench.submissions.process._detections import Detections, check_detections
-from wildbench.submissions.process._wire import Garbled, receive, receive_detections, send
-from wildbench.submissions.sniff import Kind
+from wildbench.submissions.formats import Admitted, admit
+from wildbench.submissions.process._wire import (
+    Detections,
+    Garbled,
+    check_detections,
+    receive,
+    receive_detections,
+    send,
+)
 
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,12 @@ class Answer:
 class Sandbox:
     """A submission, opened in a child process for as long as the `with` block runs.
 
+    The child starts with the block, and is waited for when it is first used: the caller can work meanwhile.
+
     Args:
-        path: A `.pt`, `.onnx` or `.pt2` file.
+        submission: A file of any registered format, or one that is admitted already.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
-        trust: Open TorchScript and `.pt2`, which can run code.
+        trust: Open formats that can run code.
         timeout_s: Longest wait for one answer, and for opening; seconds.
         memory_bytes: What the detector may allocate beyond the libraries that run it; None for no limit. Linux only.
         threads: CPU threads of the detector; by default OMP_NUM_THREADS or the number of CPUs this process may use.
@@ -88,7 +94,7 @@ class Sandbox:
 
     def __init__(
         self,
-        path: Path | str,
+        submission: Path | str | Admitted,
         *,
         device: str = "cpu",
         trust: bool = False,
@@ -96,24 +102,24 @@ class Sandbox:
         memory_bytes: int | None = None,
         threads: int | None = None,
     ) -> None:
-        self._admitted = admit(Path(path), trust=trust)
+        self.admitted = admit(submission, trust=trust)
         self._wanted = device
         self._memory_bytes = memory_bytes
         self.timeout_s = timeout_s
         self.threads = threads or _default_threads()
-        self.device = device
+        self._device: str | None = None
         self._stack = contextlib.ExitStack()
         self._ended = True
 
     @property
     def path(self) -> Path:
-        """The submission file."""
-        return self._admitted.path
+        """The submission file, for messages."""
+        return self.admitted.path
 
     @property
-    def kind(self) -> Kind:
-        """Its format."""
-        return self._admitted.kind
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0"; within the `with` block."""
+        return self.ready()
 
     @property
     def pid(self) -> int:
@@ -123,7 +129,7 @@ class Sandbox:
     @property
     def manifest(self) -> Manifest:
         """Its manifest."""
-        return self._admitted.manifest
+        return self.admitted.manifest
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -150,22 +156,37 @@ class Sandbox:
             ValueError: The image is none.
         """
         height, width = _checked(image).shape[:2]
+        self.ready()
         with self._failures():
             request = {"shape": self._hand_over(image)}
             deadline = time.monotonic() + self.timeout_s
             start = time.perf_counter()
             send(self._channel, request)
             header = self._receive(deadline)
-            found = receive_detections(self._channel, header, height, width, deadline)
+            detections = receive_detections(self._channel, header, height, width, deadline)
             seconds = time.perf_counter() - start
-            check_detections(found, len(self.manifest.categories), height, width)
-        return Answer(found, seconds)
+            check_detections(detections, len(self.manifest.categories), height, width)
+        return Answer(detections, seconds)
+
+    def ready(self) -> str:
+        """Wait until the detector is open.
+
+        Returns:
+            The device it runs on.
+
+        Raises:
+            SubmissionError: It cannot be opened.
+        """
+        if self._device is None:
+            with self._failures():
+                self._device = str(self._receive(self._start_by).get("device"))
+        return self._device
 
     def call(self, function: str, image: npt.NDArray[np.uint8] | None = None, **arguments: Any) -> Any:  # noqa: ANN401
-        """Run a function of wildbench in the child, as `function(opened, image, **arguments)`.
+        """Run a function in the child, as `function(opened, image, **arguments)`.
 
         Args:
-            function: "wildbench.package.module:function".
+            function: "package.module:function", of wildbench.
             image: uint8, H x W x 3, RGB, or None.
             **arguments: JSON values.
 
@@ -179,6 +200,7 @@ class Sandbox:
         if not function.startswith("wildbench."):
             raise ValueError(f"{function}: only functions of wildbench run in the sandbox")
         pixels = None if image is None else _checked(image)
+        self.ready()
         with self._failures():
             shape = None if pixels is None else self._hand_over(pixels)
             send(self._channel, {"call": function, "arguments": arguments, "shape": shape})
@@ -199,32 +221,38 @@ class Sandbox:
             stdout=self._noise,
             stderr=self._noise,
             cwd=folder,
-            env=_environment(home, self.threads),
+            env=_environment(home, self.threads, type(self.admitted.format)),
             pass_fds=(theirs.fileno(), readable),
             start_new_session=True,
         )
-        self._ended = False
+        self._ended, self._device = False, None
         stack.callback(self._end)
         theirs.close()
+        source = self.admitted.source
+        self._write(memoryview(source.data))
         request = {
-            "path": str(self.path),
-            "kind": self.kind,
+            "name": source.path.name,
+            "bytes": len(source.data),
+            "format": self.admitted.format.name,
             "manifest": self.manifest.model_dump(mode="json"),
             "device": self._wanted,
             "threads": self.threads,
             "memory_bytes": self._memory_bytes,
         }
+        self._start_by = time.monotonic() + self.timeout_s
         with self._failures():
             send(self._channel, request)
-            self.device = str(self._receive(time.monotonic() + self.timeout_s).get("device"))
 
     def _hand_over(self, image: npt.NDArray[np.uint8]) -> list[int]:
         """Write an image's pixels to the shared file; not part of the measured time."""
-        view = np.ascontiguousarray(image).data.cast("B")
+        self._write(np.ascontiguousarray(image).data.cast("B"))
+        return list(image.shape)
+
+    def _write(self, view: memoryview) -> None:
+        """Write bytes to the start of the shared file."""
         written = 0
         while written < len(view):
             written += os.pwrite(self._pixels, view[written:], written)
-        return list(image.shape)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         header = receive(self._channel, deadline)
@@ -233,35 +261,40 @@ class Sandbox:
         kind = getattr(errors, str(header["error"]), None)
         if not (isinstance(kind, type) and issubclass(kind, SubmissionError)):
             kind = DetectorCrashed
-        raise kind(str(header.get("what")), remedy=str(header.get("remedy", "")))
+        code = str(header.get("code")).rpartition("/")[2]
+        raise kind(str(header.get("what")), code=code, remedy=str(header.get("remedy", "")))
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
         """Turn all that can go wrong with the child into one line, and end it then."""
         if self._ended:
-            raise DetectorCrashed(f"{self.path.name}: its process has ended", remedy="open it in a new sandbox")
+            raise DetectorCrashed(
+                f"{self.path.name}: its process has ended", code="ended", remedy="open it in a new sandbox"
+            )
         try:
             yield
         except TimeoutError:
             self._end()
             raise DetectorTimedOut(
                 f"{self.path.name}: no answer within {self.timeout_s:g} s",
+                code="timed-out",
                 remedy="see whether it hangs on this image size",
             ) from None
         except Garbled as error:
             self._end()
-            raise WrongOutput(f"{self.path.name}: its process answered with {error}") from None
+            raise WrongOutput(f"{self.path.name}: its process answered with {error}", code="garbled") from None
         except (EOFError, ConnectionError):
             raise self._obituary() from None
         except DetectorError as error:
             self._end()
-            raise type(error)(f"{self.path.name}: {error.what}", remedy=error.remedy) from None
+            code = error.code.rpartition("/")[2]
+            raise type(error)(f"{self.path.name}: {error.what}", code=code, remedy=error.remedy) from None
         except BaseException:
             self._end()
             raise
 
     def _obituary(self) -> DetectorError:
-        """Why the child is no more."""
+        """Why the child has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         status = self._process.poll()
@@ -270,15 +303,16 @@ class Sandbox:
         if status == -signal.SIGKILL:
             return DetectorOutOfMemory(
                 f"{self.path.name}: its process was killed, most likely by the system for want of memory",
+                code="killed",
                 remedy="try a machine with more memory or a smaller detector",
             )
         if "bad_alloc" in last or "allocate memory" in last:
-            return DetectorOutOfMemory(f"{self.path.name}: ran out of memory ({last})")
+            return DetectorOutOfMemory(f"{self.path.name}: ran out of memory ({last})", code="out-of-memory")
         if status is not None and status < 0:
             how = f"ended by {signal.Signals(-status).name}"
         else:
             how = f"ended with exit code {status}" if status is not None else "closed its channel"
-        return DetectorCrashed(f"{self.path.name}: its process {how}" + (f" ({last})" if last else ""))
+        return DetectorCrashed(f"{self.path.name}: its process {how}" + (f" ({last})" if last else ""), code="ended")
 
     def _last_words(self) -> str:
         """The last line that the child printed."""
@@ -310,11 +344,23 @@ def _default_threads() -> int:
     return usable_cpus()
 
 
-def _environment(home: str, threads: int) -> dict[str, str]:
+def _environment(home: str, threads: int, format: type) -> dict[str, str]:
     """A bare environment: where to find Python, its libraries and the GPU, and nothing that tells of the data."""
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    package = str(Path(wildbench.__file__).parent.parent)
-    return {**kept, "PYTHONPATH": package, "HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": str(threads)}
+    environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
+    packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__)))
+    return {
+        **environment,
+        "PYTHONPATH": os.pathsep.join(packages),
+        "HOME": home,
+        "TMPDIR": home,
+        "OMP_NUM_THREADS": str(threads),
+    }
+
+
+def _root_of(module: str) -> str:
+    """The folder from which a module's package is imported."""
+    package = module.partition(".")[0]
+    return str(Path(str(sys.modules[package].__file__)).parents[1 if hasattr(sys.modules[package], "__path__") else 0])
 
 
 def _unnamed_file(stack: contextlib.ExitStack) -> IO[bytes]:
@@ -350,5 +396,5 @@ def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.u
     try:
         return reply.model_validate(answer)
     except ValidationError as error:
-        said = f"its process told no {reply.__name__} ({first_problem(error)})"
-        raise WrongOutput(f"{box.path.name}: {said}") from None
+        problem = f"its process answered with no valid {reply.__name__} ({first_problem(error)})"
+        raise WrongOutput(f"{box.path.name}: {problem}", code="garbled") from None

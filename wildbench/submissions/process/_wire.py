@@ -1,4 +1,8 @@
-"""Messages between parent and child: a length, a JSON header, raw bytes. Never pickle, in neither direction."""
+"""Messages between parent and child: a length, a JSON header, raw bytes. Never pickle, in neither direction.
+
+With them what they carry, detections, and what makes those valid: the boundary between a detector and all that judges
+it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,101 @@ import math
 import socket
 import struct
 import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.process._detections import MOST_DETECTIONS, Detections
+from wildbench.errors import WrongOutput
+
+MOST_DETECTIONS = 10_000
+"""More than this many of one image is taken for a fault; COCO looks at a hundred."""
+
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector detections in one image.
+
+    Attributes:
+        boxes: float32, n x 4, xyxy in pixels of the original image.
+        labels: int64, n; 1 is the first category of the manifest.
+        scores: float32, n, 0 to 1.
+        masks: uint8, n x H x W, 0 or 1; None where the detector predicts none.
+        stages: Seconds that preprocess, forward and postprocess took, by the child's clock.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    masks: npt.NDArray[np.uint8] | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def check_detections(detections: Detections, num_categories: int, height: int, width: int) -> None:
+    """Check that an answer is a list of detections in this image.
+
+    Args:
+        detections: The answer.
+        num_categories: Labels run from 1 to this.
+        height: Of the original image, pixels.
+        width: Of the original image, pixels.
+
+    Raises:
+        WrongOutput: Names the array, the position and the rule that it breaks.
+
+    Example:
+        >>> box = np.array([[4, 4, 2, 8]], np.float32)
+        >>> check_detections(Detections(box, np.ones(1, np.int64), np.ones(1, np.float32)), 13, 10, 10)
+        Traceback (most recent call last):
+        ...
+        wildbench.errors.WrongOutput: boxes[0] = [4.0, 4.0, 2.0, 8.0] has x2 < x1 or y2 < y1; boxes are x1, y1, x2, y2
+    """
+    _check_form(detections, height, width)
+    _refuse_first(detections.boxes, ~np.isfinite(detections.boxes).all(axis=1), "boxes", "is not finite", "")
+    _refuse_first(detections.scores, ~np.isfinite(detections.scores), "scores", "is not finite", "")
+    turned = np.any(detections.boxes[:, 2:] < detections.boxes[:, :2], axis=1)
+    _refuse_first(detections.boxes, turned, "boxes", "has x2 < x1 or y2 < y1", "boxes are x1, y1, x2, y2")
+    outside = np.any((detections.boxes < 0) | (detections.boxes > np.array([width, height, width, height])), axis=1)
+    _refuse_first(detections.boxes, outside, "boxes", f"lies outside the image of {width} x {height}", "")
+    beyond = (detections.labels < 1) | (detections.labels > num_categories)
+    _refuse_first(
+        detections.labels, beyond, "labels", f"is outside 1..{num_categories}", "label 1 is the first category"
+    )
+    wild = (detections.scores < 0) | (detections.scores > 1)
+    _refuse_first(detections.scores, wild, "scores", "is outside 0..1", "scores are probabilities, not logits")
+
+
+def _check_form(detections: Detections, height: int, width: int) -> None:
+    count = len(detections.scores) if detections.scores.ndim else 0
+    expected: list[tuple[str, Array | None, tuple[int, ...], type[np.generic]]] = [
+        ("boxes", detections.boxes, (count, 4), np.float32),
+        ("labels", detections.labels, (count,), np.int64),
+        ("scores", detections.scores, (count,), np.float32),
+        ("masks", detections.masks, (count, height, width), np.uint8),
+    ]
+    for name, values, shape, dtype in expected:
+        if values is not None and (values.shape != shape or values.dtype != dtype):
+            raise WrongOutput(
+                f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} {list(shape)}", code="shape"
+            )
+    if count > MOST_DETECTIONS:
+        raise WrongOutput(
+            f"{count} detections in one image", code="too-many", remedy=f"keep the best {MOST_DETECTIONS} at most"
+        )
+
+
+def _refuse_first(values: Array, wrong: Array | np.bool_, name: str, rule: str, remedy: str) -> None:
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise WrongOutput(f"{name}[{at}] = {values[at].tolist()} {rule}", code=f"invalid-{name}", remedy=remedy)
+
 
 LENGTH = struct.Struct("!I")
 LONGEST_HEADER = 64 * 2**20
@@ -20,7 +113,7 @@ LONGEST_HEADER = 64 * 2**20
 
 
 class Garbled(Exception):
-    """What arrived is no message of this protocol."""
+    """What arrived is not a message of this protocol."""
 
 
 def send(channel: socket.socket, header: dict[str, Any], payload: tuple[npt.NDArray[Any], ...] = ()) -> None:
@@ -48,7 +141,7 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
     Raises:
         TimeoutError: The deadline passed.
         EOFError: The other side closed the channel.
-        Garbled: What came is no header.
+        Garbled: What came is not a header.
     """
     (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size, deadline))
     if length > LONGEST_HEADER:
@@ -58,15 +151,15 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
     except (ValueError, RecursionError) as error:
         raise Garbled(f"a header that is not JSON ({error})") from None
     if not isinstance(header, dict):
-        raise Garbled("a header that is no object")
+        raise Garbled("a header that is not an object")
     return header
 
 
-def send_detections(channel: socket.socket, found: Detections) -> None:
+def send_detections(channel: socket.socket, detections: Detections) -> None:
     """Answer with detections; they have been checked."""
-    header = {"detections": len(found), "masks": found.masks is not None, "stages": found.stages}
-    masks = () if found.masks is None else (found.masks,)
-    send(channel, header, (found.boxes, found.labels, found.scores, *masks))
+    header = {"detections": len(detections), "masks": detections.masks is not None, "stages": detections.stages}
+    masks = () if detections.masks is None else (detections.masks,)
+    send(channel, header, (detections.boxes, detections.labels, detections.scores, *masks))
 
 
 def receive_detections(

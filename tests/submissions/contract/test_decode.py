@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from refusals import refused
 from small_networks import manifest
 
 from wildbench.errors import WrongOutput
@@ -201,34 +202,34 @@ NOTHING = np.zeros((1, 7, 7), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("contract", "outputs", "problem"),
+    ("contract", "outputs", "code"),
     [
-        (YOLOX, {"out": np.zeros((1, 8, 7), np.float32)}, r"out is \[8, 7\], not \[7, 7\]; compare the manifest"),
-        (YOLOX, {"out": np.zeros((1, 7, 85), np.float32)}, r"out is \[7, 85\], not \[7, 7\]"),
-        (YOLOX, {"out": np.zeros((2, 7, 7), np.float32)}, r"out is \[2, 7, 7\]"),
-        (YOLOX, {"out": np.zeros(7, np.float32)}, r"out is \[7\]"),
-        (YOLOX, {}, "no output array"),
-        (YOLOX, {"out": np.where(NOTHING == 0, np.nan, 0)}, "out has NaN values"),
-        (YOLOX, {"out": NOTHING + np.array([0, 0, 1e9, 0, 1, 1, 1], np.float32)}, "boxes has infinite values"),
-        (YOLOV8, {"out": np.zeros((1, 7, 50), np.float32)}, r"out is \[7, 50\], not \[6, 50\]"),
-        (YOLOV8 | {"transposed": True}, {"out": np.zeros((1, 6, 50), np.float32)}, r"out is \[6, 50\], not \[6, 6\]"),
-        (DETR, {"logits": np.zeros((1, 5, 3), np.float32)}, "1 output, not logits and boxes"),
-        (DETR, {"l": np.zeros((1, 5, 2), np.float32), "b": np.zeros((1, 5, 4))}, r"logits is \[5, 2\], not \[5, 3\]"),
-        (DETR, {"l": np.zeros((1, 5, 3), np.float32), "b": np.zeros((1, 4, 4))}, r"boxes is \[4, 4\], not \[5, 4\]"),
-        (DETR, {"l": np.full((1, 5, 3), np.nan), "b": np.zeros((1, 5, 4))}, "logits has NaN values"),
-        ({"kind": "torchvision"}, {"boxes": np.zeros((1, 4))}, "1 outputs .boxes., not boxes, labels and scores"),
-        ({"kind": "torchvision"}, torchvision_outputs(boxes=np.zeros((3, 4))), r"boxes is \[3, 4\], not \[2, 4\]"),
-        ({"kind": "torchvision"}, torchvision_outputs(boxes=np.full((2, 4), np.nan)), "boxes has NaN values"),
-        ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(2)), "labels are float64, not integers"),
-        ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(3, np.int64)), r"labels is \[3\], not \[2\]"),
-        ({"kind": "torchvision"}, torchvision_outputs(scores=np.full(2, np.inf)), "scores has infinite values"),
+        (YOLOX, {"out": np.zeros((1, 8, 7), np.float32)}, "shape"),
+        (YOLOX, {"out": np.zeros((1, 7, 85), np.float32)}, "shape"),
+        (YOLOX, {"out": np.zeros((2, 7, 7), np.float32)}, "shape"),
+        (YOLOX, {"out": np.zeros(7, np.float32)}, "shape"),
+        (YOLOX, {}, "outputs"),
+        (YOLOX, {"out": np.where(NOTHING == 0, np.nan, 0)}, "not-finite"),
+        (YOLOX, {"out": NOTHING + np.array([0, 0, 1e9, 0, 1, 1, 1], np.float32)}, "not-finite"),
+        (YOLOV8, {"out": np.zeros((1, 7, 50), np.float32)}, "shape"),
+        (YOLOV8 | {"transposed": True}, {"out": np.zeros((1, 6, 50), np.float32)}, "shape"),
+        (DETR, {"logits": np.zeros((1, 5, 3), np.float32)}, "outputs"),
+        (DETR, {"l": np.zeros((1, 5, 2), np.float32), "b": np.zeros((1, 5, 4))}, "shape"),
+        (DETR, {"l": np.zeros((1, 5, 3), np.float32), "b": np.zeros((1, 4, 4))}, "shape"),
+        (DETR, {"l": np.full((1, 5, 3), np.nan), "b": np.zeros((1, 5, 4))}, "not-finite"),
+        ({"kind": "torchvision"}, {"boxes": np.zeros((1, 4))}, "outputs"),
+        ({"kind": "torchvision"}, torchvision_outputs(boxes=np.zeros((3, 4))), "shape"),
+        ({"kind": "torchvision"}, torchvision_outputs(boxes=np.full((2, 4), np.nan)), "not-finite"),
+        ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(2)), "dtype"),
+        ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(3, np.int64)), "shape"),
+        ({"kind": "torchvision"}, torchvision_outputs(scores=np.full(2, np.inf)), "not-finite"),
         (
             {"kind": "torchvision"},
             torchvision_outputs(masks=np.zeros((2, 1, 9, 9))),
-            r"masks is \[2, 9, 9\], not \[2, 16, 24\]",
+            "shape",
         ),
     ],
 )
-def test_each_wrong_output_is_named(contract: dict, outputs: dict, problem: str) -> None:
-    with pytest.raises(WrongOutput, match=problem):
+def test_each_wrong_output_is_named(contract: dict, outputs: dict, code: str) -> None:
+    with refused(f"detector/{code}", WrongOutput):
         decode(manifest(output=contract), outputs, (16, 24))

@@ -12,12 +12,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from refusals import refused
 from rich.console import Console
 from torch import nn
 
 from wildbench.cli.tables import inspection_tables
 from wildbench.detectors.zoo import _zoo
-from wildbench.errors import SubmissionError
 from wildbench.measures.compute._bops_and_micronet import bit_operations
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._operands import operands_of
@@ -107,26 +107,21 @@ def test_what_the_file_says_is_counted_and_shown(tmp_path: Path, model: nn.Modul
 
 
 def test_a_manifest_that_says_otherwise_is_refused(tmp_path: Path, model: nn.Module) -> None:
-    with pytest.raises(SubmissionError, match="activation_bits: 4, but the finest grid has 8"):
+    with refused("submission/activation-bits"):
         save_submission(model, tmp_path / "a.pt", **KEYS, activations=GRIDS, activation_bits=4)
 
 
-@pytest.mark.parametrize(
-    ("grids", "problem"),
-    [
-        ({"backbone.body": Activation(input=Grid(8, 1.0, 0))}, "no input of backbone.body to quantize"),
-        ({NORM: Activation(input=Grid(8, 1.0, 0))}, "no input of backbone.body._bn0"),
-        ({STEM: Activation(input=Grid(8, float("nan"), 0))}, "not positive and finite"),
-        ({STEM: Activation(input=Grid(8, 1.0, 256))}, "zero point beyond 8 bits"),
-        ({STEM: Activation()}, "has no grid"),
-    ],
-)
-def test_grids_that_are_none_are_not_saved(
-    tmp_path: Path, model: nn.Module, grids: dict[str, Activation], problem: str
-) -> None:
-    with pytest.raises(SubmissionError, match=problem):
-        save_submission(model, tmp_path / "a.pt", **KEYS, activations=grids)
-    assert not (tmp_path / "a.pt").exists()
+def test_grids_that_are_wrong_are_not_saved(tmp_path: Path, model: nn.Module) -> None:
+    for grids in (
+        {"backbone.body": Activation(input=Grid(8, 1.0, 0))},
+        {NORM: Activation(input=Grid(8, 1.0, 0))},
+        {STEM: Activation(input=Grid(8, float("nan"), 0))},
+        {STEM: Activation(input=Grid(8, 1.0, 256))},
+        {STEM: Activation()},
+    ):
+        with refused("submission/damaged"):
+            save_submission(model, tmp_path / "a.pt", **KEYS, activations=grids)
+        assert not (tmp_path / "a.pt").exists()
 
 
 def test_packing_is_exact() -> None:
@@ -140,34 +135,31 @@ def damaged(change: Callable[[dict[str, Any]], Any]) -> bytes:
     return zlib.compress(json.dumps(plain if changed is None else changed).encode())
 
 
-LIES: list[tuple[bytes, str]] = [
-    (b"", "deflated"),
-    (b"no deflate", "header"),
-    (zlib.compress(b"{"), "delimiter|double quotes"),
-    (zlib.compress(bytes(2**22)), "no deflated text of at most"),
-    (damaged(lambda plain: []), "no list of modules"),
-    (damaged(lambda plain: {}), "no list of modules"),
-    (damaged(lambda plain: plain.update(c={"input": [8, 0.5, 0]})), "no input of c"),
-    (damaged(lambda plain: plain["b"].update(input=[8, 0.5, 0])), "no input of b"),
-    (damaged(lambda plain: plain["a"].update(middle=[8, 0.5, 0])), "no middle of a"),
-    (damaged(lambda plain: plain.update(a=3)), "a has no grid"),
-    (damaged(lambda plain: plain["a"].update(input=[8, 0.5])), "a has no grid"),
-    (damaged(lambda plain: plain["a"].update(input=[9, 0.5, 0])), "bits are none of 2..8"),
-    (damaged(lambda plain: plain["a"].update(input=[True, 0.5, 0])), "bits are none of 2..8"),
-    (damaged(lambda plain: plain["a"].update(input=[8, "1", 0])), "a scale that is no number"),
-    *(
-        (damaged(lambda plain, scale=scale: plain["a"].update(input=[8, scale, 0])), "not positive and finite")
-        for scale in (0, -1.0, float("nan"), float("inf"), 1e39, 1e-46, 10**400)
-    ),
-    (damaged(lambda plain: plain["a"].update(input=[4, 0.5, 16])), "a zero point beyond 4 bits"),
-    (damaged(lambda plain: plain["a"].update(input=[4, 0.5, -1])), "a zero point beyond 4 bits"),
-    (damaged(lambda plain: plain["a"].update(input=[4, 0.5, 1.0])), "a zero point beyond 4 bits"),
-]
-
-
-@pytest.mark.parametrize(("data", "problem"), LIES)
-def test_a_lie_is_one_line(data: bytes, problem: str) -> None:
-    with pytest.raises(SubmissionError, match=problem) as caught:
-        unpack(data, SITES, "f.pt")
-    assert str(caught.value).startswith("f.pt: damaged activations (")
-    assert "\n" not in str(caught.value)
+def test_a_lie_is_one_line() -> None:
+    lies = [
+        b"",
+        b"no deflate",
+        zlib.compress(b"{"),
+        zlib.compress(bytes(2**22)),
+        damaged(lambda plain: []),
+        damaged(lambda plain: {}),
+        damaged(lambda plain: plain.update(c={"input": [8, 0.5, 0]})),
+        damaged(lambda plain: plain["b"].update(input=[8, 0.5, 0])),
+        damaged(lambda plain: plain["a"].update(middle=[8, 0.5, 0])),
+        damaged(lambda plain: plain.update(a=3)),
+        damaged(lambda plain: plain["a"].update(input=[8, 0.5])),
+        damaged(lambda plain: plain["a"].update(input=[9, 0.5, 0])),
+        damaged(lambda plain: plain["a"].update(input=[True, 0.5, 0])),
+        damaged(lambda plain: plain["a"].update(input=[8, "1", 0])),
+        *(
+            damaged(lambda plain, scale=scale: plain["a"].update(input=[8, scale, 0]))
+            for scale in (0, -1.0, float("nan"), float("inf"), 1e39, 1e-46, 10**400)
+        ),
+        damaged(lambda plain: plain["a"].update(input=[4, 0.5, 16])),
+        damaged(lambda plain: plain["a"].update(input=[4, 0.5, -1])),
+        damaged(lambda plain: plain["a"].update(input=[4, 0.5, 1.0])),
+    ]
+    for data in lies:
+        with refused("submission/damaged") as caught:
+            unpack(data, SITES, "f.pt")
+        assert str(caught.value).startswith("f.pt: ")

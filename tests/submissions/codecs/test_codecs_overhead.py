@@ -17,7 +17,7 @@ from wildbench.submissions.archive._archive import read_submission, save_submiss
 from wildbench.submissions.inspection import inspect_submission
 
 State = Mapping[str, torch.Tensor]
-GUIDE = Path(__file__).parents[2] / "docs" / "codecs.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "codecs.md"
 ROWS = {
     "as it is": [
         "raw",

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ import onnx
 import psutil
 import pytest
 from onnx import TensorProto, helper
+from refusals import refused
 from small_networks import (
     BOXES,
     LABELS,
@@ -30,7 +32,6 @@ from wildbench.errors import (
     DetectorError,
     DetectorOutOfMemory,
     DetectorTimedOut,
-    SubmissionError,
     UntrustedSubmission,
     WrongOutput,
 )
@@ -57,7 +58,7 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 def test_detections_come_back_bit_for_bit(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
         answer = box.predict(IMAGE)
-        assert (box.kind, box.device, box.manifest) == ("onnx", "cpu", manifest())
+        assert (box.admitted.format.name, box.device, box.manifest) == ("onnx", "cpu", manifest())
     found = answer.detections
     np.testing.assert_array_equal(found.boxes, BOXES)
     np.testing.assert_array_equal(found.labels, LABELS)
@@ -96,18 +97,19 @@ def test_the_child_is_told_little(noisy: Sandbox) -> None:
 
 def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
-        told = box.call("wildbench.measures.latency._latency:describe")
-        assert told["device"] == "cpu"
-        assert 2**20 < told["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
+        answer = box.call("wildbench.measures.latency._latency:describe")
+        assert answer["device"] == "cpu"
+        assert 2**20 < answer["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
         with pytest.raises(ValueError, match="only functions of wildbench"):
             box.call("os:getpid")
-        with pytest.raises(DetectorCrashed, match=r"constant\.onnx: raised AttributeError"):
+        with refused("detector/raised", DetectorCrashed):
             box.call("wildbench.submissions.process._opened:no_such_function")
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux alone has it")
 def test_where_memory_runs_out_the_child_goes_first(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
+        box.ready()
         assert Path(f"/proc/{box.pid}/oom_score_adj").read_text().strip() == "1000"
 
 
@@ -117,7 +119,7 @@ def test_a_child_that_has_ended_is_not_ended_again(constant: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as other:
         with Sandbox(constant, threads=1) as box:
             psutil.Process(box.pid).kill()
-            with pytest.raises(DetectorOutOfMemory):
+            with refused("detector/killed", DetectorOutOfMemory):
                 box.predict(IMAGE)
             box._process = other  # type: ignore[assignment]
         assert other.poll() is None
@@ -132,7 +134,7 @@ def test_the_child_ends_with_the_block(constant: Path) -> None:
         assert child.is_running()
     assert not child.is_running()
     assert not folder.exists()
-    with pytest.raises(DetectorCrashed, match="its process has ended"):
+    with refused("detector/ended", DetectorCrashed):
         box.predict(IMAGE)
 
 
@@ -145,118 +147,117 @@ def test_threads_are_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert Sandbox(path).threads == len(os.sched_getaffinity(0))
 
 
-def ends_with(error: type[DetectorError], problem: str, path: Path, **options: object) -> None:
-    """The detector fails in one line, and its process is gone."""
+def ends_with(error: type[DetectorError], code: str, path: Path, **options: object) -> str:
+    """The detector fails in one line, which is returned, and its process is gone."""
     with Sandbox(path, threads=1, **options) as box:  # type: ignore[arg-type]
         child = psutil.Process(box.pid)
-        with pytest.raises(error, match=problem) as caught:
+        with refused(f"detector/{code}", error) as caught:
             box.predict(IMAGE)
-        assert str(caught.value).startswith(path.name)
-        assert "\n" not in str(caught.value)
+        assert caught.value.what.startswith(f"{path.name}: ")
         assert not child.is_running()
-        with pytest.raises(DetectorCrashed, match="its process has ended; open it in a new sandbox"):
+        with refused("detector/ended", DetectorCrashed):
             box.predict(IMAGE)
+    return str(caught.value)
 
 
 def test_a_hang_is_cut_off(tmp_path: Path) -> None:
     with Sandbox(endless_detector(tmp_path / "a.onnx"), threads=1) as box:
+        box.ready()
         box.timeout_s = 0.5
         child = psutil.Process(box.pid)
-        with pytest.raises(DetectorTimedOut, match=r"a\.onnx: no answer within 0\.5 s"):
+        with refused("detector/timed-out", DetectorTimedOut):
             box.predict(IMAGE)
         assert not child.is_running()
 
 
 def test_a_terabyte_is_too_much(tmp_path: Path) -> None:
-    ends_with(DetectorOutOfMemory, "ran out of memory", greedy_detector(tmp_path / "a.onnx", 2**42))
+    ends_with(DetectorOutOfMemory, "out-of-memory", greedy_detector(tmp_path / "a.onnx", 2**42))
 
 
 def test_a_limit_of_memory_is_kept(tmp_path: Path) -> None:
     path = greedy_detector(tmp_path / "a.onnx", 2**26)
-    ends_with(DetectorOutOfMemory, "ran out of memory", path, memory_bytes=200 * 2**20)
+    ends_with(DetectorOutOfMemory, "out-of-memory", path, memory_bytes=200 * 2**20)
     small = greedy_detector(tmp_path / "b.onnx", 2**10)
-    ends_with(WrongOutput, "1 outputs", small, memory_bytes=200 * 2**20)
+    ends_with(WrongOutput, "outputs", small, memory_bytes=200 * 2**20)
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        ({"boxes": np.full((2, 4), np.nan, np.float32)}, "boxes has NaN values"),
-        ({"scores": np.array([0.5, np.nan], np.float32)}, "scores has NaN values"),
-        ({"boxes": np.zeros((3, 4), np.float32)}, r"boxes is \[3, 4\], not \[2, 4\]"),
-        ({"boxes": np.zeros((2, 5), np.float32)}, r"boxes is \[2, 5\], not \[2, 4\]"),
-        ({"boxes": np.array([[9, 0, 3, 5], [0, 0, 1, 1]], np.float32)}, r"boxes\[0\] = .* has x2 < x1 or y2 < y1"),
-        ({"labels": np.array([0, 1])}, r"labels\[0\] = 0 is none of 1\.\.2"),
-        ({"labels": np.array([1, 3])}, r"labels\[1\] = 3 is none of 1\.\.2"),
-        ({"labels": np.array([1, 2], np.float32)}, "labels are float32, not integers"),
-        ({"scores": np.array([3, -7], np.float32)}, r"scores\[0\] = 3\.0 is outside 0\.\.1"),
-    ],
-)
-def test_each_wrong_output_ends_the_detector(tmp_path: Path, change: dict[str, np.ndarray], problem: str) -> None:
-    ends_with(WrongOutput, problem, constant_detector(tmp_path / "a.onnx", **change))
+def test_each_wrong_output_ends_the_detector(tmp_path: Path) -> None:
+    for number, (change, code) in enumerate(
+        [
+            ({"boxes": np.full((2, 4), np.nan, np.float32)}, "not-finite"),
+            ({"boxes": np.zeros((3, 4), np.float32)}, "shape"),
+            ({"boxes": np.array([[9, 0, 3, 5], [0, 0, 1, 1]], np.float32)}, "invalid-boxes"),
+            ({"labels": np.array([1, 3])}, "invalid-labels"),
+            ({"labels": np.array([1, 2], np.float32)}, "dtype"),
+            ({"scores": np.array([3, -7], np.float32)}, "invalid-scores"),
+        ]
+    ):
+        ends_with(WrongOutput, code, constant_detector(tmp_path / f"{number}.onnx", **change))
 
 
-def test_an_exception_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_exception_is_one_line(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", RaisingDetector(), manifest())
-    ends_with(DetectorCrashed, "raised .*Error: .*the anchors do not fit", path, trust=True)
+    assert "the anchors do not fit" in ends_with(DetectorCrashed, "raised", path, trust=True)
 
 
-def test_an_input_of_another_size_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_input_of_another_size_is_one_line(tmp_path: Path) -> None:
     path = constant_detector(tmp_path / "a.onnx")
     model = onnx.load(path)
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, 416, 416]))
     onnx.save(model, path)
-    ends_with(DetectorCrashed, "invalid dimensions.*Expected: 416", path)
+    assert "Expected: 416" in ends_with(DetectorCrashed, "raised", path)
 
 
 @pytest.mark.parametrize(
-    ("number", "error", "problem"),
+    ("number", "error", "code"),
     [
-        (signal.SIGKILL, DetectorOutOfMemory, "its process was killed, most likely by the system for want of memory"),
-        (signal.SIGSEGV, DetectorCrashed, "its process ended by SIGSEGV"),
-        (signal.SIGABRT, DetectorCrashed, "its process ended by SIGABRT"),
+        (signal.SIGKILL, DetectorOutOfMemory, "killed"),
+        (signal.SIGSEGV, DetectorCrashed, "ended"),
+        (signal.SIGABRT, DetectorCrashed, "ended"),
     ],
 )
 def test_a_process_that_dies_while_it_detects(
-    constant: Path, number: int, error: type[DetectorError], problem: str
+    constant: Path, number: int, error: type[DetectorError], code: str
 ) -> None:
     with Sandbox(constant, threads=1) as box, ThreadPoolExecutor(1) as pool:
+        box.ready()
         child = psutil.Process(box.pid)
         child.suspend()
         answer = pool.submit(box.predict, IMAGE)
         child.send_signal(number)
         child.resume()
-        with pytest.raises(error, match=rf"constant\.onnx: {problem}"):
+        with refused(f"detector/{code}", error):
             answer.result(timeout=20)
         assert not child.is_running()
 
 
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
-    with pytest.raises(UntrustedSubmission, match="say --trust"):
+    with refused("submission/untrusted", UntrustedSubmission):
         Sandbox(path)
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"torch", b"t0rch"))
-    with pytest.raises(SubmissionError, match=r"torch cannot open it|is damaged|cut short"), Sandbox(path, trust=True):
-        pass
+    changed = tmp_path / "b.pt"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(changed, "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry, b"\x80\x02N." if entry.filename.endswith("data.pkl") else source.read(entry))
+    with refused("submission/cannot-open"), Sandbox(changed, trust=True) as box:
+        box.ready()
 
 
 def test_a_device_that_is_not_there_is_refused(constant: Path) -> None:
-    with pytest.raises(SubmissionError, match="use --device cpu"), Sandbox(constant, device="cuda:99"):
-        pass
+    with refused("submission/no-such-device"), Sandbox(constant, device="cuda:99") as box:
+        box.ready()
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
-    ],
-)
-def test_what_is_no_image_is_a_bug_of_the_caller(constant: Path, image: np.ndarray) -> None:
+def test_the_child_starts_while_the_caller_works(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
-        with pytest.raises(ValueError, match="an image is uint8, H x W x 3"):
-            box.predict(image)
+        assert box._device is None, "nobody has waited yet"
+        assert psutil.Process(box.pid).is_running()
+        assert box.device == "cpu"
+
+
+def test_what_is_not_an_image_is_a_bug_of_the_caller(constant: Path) -> None:
+    with Sandbox(constant, threads=1) as box:
+        for shape, dtype in (((4, 4, 3), np.float32), ((4, 4), np.uint8), ((0, 4, 3), np.uint8), ((4, 4, 4), np.uint8)):
+            with pytest.raises(ValueError, match="an image is uint8, H x W x 3"):
+                box.predict(np.zeros(shape, dtype))
         assert len(box.predict(IMAGE).detections) == 2

@@ -1,0 +1,90 @@
+import json
+
+import pytest
+from refusals import refused
+
+from wildbench.submissions.contract._manifest import Manifest, parse_manifest
+
+GOOD = {"name": "tiny", "detector": {"name": "ssd300_vgg16"}, "categories": ["zebra", "lion"]}
+
+
+def nested(depth: int) -> dict:
+    """A dictionary in a dictionary, so many times."""
+    return {"in": nested(depth - 1)} if depth else {}
+
+
+YOLOX = {"kind": "yolox", "strides": [8, 16, 32], "score_threshold": 0.01, "nms_iou": 0.65, "max_detections": 100}
+
+
+def test_a_manifest_survives_its_json() -> None:
+    manifest = parse_manifest(
+        GOOD
+        | {"category_map": {"lion": "simba"}, "output": YOLOX, "parent": "a" * 64}
+        | {"input": {"resize": "letterbox", "size": [416, 320], "mean": [1, 2, 3], "layout": "nchw"}},
+        "here",
+    )
+    assert parse_manifest(manifest.to_json(), "here") == manifest
+    assert manifest.input.size == (416, 320)
+
+
+def test_defaults_are_torchvisions_contract() -> None:
+    manifest = parse_manifest(GOOD, "here")
+    assert manifest.output.kind == "torchvision"
+    assert (manifest.input.layout, manifest.input.scale, manifest.input.channels) == ("list", "0-1", "rgb")
+
+
+def test_labels_are_named_by_the_map_and_the_others_dropped() -> None:
+    assert parse_manifest(GOOD, "").label_names == {1: "zebra", 2: "lion"}
+    assert parse_manifest(GOOD | {"category_map": {"lion": "simba"}}, "").label_names == {2: "simba"}
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"name": None}, "name"),
+        ({"categories": []}, "categories"),
+        ({"categories": ["lion", "lion"]}, "categories"),
+        ({"category_map": {"yak": "lion"}}, "category_map"),
+        ({"colour": "red"}, "colour"),
+        ({"parent": "abc"}, "parent"),
+        ({"detector": "ssd"}, "detector"),
+        ({"detector": {"name": "ssd", "arguments": {"at": {1}}}}, "detector.arguments.at"),
+        ({"detector": {"name": "ssd", "arguments": nested(300)}}, "detector.arguments"),
+        ({"input": {"resize": "letterbox"}}, "input"),
+        ({"input": {"size": [4, 4]}}, "input"),
+        ({"input": {"resize": "shortest_edge", "shortest_edge": 800}}, "input"),
+        ({"input": {"resize": "stretch", "size": [0, 4]}}, "input.size.0"),
+        ({"input": {"dtype": "uint8"}}, "input"),
+        ({"input": {"std": [1, 0, 1]}}, "input"),
+        ({"input": {"mean": [1, float("nan"), 1]}}, "input.mean.1"),
+        ({"output": {"kind": "yolo"}}, "output"),
+        ({"output": {"kind": "yolox"}}, "output.yolox.score_threshold"),
+        ({"output": YOLOX | {"strides": []}}, "output.yolox.strides"),
+        ({"output": YOLOX | {"nms_iou": 1.5}}, "output.yolox.nms_iou"),
+        ({"format": "other"}, "format"),
+    ],
+)
+def test_a_wrong_key_is_named_in_one_line(change: dict, key: str) -> None:
+    with refused("submission/manifest") as caught:
+        parse_manifest(GOOD | change, "tiny.onnx")
+    message = str(caught.value)
+    assert message.startswith("tiny.onnx: manifest")
+    assert any(f"manifest: {place}" in message for place in (f"{key}: ", f"{key}.", f"`{key}` "))
+
+
+def test_what_is_missing_or_newer_or_not_an_object_is_refused() -> None:
+    for key in ("name", "detector", "categories"):
+        with refused("submission/manifest") as caught:
+            parse_manifest({name: value for name, value in GOOD.items() if name != key}, "tiny.onnx")
+        assert f"manifest: {key}: " in str(caught.value)
+    with refused("submission/newer-version"):
+        parse_manifest(GOOD | {"version": 2, "hologram": True}, "tiny.onnx")
+    for text in ("", "{", "[1]", "null", b"\xff\xfe", "[" * 100_000):
+        with refused("submission/manifest"):
+            parse_manifest(text, "tiny.onnx")
+
+
+def test_json_is_sorted_and_ends_in_a_newline() -> None:
+    text = Manifest.model_validate(GOOD).to_json()
+    assert text.endswith("}\n")
+    assert list(json.loads(text)) == sorted(json.loads(text))

@@ -1,0 +1,211 @@
+"""What a format of submissions is: the one thing to write, and to register, for wildbench to take another.
+
+    [project.entry-points."wildbench.formats"]
+    tflite = "my_package.tflite:FORMAT"
+
+`wildbench.submissions.formats.conformance` checks one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.submissions.source import Source
+
+if TYPE_CHECKING:
+    from wildbench.submissions.archive import Activation
+
+EXTRA_RECORD = "extra/manifest.json"
+"""Where TorchScript and torch.export keep the extra file "manifest.json"."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One stored tensor.
+
+    Attributes:
+        name: Its name in the state dict or graph.
+        shape: Of the decoded tensor.
+        dtype: Of the decoded tensor.
+        codec: How it is stored.
+        bytes: What it takes in the file; storage that several tensors share is counted for the first.
+        nonzero: Elements that are not zero; None where the values cannot be read.
+        parameter: Whether it is a parameter; False for a buffer such as a running mean, and for a second name of one.
+        bits: Width of one value as an arithmetic unit takes it; None where that is unknown. With a codebook this is
+            the width of its entries: an index is looked up, not multiplied.
+        stored_bits: Width of one value as it is stored, before any mask or entropy coding; None where that is unknown.
+        extra_bits: What is stored beside the values: scales and zero points, a codebook.
+        entropy_bytes: Size at the zeroth-order entropy of the stored symbols, which is no bound; zero for bytes shared
+            with an earlier tensor. None for formats without such symbols.
+        layer: Layer it is counted under, where its name has no path; by default its name.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    codec: str
+    bytes: int
+    nonzero: int | None
+    parameter: bool
+    bits: int | None = None
+    stored_bits: int | None = None
+    extra_bits: int = 0
+    entropy_bytes: float | None = None
+    layer: str = ""
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def density(self) -> float | None:
+        """Share of the elements that are not zero; None where it is undefined or the values cannot be read."""
+        return None if self.nonzero is None or not self.elements else self.nonzero / self.elements
+
+    @property
+    def bitmask_bytes(self) -> float | None:
+        """Bytes by MicroNet's rule: one bit for each element plus the non-zero values, or all values if that is less.
+
+        MicroNet Challenge (NeurIPS 2019), https://micronet-challenge.github.io/scoring_and_submission.html
+        """
+        if self.stored_bits is None or self.nonzero is None:
+            return None
+        masked = self.elements + self.nonzero * self.stored_bits
+        return (self.extra_bits + min(self.elements * self.stored_bits, masked)) / 8
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is stored in a file.
+
+    Attributes:
+        tensors: In the order of the file; None where they cannot be listed without running it.
+        overhead: Bytes of parts of the file that belong to no listed tensor, by what they are for.
+        activations: How activations are rounded, by module, where the file says so.
+        reason: Why `tensors` is None.
+    """
+
+    tensors: list[Tensor] | None
+    overhead: dict[str, int] = field(default_factory=dict)
+    activations: Mapping[str, Activation] = field(default_factory=dict)
+    reason: str | None = None
+
+
+class Backend(Protocol):
+    """An open network on one device. It lives in the sandbox's child process."""
+
+    device: str
+    """Where it runs: "cpu", "cuda:0"."""
+
+    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+        """One forward pass, finished when it returns.
+
+        Args:
+            image: Prepared as the manifest asks, 3 x H x W; the backend adds a batch axis where the manifest's layout
+                has one.
+
+        Returns:
+            The network's output arrays on the host, by name, in its order.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """JSON values: "device", its name for people, and "peak_memory", bytes used on an accelerator, or None."""
+
+
+class Format(Protocol):
+    """How a kind of file is recognised, described, opened and counted.
+
+    Subclass it to inherit the defaults. Import a format's libraries inside its methods: every command imports the
+    formats, and only some open a file.
+    """
+
+    name: ClassVar[str]
+    """As in the registry and in scorecards: "onnx"."""
+    suffix: ClassVar[str]
+    """Of its files: ".onnx"."""
+    title: ClassVar[str]
+    """For messages, with its article: "an ONNX graph"."""
+    runs_code: ClassVar[bool] = True
+    """Whether opening a file can run code that is in it, so that a person has to trust it first."""
+    extra: ClassVar[str | None] = None
+    """The extra of wildbench that installs its libraries."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Modules that opening imports; the child imports them before its memory is limited."""
+    counter: ClassVar[str | None] = None
+    """"module:function" that counts one pass in the child: `function(backend, image)` returns the fields of
+    `wildbench.measures.compute.Count`. None where nothing can be counted."""
+
+    def sniff(self, source: Source) -> bool:
+        """Whether the bytes are of this format. Nothing is unpickled, nothing is executed."""
+
+    def manifest(self, source: Source) -> Mapping[str, Any] | str | bytes | None:
+        """The manifest inside the file, as JSON text or plain data; None where there is none.
+
+        Raises:
+            SubmissionError: The file is damaged.
+        """
+
+    def embed(self, source: Source, manifest: Manifest) -> bytes:
+        """The file with a manifest put inside.
+
+        Raises:
+            SubmissionError: The file cannot take one.
+        """
+
+    def check(self, source: Source, manifest: Manifest) -> None:
+        """Refuse what must not be opened; by default nothing.
+
+        Raises:
+            SubmissionError: The file needs code or files from elsewhere, or does not go with its manifest.
+        """
+        return
+
+    def tensors(self, source: Source, manifest: Manifest) -> Listing:
+        """List what is stored, without running anything.
+
+        Raises:
+            SubmissionError: The file is damaged.
+        """
+
+    def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> Backend:
+        """Open the network; called in the child alone.
+
+        Args:
+            source: The file.
+            manifest: Its manifest.
+            device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
+            threads: CPU threads within an operator; None for the library's choice.
+
+        Raises:
+            SubmissionError: The library refuses the file, or there is no such device.
+        """
+
+
+def zip_parts(source: Source) -> dict[str, int]:
+    """Bytes of a torch zip's records by kind: "data" holds the tensors."""
+    parts: dict[str, int] = {}
+    for name, entry in source.records.items():
+        folder, slash, _ = name.partition("/")
+        if slash and folder in ("data", "code", "constants"):
+            parts[folder] = parts.get(folder, 0) + entry.compress_size
+    return parts
+
+
+def width_of(dtype: str) -> int | None:
+    """Bits of values that are stored as they are multiplied, from their type's name.
+
+    Example:
+        >>> width_of("int8"), width_of("float8_e4m3fn"), width_of("bool")
+        (8, 8, None)
+    """
+    digits = "".join(takewhile(str.isdigit, dtype.lstrip("abcdefghijklmnopqrstuvwxyz_")))
+    return int(digits) if digits else None

@@ -1,0 +1,88 @@
+"""Networks that torch runs: our own archive, TorchScript and torch.export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from wildbench.errors import WrongOutput
+from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.submissions.devices import resolve
+
+
+def torch_device(device: str, threads: int | None) -> str:
+    """The device that torch is to use, after setting its threads.
+
+    Raises:
+        SubmissionError: There is no such device.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+
+
+class TorchBackend:
+    """A torch module on one device.
+
+    Attributes:
+        module: The network.
+        device: "cpu" or "cuda:N".
+    """
+
+    def __init__(self, module: nn.Module, device: str, manifest: Manifest) -> None:
+        self.module, self.device = module, device
+        self._layout = manifest.input.layout
+
+    def forward(self, image: npt.NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever the module answers
+        """One pass of the module without gradients, over a list with the image, the image, or a batch of one."""
+        values = torch.from_numpy(image).to(self.device)
+        with torch.inference_mode():
+            return self.module(
+                [values] if self._layout == "list" else values[None] if self._layout == "nchw" else values
+            )
+
+    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+        """One pass; copying the answer to the host waits for CUDA."""
+        return {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(self.forward(image)).items()}
+
+    def facts(self) -> dict[str, Any]:
+        """The device's name, and the most memory that torch has taken on it."""
+        if self.device == "cpu":
+            return {"device": "cpu", "peak_memory": None}
+        return {
+            "device": torch.cuda.get_device_name(self.device),
+            "peak_memory": torch.cuda.max_memory_allocated(self.device),
+        }
+
+
+def named_tensors(answer: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+    """The tensors of a module's answer, by key or by position.
+
+    Understands a tensor, a dictionary, a list with one dictionary (torchvision), a pair of losses and such a list
+    (torchvision's scripted detectors), and tuples of tensors.
+
+    Raises:
+        WrongOutput: It is none of these.
+
+    Example:
+        >>> list(named_tensors([{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0)}]))
+        ['boxes', 'scores']
+    """
+    if isinstance(answer, torch.Tensor):
+        return {"output": answer}
+    if isinstance(answer, Mapping):
+        return {name: value for name, value in answer.items() if isinstance(value, torch.Tensor)}
+    if isinstance(answer, (list, tuple)):
+        if len(answer) == 2 and isinstance(answer[0], Mapping) and isinstance(answer[1], list):
+            return named_tensors(answer[1])
+        if len(answer) == 1:
+            return named_tensors(answer[0])
+        return {f"output {at}": value for at, value in enumerate(answer) if isinstance(value, torch.Tensor)}
+    raise WrongOutput(
+        f"the detector answers with a {type(answer).__name__}", code="no-tensors", remedy="answer with tensors"
+    )

@@ -1,0 +1,247 @@
+"""ONNX graphs: read as data by protobuf alone, and run by ONNX Runtime. No torch is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wildbench.errors import SubmissionError, needs
+from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.submissions.devices import resolve
+from wildbench.submissions.formats._format import Format, Listing, Tensor, width_of
+from wildbench.submissions.source import Source
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+METADATA_KEY = "wildbench"
+"""Key of the manifest in a model's metadata."""
+
+BUILT_IN = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+"""Operator domains that ONNX Runtime carries itself."""
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+
+
+class OnnxGraph(Format):
+    """A ModelProto in one file, without custom operators."""
+
+    name, suffix, title = "onnx", ".onnx", "an ONNX graph"
+    runs_code = False
+    extra = "onnx"
+    libraries = ("onnxruntime",)
+    counter = "wildbench.measures.compute:count_onnx"
+
+    def sniff(self, source: Source) -> bool:
+        """Its first field is ir_version; the rest is checked when it is parsed."""
+        return source.data.startswith(b"\x08") or (source.path.suffix == self.suffix and not source.is_zip)
+
+    def manifest(self, source: Source) -> str | None:
+        """The metadata property."""
+        properties = source.parsed(load_graph).metadata_props
+        return next((str(entry.value) for entry in properties if entry.key == METADATA_KEY), None)
+
+    def embed(self, source: Source, manifest: Manifest) -> bytes:
+        """Set the metadata property; an older manifest is replaced."""
+        model = load_graph(source)
+        others = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+        del model.metadata_props[:]
+        model.metadata_props.extend(others)
+        model.metadata_props.add(key=METADATA_KEY, value=manifest.to_json())
+        return bytes(model.SerializeToString())
+
+    def check(self, source: Source, manifest: Manifest) -> None:
+        """Refuse a model that needs more than ONNX Runtime and its own bytes."""
+        import onnx
+
+        model = source.parsed(load_graph)
+        functions = {(function.domain, function.name) for function in model.functions}
+        for node in (node for graph in _graphs(model) for node in graph.node):
+            if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
+                raise SubmissionError(
+                    f"{source.path}: {node.domain}::{node.op_type} is a custom operator, and needs a library",
+                    code="custom-operator",
+                    remedy="export with standard ONNX operators",
+                )
+        for name, tensor in _named_tensors(model):
+            if tensor.data_location == onnx.TensorProto.EXTERNAL:
+                raise SubmissionError(
+                    f"{source.path}: weight {name} is in another file, so this file's size is not the model's",
+                    code="external-weights",
+                    remedy="save it with onnx.save_model(model, path, save_as_external_data=False)",
+                )
+        if manifest.input.layout == "list":
+            raise SubmissionError(
+                f"{source.path}: manifest: input.layout: an ONNX graph takes no list",
+                code="layout",
+                remedy='say "nchw" or "chw"',
+            )
+
+    def tensors(self, source: Source, manifest: Manifest) -> Listing:
+        """Weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
+        model = source.parsed(load_graph)
+        return Listing([_tensor(source, name, tensor) for name, tensor in _named_tensors(model)])
+
+    def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> OnnxBackend:
+        """Open it in ONNX Runtime."""
+        with needs("onnx"):
+            import onnxruntime
+
+        device = resolve(device, "onnxruntime", lambda _: CUDA in onnxruntime.get_available_providers())
+        session = open_session(source, device, threads)
+        if len(session.get_inputs()) != 1:
+            names = ", ".join(value.name for value in session.get_inputs())
+            raise SubmissionError(
+                f"{source.path}: the graph takes {names}, not one image",
+                code="inputs",
+                remedy="export it with one input",
+            )
+        return OnnxBackend(source, session, device, batched=manifest.input.layout == "nchw")
+
+
+class OnnxBackend:
+    """An ONNX graph in a session of ONNX Runtime."""
+
+    def __init__(self, source: Source, session: onnxruntime.InferenceSession, device: str, *, batched: bool) -> None:
+        self.session, self.device = session, device
+        self._source, self._batched = source, batched
+        self._input = session.get_inputs()[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        """The model as data."""
+        return self._source.parsed(load_graph)
+
+    def batch(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """The graph's input, 1 x 3 x H x W or 3 x H x W."""
+        return image[None] if self._batched else image
+
+    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+        """One run of the graph; its outputs by their names."""
+        answer = self.session.run(self._outputs, {self._input: self.batch(image)})
+        return dict(zip(self._outputs, answer, strict=True))
+
+    def facts(self) -> dict[str, Any]:
+        """The device's name; ONNX Runtime keeps no record of the memory it takes on it."""
+        if self.device == "cpu":
+            return {"device": "cpu", "peak_memory": None}
+        import torch  # knows the name of a GPU
+
+        return {"device": torch.cuda.get_device_name(self.device), "peak_memory": None}
+
+
+def load_graph(source: Source) -> onnx.ModelProto:
+    """Parse an ONNX file; weights in other files are not looked for.
+
+    Raises:
+        SubmissionError: It is not an ONNX model.
+    """
+    with needs("onnx"):
+        import onnx
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model: onnx.ModelProto = onnx.ModelProto.FromString(source.data)
+    except (DecodeError, ValueError) as error:
+        raise SubmissionError(
+            f"{source.path}: not an ONNX model, or cut short ({error})", code="not-onnx", remedy="export it again"
+        ) from None
+    if not model.graph.output:
+        raise SubmissionError(
+            f"{source.path}: not an ONNX model: its graph has no output", code="not-onnx", remedy="export it again"
+        )
+    return model
+
+
+def open_session(source: Source, device: str, threads: int | None) -> onnxruntime.InferenceSession:
+    """Open a session that runs on this device and on no other.
+
+    ONNX Runtime would take the CPU, with a mere warning, where CUDA's libraries do not load or an operator fails.
+
+    Args:
+        source: The graph.
+        device: "cpu" or "cuda:N".
+        threads: CPU threads within an operator.
+
+    Raises:
+        SubmissionError: ONNX Runtime refuses the graph, or cannot use the device.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # warnings about the graph's style are not ours to print
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    wanted: list[Any] = [] if device == "cpu" else [(CUDA, {"device_id": device.partition(":")[2]})]
+    try:
+        session = onnxruntime.InferenceSession(source.data, options, [*wanted, CPU], enable_fallback=0)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise SubmissionError(
+            f"{source.path}: onnxruntime refuses it ({error})", code="cannot-open", remedy="export it again"
+        ) from None
+    if session.get_providers()[0] != (CUDA if wanted else CPU):
+        raise SubmissionError(
+            f"{source.path}: onnxruntime cannot use {device} and would take {session.get_providers()[0]}",
+            code="no-such-device",
+            remedy="install the CUDA libraries that this onnxruntime-gpu was built for, or use --device cpu",
+        )
+    return session
+
+
+def _tensor(source: Source, name: str, tensor: onnx.TensorProto) -> Tensor:
+    import onnx
+
+    try:
+        values = onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise SubmissionError(
+            f"{source.path}: {name} is damaged ({error})", code="damaged", remedy="export it again"
+        ) from None
+    width = width_of(values.dtype.name)
+    return Tensor(
+        name=name,
+        shape=values.shape,
+        dtype=values.dtype.name,
+        codec="onnx",
+        bytes=tensor.ByteSize(),
+        nonzero=int(np.count_nonzero(values)),
+        parameter=tensor.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL),
+        layer="" if "." in name else "initializers",  # an exporter that gives its weights numbers
+        bits=width,
+        stored_bits=width,
+    )
+
+
+def _named_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
+    """Every tensor that a model stores, by its name in the graph: initializers, and constants within nodes."""
+    for graph in _graphs(model):
+        for tensor in getattr(graph, "initializer", ()):  # a function has none
+            yield tensor.name, tensor
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from ((sparse.values.name, part) for part in (sparse.values, sparse.indices))
+        for node in graph.node:
+            name = next(iter(node.output), node.name)
+            for attribute in node.attribute:
+                stored = [attribute.t] if attribute.HasField("t") else []
+                yield from ((name, tensor) for tensor in [*stored, *attribute.tensors])
+
+
+def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
+    """The graph, the model's own functions, and every graph that one of their nodes carries."""
+    pending = [model.graph, *model.functions]
+    while pending:
+        graph = pending.pop()
+        yield graph
+        for node in graph.node:
+            for attribute in node.attribute:
+                pending += [attribute.g] if attribute.HasField("g") else []
+                pending += list(attribute.graphs)
+
+
+FORMAT = OnnxGraph()
