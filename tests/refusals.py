@@ -9,10 +9,12 @@ from wildbench.errors import WildbenchError
 
 
 @contextmanager
-def refused(code: str, *parts: str) -> Iterator[None]:
+def refused(
+    code: str, *parts: str, kind: type[WildbenchError] = WildbenchError
+) -> Iterator[pytest.ExceptionInfo[WildbenchError]]:
     """Expect an error of one line with this code, and with these names and values in its message."""
-    with pytest.raises(WildbenchError) as caught:
-        yield
+    with pytest.raises(kind) as caught:
+        yield caught
     assert caught.value.code == code, str(caught.value)
     assert "\n" not in str(caught.value)
     for part in parts:

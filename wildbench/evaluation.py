@@ -116,7 +116,7 @@ def evaluate(
         limit=limit,
         trusted=trust,
         costs=(size_of(inspection), compute, latency),
-        submission=admitted.path,
+        submission=admitted,
     )
 
 

@@ -98,7 +98,13 @@ def test_a_graph_has_figures_by_its_stored_bits_and_zeros(tmp_path: Path, kind: 
         nodes, weights = [helper.make_node("Conv", ["x", "q"], ["y"])], {"q": HALF_EMPTY.astype(kind)}
     path = tmp_path / "a.onnx"
     onnx.save_model(model(nodes, weights, IMAGE.shape), path)
-    manifest = {"name": "a", "detector": {"name": "a"}, "categories": ["lion"], "activation_bits": 8}
+    manifest = {
+        "name": "a",
+        "detector": {"name": "a"},
+        "categories": ["lion"],
+        "activation_bits": 8,
+        "input": {"layout": "nchw"},
+    }
     path.with_suffix(".manifest.json").write_text(Manifest.model_validate(manifest).to_json())
     operands = operands_of(inspect_submission(path))
     count = OnnxCounter(onnx.load_model(path)).count([IMAGE])

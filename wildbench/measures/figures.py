@@ -28,13 +28,15 @@ in every board, front and sweep:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from wildbench import plugins
 from wildbench.errors import PluginError
 from wildbench.measures.scored import Scored
 from wildbench.scorecard import Figure, Scorecard
+
+if TYPE_CHECKING:
+    from wildbench.submissions.formats import Admitted
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,12 @@ class Evidence:
     Attributes:
         card: The record with everything that wildbench measures itself; `measures` is still empty.
         scored: Labels, detections, and which finds which.
-        submission: The file; None where detections are scored without a model.
+        submission: What was evaluated, its bytes read already; None where detections are scored without a model.
     """
 
     card: Scorecard
     scored: Scored
-    submission: Path | None = None
+    submission: Admitted | None = None
 
 
 class Measure:

@@ -19,8 +19,7 @@ from wildbench.compression.methods._coding import clusters, kmeans, merge_statis
 from wildbench.compression.subject import Subject, prunable
 from wildbench.resources import bundled
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
-from wildbench.submissions.codecs.chains import encode
-from wildbench.submissions.codecs.chains import decode
+from wildbench.submissions.codecs.chains import decode, encode
 from wildbench.submissions.inspection import inspect_submission
 
 

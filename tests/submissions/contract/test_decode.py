@@ -231,5 +231,5 @@ NOTHING = np.zeros((1, 7, 7), np.float32)
     ],
 )
 def test_each_wrong_output_is_named(contract: dict, outputs: dict, code: str) -> None:
-    with refused(f"detector/{code}", WrongOutput):
+    with refused(f"detector/{code}", kind=WrongOutput):
         decode(manifest(output=contract), outputs, (16, 24))

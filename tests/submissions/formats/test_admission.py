@@ -222,6 +222,6 @@ def test_what_can_run_code_needs_trust(tmp_path: Path) -> None:
         write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest()),
         write_export(tmp_path / "a.pt2", MeanDetector(), manifest()),
     ):
-        with refused("submission/untrusted", UntrustedSubmission):
+        with refused("submission/untrusted", kind=UntrustedSubmission):
             admit(path)
         assert admit(path, trust=True).manifest == manifest()

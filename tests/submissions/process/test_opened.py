@@ -128,7 +128,7 @@ def test_an_undecoded_grid_is_mapped_back_to_the_photograph(tmp_path: Path) -> N
 
 
 def test_an_answer_that_is_no_tensor_is_refused() -> None:
-    with refused("detector/no-tensors", WrongOutput):
+    with refused("detector/no-tensors", kind=WrongOutput):
         named_tensors("zebra")  # type: ignore[arg-type]
 
 

@@ -102,7 +102,7 @@ def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
         assert 2**20 < answer["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
         with pytest.raises(ValueError, match="only functions of wildbench"):
             box.call("os:getpid")
-        with refused("detector/raised", DetectorCrashed):
+        with refused("detector/raised", kind=DetectorCrashed):
             box.call("wildbench.submissions.process._opened:no_such_function")
 
 
@@ -119,7 +119,7 @@ def test_a_child_that_has_ended_is_not_ended_again(constant: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as other:
         with Sandbox(constant, threads=1) as box:
             psutil.Process(box.pid).kill()
-            with refused("detector/killed", DetectorOutOfMemory):
+            with refused("detector/killed", kind=DetectorOutOfMemory):
                 box.predict(IMAGE)
             box._process = other  # type: ignore[assignment]
         assert other.poll() is None
@@ -134,7 +134,7 @@ def test_the_child_ends_with_the_block(constant: Path) -> None:
         assert child.is_running()
     assert not child.is_running()
     assert not folder.exists()
-    with refused("detector/ended", DetectorCrashed):
+    with refused("detector/ended", kind=DetectorCrashed):
         box.predict(IMAGE)
 
 
@@ -151,11 +151,11 @@ def ends_with(error: type[DetectorError], code: str, path: Path, **options: obje
     """The detector fails in one line, which is returned, and its process is gone."""
     with Sandbox(path, threads=1, **options) as box:  # type: ignore[arg-type]
         child = psutil.Process(box.pid)
-        with refused(f"detector/{code}", error) as caught:
+        with refused(f"detector/{code}", kind=error) as caught:
             box.predict(IMAGE)
         assert caught.value.what.startswith(f"{path.name}: ")
         assert not child.is_running()
-        with refused("detector/ended", DetectorCrashed):
+        with refused("detector/ended", kind=DetectorCrashed):
             box.predict(IMAGE)
     return str(caught.value)
 
@@ -165,7 +165,7 @@ def test_a_hang_is_cut_off(tmp_path: Path) -> None:
         box.ready()
         box.timeout_s = 0.5
         child = psutil.Process(box.pid)
-        with refused("detector/timed-out", DetectorTimedOut):
+        with refused("detector/timed-out", kind=DetectorTimedOut):
             box.predict(IMAGE)
         assert not child.is_running()
 
@@ -226,14 +226,14 @@ def test_a_process_that_dies_while_it_detects(
         answer = pool.submit(box.predict, IMAGE)
         child.send_signal(number)
         child.resume()
-        with refused(f"detector/{code}", error):
+        with refused(f"detector/{code}", kind=error):
             answer.result(timeout=20)
         assert not child.is_running()
 
 
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
-    with refused("submission/untrusted", UntrustedSubmission):
+    with refused("submission/untrusted", kind=UntrustedSubmission):
         Sandbox(path)
     changed = tmp_path / "b.pt"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(changed, "w") as target:

@@ -158,7 +158,7 @@ def test_no_detections_are_accepted() -> None:
     ],
 )
 def test_each_rule_names_its_violation(change: dict[str, np.ndarray], code: str, place: str) -> None:
-    with refused(f"detector/{code}", WrongOutput) as caught:
+    with refused(f"detector/{code}", kind=WrongOutput) as caught:
         check_detections(detections(**change), 13, 30, 40)
     assert caught.value.what.startswith(place)
 
@@ -166,5 +166,5 @@ def test_each_rule_names_its_violation(change: dict[str, np.ndarray], code: str,
 def test_a_flood_of_detections_is_refused() -> None:
     count = MOST_DETECTIONS + 1
     flood = Detections(np.zeros((count, 4), np.float32), np.ones(count, np.int64), np.zeros(count, np.float32))
-    with refused("detector/too-many", WrongOutput):
+    with refused("detector/too-many", kind=WrongOutput):
         check_detections(flood, 13, 30, 40)
