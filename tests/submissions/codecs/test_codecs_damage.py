@@ -348,7 +348,7 @@ def limited(call: str, *arguments: object) -> tuple[int, int]:
         f"print(*attacks.{call}(*{arguments!r}))\n"
     ).replace("PosixPath", "pathlib.PosixPath")
     environment = {
-        "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}:{Path(__file__).parents[3]}",
+        "PYTHONPATH": ":".join(str(Path(__file__).parents[up]) for up in (0, 2, 3)),
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
