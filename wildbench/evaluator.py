@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.scored import ENGINE, Scored
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Compute, Latency, Protocol, Scorecard, Size, Submission
+
+if TYPE_CHECKING:
+    from wildbench.submissions.formats import Admitted
 
 Image = npt.NDArray[np.uint8]
 """uint8, H x W x 3, RGB."""
@@ -247,7 +250,7 @@ def make_record(
     limit: int | None = None,
     trusted: bool = False,
     costs: tuple[Size | None, Compute | None, Latency | None] = (None, None, None),
-    submission: Path | None = None,
+    submission: Admitted | None = None,
     notes: Sequence[str] = (),
 ) -> Scorecard:
     """Measure detections; write the record, the detections and the figures of each image where `out` says so."""
