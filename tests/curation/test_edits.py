@@ -12,6 +12,7 @@ from wildbench.curation.patch import apply, read_patch
 from wildbench.curation.review import bring_back, lay_out, name_of
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, labels
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import CurationError
 
@@ -116,7 +117,7 @@ def test_a_copy_of_a_box_is_a_new_box(samples: Any, data: Dataset) -> None:
 def test_edits_outlive_the_next_review_which_says_so_and_fresh_drops_them(samples: Any, data: Dataset) -> None:
     edit(samples)
     before = bring_back(data, author="A", reason="r")
-    one = NamedPredictions("one", "one", [found(11, 1, [10, 20, 100, 90], 0.9)])
+    one = NamedPredictions("one", "one", Detections.from_coco([found(11, 1, [10, 20, 100, 90], 0.9)]))
     assert lay_out(data, [one], look=False).edited == 3
     assert bring_back(data, author="A", reason="r") == before
     assert lay_out(data, [one], look=False, fresh=True).edited == 0

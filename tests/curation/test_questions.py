@@ -14,6 +14,7 @@ from wildbench.curation.review import Review, lay_out
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, read_named
 from wildbench.curation.views import ALIKE, DUPLICATES, MAP
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.resources import bundled
 
@@ -23,11 +24,10 @@ LION, ZEBRA, BIRD = 1, 2, 7
 
 
 def detector(name: str, *results: dict[str, object]) -> NamedPredictions:
-    return NamedPredictions(name, name, list(results))
+    return NamedPredictions(name, name, Detections.from_coco(results))
 
 
-DENSE = detector(
-    "dense",
+FOUND = [
     found(11, LION, [10, 20, 100, 90], 0.9),  # box 1
     found(11, ZEBRA, [200, 30, 33, 44], 0.8),  # box 2
     found(12, LION, [50, 60, 20, 20], 0.7),  # a lion on box 3, a zebra
@@ -37,9 +37,10 @@ DENSE = detector(
     found(15, LION, [100, 100, 20, 20], 0.9),  # one of the crowd
     found(14, LION, [5, 5, 50, 50], 0.7),  # box 5
     found(11, BIRD, [0, 200, 20, 20], 0.01),  # below the operating point
-)
+]
+DENSE = detector("dense", *FOUND)
 PRUNED = detector(
-    "pruned", *(DENSE.results[place] for place in (1, 7)), found(12, ZEBRA, [50, 60, 20, 20], 0.9)
+    "pruned", *(FOUND[place] for place in (1, 7)), found(12, ZEBRA, [50, 60, 20, 20], 0.9)
 )  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def test_what_compression_forgot_is_counted_by_category_and_size(data: Dataset) 
 
 
 def test_a_label_that_a_detector_finds_too_is_not_likely_wrong(data: Dataset) -> None:
-    surer = detector("surer", *DENSE.results[:4], found(12, ZEBRA, [50, 60, 20, 20], 0.75))
+    surer = detector("surer", *FOUND[:4], found(12, ZEBRA, [50, 60, 20, 20], 0.75))
     _, samples = laid_out(data, surer)
     assert not any(box.tags for _, box in boxes_of(samples))
 

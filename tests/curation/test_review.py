@@ -16,6 +16,7 @@ from wildbench.curation.review import bring_back, lay_out, running, serve
 from wildbench.curation.samples import NamedPredictions
 from wildbench.curation.views import WRONG
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import Detections
 from wildbench.errors import CurationError
 
 HOLD = """
@@ -31,7 +32,8 @@ with running(Path(sys.argv[1])):
 def servers(folder: Path) -> list[psutil.Process]:
     """The MongoDB servers that have a folder open."""
     data = str(folder / "mongo")
-    return [p for p in psutil.process_iter() if p.name() == "mongod" and data in p.cmdline()]
+    processes = psutil.process_iter(["name", "cmdline"])
+    return [one for one in processes if one.info["name"] == "mongod" and data in (one.info["cmdline"] or [])]
 
 
 def test_the_database_is_open_to_this_machine_alone_and_nothing_is_kept_elsewhere_or_sent(
@@ -73,9 +75,8 @@ def test_the_server_ends_with_the_process_that_started_it(name: str, tmp_path: P
 def test_a_saved_view_is_shown_and_a_box_corrected_in_it_comes_back(
     database: None, browser: Any, data: Dataset
 ) -> None:
-    one = NamedPredictions(
-        "dense", "dense", [found(12, 1, [50, 60, 20, 20], 0.9), found(11, 1, [10, 20, 100, 90], 0.8)]
-    )
+    results = [found(12, 1, [50, 60, 20, 20], 0.9), found(11, 1, [10, 20, 100, 90], 0.8)]
+    one = NamedPredictions("dense", "dense", Detections.from_coco(results))
     review = lay_out(data, [one], look=False, fresh=True)
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(120_000)

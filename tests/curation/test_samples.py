@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up_labels import box, found, results_file
 from scoring import measure_accuracy
@@ -21,6 +22,7 @@ from wildbench.curation.samples import (
     read_named,
 )
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import PredictionsError
 from wildbench.resources import bundled
@@ -128,12 +130,12 @@ def test_scorecards_bring_their_detections_and_their_parents() -> None:
     parksim = load_dataset("parksim", with_images=False)
     tiny, dense = read_named(CARDS[::-1], parksim)
     assert (tiny.name, tiny.field, tiny.same_labels) == ("reference-tiny", "reference_tiny", True)
-    assert len(dense.results) > 1000
+    assert len(dense.detections) > 1000
     assert dense_of(tiny, [tiny, dense]) is dense
 
 
 def test_without_a_parent_the_first_is_the_dense_one() -> None:
-    first, second = (NamedPredictions(name, name, []) for name in "ab")
+    first, second = (NamedPredictions(name, name, Detections.from_coco([])) for name in "ab")
     assert dense_of(first, [first, second]) is None
     assert dense_of(second, [first, second]) is first
 
@@ -162,15 +164,15 @@ def test_no_two_detectors_have_one_name_or_field(data: Dataset, tmp_path: Path) 
         assert [(one.name, one.field) for one in named] == list(zip(names, fields, strict=True))
 
 
-def agree(data: Dataset, results: list[dict[str, Any]]) -> None:
+def agree(data: Dataset, detections: Detections) -> None:
     """FiftyOne's COCO evaluation of all detections is ours."""
     import fiftyone
 
     samples = fiftyone.Dataset()
-    add_samples(samples, data, [NamedPredictions("one", "one", results)])
+    add_samples(samples, data, [NamedPredictions("one", "one", detections)])
     options: dict[str, Any] = {"classes": data.category_names, "iscrowd": "iscrowd"}
     theirs = samples.evaluate_detections("one", gt_field=GROUND_TRUTH, method="coco", compute_mAP=True, **options)
-    ours = measure_accuracy(data, results)
+    ours = measure_accuracy(data, detections)
     assert theirs.mAP() == pytest.approx(ours.ap.value, abs=1e-12)
     for name, figures in ours.per_category.items():
         if figures.ap.value is not None:
@@ -181,10 +183,10 @@ def test_map_is_fiftyones() -> None:
     parksim = load_dataset("parksim", with_images=False)
     (one,) = read_named(CARDS[:1], parksim)
     data = parksim.take(10)
-    ids = {image["id"] for image in data.images}
-    agree(data, [result for result in one.results if result["image_id"] in ids])
+    agree(data, one.detections[np.isin(one.detections.image_ids, [image["id"] for image in data.images])])
 
 
 def test_map_is_fiftyones_where_labels_are_partial(data: Dataset) -> None:
     unlisted = found(14, 2, [200, 200, 20, 20], 0.95)
-    agree(data, [found(11, 2, [200, 30, 33, 44], 0.8), found(12, 2, [50.33, 60.77, 20, 20], 0.7), unlisted])
+    results = [found(11, 2, [200, 30, 33, 44], 0.8), found(12, 2, [50.33, 60.77, 20, 20], 0.7), unlisted]
+    agree(data, Detections.from_coco(results))

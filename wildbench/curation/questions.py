@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, dense_of
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.predictions import Detections
 from wildbench.files import atomic_writer
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled, cache_dir
@@ -41,7 +40,7 @@ def operating_point(data: Dataset, one: NamedPredictions) -> float:
     from wildbench.measures.matching import IGNORED, TRUE
     from wildbench.measures.scored import Scored
 
-    matches = Scored(data, Detections.from_coco(one.results)).matches
+    matches = Scored(data, one.detections).matches
     outcome = matches.outcome[0, 0]
     judged = outcome != IGNORED
     boxes = int((matches.boxes[:, 1] == 0).sum())

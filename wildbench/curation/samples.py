@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -130,14 +129,14 @@ class NamedPredictions:
     Attributes:
         name: What it is called.
         field: The same as a name of a field: letters, digits and underscores.
-        results: COCO results, by image and falling score.
+        detections: What it found.
         card: The scorecard they came with; None for a bare results file.
         same_labels: Whether the scorecard was made with these very labels; true without one.
     """
 
     name: str
     field: str
-    results: list[dict[str, Any]]
+    detections: Detections
     card: Scorecard | None = None
     same_labels: bool = True
 
@@ -168,7 +167,7 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
 
 def _read(path: Path, data: Dataset) -> NamedPredictions:
     if isinstance(read_json(path), list):
-        return NamedPredictions(path.stem, "", read_predictions(path, data).to_coco())
+        return NamedPredictions(path.stem, "", read_predictions(path, data))
     card = read_scorecard(path)
     detections = path.with_name(card.accuracy.predictions_file)
     if not detections.is_file():
@@ -182,7 +181,7 @@ def _read(path: Path, data: Dataset) -> NamedPredictions:
             remedy="evaluate the submission again",
         )
     same_labels = card.dataset.sha256 == data.sha256
-    return NamedPredictions(card.submission.name, "", read_predictions(detections, data).to_coco(), card, same_labels)
+    return NamedPredictions(card.submission.name, "", read_predictions(detections, data), card, same_labels)
 
 
 def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> NamedPredictions | None:
@@ -252,7 +251,10 @@ def add_samples(
     names = {category["id"]: category["name"] for category in data.categories}
     licences = {entry["id"]: entry.get("name") for entry in data.coco.get("licenses", [])}
     about, boxes = image_attributes(data), labels(data) | dict(edits or {})
-    detections = {one.field: _by_image(one, data, (confidence or {}).get(one.name, 0.0)) for one in detectors}
+    shown = {
+        one.field: data.scored(one.detections[one.detections.scores >= (confidence or {}).get(one.name, 0.0)])
+        for one in detectors
+    }
     batch = []
     for place, image in enumerate(data.images, start=1):
         sample = fiftyone.Sample(
@@ -264,28 +266,18 @@ def add_samples(
             **_said(image, about),
         )
         sample[GROUND_TRUTH] = fiftyone.Detections(detections=[fiftyone.Detection(**box) for box in boxes[image["id"]]])
-        for field, results in detections.items():
+        for field, detections in shown.items():
+            here = detections.of_image(image["id"])
+            columns = zip(here.category_ids.tolist(), here.boxes.tolist(), here.scores.tolist(), strict=True)
             sample[field] = fiftyone.Detections(
                 detections=[
-                    fiftyone.Detection(
-                        label=names[result["category_id"]],
-                        bounding_box=relative(result["bbox"], image),
-                        confidence=float(result["score"]),
-                    )
-                    for result in results[image["id"]]
+                    fiftyone.Detection(label=names[category], bounding_box=relative(box, image), confidence=score)
+                    for category, box, score in columns
                 ]
             )
         batch.append(sample)
         progress("fill the database", place, len(data.images))
     samples.add_samples(batch)
-
-
-def _by_image(one: NamedPredictions, data: Dataset, confidence: float) -> dict[int, list[dict[str, Any]]]:
-    by_image = defaultdict(list)
-    for result in data.scored(Detections.from_coco(one.results)).to_coco():
-        if result["score"] >= confidence:
-            by_image[result["image_id"]].append(result)
-    return by_image
 
 
 def labels_of(samples: fiftyone.Dataset) -> dict[int, list[Label]]:

@@ -16,32 +16,48 @@ if TYPE_CHECKING:
     from wildbench.scorecard import Errors, Figure, Scorecard
 
 
+_HEADINGS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_small": "small",
+    "ap_medium": "medium",
+    "ap_large": "large",
+    "file_bytes": "MB",
+    "macs": "GMAC",
+    "latency_p50": "p50 ms",
+    "latency_p99": "p99 ms",
+}
+"""wildbench's own measures that a table has room for, in its order."""
+
+
 def scorecards_table(cards: Sequence[Scorecard]) -> Table:
-    """One row a scorecard: the four measures side by side, AP with its interval below it.
+    """One row a scorecard: its figures side by side, AP with its interval below it, then what packages measured.
 
     AP columns are in percent, as papers print them; the record itself keeps 0..1.
     """
+    from wildbench.measures import all_measures
+
     first = cards[0].dataset
     split = f" {first.split}" if first.split else ""
     title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
     table = Table(title=Text(title), title_justify="left", caption_justify="left")
     table.add_column("submission")
-    for name in ("AP", "AP50", "AP75", "small", "medium", "large", "MB", "GMAC", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right")
+    added = {key for card in cards for key in card.measures}
+    measures = {one.key: one for one in all_measures() if one.key in added or one.key in _HEADINGS}
+    columns = [measures[key] for key in _HEADINGS] + [measures[key] for key in sorted(added & measures.keys())]
+    for one in columns:
+        table.add_column(Text(_HEADINGS.get(one.key, f"{one.title} {one.shown_unit or one.unit}")), justify="right")
     shown: list[Figure] = []
     for card in cards:
-        accuracy, size, compute, latency = card.accuracy, card.size, card.compute, card.latency
-        own = (accuracy.ap, accuracy.ap50, accuracy.ap75, accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large)
-        shown += own
-        add_row(
-            table,
-            card.submission.name,
-            *(scaled(figure, 100) + _ends(figure, "\n{}–{}") for figure in own),
-            scaled(size.file_bytes if size else None, 1e-6, 2),
-            scaled(compute.macs if compute else None, 1e-9, 3),
-            scaled(latency.p50 if latency else None),
-            scaled(latency.p99 if latency else None, digits=0),
-        )
+        cells = []
+        for one in columns:
+            figure = one.read(card)
+            digits = 0 if one.key == "latency_p99" else one.digits
+            ends = _ends(figure, "\n{}–{}") if figure and one.unit == "AP" else ""
+            cells.append(scaled(figure, one.scale, digits) + ends)
+            shown += [figure] if figure and one.unit == "AP" else []
+        add_row(table, card.submission.name, *cells)
     below = ", below it its 95 % interval" if any(figure.interval for figure in shown) else ""
     cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
     table.caption = Text("\n".join([f"AP in %{below}; latency end to end, batch 1", *cautions]))
@@ -295,7 +311,8 @@ def _front(section: Section, front: Front) -> str:
     names = {row.id: row.name for row in section.rows}
     on = f" on {front.within}" if front.axis == "latency_p50" else ""
     members = ", ".join(names[row] for row in front.rows)
-    return f"best by AP and {_AXES[front.axis]}{on}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
+    cost = _AXES.get(front.axis, front.axis)
+    return f"best by AP and {cost}{on}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
 
 
 def _with_ends(figure: Figure | None, digits: int) -> str:
