@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from codes import coded
 
 from wildbench.errors import OutputError
 from wildbench.files import atomic_writer, sha256_of, write_atomically
@@ -39,8 +40,12 @@ def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
 
 def test_a_name_that_no_temporary_file_can_carry_is_told(tmp_path: Path) -> None:
     write_atomically(tmp_path / ("a" * 240), b"whole")
-    with pytest.raises(OutputError, match="a name of more than 240 bytes; choose a shorter one"):
+    with pytest.raises(OutputError, check=coded("output/name-too-long")):
         write_atomically(tmp_path / ("a" * 241), b"whole")
+    with pytest.raises(OutputError, check=coded("output/folder", text=str(tmp_path))):
+        write_atomically(tmp_path, b"whole")
+    with pytest.raises(OutputError, check=coded("output/not-writable")):
+        write_atomically(tmp_path / ("a" * 240) / "b", b"whole")
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="choose another place") from error
+            what = f"{path}: cannot be written ({error.strerror})"
+            raise OutputError(what, code="not-written", remedy="choose another place") from error
         raise
 
 
@@ -52,12 +53,14 @@ def check_writable(path: Path) -> None:
         OutputError: It cannot.
     """
     if len(os.fsencode(path.name)) > LONGEST:
-        raise OutputError(f"{path}: a name of more than {LONGEST} bytes", remedy="choose a shorter one")
+        what = f"{path}: a name of more than {LONGEST} bytes"
+        raise OutputError(what, code="name-too-long", remedy="choose a shorter one")
     if path.is_dir():
-        raise OutputError(f"{path} is a folder", remedy="name a file in it")
+        raise OutputError(f"{path} is a folder", code="folder", remedy="name a file in it")
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: {there} is no folder that can be written", remedy="choose another place")
+        what = f"{path}: {there} is not a writable directory"
+        raise OutputError(what, code="not-writable", remedy="choose another place")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -27,6 +27,29 @@ def parsed(stored: bytes) -> object:
         return json.loads(stored.decode("utf-8"))
 
 
+def read_json(
+    path: Path, *, error: type[WildbenchError], again: str, missing: tuple[str, str] = ("unreadable", "check the path")
+) -> object:
+    """Parse a JSON file.
+
+    Args:
+        path: The file.
+        error: What to raise.
+        again: How to get a whole one, where it is not JSON.
+        missing: Code and remedy where it cannot be read.
+
+    Raises:
+        WildbenchError: `unreadable`, or `not-json`.
+    """
+    try:
+        return parsed(path.read_bytes())
+    except OSError as problem:
+        code, remedy = missing
+        raise error(f"{path}: cannot be read ({problem.strerror})", code=code, remedy=remedy) from None
+    except (ValueError, RecursionError):
+        raise error(f"{path}: not JSON, or cut short", code="not-json", remedy=again) from None
+
+
 def read_version(
     raw: object,
     model: type[Model],
@@ -51,29 +74,30 @@ def read_version(
         strict: Whether values have to be of the very types.
 
     Raises:
-        WildbenchError: It is no such record, damaged, or written by a newer wildbench.
+        WildbenchError: `no-format-version`, `newer-format` or `damaged`.
 
     Example:
         >>> class Note(BaseModel):
         ...     format_version: int = 1
         ...     text: str
-        >>> told = {"path": Path("n.json"), "error": WildbenchError, "no_record": ("not a note", ""), "again": ""}
-        >>> read_version({"format_version": 1, "text": "lion"}, Note, 1, **told).text
+        >>> options = {"path": Path("n.json"), "error": WildbenchError, "no_record": ("not a note", ""), "again": ""}
+        >>> read_version({"format_version": 1, "text": "lion"}, Note, 1, **options).text
         'lion'
-        >>> read_version({"format_version": 2, "text": "lion"}, Note, 1, **told)
+        >>> read_version({"format_version": 2, "text": "lion"}, Note, 1, **options)
         Traceback (most recent call last):
         wildbench.errors.WildbenchError: n.json: format version 2 is newer than the 1 that this wildbench reads; \
 upgrade wildbench
     """
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if type(version) is not int or version < 1:
-        raise error(f"{path}: {no_record[0]} (no format_version)", remedy=no_record[1])
+        raise error(f"{path}: {no_record[0]} (no format_version)", code="no-format-version", remedy=no_record[1])
     if version > newest:
         raise error(
             f"{path}: format version {version} is newer than the {newest} that this wildbench reads",
+            code="newer-format",
             remedy="upgrade wildbench",
         )
     try:
         return model.model_validate(raw, strict=strict)
     except ValidationError as problem:
-        raise error(f"{path}: {first_problem(problem)}", remedy=again) from None
+        raise error(f"{path}: {first_problem(problem)}", code="damaged", remedy=again) from None

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from wildbench.errors import ScorecardError, needs
 from wildbench.files import write_atomically
-from wildbench.records import parsed, read_version
+from wildbench.records import read_json, read_version
 
 if TYPE_CHECKING:
     import pandas
@@ -474,14 +474,9 @@ def read_scorecard(path: Path) -> Scorecard:
         ScorecardError: The file is missing, damaged, not a scorecard, or written by a newer wildbench.
     """
     path = Path(path)
-    try:
-        raw = parsed(path.read_bytes())
-    except OSError as error:
-        raise ScorecardError(f"{path}: cannot be read ({error.strerror})", remedy="check the path") from None
-    except (ValueError, RecursionError):
-        raise ScorecardError(f"{path}: not JSON, or cut short", remedy="evaluate the submission again") from None
+    document = read_json(path, error=ScorecardError, again="evaluate the submission again")
     return read_version(
-        raw,
+        document,
         Scorecard,
         FORMAT_VERSION,
         path=path,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from codes import coded
 from made_up_labels import found
 
 from wildbench.curation.review import bring_back, lay_out, running, serve
@@ -84,9 +85,8 @@ def test_a_saved_view_is_shown_and_a_box_corrected_in_it_comes_back(
     hosts = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     session = serve(review.name, 0)
-    with pytest.raises(CurationError) as error:
+    with pytest.raises(CurationError, check=coded("curation/port-taken")):
         serve(review.name, urlsplit(session.url).port or 0)
-    assert error.value.code == "curation/port-taken"
     page.goto(f"{session.url.partition('?')[0]}datasets/{review.name}?view={WRONG.replace(' ', '-')}")
     page.locator("[data-cy=looker]").first.wait_for()
     page.locator("[data-cy=saved-views-selection]").get_by_text(WRONG).wait_for()

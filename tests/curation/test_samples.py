@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from codes import coded
 from made_up_labels import box, found, results_file
 from scoring import measure_accuracy
 
@@ -142,13 +143,11 @@ def test_without_a_parent_the_first_is_the_dense_one() -> None:
 
 def test_detections_that_were_exchanged_are_refused(data: Dataset, tmp_path: Path) -> None:
     card = Path(shutil.copy(CARDS[0], tmp_path))
-    with pytest.raises(PredictionsError) as error:
+    with pytest.raises(PredictionsError, check=coded("predictions/missing")):
         read_named([card], data)
-    assert error.value.code == "predictions/missing"
     shutil.copy(CARDS[1].with_name("reference-tiny.predictions.json"), tmp_path / "reference.predictions.json")
-    with pytest.raises(PredictionsError) as error:
+    with pytest.raises(PredictionsError, check=coded("predictions/changed")):
         read_named([card], data)
-    assert error.value.code == "predictions/changed"
 
 
 def test_no_two_detectors_have_one_name_or_field(data: Dataset, tmp_path: Path) -> None:

@@ -218,7 +218,8 @@ def data_split(
 
     check_writable(out)
     if out.exists():
-        raise OutputError(f"{out} exists", remedy="a split is kept: remove it first, or name another file")
+        remedy = "a split is kept: remove it first, or name another file"
+        raise OutputError(f"{out} exists", code="exists", remedy=remedy)
     with shown() as progress:
         whole = load_whole(name, images=images, progress=progress)
         together = kept_together(whole, progress)
@@ -272,7 +273,8 @@ def _parts(names: list[str], split_file: Path | None, images: Path | None, progr
 
     if split_file is not None:
         if len(names) > 1:
-            raise DatasetError(f"{split_file} divides one data set, not {len(names)}", remedy="name the one it is of")
+            what = f"{split_file} divides one data set, not {len(names)}"
+            raise DatasetError(what, code="several-data-sets", remedy="name the one it is of")
         split, whole = read_split(split_file), load_whole(names[0], images=images, progress=progress)
         return [
             Dataset(whole.name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
-from wildbench.records import parsed, read_version
+from wildbench.records import read_json, read_version
 from wildbench.scorecard import Dataset, Figure, Record, Statistics, Uncertainty
 
 FORMAT_VERSION = 1
@@ -183,16 +183,10 @@ def read_board(path: Path) -> Board:
     Raises:
         ScorecardError: It is missing, damaged, or of another format version.
     """
-    try:
-        raw = parsed(path.read_bytes())
-    except OSError as error:
-        raise ScorecardError(
-            f"{path}: cannot be read ({error.strerror})", code="not-built", remedy="build it"
-        ) from None
-    except (ValueError, RecursionError):
-        raise ScorecardError(f"{path}: not JSON, or cut short", code="not-json", remedy="build it again") from None
+    missing = ("not-built", "build it")
+    document = read_json(path, error=ScorecardError, again="build it again", missing=missing)
     return read_version(
-        raw,
+        document,
         Board,
         FORMAT_VERSION,
         path=path,

@@ -19,7 +19,7 @@ from wildbench.comparison import Change as Compared
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
 from wildbench.measures import all_measures
-from wildbench.records import read_version
+from wildbench.records import read_json, read_version
 from wildbench.scorecard import Dataset, Environment, Figure, Record, Scorecard
 from wildbench.sweeps.grid import Plan, Sweep
 
@@ -133,16 +133,9 @@ def read_summary(path: Path) -> Summary:
     Raises:
         ScorecardError: It is missing, damaged, not a summary, or written by a newer wildbench.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ScorecardError(
-            f"{path}: {error.strerror}", code="unreadable", remedy="name the summary of a sweep"
-        ) from None
-    except (ValueError, RecursionError):
-        raise ScorecardError(f"{path}: not JSON, or cut short", code="not-json", remedy="run the sweep again") from None
+    document = read_json(path, error=ScorecardError, again="run the sweep again")
     return read_version(
-        raw,
+        document,
         Summary,
         FORMAT_VERSION,
         path=path,
