@@ -63,8 +63,12 @@ dots stand for what is filled in.
 """
 
 PACKAGE = Path(__file__).parents[2] / "wildbench"
-SOURCES = ("label_checks", "detection_checks")
-"""Rooms that look for findings in labels and detections; the others import."""
+SOURCES = [
+    *(PACKAGE / "datasets" / "label_checks").glob("*.py"),
+    *(PACKAGE / "datasets" / "detection_checks").glob("*.py"),
+    PACKAGE / "datasets" / "predictions.py",
+]
+"""Modules that look for findings in labels and detections; the others import."""
 
 NEED_PICTURES = {
     "file-unreadable": ("error", "the file cannot be opened", "name a JSON file that can be read"),
@@ -111,7 +115,7 @@ def template(node: ast.expr, scope: ast.AST) -> str:
 def import_findings() -> Iterator[tuple[str, str, str]]:
     """Code, severity and message of what else makes a finding, as its source says."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parent.name in SOURCES:
+        if path in SOURCES:
             continue
         functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
         for scope in functions:

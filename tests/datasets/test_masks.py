@@ -50,7 +50,7 @@ def test_sound_masks_have_no_problem(sound: Any) -> None:
         ([[0, 0, 4, 4, 5, "6"]], "finite"),
         ({"size": [9, 8], "counts": [70, 2]}, "[9, 8]"),
         ({"size": [8, 9], "counts": [70, 1]}, "sum to 71"),
-        ({"size": [8, 9], "counts": [73, -1]}, "no pixel counts"),
+        ({"size": [8, 9], "counts": [73, -1]}, "not pixel counts"),
         ({"size": [8, 9]}, "without counts"),
         ({"size": [8, 9], "counts": "!!"}, "RLE"),
         ({"size": [8, 9], "counts": encode_mask(np.ones((80, 90), np.uint8))["counts"]}, "exceed"),

@@ -60,13 +60,13 @@ def data_fetch(
     strict: StrictOption = False,
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
-    from wildbench.datasets.registry import fetched
+    from wildbench.datasets.registry import call, fetched
     from wildbench.progress import shown
 
-    provider = fetched(name)
+    own = fetched(name)
     with _strictly(), shown() as progress:
-        report = provider.get(url, strict=strict, progress=progress)
-    _print_report(report, provider.place, f"--dataset {name}")
+        report = call(own.fetch, url, strict=strict, progress=progress)
+    _print_report(report, own.place, f"--dataset {name}")
 
 
 @app.command("import")
@@ -82,22 +82,23 @@ def data_import(
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
     from wildbench.datasets.formats import import_dataset
-    from wildbench.datasets.registry import fetched
+    from wildbench.datasets.registry import call, fetched
     from wildbench.progress import shown
 
     if out is not None and replace:
         what = f"{out}: --replace is for named data sets alone"
         raise DatasetError(what, code="replace-with-out", remedy="name a new folder, or leave --out out")
+    own = fetched(name)
     with _strictly(), shown() as progress:
-        if out is None:
-            provider = fetched(name)
-            report = provider.take(path, form=form, strict=strict, replace=replace, progress=progress)
-        else:
+        if out is not None:
             report = import_dataset(path, out, form=form, strict=strict, progress=progress)
-    if out is None:
-        _print_report(report, provider.place, f"--dataset {name}")
-    else:
-        _print_report(report, out, f"--dataset {out / 'annotations' / 'all.json'}")
+        elif own.import_ is not None:
+            report = call(own.import_, path, form=form, strict=strict, replace=replace, progress=progress)
+        else:
+            remedy = "name a folder to write: --out DIR"
+            raise DatasetError(f"{name} is only fetched, not imported", code="not-importable", remedy=remedy)
+    use = name if out is None else out / "annotations" / "all.json"
+    _print_report(report, out or own.place, f"--dataset {use}")
 
 
 @app.command("export")

@@ -34,7 +34,7 @@ def decode(path: Path | str) -> Pixels:
         uint8 [height, width, 3], RGB.
 
     Raises:
-        DatasetError: No such file, or it is truncated or no image.
+        DatasetError: No such file, or it is truncated or not an image.
     """
     try:
         data = np.frombuffer(Path(path).read_bytes(), np.uint8)

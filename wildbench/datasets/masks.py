@@ -69,7 +69,7 @@ def mask_problem(segmentation: Any, height: int, width: int) -> str | None:  # n
         return "neither a list of polygons nor an RLE object"
     for polygon in segmentation:
         if not all(isinstance(value, int | float) and abs(value) < 1e9 for value in polygon):
-            return "a polygon has a coordinate that is no finite number"
+            return "a polygon has a coordinate that is not a finite number"
         if len(polygon) < 6 or len(polygon) % 2:
             return "a polygon needs at least three points x, y"
     return None
@@ -81,7 +81,7 @@ def _rle_problem(segmentation: dict[str, Any], height: int, width: int) -> str |
     counts = segmentation.get("counts")
     if isinstance(counts, list):
         if not all(type(count) is int and 0 <= count <= height * width for count in counts):
-            return "RLE counts are no pixel counts"
+            return "RLE counts are not pixel counts"
         return None if sum(counts) == height * width else f"RLE counts sum to {sum(counts)}, not height x width"
     if not isinstance(counts, str):
         return "RLE without counts"

@@ -88,7 +88,7 @@ def import_parks(
     """Make an archive or folder the data set `parks`.
 
     Any file can be handed over. So the hash of an archive is written down, and a different one refused later, only
-    where it was fetched from its address or holds one of the totals that the paper gives. A folder has no hash.
+    where it was `fetched` from its address or holds one of the totals that the paper gives. A folder has no hash.
 
     Args:
         source: A zip, a tar or a folder.
@@ -158,17 +158,14 @@ def _with_remark(report: ImportReport, remark: str) -> ImportReport:
 def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
     """Download an archive, unless it is there; an interrupted download goes on where it stopped.
 
-    Args:
-        url: An http or https address.
-        archive: Where it goes; it appears there when it is whole. Until then a `.part` lies beside it, with a hash of
-            the address in its name: another address may hold another archive, and starts anew.
-        progress: Called with the kilobytes so far, where the server tells how many there are.
+    It appears when it is whole. Until then a `.part` is beside it, with a hash of the address in its name: another
+    address may hold another archive, and starts anew.
 
     Returns:
         Whether anything was downloaded.
 
     Raises:
-        DownloadError: No such address, no connection, or an answer that is no archive, such as a quota or login page.
+        DownloadError: No such address, no connection, or an answer that is not an archive, such as a login page.
         OutputError: The folder cannot be written, or the disk is full.
     """
     if urlsplit(url).scheme not in ("http", "https"):
@@ -198,17 +195,10 @@ def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
 
 
 def check_trusted(archive: Path, record: Path) -> str:
-    """Compare an archive with the one that was used first.
-
-    Args:
-        archive: The file.
-        record: Where the hash of the first was written down; it may not be there yet.
-
-    Returns:
-        SHA-256 of the archive.
+    """Compare an archive with the one that was used first, and return its SHA-256.
 
     Raises:
-        DatasetError: It is another file.
+        DatasetError: It is another file than the one whose hash is in `record`.
     """
     own = sha256_of(archive)
     trusted = read_json(record).get("sha256") if record.is_file() else own
@@ -229,7 +219,7 @@ def _trust(archive: Path, sha256: str, record: Path) -> None:
 
 
 def _download(url: str, path: Path, progress: Progress) -> None:
-    """Try as long as each try adds something; where one adds nothing to a `.part`, the server cannot go on from it."""
+    """Try again as long as each try adds something; where one adds nothing to a `.part`, the server cannot resume."""
     with needs("parks"):
         import gdown
         import requests
@@ -240,25 +230,25 @@ def _download(url: str, path: Path, progress: Progress) -> None:
 
     download = partial(gdown.download, quiet=True, use_cookies=False, resume=True, progress=show, timeout=_TIMEOUT)
     for trial in range(1, _TRIES + 1):
-        kept = _parts(path)
-        before = kept[-1].stat().st_size if kept else 0
-        for part in kept[:-1]:
+        parts = _parts(path)
+        before = parts[-1].stat().st_size if parts else 0
+        for part in parts[:-1]:
             part.unlink()  # gdown does not choose
         try:
             download(url=url, output=str(path))
             return
         except gdown.exceptions.FileURLRetrievalError as error:
-            message = f"{url}: Google Drive does not hand it out (over its quota, or not shared any more)"
+            message = f"{url}: Google Drive refuses it (over its quota, or no longer shared)"
             raise DownloadError(message, code="refused", remedy=BY_HAND) from error
         except requests.HTTPError as error:
             what = f"{url}: the server says {_status(error)}"
             raise DownloadError(what, code="refused", remedy=BY_HAND) from error
         except (gdown.exceptions.DownloadError, requests.RequestException) as error:
-            kept = _parts(path)
-            after = kept[-1].stat().st_size if kept else 0
+            parts = _parts(path)
+            after = parts[-1].stat().st_size if parts else 0
             cannot_resume = after == before > 0 and isinstance(error, gdown.exceptions.DownloadError)
             if cannot_resume:
-                kept[-1].unlink()
+                parts[-1].unlink()
             if trial == _TRIES or not (cannot_resume or after > before):
                 remedy = "run the command again to go on" if after else f"look at address and network, or {BY_HAND}"
                 what = f"it broke after {after:,} bytes" if after else "no connection"

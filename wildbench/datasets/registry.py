@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,9 +17,6 @@ from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled, cache_dir
 
-if TYPE_CHECKING:
-    from wildbench.datasets.formats import ImportReport
-
 CARD = "dataset.toml"
 
 
@@ -29,7 +25,7 @@ class _Table(BaseModel):
 
 
 class Images(_Table):
-    """Where the pictures of a data set are whose labels lie beside its card."""
+    """Where the pictures are of a data set whose labels come with its card; by default near the labels."""
 
     folder: str | None = Field(default=None, description="Relative to the card.")
     render: str | None = Field(
@@ -46,36 +42,17 @@ class Fetched(_Table):
     labels: str = Field(default="annotations/all.json", description="COCO file of all splits, relative to `folder`.")
     images: str = Field(default="images", description="Folder of the pictures, relative to `folder`.")
     split_file: str = Field(description="Beside the card where it is committed, else relative to `folder`.")
-    fetch: str = Field(description='"module:function", called as `function(url, strict=..., progress=...)`.')
+    fetch: str = Field(description='"module:function", called as `function(url, strict=, progress=)`: an ImportReport.')
     import_: str | None = Field(
         default=None,
         alias="import",
-        description='"module:function", called as `function(path, form=..., strict=..., replace=..., progress=...)`.',
+        description='"module:function", called as `function(path, form=, strict=, replace=, progress=)`.',
     )
 
     @property
     def place(self) -> Path:
         """The folder in the cache."""
         return cache_dir() / self.folder
-
-    def get(self, url: str | None, *, strict: bool, progress: Progress) -> ImportReport:
-        """Download it, from a mirror where `url` names one, and import it."""
-        report: ImportReport = _function(self.fetch)(url, strict=strict, progress=progress)
-        return report
-
-    def take(self, path: Path, *, form: str | None, strict: bool, replace: bool, progress: Progress) -> ImportReport:
-        """Import an archive or a folder that is at hand.
-
-        Raises:
-            DatasetError: Its card names nothing that can.
-        """
-        if self.import_ is None:
-            remedy = "name a folder to write: --out DIR"
-            raise DatasetError("this data set is only fetched, not imported", code="not-importable", remedy=remedy)
-        report: ImportReport = _function(self.import_)(
-            path, form=form, strict=strict, replace=replace, progress=progress
-        )
-        return report
 
 
 class Card(_Table):
@@ -89,14 +66,10 @@ class Card(_Table):
     title: str = Field(description="What it is, in one line.")
     licence: str = Field(description="Of pictures and labels.")
     source: str = Field(default="", description="Where it comes from, or what to cite.")
-    shareable: bool = Field(
-        default=False, description="Whether its pictures may be shown to anybody, as on a public page."
-    )
+    shareable: bool = Field(default=False, description="Whether its pictures may be shown to anybody.")
     splits: dict[str, str] = Field(default={}, description="COCO file of each split, relative to the card.")
     images: Images = Images()
-    fetched: Fetched | None = Field(
-        default=None, description="Instead of `splits` and `images`, where it has to be fetched."
-    )
+    fetched: Fetched | None = Field(default=None, description="Instead of splits and images, where it is downloaded.")
 
 
 def names() -> tuple[str, ...]:
@@ -108,7 +81,7 @@ def card(name: str) -> Card:
     """The card of a registered data set.
 
     Raises:
-        DatasetError: The card is missing, or is none.
+        DatasetError: The card is missing or malformed.
         PluginError: No data set has that name.
     """
     path = _folder(name) / CARD
@@ -131,11 +104,10 @@ def _folder(name: str) -> Path:
     return bundled(str(target)) if not Path(target).is_absolute() else Path(target)
 
 
-def _function(target: str) -> Callable[..., Any]:
-    """The function that a card names as "module:function"."""
+def call(target: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - the card's field says what
+    """Call the function that a card names as "module:function"."""
     module, _, attribute = target.partition(":")
-    called: Callable[..., Any] = getattr(import_module(module), attribute)
-    return called
+    return getattr(import_module(module), attribute)(*arguments, **options)
 
 
 def fetched(name: str) -> Fetched:
@@ -244,7 +216,7 @@ def generate(name: str, progress: Progress = silent) -> Path:
     render = card(name).images.render
     if render is None:
         raise DatasetError(f"{name} is not rendered", code="not-rendered", remedy="name a data set that is: parksim")
-    folder: Path = _function(render)(cache_dir(), progress)
+    folder: Path = call(render, cache_dir(), progress)
     return folder
 
 

@@ -65,7 +65,7 @@ def make_split(
     """Record a division of these very labels.
 
     Args:
-        coco: All images of the data set, as `read_coco` gives them.
+        coco: All images of the data set.
         parts: Image ids of each part.
         name: Name of the split.
         dataset: Name of the data set.
@@ -73,7 +73,7 @@ def make_split(
         seed: Seed of the method, where it has one.
 
     Raises:
-        DatasetError: An id that is no image, or is in two parts.
+        DatasetError: An id without an image, or in two parts.
 
     Example:
         >>> coco = {"images": [{"id": 1}, {"id": 2}], "annotations": [{"id": 1, "image_id": 2}], "categories": []}
@@ -110,11 +110,11 @@ def apply_split(coco: Mapping[str, Any], split: Split, part: str) -> dict[str, A
             code="split-of-other-labels",
             remedy="use the labels that were split, or split the new ones (wildbench data split)",
         )
-    kept = set(split.parts[part])
+    chosen = set(split.parts[part])
     return {
         **coco,
-        "images": [image for image in coco["images"] if image["id"] in kept],
-        "annotations": [annotation for annotation in coco["annotations"] if annotation["image_id"] in kept],
+        "images": [image for image in coco["images"] if image["id"] in chosen],
+        "annotations": [annotation for annotation in coco["annotations"] if annotation["image_id"] in chosen],
     }
 
 
@@ -148,7 +148,7 @@ def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
 
 
 def write_split(split: Split, path: Path) -> None:
-    """Write a split file atomically: a key a line, a part a line."""
+    """Write a split file atomically, with one line for each key and each part."""
     record = split.model_dump()
     parts = ",\n".join(f"  {json.dumps(part)}: {json.dumps(images)}" for part, images in record.pop("parts").items())
     keys = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in record.items()]

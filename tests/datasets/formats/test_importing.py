@@ -94,7 +94,7 @@ def test_a_total_that_holds_in_the_label_files_alone(tmp_path: Path) -> None:
     assert report.holds == "4 (in the label files; 3 are kept)"
     (finding,) = json.loads((tmp_path / "out" / "import.json").read_text())["findings"]
     assert (finding["code"], finding["severity"], finding["place"]) == ("box-off-image", "error", "a.xml: object 4")
-    assert finding["message"].startswith("[99, 0, 120, 9] lies wholly outside its image of 64 x 48; left out")
+    assert finding["message"].startswith("[99, 0, 120, 9] is wholly outside its image of 64 x 48; left out")
 
 
 def test_strict_refuses_and_writes_nothing(tmp_path: Path) -> None:

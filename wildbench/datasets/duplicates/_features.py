@@ -90,7 +90,7 @@ def likenesses(small: Sequence[Floats], parts: Sequence[int], most: int, least: 
 
     Args:
         small: Thumbnails.
-        parts: A number an image; images of the same number are not compared.
+        parts: One number for each image; images of the same number are not compared.
         most: How many are given for each image.
         least: Correlation from which on two images are worth a closer look.
 
@@ -168,7 +168,7 @@ class Keypoints:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """How one image lies on another.
+    """How one image maps onto another.
 
     Attributes:
         matches: Keypoints that agree on the transform.

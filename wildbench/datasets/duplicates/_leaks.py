@@ -19,7 +19,7 @@ from wildbench.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image stands: its part, its `file_name`, and its file."""
+    """Where an image is: its part, its `file_name`, and its file."""
 
     part: str
     file_name: str
@@ -37,7 +37,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What was found in the parts of a data set.
+    """What the parts of a data set have in common.
 
     Attributes:
         images: Number of images by part.

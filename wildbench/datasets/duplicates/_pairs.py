@@ -42,9 +42,9 @@ class Pair:
         a, b: Their places in the list, `a < b`.
         kind: One of `KINDS`. The same file has the same bytes. The same photograph is the same pixels after another
             encoding, scaling, cropping, mirroring, turning or recolouring. The same scene has the same background or
-            the same subject, in other pixels: the next picture of a series, or of a camera that stands still.
+            the same subject, in other pixels: the next picture of a series, or of a fixed camera.
         score: Correlation of the aligned pixels, at most 1.
-        matches: Keypoints that agree on how one image lies on the other; None where pixels are equal.
+        matches: Keypoints that agree on how one image maps onto the other; None where pixels are equal.
         mirrored: Whether one is the mirror image of the other.
     """
 
@@ -65,7 +65,7 @@ def find_pairs(paths: Sequence[Path], *, parts: Sequence[int] | None = None, pro
 
     Args:
         paths: Image files.
-        parts: A number an image. Only pairs of different numbers are looked for; by default, all.
+        parts: One number for each image. Only pairs of different numbers are looked for; by default, all.
         progress: Called as `progress(task, done, total)`.
 
     Returns:

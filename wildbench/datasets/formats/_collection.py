@@ -27,7 +27,7 @@ EXACT = Context(prec=60)
 """Digits for sums of coordinates, which have up to ten digits before the point and rarely twenty after it."""
 
 LEFT_OUT = "left out, and its image is not scored for its category"
-"""What becomes of a box that cannot be kept: the animal is there, and finding it is no mistake."""
+"""What becomes of a box that cannot be kept: the animal is there, and finding it is not a mistake."""
 
 UNKNOWN_LEFT_OUT = "left out, and its image is not scored"
 """The same where it does not say which animal it is."""
@@ -46,11 +46,11 @@ class Collection:
     Attributes:
         form: "voc", "yolo" or "coco".
         coco: COCO detection data of all parts.
-        parts: Image ids by part, such as train and val; empty where nobody divided it.
-        files: Where the picture of each `file_name` lies.
+        parts: Image ids by part, such as train and val; empty where it is not divided.
+        files: Where the picture of each `file_name` is.
         findings: What was wrong; an error where something was left out, a warning where something was changed.
-        notes: What was read in another way than it stands, or not read, with counts; no mistake of anybody.
-        read: Boxes that stand in the label files, by category as we spell it, before any were left out.
+        notes: What was read differently from how it is written, or not read, with counts; not mistakes.
+        read: Boxes in the label files, by category as we spell it, before any were left out.
     """
 
     form: str
@@ -94,7 +94,7 @@ def number(text: str) -> Decimal:
     """Read a number of a label file.
 
     Raises:
-        ValueError: It is none, not finite, or absurd.
+        ValueError: It is not a number, not finite, or absurd.
     """
     try:
         value = Decimal(text.strip())
@@ -141,7 +141,7 @@ def repaired(
         return None, [Finding("box-empty", place, f"{shown} has no area; {LEFT_OUT}", "measure the box again")]
     inside = max(left, Decimal(0)), max(top, Decimal(0)), min(right, Decimal(width)), min(bottom, Decimal(height))
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        message = f"{shown} lies wholly outside its image of {width} x {height}; {LEFT_OUT}"
+        message = f"{shown} is wholly outside its image of {width} x {height}; {LEFT_OUT}"
         return None, [Finding("box-off-image", place, message, "measure the box again")]
     findings = []
     amount = max(abs(a - b) for a, b in zip(inside, box, strict=True))
@@ -168,7 +168,7 @@ def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
 
 
 def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> None:
-    """Write `annotations/all.json`, a file a part, and `images/` into an empty folder."""
+    """Write `annotations/all.json`, one file for each part, and `images/` into an empty folder."""
     (out / "annotations").mkdir(parents=True, exist_ok=True)
     for name, coco in [(ALL, collection.coco), *parts_of(collection)]:
         (out / "annotations" / f"{name}.json").write_text(canonical_json(coco), encoding="utf-8")
@@ -178,9 +178,9 @@ def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> 
 def parts_of(collection: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
     """COCO data of each part; images and boxes keep their ids and their order."""
     for part, ids in collection.parts.items():
-        kept = set(ids)
-        images = [image for image in collection.coco["images"] if image["id"] in kept]
-        annotations = [one for one in collection.coco["annotations"] if one["image_id"] in kept]
+        chosen = set(ids)
+        images = [image for image in collection.coco["images"] if image["id"] in chosen]
+        annotations = [one for one in collection.coco["annotations"] if one["image_id"] in chosen]
         yield part, {**collection.coco, "images": images, "annotations": annotations}
 
 
@@ -194,7 +194,7 @@ def copy_images(collection: Collection, folder: Path, progress: Progress) -> Non
     for done, image in enumerate(images, start=1):
         name = PurePosixPath(image["file_name"])
         if name.is_absolute() or ".." in name.parts:
-            what = f"the image {str(name)!r} lies outside its folder"
+            what = f"the image {str(name)!r} is outside its folder"
             raise DatasetError(what, code="image-outside", remedy="put all in one folder")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(collection.files[image["file_name"]], folder / name)

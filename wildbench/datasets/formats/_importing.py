@@ -49,8 +49,8 @@ class ImportReport:
         sha256: Of the archive; None for a folder.
         collection: Images, boxes and findings.
         unused: Files that are neither pictures nor labels nor lists.
-        published: What the data set should hold; None where nobody says.
-        remarks: What else to tell whoever imports it.
+        published: What the data set should hold; None where nothing is published.
+        remarks: What else the importer should know.
     """
 
     source: str
@@ -89,7 +89,7 @@ def import_dataset(
     finish: Callable[[ImportReport, Path], None] | None = None,
     progress: Progress = silent,
 ) -> ImportReport:
-    """Read a data set and write `annotations/all.json`, a file a part, `images/` and `import.json`.
+    """Read a data set and write `annotations/all.json`, one file for each part, `images/` and `import.json`.
 
     Args:
         source: A zip, a tar (plain, gz, bz2, xz) or a folder.
@@ -117,7 +117,7 @@ def import_dataset(
 
 
 class StrictFindings(DatasetError):
-    """Something was found, and nothing may be; carries the report."""
+    """Something was found where nothing may be; carries the report."""
 
     def __init__(self, report: ImportReport) -> None:
         self.report = report
@@ -193,7 +193,7 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
         return present[0]
     if present:
         what = f"labels in the forms {' and '.join(present)}"
-        raise DatasetError(what, code="several-forms", remedy="say by --form which to take")
+        raise DatasetError(what, code="several-forms", remedy="choose one by --form")
     for path in files:
         if path.suffix.casefold() == ".json":
             read_json(folder / path)  # says what is wrong with it
@@ -236,7 +236,7 @@ def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress)
     """Read every COCO file below a folder; entries stay as they are.
 
     `all.json` holds every part and the other files then say which images are of which part; without it the files are
-    put together, and renumbered where their ids collide. A single file is no part, unless its name says so.
+    put together, and renumbered where their ids collide. A single file is not a part, unless its name says so.
 
     Raises:
         DatasetError: A file that validation refuses, images that are nowhere, or files with different categories.

@@ -42,7 +42,7 @@ class Picture:
     """A picture file.
 
     Attributes:
-        path: Where it lies.
+        path: Where it is.
         name: Its path below the folder that was read, with slashes.
         width: Of the stored pixels.
         height: Of the stored pixels.
@@ -64,7 +64,7 @@ def files_below(folder: Path) -> list[PurePosixPath]:
     Raises:
         DatasetError: A folder that cannot be read, or a name that is not UTF-8, which no JSON can hold.
     """
-    found, seen = [], set()
+    files, seen = [], set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [name for name in folders if real not in seen and not _is_litter(name)]
@@ -72,12 +72,12 @@ def files_below(folder: Path) -> list[PurePosixPath]:
             continue
         seen.add(real)
         below = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        found += [below / name for name in names if not _is_litter(name)]
-    for path in found:
+        files += [below / name for name in names if not _is_litter(name)]
+    for path in files:
         if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
             what = f"{folder}: the name {str(path)!r} is not UTF-8"
             raise DatasetError(what, code="name-not-utf8", remedy="rename the file")
-    return sorted(found)
+    return sorted(files)
 
 
 def _refuse(error: OSError) -> None:
@@ -249,7 +249,7 @@ def read_parts(
     """Read every list below a folder.
 
     Lines are names with or without a suffix, with or without folders; what follows a space (VOC's ` 1` and ` -1`) does
-    not count where the whole line is no name.
+    not count where the whole line is not a name.
     """
     aliases = _aliases(ids)
     parts: dict[str, list[int]] = {}
@@ -274,7 +274,7 @@ def read_parts(
 
 
 def _lists(files: Sequence[PurePosixPath]) -> list[tuple[PurePosixPath, str]]:
-    """Each list with its part: those that are called as a part alone, else those whose name has one in it."""
+    """Each list with its part: those named as a part, else those that contain its name (`lion_train.txt`)."""
     texts = [path for path in files if path.suffix.casefold() == ".txt"]
     plain = {PARTS[path.stem.casefold()] for path in texts if path.stem.casefold() in PARTS}
     named = [(path, part_of(path.stem)) for path in texts]
@@ -322,6 +322,6 @@ def _check_parts(parts: dict[str, list[int]], ids: Mapping[str, int]) -> list[Fi
             for part in of[number][:-1]:
                 parts[part].remove(number)
         elif not of[number]:
-            message = "in none of the lists; it belongs to no part"
+            message = "not in any list, so it belongs to no part"
             findings.append(Finding("list-missing", name, message, "list it", "warning"))
     return findings

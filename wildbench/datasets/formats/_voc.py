@@ -54,7 +54,7 @@ _READ = {"name", "bndbox", "pose", *_FLAGS}
 
 
 class Malformed(Exception):
-    """The file is no XML, or no annotation."""
+    """The file is not XML, or not an annotation."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class VocObject:
 
     Attributes:
         place: Which object of which file.
-        name: As it stands.
-        corners: xmin, ymin, xmax, ymax as they stand: pixels counted from 1, both ends inside the box.
+        name: As in the file.
+        corners: xmin, ymin, xmax, ymax as in the file: pixels counted from 1, both ends inside the box.
         problem: Why there are no corners, where there are none.
         fields: `difficult`, `truncated`, `occluded` and `pose`, where they are given.
     """
@@ -86,7 +86,7 @@ class VocFile:
         size: Width and height; None where it does not say.
         objects: In the file's order.
         unread: Elements of objects that are not read, with counts.
-        latin: Whether it is no UTF-8 although it says so, or says nothing; it was then read as Latin-1.
+        latin: Whether it claims to be UTF-8, is not, and was read as Latin-1.
     """
 
     name: str
@@ -278,8 +278,8 @@ def _boxes(
         box = _from_one(one, findings)
         if turned:
             box = stored_box(box, picture.width, picture.height, picture.orientation)
-        sides, found = repaired(box, picture.width, picture.height, one.place)
-        findings += found
+        sides, repairs = repaired(box, picture.width, picture.height, one.place)
+        findings += repairs
         if sides is None:
             lost.add(name)
             continue
@@ -340,7 +340,7 @@ def _left_out(
             findings.append(Finding("label-unused", label.name, message, "see what was found about its picture"))
     for picture in pictures:
         if picture.name not in pairs:
-            message = "no label file, and nobody says that it is empty; left out"
+            message = "no label file, so it cannot be told from an empty image; left out"
             remedy = "label it; a file without boxes says that it is empty"
             findings.append(Finding("picture-unlabelled", picture.name, message, remedy))
 

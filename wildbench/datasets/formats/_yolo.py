@@ -99,7 +99,7 @@ def label_lines(
 
 
 def config_text(names: Sequence[str], parts: Sequence[str]) -> str:
-    """`data.yaml`, with a list of images a part, or all images where there are no parts."""
+    """`data.yaml`, with one list of images for each part, or all images where there are no parts."""
     places = {part: f"{part}.txt" for part in parts} or {"train": "images", "val": "images"}
     lines = [f"{part}: {place}\n" for part, place in places.items()]
     listed = [f"  {index}: {json.dumps(name, ensure_ascii=False)}\n" for index, name in enumerate(names)]
@@ -158,8 +158,8 @@ def _boxes(
         if row is not None:
             read[names[int(row[0])]] += 1
             box = _pixels(row[1:], picture.width, picture.height)
-            sides, found = repaired(box, picture.width, picture.height, place, _SLACK)
-            findings += found
+            sides, repairs = repaired(box, picture.width, picture.height, place, _SLACK)
+            findings += repairs
             if sides is None:
                 lost.add(names[int(row[0])])
             else:

@@ -119,7 +119,7 @@ def _outside(boxes: Boxes, sizes: Boxes) -> Flags:
 
 
 def check_masks(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) -> Iterator[Finding]:
-    """Report each mask that cannot be filled in, or lies elsewhere than its box; an empty one is no mistake."""
+    """Report each mask that cannot be filled in, or is elsewhere than its box; an empty one is not a mistake."""
     for place, entry in annotations:
         if entry.get("segmentation"):
             image = image_of[entry["image_id"]]

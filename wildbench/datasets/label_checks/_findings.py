@@ -51,12 +51,12 @@ def place_of(section: str, index: int, entry: object) -> str:
 def repeated(entries: Sequence[Placed], key: str) -> list[tuple[str, Any, str]]:
     """Find entries whose `key` an earlier entry has already: place, value, place of the first."""
     first: dict[Any, str] = {}
-    found = []
+    duplicates = []
     for place, entry in entries:
         if entry[key] in first:
-            found.append((place, entry[key], first[entry[key]]))
+            duplicates.append((place, entry[key], first[entry[key]]))
         first.setdefault(entry[key], place)
-    return found
+    return duplicates
 
 
 class Refusal(NamedTuple):
@@ -85,7 +85,7 @@ def refusal(path: Path, findings: Iterable[Finding]) -> Refusal | None:
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
-    """A line a code: its severity, its first place, how many more there are, and the remedy.
+    """One line for each code: its severity, its first place, how many more there are, and the remedy.
 
     Example:
         >>> lines([Finding("area-missing", f"annotations[{n}]", 'no "area"', 'add "area"', "warning") for n in (0, 1)])
@@ -152,6 +152,6 @@ remedy='name a JSON file that can be read', severity='error')])
         findings.append(Finding("json-encoding", WHOLE, message, "save it as UTF-8 without a mark", "warning"))
     if twice:
         more = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
-        message = f"the key {twice[0]} stands twice{more}, and only the last counts"
+        message = f"the key {twice[0]} occurs twice{more}, and only the last counts"
         findings.append(Finding("json-key-duplicate", WHOLE, message, "keep one of the two"))
     return (None if twice else document), findings

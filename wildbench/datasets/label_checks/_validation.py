@@ -112,7 +112,7 @@ def _check_sections(coco: object) -> Iterator[Finding]:
         elif not coco[section] and section != "annotations":
             yield Finding("section-empty", section, "empty", f"list the {section}; there is nothing to score")
     if isinstance(coco.get("annotations"), list) and not any(map(_is_scored, coco["annotations"])):
-        message = "not one box that is no crowd: no accuracy is defined"
+        message = "every box is a crowd, or there is none: no accuracy is defined"
         yield Finding("no-boxes", "annotations", message, "check that this is the file with the labels", "warning")
 
 
@@ -211,7 +211,7 @@ def _check_partial_labels(
         if "annotated_categories" in image:
             listed[image["id"]] = image["annotated_categories"]
             for name in sorted(set(image["annotated_categories"]) - set(names.values())):
-                message = f'annotated_categories names "{name}", which is no category of the file'
+                message = f'annotated_categories names "{name}", which is not a category of the file'
                 yield Finding("annotated-category-unknown", place, message, "use the names under categories")
     for place, entry in annotations:
         name = names.get(entry["category_id"])
@@ -256,7 +256,7 @@ def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
             with Image.open(path) as file:  # reads the header only
                 size, turned = file.size, file.getexif().get(_EXIF_ORIENTATION, 1) >= 5
         except (UnidentifiedImageError, Image.DecompressionBombError):
-            yield Finding("image-unreadable", place, f"{path} is no image", "replace the file")
+            yield Finding("image-unreadable", place, f"{path} is not an image", "replace the file")
         except (OSError, ValueError):  # a ValueError where the name has a NUL in it
             yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
         else:
