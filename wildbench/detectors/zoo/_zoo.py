@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 SMALL = "fcos_efficientnet_lite0_fpn"
-"""The one of our own, which two CPU cores can train."""
 
 
 @dataclass(frozen=True)
 class Detector:
     """What is registered in `wildbench.plugins.detectors`: how to build a detector, and what it can do.
 
+    Methods of compression take its parts by torchvision's names: `transform`, `backbone`, and `head` or `roi_heads`.
+
     Attributes:
         build: Called as `build(num_categories, init=init, **arguments)`. Names and shapes of the tensors follow from
             the number of categories and the arguments, never from `init`.
         arguments: Name to `int` or `float` of each argument of `build`; values are finite and not negative.
-        inits: What it can start from. Where that is more than "random", training keeps the batch norms of the part
-            called `backbone`.
+        inits: What it can start from. From published weights, batch norms of its `backbone` keep their statistics.
         masks: Whether it predicts masks, and has to be taught them.
         partial_labels: Whether a target's `known` (see `known_categories`) keeps categories that nobody boxed in an
             image out of that image's loss.
-        freeze: Stops the training of the leading blocks of the backbone, where it can.
-        small: Arguments that make it cheap to run on an image of 64 x 64 pixels and sure to detect something.
+        freeze: Called as `freeze(model, blocks)`, stops the training of the backbone's leading blocks; None: it cannot.
+        small: Arguments with which it is cheap to run on an image of 64 x 64 pixels and sure to detect something.
     """
 
     build: Callable[..., nn.Module]
