@@ -24,7 +24,9 @@ def texts(notebook: nbformat.NotebookNode) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_prints_what_it_shows(path: Path) -> None:
     kept = nbformat.read(path, as_version=4)
-    run = NotebookClient(nbformat.read(path, as_version=4), resources={"metadata": {"path": str(path.parent)}}, timeout=600)
+    run = NotebookClient(
+        nbformat.read(path, as_version=4), resources={"metadata": {"path": str(path.parent)}}, timeout=600
+    )
     assert texts(run.execute()) == texts(kept)
 
 

@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
 
 from wildbench.comparison import SIZES, Comparison
 from wildbench.comparison import Change as Compared
-from wildbench.errors import ScorecardError
+from wildbench.errors import ScorecardError, needs
 from wildbench.files import write_atomically
 from wildbench.measures import all_measures
 from wildbench.records import read_json, read_version
 from wildbench.scorecard import Dataset, Environment, Figure, Record, Scorecard
 from wildbench.sweeps.grid import Plan, Sweep
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT_VERSION = 1
 """Of a written summary."""
@@ -111,6 +114,22 @@ class Summary(Record):
     points: list[PointRecord]
     failed: list[Failure]
 
+    def __repr__(self) -> str:
+        return f"Summary({self.sweep}: {len(self.points)} points on {self.dataset.name} {self.dataset.split or ''})"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame()[["file_bytes", "ratio", "ap50", "ap50_difference"]].to_html())
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A table with one row for each point and the columns of the CSV; its index is the point's name.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        with needs("board"):
+            import pandas
+        return pandas.DataFrame([_csv_row(point) for point in self.points]).set_index("name")
+
     def write(self, path: Path) -> None:
         """Write as JSON with sorted keys, atomically."""
         text = json.dumps(self.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False)
@@ -127,12 +146,13 @@ class Summary(Record):
         write_atomically(path, text.getvalue().encode())
 
 
-def read_summary(path: Path) -> Summary:
+def read_summary(path: Path | str) -> Summary:
     """Read a summary.
 
     Raises:
         ScorecardError: It is missing, damaged, not a summary, or written by a newer wildbench.
     """
+    path = Path(path)
     document = read_json(path, error=ScorecardError, again="run the sweep again")
     return read_version(
         document,
