@@ -170,8 +170,9 @@ datasets = Registry(
 """Data sets by name: a folder or a package with a card in it (`wildbench.datasets.registry.Card`)."""
 
 _FIGURES = """
-ap ap50 ap75 ap_small ap_medium ap_large mean_iou50 file_bytes parameters nonzero bitmask_bytes entropy_bytes macs
-nonzero_macs bops latency_ratio latency_p50 latency_p99 peak_memory
+ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large mean_iou50 file_bytes
+parameters nonzero dense_fp32_bytes bitmask_bytes entropy_bytes macs nonzero_macs bops latency_ratio latency_p50
+latency_p90 latency_p99 peak_memory
 """
 
 measures = Registry(

@@ -2,15 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from made_up_cards import make_card
 
+from wildbench import plugins
 from wildbench.evaluation import score
 from wildbench.leaderboard._results import Result, Samples, result_id
+from wildbench.measures import Measure
 from wildbench.scorecard import Figure, Scorecard
 
 IMAGES, LOCATIONS = 40, 20
@@ -118,3 +122,31 @@ def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.0
 def names(rows: Sequence[Any]) -> list[str]:
     """Names of rows, in order."""
     return [row.name for row in rows]
+
+
+class Energy(Measure):
+    """What a package may add: a figure of its own, which is a cost and compares on one processor."""
+
+    key, title, unit, better, limits, digits = "energy", "energy", "mJ", "lower", (1e-3, 1e6), 1
+
+    def within(self, card: Scorecard) -> str | None:
+        """The processor."""
+        return card.environment.cpu
+
+
+@contextmanager
+def energy() -> Iterator[None]:
+    """The measure is registered inside the block."""
+    before, registry = dict(plugins.measures._targets), plugins.measures
+    registry.register("energy", Energy)
+    try:
+        yield
+    finally:
+        registry._targets = before
+        registry._resolved.pop("energy", None)
+
+
+def with_energy(result: Result, value: float) -> Result:
+    """The same with the figure that the measure wrote into its card."""
+    figure = Figure(value=value, unit="mJ", n=2)
+    return replace(result, card=result.card.model_copy(update={"measures": {"energy": figure}}))

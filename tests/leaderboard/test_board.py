@@ -11,12 +11,13 @@ from typing import Any
 import pandas
 import pytest
 from made_up_cards import make_card
-from made_up_results import make_named, make_result, names
+from made_up_results import energy, make_named, make_result, names, with_energy
 
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard._model import FORMAT_VERSION, Board, Section, json_schema, read_board
 from wildbench.leaderboard._results import Result
+from wildbench.leaderboard.exports import to_csv, to_markdown
 from wildbench.scorecard import Scorecard
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -79,7 +80,7 @@ def test_an_undefined_ap_has_no_rank_and_stands_last() -> None:
     rows = section_of(make_named("none", None), make_named("some", 0.01)).rows
     assert names(rows) == ["some", "none"]
     assert rows[1].standing is None
-    assert rows[1].accuracy.ap.reason == "no box"
+    assert rows[1].ranked_by.reason == "no box"
     assert rows[0].standing is not None
     assert (rows[0].standing.rank, rows[0].standing.last) == (1, 1)
     assert section_of(make_named("none", None)).rows[0].standing is None
@@ -124,21 +125,24 @@ def test_a_child_stands_against_its_parent() -> None:
     assert loss.ap.value == pytest.approx(-0.02)
     assert loss.ap.interval is not None
     assert loss.ap.interval[0] < -0.02 < loss.ap.interval[1]
-    assert loss.file_bytes.value == pytest.approx(0.25)
-    assert (loss.macs.value, loss.latency.value) == (1.0, 1.0)
+    assert {key: figure.value for key, figure in loss.costs.items()} == {
+        "file_bytes": 0.25,
+        "macs": 1.0,
+        "latency_ratio": 1.0,
+        "latency_p50": 1.0,
+    }
     assert by_name["dense"].parent is None
 
 
-def test_latency_against_a_parent_on_other_hardware_is_by_ratio_or_not_at_all() -> None:
+def test_a_cost_against_a_parent_is_stated_where_the_two_compare() -> None:
     dense = make_named("dense", 0.5, p50=10.0)
     sha256 = dense.card.submission.sha256
     here = make_named("here", 0.5, p50=5.0, parent=sha256)
     there = make_named("there", 0.5, p50=5.0, cpu="other", parent=sha256)
     gpu = make_named("gpu", 0.5, p50=5.0, device="H100", reference="in torch", parent=sha256)
-    losses = {row.name: row.parent for row in section_of(dense, here, there, gpu).rows if row.parent}
-    assert losses["here"].latency.value == 0.5
-    assert losses["there"].latency.value == 1.0  # both 1.5 times the reference
-    assert losses["gpu"].latency.value is None
+    losses = {row.name: row.parent.costs for row in section_of(dense, here, there, gpu).rows if row.parent}
+    assert [losses[name]["latency_p50"].value for name in ("here", "there", "gpu")] == [0.5, None, None]
+    assert [losses[name]["latency_ratio"].value for name in ("here", "there", "gpu")] == [1.0, 1.0, None]
 
 
 def test_a_parent_that_is_not_on_the_board_is_said_to_be_missing() -> None:
@@ -179,11 +183,11 @@ def test_it_loads_in_pandas_in_the_line_that_the_document_prints(
     exec(code, found)
     table: pandas.DataFrame = found["rows"]
     assert len(table) == 6
-    best = table.loc[table["accuracy.ap.value"].idxmax()]
-    assert (best["name"], best["standing.rank"], best["size.file_bytes.value"]) == ("z", 1, 1000)
+    best = table.loc[table["figures.ap.value"].idxmax()]
+    assert (best["name"], best["standing.rank"], best["figures.file_bytes.value"]) == ("z", 1, 1000)
     assert (best["sections.dataset.name"], best["sections.dataset.split"]) == ("d", None)
     assert table["sections.id"].value_counts().tolist() == [5, 1]
-    assert table["accuracy.ap.value"].dtype == float
+    assert table["figures.ap.value"].dtype == float
 
 
 def test_a_board_survives_its_file(tmp_path: Path) -> None:
@@ -209,3 +213,28 @@ def test_ids_are_plain_whatever_the_name() -> None:
         assert row.id.replace("-", "").isalnum()
         assert row.id.isascii()
         assert row.id == row.id.lower()
+
+
+def test_a_measure_of_another_package_is_a_column_and_the_axis_of_a_front(tmp_path: Path) -> None:
+    dense = with_energy(make_named("dense", 0.6), 8.0)
+    small = with_energy(make_named("small", 0.5, parent=dense.card.submission.sha256), 2.0)
+    away = with_energy(make_named("away", 0.4, cpu="another"), 1.0)
+    with energy():
+        board = build_board([dense, small, away, make_named("bare", 0.3)])
+    assert [column.key for column in board.headlines][-1] == "energy"
+    (section,) = board.sections
+    rows = {row.name: row for row in section.rows}
+    assert rows["small"].figures["energy"].value == 2.0
+    assert "energy" not in rows["bare"].figures
+    (front,) = [front for front in section.fronts if front.axis == "energy"]  # one row alone elsewhere has none
+    assert (front.within, front.rows, front.limits) == ("c", [rows["small"].id, rows["dense"].id], (1e-3, 1e6))
+    assert rows["small"].parent is not None
+    assert rows["small"].parent.costs["energy"].value == 0.25
+    board.write(tmp_path / "leaderboard.json")
+    again = read_board(tmp_path / "leaderboard.json")  # which needs no package
+    assert to_markdown(again).splitlines()[2].split(" | ")[-2] == "energy, mJ"
+    assert to_csv(again).splitlines()[0].endswith(",energy,energy_within")
+
+
+def test_a_measure_that_no_row_has_is_no_column() -> None:
+    assert "energy" not in {column.key for column in build_board(golden_results()).measures}

@@ -81,12 +81,12 @@ def test_a_finding_is_a_line_and_exit_code_2(folder: Path, tmp_path: Path) -> No
     shutil.copytree(folder / "leaderboard", tmp_path / "leaderboard")
     path = tmp_path / "leaderboard" / "leaderboard.json"
     board = json.loads(path.read_text())
-    board["sections"][0]["rows"][0]["size"]["file_bytes"]["value"] = 1.0
+    board["sections"][0]["rows"][0]["figures"]["file_bytes"]["value"] = 1.0
     path.write_text(json.dumps(board))
     ran = leaderboard("verify", cwd=tmp_path)
     assert (ran.code, ran.out) == (2, "")
     (line,) = [line for line in ran.err.splitlines() if line.startswith("wildbench: ")]
-    assert "size.file_bytes.value is 1.0, the results give " in line
+    assert "figures.file_bytes.value is 1.0, the results give " in line
 
 
 def test_the_loss_is_what_compare_says(folder: Path, rows: dict[str, Row]) -> None:

@@ -82,7 +82,7 @@ def test_figures_keep_their_intervals_and_reasons(made: tuple[Board, dict[str, R
     for section, shown in zip(made[0].sections, data["sections"], strict=True):
         for row, short in zip(section.rows, shown["rows"], strict=True):
             for figure, found in (
-                (row.accuracy.ap, short["accuracy"]["ap"]),
+                (row.ranked_by, short["figures"]["ap"]),
                 (row.per_category["bird"].ap50, short["per_category"]["bird"]["ap50"]),
             ):
                 assert found["v"] == pytest.approx(figure.value, rel=1e-5)

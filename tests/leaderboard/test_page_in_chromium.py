@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from made_up_page import BASELINES, ELSEWHERE, ROWS, SCRIPT, results_of_page
+from made_up_results import energy, with_energy
 
 from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard._details import details
@@ -16,6 +17,9 @@ from wildbench.leaderboard._page import render
 from wildbench.leaderboard._results import read_results
 
 IN_FIRST = len(BASELINES) + ROWS + 1
+WITH_ENERGY = 10
+"""Rows, the first, that have a figure of another package."""
+
 DRAWN = ".chart[data-drawn]"
 
 CONTRAST = """() => {
@@ -64,8 +68,12 @@ ALL_DRAWN = "document.querySelectorAll('.chart').length === document.querySelect
 @pytest.fixture(scope="module")
 def board_and_file(baselines_board: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
     folder = tmp_path_factory.mktemp("chromium")
-    results = results_of_page(baselines_board)
-    board = build_board(results)
+    results = [
+        with_energy(one, 1.0 + number) if number < WITH_ENERGY else one
+        for number, one in enumerate(results_of_page(baselines_board))
+    ]
+    with energy():
+        board = build_board(results)
     (folder / "index.html").write_bytes(render(board, details(board, results)))
     return board, folder / "index.html"
 
@@ -120,7 +128,7 @@ def test_the_first_page_is_the_top_of_the_board(page: Any, board: Board) -> None
     assert names(page) == [row.name for row in section.rows[:25]]
     assert page.locator(".board tbody tr").count() == 25
     first = page.locator(".board tbody tr").first.inner_text()
-    ap = section.rows[0].accuracy.ap
+    ap = section.rows[0].ranked_by
     assert ap.value is not None
     assert f"{100 * ap.value:.1f}" in first
     assert page.locator(".pager").inner_text().split("\n")[1] == f"1–25 of {IN_FIRST}"
@@ -130,16 +138,16 @@ def test_the_first_page_is_the_top_of_the_board(page: Any, board: Board) -> None
 
 def test_a_click_sorts_and_a_second_turns_it_round(page: Any, board: Board) -> None:
     rows = board.sections[0].rows
-    bytes_of = {row.name: row.size.file_bytes.value for row in rows if row.size}
-    header = page.locator("th", has=page.locator("[data-sort=bytes]"))
-    page.locator("[data-sort=bytes]").click()
+    bytes_of = {row.name: row.figures["file_bytes"].value or 0 for row in rows}
+    header = page.locator("th", has=page.locator("[data-sort=measure-file_bytes]"))
+    page.locator("[data-sort=measure-file_bytes]").click()
     assert header.get_attribute("aria-sort") == "ascending"
     assert [bytes_of[name] for name in names(page)] == sorted(bytes_of.values())[:25]
-    page.locator("[data-sort=bytes]").click()
+    page.locator("[data-sort=measure-file_bytes]").click()
     assert header.get_attribute("aria-sort") == "descending"
     assert [bytes_of[name] for name in names(page)] == sorted(bytes_of.values(), reverse=True)[:25]
     assert page.locator("[aria-sort]").count() == 1
-    assert page.locator("#status").inner_text() == "Sorted by File, descending"
+    assert page.locator("#status").inner_text() == "Sorted by File size, descending"
 
 
 def test_rows_without_the_figure_stand_last_whichever_way(page: Any) -> None:
@@ -182,7 +190,8 @@ def test_a_long_method_is_cut_in_the_table_and_whole_on_its_page(page: Any, boar
 
 
 def test_the_fronts_can_be_shown_alone(page: Any, board: Board) -> None:
-    fronts = [front for front in board.sections[0].fronts if front.axis != "latency_p50"]
+    headlines = {column.key for column in board.headlines}
+    fronts = [front for front in board.sections[0].fronts if front.axis in headlines]
     on_a_front = {name for front in fronts for name in front.rows}
     page.locator("#front").check()
     assert page.locator("#status").inner_text() == f"{len(on_a_front)} rows match"
@@ -195,21 +204,22 @@ def test_the_axes_of_the_chart_change(page: Any) -> None:
     ticks = chart.inner_text()
     page.locator("#log").uncheck()
     page.wait_for_function("text => document.querySelector('.chart[data-drawn]')?.innerText !== text", arg=ticks)
-    page.get_by_role("radio", name="Arithmetic").check()
-    page.locator(".chart[data-drawn]", has_text="Arithmetic, GMAC an image").wait_for()
+    page.get_by_role("radio", name="MACs").check()
+    page.locator(".chart[data-drawn]", has_text="MACs, GMAC").wait_for()
 
 
 def test_the_axes_change_by_keyboard(page: Any) -> None:
     page.locator("#cost-file_bytes").focus()
-    for title in ("Arithmetic, GMAC an image", "Latency, × reference network"):
+    for title in ("MACs, GMAC", "Latency ratio, ×", "Latency p50, ms"):
         page.keyboard.press("ArrowRight")
         page.locator(".chart[data-drawn]", has_text=title).wait_for()
-    assert page.evaluate("document.activeElement.id") == "cost-latency"
+    assert page.evaluate("document.activeElement.id") == "cost-latency_p50"
     assert page.evaluate("getComputedStyle(document.activeElement.nextElementSibling).outlineStyle") == "solid"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "measured"
+    assert page.evaluate("document.activeElement.id") == "within"
+    shown = page.locator(".chart").get_attribute("aria-label")
     page.keyboard.press("ArrowDown")
-    page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
+    page.wait_for_function("told => document.querySelector('.chart[data-drawn]')?.ariaLabel !== told", arg=shown)
     page.keyboard.press("Tab")
     ticks = page.locator(DRAWN).inner_text()
     page.keyboard.press("Space")
@@ -219,21 +229,22 @@ def test_the_axes_change_by_keyboard(page: Any) -> None:
 
 def test_time_is_a_ratio_across_machines_and_milliseconds_within_one(page: Any, board: Board) -> None:
     """Every point stands where its figure says, with both intervals, in the table as in the chart."""
-    rows = [row for row in board.sections[0].rows if row.latency]
-    page.locator("#cost-latency").check()
-    page.locator(".chart[data-drawn]", has_text="Latency, × reference network").wait_for()
-    assert drawn_costs(page) == expected_costs(rows, "reference_ratio")
-    options = page.locator("#measured option").all_inner_texts()
-    assert options[0] == "× reference network, on any hardware"
-    hardware = [row.latency.hardware for row in rows if row.latency]
-    assert sorted(options[1:]) == sorted(f"ms, on {one} only" for one in set(hardware))
-    for option in options[1:]:
-        page.locator("#measured").select_option(option)
+    rows = board.sections[0].rows
+    page.locator("#cost-latency_ratio").check()
+    page.locator(".chart[data-drawn]", has_text="Latency ratio, ×").wait_for()
+    assert drawn_costs(page) == expected_costs(rows, "latency_ratio")
+    assert page.locator("#within").count() == 0
+    page.locator("#cost-latency_p50").check()
+    options = page.locator("#within option").all_inner_texts()
+    hardware = [row.within["latency_p50"] for row in rows]
+    assert options == sorted(set(hardware))
+    for option in options:
+        page.locator("#within").select_option(option)
         page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
-        page.wait_for_function("told => document.querySelector('.chart').ariaLabel.includes(told)", arg=option[4:-5])
+        page.wait_for_function("told => document.querySelector('.chart').ariaLabel.includes(told)", arg=option)
         page.locator(DRAWN).wait_for()
-        alike = [row for row in rows if row.latency and f"ms, on {row.latency.hardware} only" == option]
-        assert drawn_costs(page) == expected_costs(alike, "p50")
+        alike = [row for row in rows if row.within["latency_p50"] == option]
+        assert drawn_costs(page) == expected_costs(alike, "latency_p50")
         assert f"{len(rows) - len(alike)} rows that match are not drawn" in page.locator("main").inner_text()
     assert {hardware.count(one) for one in hardware} == {ELSEWHERE + 1, len(rows) - ELSEWHERE - 1}
 
@@ -251,7 +262,7 @@ def drawn_costs(page: Any) -> list[tuple[float, ...]]:
 
 
 def expected_costs(rows: list[Row], name: str) -> list[tuple[float, ...]]:
-    figures = [getattr(row.latency, name) for row in rows]
+    figures = [row.figures[name] for row in rows]
     six = [tuple(float(f"{value:.6g}") for value in (figure.value, *figure.interval)) for figure in figures]
     return sorted(six)
 
@@ -271,9 +282,7 @@ def test_points_are_links_for_the_mouse_and_for_the_keyboard(page: Any, board: B
     page.locator(".points_marks path[tabindex='0']").focus()
     page.keyboard.press("ArrowRight")
     told = page.evaluate("document.activeElement.getAttribute('aria-label')")
-    cheapest = sorted(
-        (row for row in board.sections[0].rows if row.size), key=lambda row: row.size.file_bytes.value or 0
-    )
+    cheapest = sorted(board.sections[0].rows, key=lambda row: row.figures["file_bytes"].value or 0)
     assert told.startswith(f"{cheapest[1].name}: AP ")
     page.keyboard.press("Enter")
     page.locator("article").wait_for()
@@ -285,13 +294,13 @@ def test_points_are_links_for_the_mouse_and_for_the_keyboard(page: Any, board: B
 
 def test_everything_is_reached_by_keyboard(page: Any) -> None:
     page.locator(DRAWN).wait_for()
-    page.locator("[data-sort=ap50]").focus()
+    page.locator("[data-sort=measure-ap50]").focus()
     page.keyboard.press("Enter")
     page.locator("th[aria-sort=descending]", has_text="AP50").wait_for()
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("AP50")
-    assert page.evaluate("document.activeElement.dataset.sort") == "ap50"
+    assert page.evaluate("document.activeElement.dataset.sort") == "measure-ap50"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.dataset.sort") == "bytes"
+    assert page.evaluate("document.activeElement.dataset.sort") == "measure-file_bytes"
     page.locator("#front").focus()
     page.keyboard.press("Space")
     assert page.locator("#front").is_checked()
@@ -340,7 +349,7 @@ def test_rows_of_another_data_set_are_apart_and_say_what_is_missing(page: Any, b
     text = page.locator("article").inner_text()
     assert "COCO results bring no model" in text
     assert "score its detections again" in text
-    assert "only those of parksim are embedded" in text
+    assert "no card of a data set says" in text
 
 
 def test_a_script_in_a_name_is_a_name(page: Any) -> None:
@@ -397,8 +406,8 @@ def test_the_theme_follows_the_system_until_one_is_chosen(page: Any) -> None:
 
 def test_on_a_phone_rows_are_sorted_from_a_list(page: Any) -> None:
     page.set_viewport_size({"width": 360, "height": 800})
-    assert not page.locator("[data-sort=ap]").is_visible()
-    page.get_by_label("Sort by").select_option("bytes")
+    assert not page.locator("[data-sort=measure-ap]").is_visible()
+    page.get_by_label("Sort by").select_option("measure-file_bytes")
     assert names(page)[:2] == ["made up 00", "made up 01"]
     assert page.get_by_role("row").count() >= 25
 
@@ -493,3 +502,18 @@ def test_names_in_the_chart_cover_nothing(page: Any, width: int) -> None:
         assert one[2] <= chart["x"] + chart["width"] + 1
         for other in boxes[:place]:
             assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] + 2 or other[3] <= one[1] + 2
+
+
+def test_a_measure_of_another_package_is_a_column_and_an_axis(page: Any, board: Board) -> None:
+    page.locator("[data-sort=measure-energy]").click()
+    cheapest = sorted(
+        (row for row in board.sections[0].rows if "energy" in row.figures), key=lambda row: row.figures["energy"].value
+    )
+    assert len(cheapest) == WITH_ENERGY
+    assert names(page)[:WITH_ENERGY] == [row.name for row in cheapest]
+    assert page.locator(".board thead th", has_text="Energy").inner_text().split() == ["Energy", "↑", "mJ"]
+    page.get_by_role("radio", name="Energy").check()
+    page.locator(".chart[data-drawn]", has_text="Energy, mJ").wait_for()
+    assert page.locator(".points_marks path").count() == WITH_ENERGY
+    (front,) = [front for front in board.sections[0].fronts if front.axis == "energy"]
+    assert page.locator(".mark", has_text="energy").count() == len(front.rows)

@@ -202,7 +202,7 @@ def test_an_edited_page_is_named(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda row: row["accuracy"]["ap"].update(value=0.999), "accuracy.ap.value is 0.999, the results give 0."),
+        (lambda row: row["figures"]["ap"].update(value=0.999), "figures.ap.value is 0.999, the results give 0."),
         (lambda row: row["standing"].update(rank=7), "standing.rank is 7, the results give"),
         (lambda row: row.update(name="\x1b[2J"), 'name is "\\u001b[2J"'),
         (lambda row: row.update({"\x1b[2J": 1}), "\\x1b[2J is 1, the results give null"),

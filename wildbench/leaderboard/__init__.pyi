@@ -1,4 +1,5 @@
 from ._model import Board as Board
+from ._model import Column as Column
 from ._model import Front as Front
 from ._model import Row as Row
 from ._model import Section as Section

@@ -1,7 +1,8 @@
 """What leaderboard.json holds: sections of rows that compare, and the fronts among them.
 
-Keys are those of a scorecard wherever the figure is one of a scorecard's. Rows are plain, so that
-`pandas.json_normalize(board, ["sections", "rows"])` is a table.
+Figures stand by the key of their measure, and `measures` says what each is, so that whoever reads the file needs none
+of the packages that a measure came from. Rows are plain: `pandas.json_normalize(board, ["sections", "rows"])` is a
+table.
 """
 
 from __future__ import annotations
@@ -14,13 +15,47 @@ from pydantic import Field
 from wildbench.errors import ScorecardError
 from wildbench.files import write_atomically
 from wildbench.records import read_json, read_version
-from wildbench.scorecard import Dataset, Figure, Record, Statistics, Uncertainty
+from wildbench.scorecard import Dataset, Figure, Record, Uncertainty
 
 FORMAT_VERSION = 1
 """Version of leaderboard.json."""
 
-Axis = Literal["file_bytes", "macs", "latency_ratio", "latency_p50"]
-"""What a front sets AP against."""
+RANKED_BY = "ap"
+"""Key of the measure that ranks go by, and that fronts set against a cost."""
+
+
+class Column(Record):
+    """A measure of some row: what it is called, and how it is shown. `wildbench.measures.Measure` explains each."""
+
+    key: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+    shown_unit: str
+    scale: float
+    digits: int
+    limits: tuple[float, float] | None = Field(description="Of the log axis, where it is a cost that fronts go by.")
+    headline: bool = Field(description="Whether tables have a column of it.")
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as tables show it."""
+        return f"{self.title}, {self.shown_unit}" if self.shown_unit not in ("", "1") else self.title
+
+    def text(self, figure: Figure | None, missing: str = "-") -> str:
+        """The value of a figure in the unit that is shown.
+
+        Example:
+            >>> column = Column(key="ap", title="AP", unit="AP", better="higher", shown_unit="%", scale=100.0, digits=1,
+            ...     limits=None, headline=True)
+            >>> column.heading, column.text(Figure(value=0.456, unit="AP"))
+            ('AP, %', '45.6')
+        """
+        return missing if figure is None or figure.value is None else self.number(figure.value)
+
+    def number(self, value: float) -> str:
+        """A value in the unit that is shown."""
+        return f"{value * self.scale:,.{self.digits}f}"
 
 
 class CategoryAccuracy(Record):
@@ -28,37 +63,6 @@ class CategoryAccuracy(Record):
 
     ap: Figure
     ap50: Figure
-
-
-class RowSize(Record):
-    """Bytes and parameters, as in the scorecard."""
-
-    file_bytes: Figure
-    parameters: Figure
-    nonzero: Figure
-    dense_fp32_bytes: Figure
-    bitmask_bytes: Figure | None
-    entropy_bytes: Figure | None
-
-
-class RowCompute(Record):
-    """Arithmetic an image, as in the scorecard."""
-
-    macs: Figure
-    nonzero_macs: Figure | None
-    bops: Figure | None
-
-
-class RowLatency(Record):
-    """Time an image: milliseconds compare within one `hardware` only, ratios within one `reference`."""
-
-    hardware: str = Field(description="Processor and threads, or the CUDA device: times compare within it.")
-    reference: str = Field(description="The network whose time the ratio is over: ratios compare within it.")
-    p50: Figure
-    p90: Figure
-    p99: Figure
-    reference_ratio: Figure
-    peak_memory: Figure
 
 
 class RowErrors(Record):
@@ -94,9 +98,7 @@ class Loss(Record):
     id: str | None = Field(description="The parent's row in this section; null where it is not on the board.")
     name: str | None
     ap: Figure = Field(description="AP less the parent's, with the paired interval.")
-    file_bytes: Figure = Field(description="Bytes over the parent's.")
-    macs: Figure = Field(description="MACs over the parent's.")
-    latency: Figure = Field(description="p50 over the parent's on one hardware; else ratios to the reference.")
+    costs: dict[str, Figure] = Field(description="Each cost over the parent's, by the key of its measure.")
 
 
 class Row(Record):
@@ -114,23 +116,26 @@ class Row(Record):
     training_data: str | None
     trusted: bool = Field(description="Whether the file was opened with --trust.")
     standing: Standing | None = Field(description="null where AP is undefined.")
-    accuracy: Statistics
+    figures: dict[str, Figure] = Field(description="By the key of their measures.")
+    within: dict[str, str] = Field(
+        description="What two rows must share for a figure to compare, by key: hardware, say."
+    )
     per_category: dict[str, CategoryAccuracy]
-    size: RowSize | None = Field(description="null for a COCO results file, which brings no model.")
-    compute: RowCompute | None
-    latency: RowLatency | None
     errors: RowErrors | None
     parent: Loss | None = Field(description="null for a submission that names no parent.")
     lineage: list[str] = Field(description="Rows it was made from, nearest first.")
+
+    @property
+    def ranked_by(self) -> Figure:
+        """The figure that ranks go by."""
+        return self.figures.get(RANKED_BY) or Figure.undefined("AP", "not measured")
 
 
 class Front(Record):
     """Rows that no other row of the section beats at both AP and one cost."""
 
-    axis: Axis
-    within: str | None = Field(
-        description="latency_p50: the hardware, of two rows at least; latency_ratio: the reference network; null: all."
-    )
+    axis: str = Field(description="Key of the cost's measure.")
+    within: str | None = Field(description="What the rows share so that the cost compares; null where nothing.")
     unit: str
     rows: list[str] = Field(description="Row ids, the cheapest first.")
     hypervolume: Figure = Field(
@@ -162,6 +167,7 @@ class Board(Record):
     """The whole leaderboard."""
 
     format_version: int = FORMAT_VERSION
+    measures: list[Column] = Field(description="Of the figures of all rows, in the order in which they are shown.")
     sections: list[Section] = Field(description="By data set, split, protocol.")
 
     def to_json(self) -> str:
@@ -171,6 +177,16 @@ class Board(Record):
     def write(self, path: Path) -> None:
         """Write the board, whole or not at all."""
         write_atomically(path, self.to_json().encode())
+
+    @property
+    def ranked(self) -> Column:
+        """The measure that ranks go by."""
+        return next(column for column in self.measures if column.key == RANKED_BY)
+
+    @property
+    def headlines(self) -> list[Column]:
+        """Measures that tables have a column of."""
+        return [column for column in self.measures if column.headline]
 
     def rows(self) -> dict[str, Row]:
         """Every row by its id."""

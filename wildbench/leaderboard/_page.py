@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from wildbench.errors import needs
 from wildbench.files import write_atomically
 from wildbench.leaderboard._details import RowDetail
-from wildbench.leaderboard._model import Board
+from wildbench.leaderboard._model import RANKED_BY, Board
 from wildbench.resources import cache_dir
 
 VEGA_LITE = "6.4"
@@ -127,7 +127,14 @@ def _data(board: Board, details: Mapping[str, RowDetail]) -> dict[str, Any]:
             curves["per_category"] = {category: _runs(curve) for category, curve in per_category.items()}
         shown[name] = _short(detail, texts) | {"curves": curves}  # whole numbers, too many to look at one by one
         shown[name].setdefault("pictures", [])
-    return {"sections": sections, "details": shown, "texts": texts.entries, "images": images.entries}
+    return {
+        "measures": [column.model_dump(mode="json") for column in board.measures],
+        "ranked_by": RANKED_BY,
+        "sections": sections,
+        "details": shown,
+        "texts": texts.entries,
+        "images": images.entries,
+    }
 
 
 def _runs(values: list[int]) -> list[int]:

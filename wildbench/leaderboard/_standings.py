@@ -1,4 +1,4 @@
-"""Who is better than whom, as far as the images can tell.
+"""Who is better than whom, as far as the images can tell, and which rows nothing beats at a cost.
 
 Row A is better than row B where the paired 95 % interval of the difference in AP lies above 0, or where A is better
 than a row that is better than B. That is a partial order. The ranks a row may hold are its places in all orders of the
@@ -10,20 +10,25 @@ The second half of the rule is hardly ever needed. Standard errors of difference
 with one quantile for all pairs intervals alone would be transitive; only where degrees of freedom differ much, A can be
 told from B and B from C, and A not from C. The intervals are each for itself: among 500 rows of equal worth, some
 pairs differ by chance.
+
+Hypervolumes are those of Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms", 1998. The box
+is fixed for each cost, so that a section's hypervolume changes only where its front does, and two boards compare: its
+reference point is the higher limit with AP 0, its far corner the lower limit with AP 1, and cost runs on a log scale.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from wildbench.leaderboard._model import Axis, Front, Row
+from wildbench.leaderboard._model import Front, Row
 from wildbench.leaderboard._results import Samples
+from wildbench.measures import Measure
 from wildbench.measures.uncertainty import LEVEL, Floats, Interval, spread_of
 from wildbench.scorecard import Figure
 
@@ -110,16 +115,6 @@ def _freedom(pulled: Floats) -> Floats:
 Point = tuple[float, float]
 """Cost and AP."""
 
-LIMITS: Mapping[Axis, Point] = {
-    "file_bytes": (1e4, 1e9),
-    "macs": (1e6, 1e12),
-    "latency_ratio": (1e-2, 1e3),
-    "latency_p50": (1e-1, 1e4),
-}
-"""Of the box, for each cost: 10 kB to 1 GB, a million to a trillion MACs, ratios, 0.1 ms to 10 s."""
-
-_UNITS: Mapping[Axis, str] = {"file_bytes": "B", "macs": "MAC", "latency_ratio": "1", "latency_p50": "ms"}
-
 
 def pareto(points: Sequence[Point]) -> list[int]:
     """Points that no other beats: none has a cost as low and an AP as high, and one of the two better.
@@ -156,42 +151,38 @@ def hypervolume(points: Sequence[Point], limits: Point) -> float:
     return math.fsum(ap * (end - start) for (_, ap), (start, end) in steps) / (high - low)
 
 
-def fronts(rows: Sequence[Row]) -> list[Front]:
-    """Every front of a section: AP against bytes, MACs, latency ratios and, within a hardware, milliseconds.
+def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
+    """Every front of a section: AP against each cost, among the rows for which that cost compares.
 
-    A row that was measured like no other is on no front of milliseconds, nor of ratios where others have another
-    reference: it would have a front to itself, which says nothing of it.
+    Where rows were measured in several ways, one that was measured like no other is on no front: it would have a front
+    to itself, which says nothing of it.
 
     Args:
         rows: Of one section.
+        costs: Measures with limits.
     """
-    found: dict[tuple[Axis, str | None], list[tuple[Row, Point]]] = {}
-    for row in rows:
-        for axis, within, cost in _costs(row):
-            if cost is not None and cost.value is not None and row.accuracy.ap.value is not None:
-                found.setdefault((axis, within), []).append((row, (cost.value, row.accuracy.ap.value)))
-    references = sum(axis == "latency_ratio" for axis, _ in found)
-    alone = {"latency_p50"} | ({"latency_ratio"} if references > 1 else set())
-    kept = [key for key, points in found.items() if len(points) > 1 or key[0] not in alone]
-    order = sorted(kept, key=lambda key: (list(LIMITS).index(key[0]), key[1] or ""))
-    return [_front(axis, within, found[axis, within]) for axis, within in order]
+    found = []
+    for cost in costs:
+        if cost.limits is None:
+            continue
+        groups: dict[str | None, list[tuple[str, Point]]] = {}
+        for row in rows:
+            figure, ap = row.figures.get(cost.key), row.ranked_by
+            if figure is not None and figure.value is not None and ap.value is not None:
+                groups.setdefault(row.within.get(cost.key), []).append((row.id, (figure.value, ap.value)))
+        compared = {within: group for within, group in groups.items() if len(group) > 1 or len(groups) == 1}
+        for within, group in sorted(compared.items(), key=lambda item: item[0] or ""):
+            found.append(_front(cost, cost.limits, within, group))
+    return found
 
 
-def _costs(row: Row) -> Iterator[tuple[Axis, str | None, Figure | None]]:
-    yield "file_bytes", None, row.size.file_bytes if row.size else None
-    yield "macs", None, row.compute.macs if row.compute else None
-    if row.latency:
-        yield "latency_ratio", row.latency.reference, row.latency.reference_ratio
-        yield "latency_p50", row.latency.hardware, row.latency.p50
-
-
-def _front(axis: Axis, within: str | None, rows: Sequence[tuple[Row, Point]]) -> Front:
+def _front(cost: Measure, limits: Point, within: str | None, rows: Sequence[tuple[str, Point]]) -> Front:
     points = [point for _, point in rows]
     return Front(
-        axis=axis,
+        axis=cost.key,
         within=within,
-        unit=_UNITS[axis],
-        rows=[rows[index][0].id for index in pareto(points)],
-        hypervolume=Figure(value=hypervolume(points, LIMITS[axis]), unit="AP", n=len(points)),
-        limits=LIMITS[axis],
+        unit=cost.unit,
+        rows=[rows[index][0] for index in pareto(points)],
+        hypervolume=Figure(value=hypervolume(points, limits), unit="AP", n=len(points)),
+        limits=limits,
     )

@@ -1,88 +1,103 @@
-"""Leaderboards as papers and notebooks use them: CSV, Markdown, LaTeX."""
+"""Leaderboards as papers and notebooks use them: CSV, Markdown, LaTeX, and a pandas table."""
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from wildbench.leaderboard._model import Board, Row, Section
+from wildbench.errors import needs
+from wildbench.leaderboard._model import RANKED_BY, Board, Column, Row, Section
 from wildbench.scorecard import Figure
 from wildbench.text import printable
+
+if TYPE_CHECKING:
+    import pandas
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""
 
+_NOTE = (
+    "Intervals are 95 %; ranks are the places that a row may hold, where paired intervals say which rows are better."
+)
 
-def frame(board: Board) -> pd.DataFrame:
+
+def frame(board: Board) -> pandas.DataFrame:
     """Every row as plain numbers: figures in the units of the scorecard, each interval in two columns.
 
+    Raises:
+        MissingExtra: pandas is not installed.
+
     Example:
-        >>> from wildbench.leaderboard import Board
-        >>> frame(Board(sections=[])).empty
+        >>> frame(Board(measures=[], sections=[])).empty
         True
     """
-    return pd.DataFrame([_numbers(section, row) for section in board.sections for row in section.rows])
+    with needs("board"):
+        import pandas
+    return pandas.DataFrame(_lines(board))
 
 
 def to_csv(board: Board) -> str:
-    """One line a row, of all sections; texts that a spreadsheet would run as a formula get an apostrophe."""
-    return str(frame(board).map(_harmless).to_csv(index=False, lineterminator="\n"))
+    """One line per row, of all sections; texts that a spreadsheet would run as a formula get an apostrophe."""
+    lines, text = _lines(board), io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(lines[0])
+    writer.writerows([_harmless(cell) for cell in line.values()] for line in lines)
+    return text.getvalue()
 
 
 def to_markdown(board: Board) -> str:
-    """One table a section, as GitHub shows them."""
+    """One table per section, as GitHub shows them."""
     tables = []
     for section in board.sections:
-        table = _printed(section, "–")
-        table["Submission"] = [_plain(name) for name in table["Submission"]]
-        marks = ["---", "---", *["---:"] * (len(table.columns) - 2)]
-        lines: list[list[str]] = [list(table.columns), marks, *table.to_numpy().tolist()]
+        head, *rows = _printed(board, section, "–")
+        marks = ["---", "---", *["---:"] * (len(head) - 2)]
+        lines = [head, marks, *([rank, _plain(name), *cells] for rank, name, *cells in rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         tables.append(f"**{_plain(section.title())}**\n\n{body}\n\n{_NOTE}\n")
     return "\n".join(tables)
 
 
 def to_latex(board: Board) -> str:
-    """One table a section, for documents that use the package booktabs."""
+    """One table per section, for documents that use the package booktabs."""
     tables = []
     for section in board.sections:
-        styler = _printed(section, "--").style.hide(axis="index").format(_signed).format(_latex, ["Submission"])
-        tables.append(
-            styler.to_latex(
-                hrules=True,
-                column_format="ll" + "r" * (len(styler.columns) - 2),
-                position="t",
-                position_float="centering",
-                caption=f"{_latex(section.title())}. {_latex(_NOTE)}",
-                label=f"tab:{section.id}",
-            )
-        )
+        head, *rows = _printed(board, section, "--")
+        body = [[rank, _latex(name), *map(_signed, cells)] for rank, name, *cells in rows]
+        lines = [
+            r"\begin{table}[t]",
+            r"\centering",
+            rf"\caption{{{_latex(section.title())}. {_latex(_NOTE)}}}",
+            rf"\label{{tab:{section.id}}}",
+            rf"\begin{{tabular}}{{ll{'r' * (len(head) - 2)}}}",
+            r"\toprule",
+            " & ".join(map(_latex, head)) + r" \\",
+            r"\midrule",
+            *(" & ".join(line) + r" \\" for line in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+        tables.append("\n".join(lines) + "\n")
     return "\n".join(tables)
 
 
 FORMATS: Mapping[str, Callable[[Board], str]] = {"csv": to_csv, "markdown": to_markdown, "latex": to_latex}
 
-_NOTE = (
-    "AP in %, with 95 % intervals; ranks are the places that a row may hold, where paired intervals say which rows are "
-    "better; latency is p50 over that of the reference network on the same machine."
-)
+
+def _lines(board: Board) -> list[dict[str, object]]:
+    """Every row in the same columns; an interval or a place where some row has one."""
+    rows = [(section, row) for section in board.sections for row in section.rows]
+    spread = {key for _, row in rows for key, figure in row.figures.items() if figure.interval}
+    placed = {key for _, row in rows for key in row.within}
+    return [_line(section, row, board.measures, spread, placed) for section, row in rows]
 
 
-def _numbers(section: Section, row: Row) -> dict[str, object]:
-    size, compute, latency, parent = row.size, row.compute, row.latency, row.parent
-    figures: dict[str, Figure | None] = {name: getattr(row.accuracy, name) for name in ("ap", "ap50", "ap75")}
-    figures |= {
-        "file_bytes": size.file_bytes if size else None,
-        "parameters": size.parameters if size else None,
-        "macs": compute.macs if compute else None,
-        "latency_p50": latency.p50 if latency else None,
-        "latency_ratio": latency.reference_ratio if latency else None,
-        "ap_less_parent": parent.ap if parent else None,
-    }
-    numbers: dict[str, object] = {
+def _line(section: Section, row: Row, measures: list[Column], spread: set[str], placed: set[str]) -> dict[str, object]:
+    cells: dict[str, object] = {
         "dataset": section.dataset.name,
         "split": section.dataset.split,
         "dataset_sha256": section.dataset.sha256,
@@ -93,44 +108,48 @@ def _numbers(section: Section, row: Row) -> dict[str, object]:
         "sha256": row.sha256,
         "detector": row.detector,
         "method": row.method,
-        "parent": parent.sha256 if parent else None,
-        "hardware": latency.hardware if latency else None,
+        "parent": row.parent.sha256 if row.parent else None,
+        **_interval(f"{RANKED_BY}_less_parent", row.parent.ap if row.parent else None),
     }
-    for name, figure in figures.items():
-        numbers[name] = figure.value if figure else None
-        if name.startswith(("ap", "latency")):
-            low, high = figure.interval if figure and figure.interval else (None, None)
-            numbers |= {f"{name}_low": low, f"{name}_high": high}
-    return numbers
+    for measure in measures:
+        ends = _interval(measure.key, row.figures.get(measure.key))
+        cells |= ends if measure.key in spread else {measure.key: ends[measure.key]}
+        if measure.key in placed:
+            cells[f"{measure.key}_within"] = row.within.get(measure.key)
+    return cells
 
 
-def _printed(section: Section, dash: str) -> pd.DataFrame:
-    """The table as a paper has it, every cell a text; the dash stands for "to" and for what is missing."""
+def _interval(name: str, figure: Figure | None) -> dict[str, object]:
+    low, high = (figure.interval if figure else None) or (None, None)
+    return {name: figure.value if figure else None, f"{name}_low": low, f"{name}_high": high}
 
-    def cell(figure: Figure | None, scale: float, digits: int) -> str:
-        if figure is None or figure.value is None:
-            return dash
-        value = f"{figure.value * scale:,.{digits}f}"
-        if figure.interval is None:
-            return value
-        low, high = (f"{end * scale:,.{digits}f}" for end in figure.interval)
-        return f"{value} [{low}, {high}]"
 
-    return pd.DataFrame(
-        [
-            {
-                "Rank": row.standing.places(dash) if row.standing else dash,
-                "Submission": row.name,
-                "AP": cell(row.accuracy.ap, 100, 1),
-                "AP50": cell(row.accuracy.ap50, 100, 1),
-                "AP less parent's": cell(row.parent.ap if row.parent else None, 100, 2),
-                "MB": cell(row.size.file_bytes if row.size else None, 1e-6, 2),
-                "GMAC": cell(row.compute.macs if row.compute else None, 1e-9, 3),
-                "Latency": cell(row.latency.reference_ratio if row.latency else None, 1, 2),
-            }
+def _printed(board: Board, section: Section, dash: str) -> list[list[str]]:
+    """The table as a paper has it, headings first; the dash stands for "to" and for what is missing."""
+    ranked = board.ranked
+    difference = ranked.model_copy(update={"digits": ranked.digits + 1})
+
+    def cell(column: Column, figure: Figure | None) -> str:
+        text = column.text(figure, dash)
+        if figure is None or figure.value is None or figure.interval is None:
+            return text
+        low, high = map(column.number, figure.interval)
+        return f"{text} [{low}, {high}]"
+
+    columns = board.headlines
+    headings = ["Rank", "Submission", *(column.heading for column in columns), f"{ranked.title} less parent's"]
+    return [
+        headings,
+        *(
+            [
+                row.standing.places(dash) if row.standing else dash,
+                row.name,
+                *(cell(column, row.figures.get(column.key)) for column in columns),
+                cell(difference, row.parent.ap if row.parent else None),
+            ]
             for row in section.rows
-        ]
-    )
+        ),
+    ]
 
 
 def _harmless(cell: object) -> object:

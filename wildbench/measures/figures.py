@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING, Literal
 
 from wildbench import plugins
 from wildbench.errors import PluginError
-from wildbench.measures.scored import Scored
 from wildbench.scorecard import Figure, Scorecard
 
 if TYPE_CHECKING:
+    from wildbench.measures.scored import Scored  # loads a compiler
     from wildbench.submissions.formats import Admitted
 
 
@@ -66,6 +66,7 @@ class Measure:
         scale: See `shown_unit`.
         digits: After the point, where it is read.
         limits: Lowest and highest value of a front's log axis, where it can be a cost; None where it is none.
+        headline: Whether tables of many records have a column of it; the rest stand where one record is shown.
     """
 
     key: str
@@ -76,6 +77,7 @@ class Measure:
     scale: float = 1.0
     digits: int = 2
     limits: tuple[float, float] | None = None
+    headline: bool = True
 
     def measure(self, evidence: Evidence) -> Figure | None:
         """Work the figure out; None where the record has it already."""
@@ -118,9 +120,11 @@ class Stored(Measure):
         scale: float = 1.0,
         digits: int = 2,
         limits: tuple[float, float] | None = None,
+        headline: bool = False,
     ) -> None:
         self.path, self.key, self.title, self.unit, self.better = path, key, title, unit, better
         self.shown_unit, self.scale, self.digits, self.limits = shown_unit or unit, scale, digits, limits
+        self.headline = headline
 
     def read(self, card: Scorecard) -> Figure | None:
         """The figure in a record; None where the record lacks it."""
@@ -143,28 +147,37 @@ def hardware(card: Scorecard) -> str | None:
         return None
     if latency.device != "cpu":
         return latency.device
-    return f"{card.environment.cpu}, {latency.threads} thread{'' if latency.threads == 1 else 's'}"
+    threads = latency.threads or "unknown number of"
+    return f"{card.environment.cpu}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-AP = Stored("accuracy.ap", "ap", "AP", "AP", "higher", "%", 100, 1)
-AP50 = Stored("accuracy.ap50", "ap50", "AP50", "AP", "higher", "%", 100, 1)
+AP = Stored("accuracy.ap", "ap", "AP", "AP", "higher", "%", 100, 1, headline=True)
+AP50 = Stored("accuracy.ap50", "ap50", "AP50", "AP", "higher", "%", 100, 1, headline=True)
 AP75 = Stored("accuracy.ap75", "ap75", "AP75", "AP", "higher", "%", 100, 1)
 AP_SMALL = Stored("accuracy.ap_small", "ap_small", "AP small", "AP", "higher", "%", 100, 1)
 AP_MEDIUM = Stored("accuracy.ap_medium", "ap_medium", "AP medium", "AP", "higher", "%", 100, 1)
 AP_LARGE = Stored("accuracy.ap_large", "ap_large", "AP large", "AP", "higher", "%", 100, 1)
+AR_1 = Stored("accuracy.ar_1", "ar_1", "AR 1", "AR", "higher", "%", 100, 1)
+AR_10 = Stored("accuracy.ar_10", "ar_10", "AR 10", "AR", "higher", "%", 100, 1)
+AR_100 = Stored("accuracy.ar_100", "ar_100", "AR 100", "AR", "higher", "%", 100, 1)
+AR_SMALL = Stored("accuracy.ar_small", "ar_small", "AR small", "AR", "higher", "%", 100, 1)
+AR_MEDIUM = Stored("accuracy.ar_medium", "ar_medium", "AR medium", "AR", "higher", "%", 100, 1)
+AR_LARGE = Stored("accuracy.ar_large", "ar_large", "AR large", "AR", "higher", "%", 100, 1)
 MEAN_IOU50 = Stored("accuracy.mean_iou50", "mean_iou50", "mean IoU", "IoU", "higher", digits=3)
-FILE_BYTES = Stored("size.file_bytes", "file_bytes", "file size", "B", "lower", "MB", 1e-6, 2, (1e4, 1e9))
+FILE_BYTES = Stored("size.file_bytes", "file_bytes", "file size", "B", "lower", "MB", 1e-6, 2, (1e4, 1e9), True)
+DENSE_FP32_BYTES = Stored("size.dense_fp32_bytes", "dense_fp32_bytes", "dense fp32 size", "B", "lower", "MB", 1e-6)
 PARAMETERS = Stored("size.parameters", "parameters", "parameters", "parameters", "lower", "M", 1e-6)
 NONZERO = Stored("size.nonzero", "nonzero", "non-zero parameters", "parameters", "lower", "M", 1e-6)
 BITMASK_BYTES = Stored("size.bitmask_bytes", "bitmask_bytes", "bitmask size", "B", "lower", "MB", 1e-6)
 ENTROPY_BYTES = Stored("size.entropy_bytes", "entropy_bytes", "entropy", "B", "lower", "MB", 1e-6)
-MACS = Stored("compute.macs", "macs", "MACs", "MAC", "lower", "GMAC", 1e-9, 3, (1e6, 1e12))
+MACS = Stored("compute.macs", "macs", "MACs", "MAC", "lower", "GMAC", 1e-9, 3, (1e6, 1e12), True)
 NONZERO_MACS = Stored("compute.nonzero_macs", "nonzero_macs", "non-zero MACs", "MAC", "lower", "GMAC", 1e-9, 3)
 BOPS = Stored("compute.bops", "bops", "bit operations", "BOP", "lower", "GBOP", 1e-9, 1)
 LATENCY_RATIO = Stored(
-    "latency.reference_ratio", "latency_ratio", "latency ratio", "1", "lower", "x", limits=(1e-2, 1e3)
+    "latency.reference_ratio", "latency_ratio", "latency ratio", "1", "lower", "x", limits=(1e-2, 1e3), headline=True
 )
 LATENCY_P50 = Stored("latency.p50", "latency_p50", "latency p50", "ms", "lower", digits=1, limits=(1e-1, 1e4))
+LATENCY_P90 = Stored("latency.p90", "latency_p90", "latency p90", "ms", "lower", digits=1)
 LATENCY_P99 = Stored("latency.p99", "latency_p99", "latency p99", "ms", "lower", digits=1)
 PEAK_MEMORY = Stored("latency.peak_memory", "peak_memory", "peak memory", "B", "lower", "MB", 1e-6, 0)
 

@@ -12,7 +12,7 @@ from wildbench.cli.tables._console import add_row, scaled
 
 if TYPE_CHECKING:
     from wildbench.comparison import Change, Comparison
-    from wildbench.leaderboard import Board, Front, Section
+    from wildbench.leaderboard import Board, Column, Front, Section
     from wildbench.scorecard import Errors, Figure, Scorecard
 
 
@@ -274,50 +274,46 @@ def _needed(count: int | None, groups: int) -> str:
 MOST = 50
 """Rows that are printed; leaderboard.json and the page have all."""
 
-_AXES = {"file_bytes": "bytes", "macs": "MACs", "latency_ratio": "latency", "latency_p50": "milliseconds"}
-
 
 def board_tables(board: Board) -> list[Table]:
-    """One table a section: its first rows, with its fronts and what they are worth below."""
-    return [_section_table(section) for section in board.sections]
+    """One table per section: its first rows, with its fronts and what they are worth below."""
+    return [_section_table(board, section) for section in board.sections]
 
 
-def _section_table(section: Section) -> Table:
+def _section_table(board: Board, section: Section) -> Table:
+    columns = board.headlines
+    ranked = board.ranked
     table = Table(title=Text(section.title()), title_justify="left", caption_justify="left")
     table.add_column("rank", no_wrap=True)
     table.add_column("submission")
-    for name in ("AP", "AP50", "less parent", "MB", "GMAC", "latency"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for heading in (*(column.heading for column in columns), "less parent"):
+        table.add_column(heading.replace(", ", "\n"), justify="right", no_wrap=True)
     for row in section.rows[:MOST]:
         add_row(
             table,
             row.standing.places() if row.standing else "-",
             row.name,
-            _with_ends(row.accuracy.ap, 1),
-            _with_ends(row.accuracy.ap50, 1),
-            _with_ends(row.parent.ap if row.parent else None, 2),
-            scaled(row.size.file_bytes if row.size else None, 1e-6, 2),
-            scaled(row.compute.macs if row.compute else None, 1e-9, 3),
-            scaled(row.latency.reference_ratio if row.latency else None, 1, 2),
+            *(_cell(column, row.figures.get(column.key), column is ranked) for column in columns),
+            _cell(ranked.model_copy(update={"digits": ranked.digits + 1}), row.parent.ap if row.parent else None, True),
         )
-    lines = ["AP in %, below it its 95 % interval; latency: p50 over that of the reference network"]
+    lines = [f"below {ranked.title}: its 95 % interval"]
     if more := section.rows[MOST:]:
         lines.insert(0, f"and {len(more)} below them, in leaderboard.json and on the page")
-    table.caption = Text("\n".join(lines + [_front(section, front) for front in section.fronts]))
+    titles = {column.key: column.title for column in board.measures}
+    lines += [_front(section, front, titles[front.axis]) for front in section.fronts]
+    table.caption = Text("\n".join(lines))
     return table
 
 
-def _front(section: Section, front: Front) -> str:
+def _front(section: Section, front: Front, cost: str) -> str:
     names = {row.id: row.name for row in section.rows}
-    on = f" on {front.within}" if front.axis == "latency_p50" else ""
+    within = f" within {front.within}" if front.within else ""
     members = ", ".join(names[row] for row in front.rows)
-    cost = _AXES.get(front.axis, front.axis)
-    return f"best by AP and {cost}{on}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
+    return f"best by AP and {cost}{within}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
 
 
-def _with_ends(figure: Figure | None, digits: int) -> str:
-    cell = scaled(figure, 100, digits)
-    if figure is None or figure.interval is None:
-        return cell
-    low, high = (f"{100 * end:.{digits}f}" for end in figure.interval)
-    return f"{cell}\n[{low}, {high}]"
+def _cell(column: Column, figure: Figure | None, with_ends: bool) -> str:
+    if not with_ends or figure is None or figure.interval is None:
+        return column.text(figure)
+    low, high = map(column.number, figure.interval)
+    return f"{column.text(figure)}\n[{low}, {high}]"

@@ -1,25 +1,25 @@
 // The columns of the board: what each shows, what it sorts by, and what a screen reader hears.
 
-const FRONTS = [
-  { axes: ["file_bytes"], mark: "bytes", told: "no other row has both fewer bytes and a higher AP" },
-  { axes: ["macs"], mark: "MACs", told: "no other row has both fewer MACs and a higher AP" },
-  { axes: ["latency_ratio"], mark: "time", told: "no other row has both a lower ratio to the reference network's time and a higher AP" },
-];
+const HEADLINES = DATA.measures.filter((measure) => measure.headline);
 
+// The costs of which a row is on a front; those without a column have no mark either.
 function marksOf(section, row) {
-  return FRONTS.filter((kind) => section.fronts.some((front) => kind.axes.includes(front.axis) && front.rows.includes(row.id)));
+  return HEADLINES.filter(({ key }) => section.fronts.some((front) => front.axis === key && front.rows.includes(row.id)));
 }
 
 const rowLink = (id, text) => el("a", { href: `#row=${encodeURIComponent(id)}` }, text);
 const value = (figure) => (has(figure) ? figure.v : null);
 const small = (...children) => el("span", { class: "small" }, ...children);
 
-function number(name, figure, read, unit, extra = null) {
-  const shown = has(figure) ? read(figure.v) : NONE;
-  return el("span", { class: "figure", title: account(name, figure, read, unit) }, shown, extra && [" ", small(extra)]);
+
+function figureCell(row, measure) {
+  const figure = row.figures[measure.key];
+  const place = row.within[measure.key];
+  return el("span", { class: "figure", title: accountOf(measure, figure) + (place ? `; compares within: ${place}` : "") },
+    has(figure) ? readAs(measure)(figure.v) : NONE);
 }
 
-// AP on its interval, in the range of the section: for the eye only, the digits stand beside it.
+// A figure on its interval, in the range of the section: for the eye only, the digits stand beside it.
 function whisker(figure, [low, high]) {
   if (!has(figure)) return null;
   const x = (share) => (100 * (share - low) / (high - low)).toFixed(1);
@@ -34,7 +34,7 @@ const breakable = (text) => text.split("_").flatMap((part, place) => (place ? ["
 
 function rankCell(row) {
   const place = row.standing;
-  if (!place) return el("span", { title: "AP is undefined" }, NONE);
+  if (!place) return el("span", { title: `${RANKED.title} is undefined` }, NONE);
   const told = place.last > place.rank
     ? `rank ${place.rank}; paired intervals leave any rank from ${place.rank} to ${place.last} open` : `rank ${place.rank}`;
   return el("span", { class: "figure", title: told }, String(place.rank), place.last > place.rank && small(`–${place.last}`));
@@ -45,33 +45,28 @@ function nameCell(row) {
   return [rowLink(row.id, row.name), row.trusted && small(" trusted"), made && el("span", { class: "under" }, breakable(made))];
 }
 
-function apCell(row, section) {
-  const ap = row.accuracy.ap;
-  return el("span", { class: "spread", title: account("AP", ap, percent, "%") },
-    el("span", { class: "figure" }, has(ap) ? percent(ap.v) : NONE,
-      ap.i && el("span", { class: "under" }, between(ap, percent))),
-    whisker(ap, section.range));
-}
-
-function latencyCell(row) {
-  if (!row.latency) return number("latency", null, significant, "");
-  const p50 = row.latency.p50;
-  return [number("time over that of the reference network", row.latency.reference_ratio, significant, "×"),
-    has(p50) && el("span", { class: "under", title: `${account("p50", p50, significant, "ms")}; ${row.latency.hardware}` }, `${significant(p50.v)} ms`)];
+function rankedCell(row, section) {
+  const figure = rankedBy(row);
+  const read = readAs(RANKED);
+  return el("span", { class: "spread", title: accountOf(RANKED, figure) },
+    el("span", { class: "figure" }, has(figure) ? read(figure.v) : NONE,
+      figure?.i && el("span", { class: "under" }, between(figure, read))),
+    whisker(figure, section.range));
 }
 
 function lossCell(row) {
   if (!row.parent) return el("span", { title: "it names no dense parent" }, NONE);
   const found = row.parent.ap;
   if (!has(found)) return el("span", { title: told(found.r) }, NONE);
-  return el("span", { class: "figure", title: account(`AP less that of ${row.parent.name}`, found, signed, "points") },
+  return el("span", { class: "figure", title: account(`${RANKED.title} less that of ${row.parent.name}`, found, signed, "points") },
     signed(found.v), found.i && el("span", { class: "under" }, between(found, signed)));
 }
 
 function marksCell(row, section) {
   const marks = marksOf(section, row);
   if (!marks.length) return el("span", { title: "on no Pareto front" }, NONE);
-  return el("span", { class: "marks" }, marks.map((kind) => el("span", { class: "mark", title: kind.told }, kind.mark)));
+  return el("span", { class: "marks" }, marks.map(({ title }) =>
+    el("span", { class: "mark", title: `no other row has both a lower ${title} and a higher ${RANKED.title}` }, title)));
 }
 
 // `by` gives what to sort by (null goes last); `up` is whether less is better, and so what a first click asks for.
@@ -79,16 +74,13 @@ const COLUMNS = [
   { key: "rank", head: "Rank", by: (row) => row.standing?.rank ?? null, up: true, cell: rankCell, number: true },
   { key: "name", head: "Name", by: (row) => row.name.toLowerCase(), up: true, cell: nameCell },
   { key: "method", head: "Method", by: (row) => row.method?.toLowerCase() ?? null, up: true, cell: (row) => (row.method ? el("span", { class: "clamped" }, row.method) : NONE) },
-  { key: "ap", head: "AP", unit: "%, 95 % interval", by: (row) => value(row.accuracy.ap), cell: apCell, number: true },
-  { key: "ap50", head: "AP50", unit: "%", by: (row) => value(row.accuracy.ap50), number: true,
-    cell: (row) => number("AP50", row.accuracy.ap50, percent, "%") },
-  { key: "bytes", head: "File", unit: "MB", by: (row) => value(row.size?.file_bytes), up: true, number: true,
-    cell: (row) => number("file", row.size?.file_bytes, megabytes, "MB") },
-  { key: "macs", head: "MACs", unit: "G an image", by: (row) => value(row.compute?.macs), up: true, number: true,
-    cell: (row) => number("MACs", row.compute?.macs, gigamacs, "G") },
-  { key: "latency", head: "Latency", unit: "× reference", by: (row) => value(row.latency?.reference_ratio), up: true,
-    number: true, cell: latencyCell },
-  { key: "loss", head: "Against parent", unit: "AP, points", by: (row) => value(row.parent?.ap), cell: lossCell, number: true },
-  { key: "front", head: "Pareto front", unit: "of AP and", card: "Pareto front of AP and", by: (row, section) => marksOf(section, row).length || null,
-    cell: marksCell },
+  ...HEADLINES.map((measure) => ({
+    key: `measure-${measure.key}`, head: capital(measure.title), number: true, up: measure.better === "lower",
+    unit: measure === RANKED ? `${unitOf(measure)}, 95 % interval` : unitOf(measure), style: measure === RANKED ? "ranked" : "measure",
+    by: (row) => value(row.figures[measure.key]),
+    cell: measure === RANKED ? rankedCell : (row) => figureCell(row, measure),
+  })),
+  { key: "loss", head: "Against parent", unit: `${RANKED.title}, points`, by: (row) => value(row.parent?.ap), cell: lossCell, number: true },
+  { key: "front", head: "Pareto front", unit: `of ${RANKED.title} and`, card: `Pareto front of ${RANKED.title} and`,
+    by: (row, section) => marksOf(section, row).length || null, cell: marksCell },
 ];

@@ -1,5 +1,6 @@
 // Elements are made here and nowhere else: names from cards only ever become text, never markup.
 
+const DATA = JSON.parse(document.getElementById("data").textContent);
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(node, attributes, children) {

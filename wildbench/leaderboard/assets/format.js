@@ -1,4 +1,4 @@
-// How figures read: AP in %, bytes in MB, arithmetic in GMAC, always with the same digits in one column.
+// How figures read: each in the unit and with the digits of its measure, so always the same in one column.
 // A figure is {v: value, i: [low, high], n: count, r: why there is no value, c: what to know}.
 
 const NONE = "–";
@@ -6,9 +6,22 @@ const has = (figure) => figure !== null && figure !== undefined && figure.v !== 
 const told = (number) => (number === undefined ? null : DATA.texts[number]);
 
 const percent = (value, digits = 1) => (100 * value).toFixed(digits).replace("-", "−");
-const signed = (value, digits = 1) => (value > 0 && Number((100 * value).toFixed(digits)) !== 0 ? "+" : "") + percent(value, digits);
-const megabytes = (value) => significant(value / 1e6);
-const gigamacs = (value) => significant(value / 1e9);
+
+const MEASURES = new Map(DATA.measures.map((measure) => [measure.key, measure]));
+const RANKED = MEASURES.get(DATA.ranked_by); // what ranks go by, and charts set against a cost
+const rankedBy = (row) => row.figures[DATA.ranked_by];
+const unitOf = (measure) => ({ 1: "", x: "×" })[measure.shown_unit] ?? measure.shown_unit;
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const headingOf = (measure) => [capital(measure.title), unitOf(measure)].filter(Boolean).join(", ");
+
+// In the unit that is shown; a value too small for the digits of its measure keeps three that matter.
+const readAs = (measure) => (value) => {
+  const shown = value * measure.scale;
+  const text = shown.toFixed(measure.digits);
+  return Number(text) === 0 && shown !== 0 ? significant(shown) : text.replace("-", "−");
+};
+
+const signed = (value) => (value > 0 && Number(readAs(RANKED)(value)) !== 0 ? "+" : "") + readAs(RANKED)(value);
 
 // Three digits that matter, and no exponent.
 function significant(value) {
@@ -30,6 +43,8 @@ function account(name, figure, read, unit) {
   if (figure.c !== undefined) parts.push(told(figure.c));
   return parts.join("; ");
 }
+
+const accountOf = (measure, figure) => account(capital(measure.title), figure, readAs(measure), unitOf(measure));
 
 const shortHash = (hash) => hash.slice(0, 12);
 const placeOf = (section) => [section.dataset.name, section.dataset.split].filter(Boolean).join(" ");

@@ -1,14 +1,13 @@
 // What is shown follows the hash: #board=SECTION or #row=ID. Nothing is stored, except the theme that was chosen.
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
 const main = document.querySelector("main");
 const status = document.getElementById("status");
 const views = new Map();
-const choice = { cost: "file_bytes", measured: "", log: true };
+const choice = { cost: null, within: null, log: true };
 let shown = null; // redraws the charts of what is shown, for another theme
 
 for (const section of DATA.sections) {
-  const ends = section.rows.flatMap(({ accuracy: { ap } }) => (has(ap) ? [ap.v, ...(ap.i ?? [])] : []));
+  const ends = section.rows.map(rankedBy).flatMap((figure) => (has(figure) ? [figure.v, ...(figure.i ?? [])] : []));
   section.range = ends.length ? [Math.min(...ends) - 0.01, Math.max(...ends) + 0.01] : [0, 1];
   views.set(section.id, freshView(section));
 }
@@ -22,11 +21,11 @@ function sectionHead(section) {
   const facts = [nth(section.rows.length, "row"), nth(data.images, "image"), nth(data.boxes, "box", "boxes"), nth(data.categories.length, "category", "categories"), `protocol ${section.protocol}`];
   return [el("h2", { tabindex: "-1", id: "title" }, placeOf(section)), el("p", { class: "lead" }, facts.join(" · ")),
     folded("How to read this", () => el("div", { class: "prose" },
-      el("p", {}, "Rows here were scored on the same images under the same protocol. A row is better than another where the paired 95 % interval of their difference in AP lies above zero, or where a row between them is. The rank is one more than the rows that are better; a small second number is the last rank a row may hold. Rows of which neither is better have ranks in common. On a Pareto front of AP and bytes (MACs, time) stands a row where no other costs as little at an AP as high."),
+      el("p", {}, "Rows here were scored on the same images under the same protocol. A row is better than another where the paired 95 % interval of their difference in AP lies above zero, or where a row between them is. The rank is one more than the rows that are better; a small second number is the last rank a row may hold. Rows of which neither is better have ranks in common. On the Pareto front of AP and a cost stands a row where no other costs as little at an AP as high."),
       el("p", {}, "Data set SHA-256: ", el("code", {}, data.sha256), "."),
       uncertainty && el("p", {}, `Intervals: ${uncertainty.method}; ${grouped(uncertainty.replicates)} draws of ${grouped(uncertainty.number_of_groups)} ${uncertainty.groups}, seed ${uncertainty.seed}.`),
       section.left_out.length > 0 && el("p", {}, `Not in the means, because these detectors do not know them: ${section.left_out.join(", ")}.`),
-      el("p", {}, "Latency is end to end at batch 1; times compare on one hardware only, so the table gives the ratio to a small reference network that ran in between. MACs are multiply-accumulates an image. Every figure stands with its interval and n on its row's own page; pointing at it shows the same.")))];
+      el("p", {}, "Latency is end to end at batch 1; times compare on one hardware only, so the table gives the ratio to a small reference network that ran in between. MACs are multiply-accumulates per image. Every figure stands with its interval and n on its row's own page; pointing at it shows the same.")))];
 }
 
 function filters(view, change) {

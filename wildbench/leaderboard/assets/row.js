@@ -1,8 +1,5 @@
 // A row's own page: every headline with its interval and n, where it comes from, and why it is as it is.
 
-const STATISTICS = { ap: "AP", ap50: "AP50", ap75: "AP75", ap_small: "AP small", ap_medium: "AP medium", ap_large: "AP large",
-  ar_1: "AR 1", ar_10: "AR 10", ar_100: "AR 100", ar_small: "AR small", ar_medium: "AR medium", ar_large: "AR large" };
-
 function figureRow(name, figure, read, unit) {
   if (!figure) return null;
   const cells = [unit ? `${name}, ${unit}` : name, has(figure) ? read(figure.v) : NONE, between(figure, read) ?? "", figure.n === undefined ? "" : grouped(figure.n)];
@@ -18,39 +15,33 @@ function figureTable(caption, headings, found) {
     notes.length > 0 && el("p", { class: "notes" }, notes.map((note) => [el("sup", {}, `${letter(note)} `), `${note}. `]))];
 }
 
-function costRows(row) {
-  const ratio = row.size && has(row.size.dense_fp32_bytes) && has(row.size.file_bytes)
-    ? { v: row.size.dense_fp32_bytes.v / row.size.file_bytes.v } : null;
-  return [
-    figureRow("File", row.size?.file_bytes, grouped, "bytes"), figureRow("Dense fp32 over file", ratio, significant, "×"),
-    figureRow("Parameters", row.size?.parameters, grouped), figureRow("Not zero", row.size?.nonzero, grouped, "parameters"),
-    figureRow("Bitmask rule", row.size?.bitmask_bytes, grouped, "bytes"), figureRow("Entropy", row.size?.entropy_bytes, grouped, "bytes"),
-    figureRow("MACs", row.compute?.macs, gigamacs, "G an image"), figureRow("MACs of weights not zero", row.compute?.nonzero_macs, gigamacs, "G an image"),
-    figureRow("Bit operations", row.compute?.bops, gigamacs, "G an image"),
-    figureRow("Latency over the reference network", row.latency?.reference_ratio, significant, "×"),
-    figureRow("Latency p50", row.latency?.p50, significant, "ms"), figureRow("Latency p90", row.latency?.p90, significant, "ms"),
-    figureRow("Latency p99", row.latency?.p99, significant, "ms"), figureRow("Peak memory", row.latency?.peak_memory, megabytes, "MB"),
-  ];
+// Every measure of the row of which more is better, or less.
+function measureRows(row, better) {
+  return DATA.measures.filter((measure) => measure.better === better && row.figures[measure.key]).map((measure) => {
+    const { cells, why } = figureRow(capital(measure.title), row.figures[measure.key], readAs(measure), unitOf(measure));
+    const place = row.within[measure.key];
+    return { cells, why: [why, place && `compares within: ${place}`].filter(Boolean).join("; ") };
+  });
 }
 
 function facts(row, detail) {
   const hash = (text) => el("code", {}, text);
   const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
     ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
-    ["Measured on", row.latency?.hardware], ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
+    ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
     ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)]];
   return el("dl", { class: "facts" }, pairs.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
 
 function lineageBlock(row, section) {
-  if (!row.parent) return el("section", { class: "block" }, el("h3", {}, "Lineage"), el("p", {}, "Its manifest names no parent: it stands for itself."));
+  if (!row.parent) return el("section", { class: "block" }, el("h3", {}, "Lineage"), el("p", {}, "Its manifest names no parent."));
   const byId = new Map(section.rows.map((one) => [one.id, one]));
   const chain = [...row.lineage].reverse().map((id) => byId.get(id)).filter(Boolean);
   const parent = row.parent;
   const step = (one) => el("li", {}, one === row ? el("strong", {}, one.name) : rowLink(one.id, one.name), " ",
     el("code", {}, shortHash(one.sha256)), one.method && el("span", { class: "under" }, one.method));
-  const rows = [figureRow("AP less the parent's", parent.ap, signed, "points"), figureRow("Bytes over the parent's", parent.file_bytes, significant),
-    figureRow("MACs over the parent's", parent.macs, significant), figureRow("Latency over the parent's", parent.latency, significant)];
+  const rows = [figureRow(`${RANKED.title} less the parent's`, parent.ap, signed, "points"),
+    ...Object.entries(parent.costs).map(([key, figure]) => figureRow(`${capital(MEASURES.get(key)?.title ?? key)} over the parent's`, figure, significant))];
   return el("section", { class: "block" }, el("h3", {}, "Lineage"),
     el("p", { class: "how" }, "By the SHA-256 of the parent that each manifest states. AP is compared on the same resampled images."),
     el("ol", { class: "lineage" }, chain.length ? null : el("li", {}, "a parent that is not on the board ", el("code", {}, parent.sha256)),
@@ -119,13 +110,13 @@ function rowPage(row, section) {
     el("p", {}, el("a", { href: `#board=${encodeURIComponent(section.id)}` }, `← ${placeOf(section)}`)),
     el("h2", { tabindex: "-1", id: "title" }, row.name),
     row.standing && el("p", { class: "lead" }, `Rank ${row.standing.rank}${row.standing.last > row.standing.rank ? ` to ${row.standing.last}` : ""} of ${section.rows.length}`,
-      has(row.accuracy.ap) && ` · ${account("AP", row.accuracy.ap, percent, "%")}`),
+      has(rankedBy(row)) && ` · ${accountOf(RANKED, rankedBy(row))}`),
     facts(row, detail), detail.notes.length ? folded(`${nth(detail.notes.length, "note")} on labels and detections`, () => el("ul", {}, detail.notes.map((note) => el("li", {}, note)))) : null,
     grid, bytes.node, picturesBlock(row, detail),
     el("section", { class: "block wide" }, el("h3", {}, "All figures"), el("div", { class: "grid" },
-      el("div", {}, figureTable("Accuracy", ["Figure, %", "Value", "95 % interval", "n, boxes"], Object.entries(STATISTICS).map(([key, name]) => figureRow(name, row.accuracy[key], percent)))),
+      el("div", {}, figureTable("More is better", ["Figure", "Value", "95 % interval", "n"], measureRows(row, "higher"))),
       el("div", {}, categoryTable(row)),
-      el("div", {}, row.size || row.compute || row.latency ? figureTable("Size, arithmetic, time", ["Figure", "Value", "95 % interval", "n"], costRows(row))
+      el("div", {}, measureRows(row, "lower").length ? figureTable("Less is better", ["Figure", "Value", "95 % interval", "n"], measureRows(row, "lower"))
         : el("p", { class: "how" }, "Size, arithmetic and time: COCO results bring no model to measure.")))));
   return { node, show: () => charts.forEach((chart) => chart.show()) };
 }

@@ -14,14 +14,14 @@ function curvesChart(row, detail, category, pick) {
   const lines = all ? Object.entries(detail.curves.by_iou).map(([iou, curve]) => [`IoU ${iou}`, curve])
     : [[category, unrolled(detail.curves.per_category[category])]];
   const values = lines.flatMap(([name, curve]) => curvePoints(curve, name));
-  const figure = all ? row.accuracy.ap : row.per_category[category].ap50;
+  const figure = all ? rankedBy(row) : row.per_category[category].ap50;
   const axis = (title) => ({ format: "~%", title, tickCount: 5 });
   const legend = all ? {} : null;
   return figureOf({
     title: "Precision and recall",
     how: "Interpolated as COCO does it, from the detections kept beside the card; "
       + (all ? "means over the categories at three thresholds of IoU. " : "at IoU 0.50. ")
-      + `${account(all ? "AP" : `AP50 of ${category}`, figure, percent, "%")}.`,
+      + `${all ? accountOf(RANKED, figure) : account(`AP50 of ${category}`, figure, percent, "%")}.`,
     label: `Precision against recall of ${row.name}${all ? ", mean over categories" : ` for ${category}`}`,
     controls: el("div", { class: "controls" }, el("label", {}, "Category", el("select", { id: "category", onchange: (event) => pick(event.target.value) },
       el("option", { value: "", selected: all }, "mean over all"),

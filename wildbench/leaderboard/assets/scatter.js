@@ -1,42 +1,27 @@
-// AP against a cost, with 95 % intervals and the Pareto front. Milliseconds are drawn within one hardware only; across
-// machines the cost is the ratio to the reference network.
+// AP against a cost, with 95 % intervals and the Pareto front, of rows whose costs compare: milliseconds within one
+// hardware only, say.
 
-const COSTS = {
-  file_bytes: { name: "File size", unit: "MB", of: (row) => row.size?.file_bytes, per: 1e6 },
-  macs: { name: "Arithmetic", unit: "GMAC an image", of: (row) => row.compute?.macs, per: 1e9 },
-  latency_ratio: { name: "Latency", unit: "× reference network", of: (row) => row.latency?.reference_ratio, per: 1,
-    same: (row) => row.latency?.reference },
-  latency_p50: { name: "Latency p50", unit: "ms", of: (row) => row.latency?.p50, per: 1, same: (row) => row.latency?.hardware },
-};
-
-const KINDS_OF_COST = [["file_bytes", "File size"], ["macs", "Arithmetic"], ["latency", "Latency"]];
-const kindOf = (front) => (front.axis.startsWith("latency") ? "latency" : front.axis);
-const costName = (front) => `${COSTS[front.axis].name}, ${COSTS[front.axis].unit}`;
-const costPlace = (front) => (front.axis === "latency_p50" ? `, on ${front.within}` : "");
+const COSTS = DATA.measures.filter((measure) => DATA.sections.some((section) => section.fronts.some((front) => front.axis === measure.key)));
+const costOf = (front) => MEASURES.get(front.axis);
+const costName = (front) => headingOf(costOf(front));
+const costPlace = (front) => (front.within ? `, within ${front.within}` : "");
 
 // The front that was chosen, or the nearest to it that this section has.
 function chosenFront(fronts, choice) {
-  const kind = fronts.filter((front) => kindOf(front) === choice.cost);
-  return kind.find((front) => measuredOf(front) === choice.measured) ?? kind[0] ?? fronts[0];
-}
-
-const measuredOf = (front) => `${front.axis} ${front.within ?? ""}`;
-
-function measuredName(front, fronts) {
-  if (front.axis === "latency_p50") return `ms, on ${front.within} only`;
-  const several = fronts.filter((one) => one.axis === "latency_ratio").length > 1;
-  return `× reference network, on any hardware${several ? `: ${front.within}` : ""}`;
+  const alike = fronts.filter((front) => front.axis === choice.cost);
+  return alike.find((front) => front.within === choice.within) ?? alike[0] ?? fronts[0];
 }
 
 function pointsOf(front, rows) {
-  const cost = COSTS[front.axis];
-  return rows.filter((row) => has(row.accuracy.ap) && has(cost.of(row)) && (!cost.same || cost.same(row) === front.within)).map((row) => {
-    const [ap, x] = [row.accuracy.ap, cost.of(row)];
+  const cost = costOf(front);
+  const same = (row) => (row.within[cost.key] ?? null) === front.within;
+  return rows.filter((row) => has(rankedBy(row)) && has(row.figures[cost.key]) && same(row)).map((row) => {
+    const [ap, x] = [rankedBy(row), row.figures[cost.key]];
     const spread = (figure, scale, side) => (figure.i ? figure.i[side] * scale : null);
     return {
-      id: row.id, name: row.name, x: x.v / cost.per, xlow: spread(x, 1 / cost.per, 0), xhigh: spread(x, 1 / cost.per, 1),
-      y: 100 * ap.v, low: spread(ap, 100, 0), high: spread(ap, 100, 1), front: front.rows.includes(row.id),
-      told: `${row.name}: ${account("AP", ap, percent, "%")}; ${account(cost.name, x, (one) => significant(one / cost.per), cost.unit)}`
+      id: row.id, name: row.name, x: x.v * cost.scale, xlow: spread(x, cost.scale, 0), xhigh: spread(x, cost.scale, 1),
+      y: ap.v * RANKED.scale, low: spread(ap, RANKED.scale, 0), high: spread(ap, RANKED.scale, 1), front: front.rows.includes(row.id),
+      told: `${row.name}: ${accountOf(RANKED, ap)}; ${accountOf(cost, x)}`
         + (front.rows.includes(row.id) ? "; on the Pareto front" : ""),
     };
   });
@@ -58,7 +43,7 @@ function apDomain(points) {
   const ends = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
   const [low, high] = [Math.min(...ends), Math.max(...ends)];
   const room = Math.max(1, 0.06 * (high - low));
-  return [Math.max(0, low - room), Math.min(100, high + room)];
+  return [Math.max(0, low - room), Math.min(RANKED.scale, high + room)];
 }
 
 const HEIGHT = 340;
@@ -94,7 +79,7 @@ function scatterSpec(front, points, log, colours, width) {
   const x = { field: "x", type: "quantitative", title: costName(front),
     scale: { type: log ? "log" : "linear", domain: domains[0], nice: false },
     axis: { format: "~r", tickCount: 6, grid: false, labelOverlap: true, labelFlush: true } };
-  const y = { field: "y", type: "quantitative", title: "AP, %", scale: { domain: domains[1], nice: false }, axis: { tickCount: 6 } };
+  const y = { field: "y", type: "quantitative", title: headingOf(RANKED), scale: { domain: domains[1], nice: false }, axis: { tickCount: 6 } };
   const tooltip = [{ field: "told", title: "row" }];
   const colour = { condition: { test: "datum.front", value: colours.accent }, value: colours.muted };
   const rule = (ends, encoding) => (points.some((point) => point[ends] !== null) ? [{
@@ -124,8 +109,8 @@ function scatterSpec(front, points, log, colours, width) {
 }
 
 function scatterTable(front, points) {
-  const cost = COSTS[front.axis];
-  return plainTable(`AP against ${costName(front)}${costPlace(front)}`, ["Name", cost.unit, "95 % interval", "AP, %", "95 % interval", "On the front"],
+  return plainTable(`${RANKED.title} against ${costName(front)}${costPlace(front)}`,
+    ["Name", costName(front), "95 % interval", headingOf(RANKED), "95 % interval", "On the front"],
     [...points].sort((a, b) => a.x - b.x).map((point) => [rowLink(point.id, point.name), significant(point.x),
       point.xlow === null ? NONE : `${significant(point.xlow)} to ${significant(point.xhigh)}`, point.y.toFixed(1),
       point.low === null ? NONE : `${point.low.toFixed(1)} to ${point.high.toFixed(1)}`, point.front ? "yes" : "no"]));
@@ -137,33 +122,33 @@ function scatter(section, rows, choice, redraw) {
   const front = chosenFront(fronts, choice);
   if (!front) return emptyScatter("No row has both an AP and a cost.");
   const points = pointsOf(front, rows);
-  const n = rows.find((row) => has(row.accuracy.ap))?.accuracy.ap.n;
-  const alike = fronts.filter((one) => kindOf(one) === kindOf(front));
+  const n = rows.map(rankedBy).find(has)?.n;
+  const alike = fronts.filter((one) => one.axis === front.axis);
   const absent = rows.length - points.length;
   const controls = el("div", { class: "controls" },
-    el("fieldset", { class: "switch" }, el("legend", {}, "Cost"), KINDS_OF_COST.map(([kind, name]) => el("label", {},
-      el("input", { type: "radio", name: "cost", id: `cost-${kind}`, checked: kind === kindOf(front),
-        disabled: !fronts.some((one) => kindOf(one) === kind), onchange: () => redraw({ cost: kind }) }), el("span", {}, name)))),
-    alike.length > 1 && el("label", { class: "cost" }, "Measured in", el("select", { id: "measured", onchange: (event) => redraw({ measured: event.target.value }) },
-      alike.map((one) => el("option", { value: measuredOf(one), selected: one === front }, measuredName(one, fronts))))),
+    el("fieldset", { class: "switch" }, el("legend", {}, "Cost"), COSTS.map(({ key, title }) => el("label", {},
+      el("input", { type: "radio", name: "cost", id: `cost-${key}`, checked: key === front.axis,
+        disabled: !fronts.some((one) => one.axis === key), onchange: () => redraw({ cost: key, within: null }) }), el("span", {}, capital(title))))),
+    alike.length > 1 && el("label", { class: "cost" }, "Within", el("select", { id: "within", onchange: (event) => redraw({ within: alike[event.target.value].within }) },
+      alike.map((one, place) => el("option", { value: place, selected: one === front }, one.within ?? "rows measured otherwise")))),
     el("label", { class: "check" }, el("input", { type: "checkbox", id: "log", checked: choice.log, onchange: (event) => redraw({ log: event.target.checked }) }), "Log scale"));
   return figureOf({
-    title: "AP against cost", controls,
+    title: `${RANKED.title} against cost`, controls,
     how: `Filled circles lie on the Pareto front: no other row costs as little at an AP as high. Bars are 95 % intervals${n === undefined ? "" : `; n = ${grouped(n)} boxes`}. `
       + `Hypervolume ${significant(100 * front.hypervolume.v)} %: the best AP within a budget, averaged over budgets from ${costLimits(front)} on a log scale. A point opens its row.`
-      + (absent ? ` ${nth(absent, "row that matches is", "rows that match are")} not drawn: ${front.axis === "latency_p50" ? "not measured on this hardware" : "without this cost or an AP"}.` : ""),
-    label: `AP against ${costName(front)}${costPlace(front)}: ${nth(points.length, "row")}, ${points.filter((point) => point.front).length} on the Pareto front`,
+      + (absent ? ` ${nth(absent, "row that matches is", "rows that match are")} not drawn: without a cost that compares, or an ${RANKED.title}.` : ""),
+    label: `${RANKED.title} against ${costName(front)}${costPlace(front)}: ${nth(points.length, "row")}, ${points.filter((point) => point.front).length} on the Pareto front`,
     spec: points.length ? (colours, width) => scatterSpec(front, points, choice.log, colours, width) : null,
     table: () => scatterTable(front, points),
   });
 }
 
 function emptyScatter(why) {
-  return { node: el("section", { class: "block" }, el("h3", {}, "AP against cost"), el("p", {}, why)), show: () => {} };
+  return { node: el("section", { class: "block" }, el("h3", {}, `${RANKED.title} against cost`), el("p", {}, why)), show: () => {} };
 }
 
 function costLimits(front) {
-  const cost = COSTS[front.axis];
-  const read = (value) => grouped(value / cost.per) === "0" ? String(value / cost.per) : grouped(value / cost.per);
-  return `${read(front.limits[0])} to ${read(front.limits[1])} ${cost.unit}`;
+  const cost = costOf(front);
+  const [low, high] = front.limits.map((limit) => limit * cost.scale).map((limit) => (limit < 1 ? String(Number(limit.toPrecision(3))) : grouped(limit)));
+  return `${low} to ${high} ${unitOf(cost)}`.trim();
 }

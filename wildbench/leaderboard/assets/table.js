@@ -39,7 +39,7 @@ function boardTable(view, rows, onsort) {
   };
   const cell = (column, row) => el(column.key === "name" ? "th" : "td",
     { scope: column.key === "name" ? "row" : null, role: column.key === "name" ? "rowheader" : "cell",
-      class: `${column.key}${column.number ? " number" : ""}`,
+      class: `${column.style ?? column.key}${column.number ? " number" : ""}`,
       "data-head": column.card ? column.card : column.unit ? `${column.head}, ${column.unit}` : column.head }, column.cell(row, view.section));
   return el("table", { class: "board", role: "table", "aria-label": `Leaderboard of ${placeOf(view.section)}` },
     el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, COLUMNS.map(heading))),
