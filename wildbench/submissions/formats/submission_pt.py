@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_content
@@ -24,7 +24,7 @@ class SubmissionPt(Format):
 
     name, suffix, title = "wildbench", ".pt", "a torch.save archive"
     runs_code = False
-    libraries = ("torch", "torchvision")
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torchvision")
     counter = "wildbench.measures.compute:count_torch"
 
     def sniff(self, source: Source) -> bool:
@@ -44,6 +44,7 @@ class SubmissionPt(Format):
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Decode the tensors, and measure each."""
+        import wildbench.submissions.formats._torchvision  # noqa: F401 - before the zoo, which imports it slowly
         from wildbench.submissions import codecs
         from wildbench.submissions.archive import plan, read_submission
         from wildbench.submissions.codecs import tensors_in

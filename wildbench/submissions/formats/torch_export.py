@@ -35,7 +35,7 @@ class TorchExport(TorchScript):
     """A zip as TorchScript's, with the same slot for a manifest, whose weights are listed in JSON."""
 
     name, suffix, title = "pt2", ".pt2", "a torch.export archive"
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "torch.export")
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torchvision", "torch.export")
 
     def sniff(self, source: Source) -> bool:
         """A zip that says so, or one of an older torch with its model as JSON."""

@@ -21,7 +21,10 @@ class TorchScript(Format):
     """A zip with code. Its tensors cannot be listed without unpickling."""
 
     name, suffix, title = "torchscript", ".pt", "TorchScript"
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "torchvision")  # a scripted detector calls torchvision's operators
+    libraries: ClassVar[tuple[str, ...]] = (
+        "torch",
+        "wildbench.submissions.formats._torchvision",
+    )  # a scripted detector calls torchvision's operators
     counter = "wildbench.measures.compute:count_torch"
 
     def sniff(self, source: Source) -> bool:
