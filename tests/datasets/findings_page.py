@@ -16,31 +16,31 @@ PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 
 HEAD = """# Findings
 
-Labels and detections can be wrong in ways that a score does not show. wildbench looks for them whenever it reads a
-file, and names each by a code. `wildbench data validate COCO.json --predictions P.json --all` lists all of them; every
-other command refuses a file at its first **error**, in one line with the code, and goes on after a **warning** or a
-**note**, which it prints and keeps under `notes` in the scorecard.
+Labels and detections can be wrong in ways that a score does not show. wildbench looks for such mistakes whenever it
+reads a file, and gives each a code. `wildbench data validate COCO.json --predictions P.json --all` lists all of them.
+Every other command refuses a file at its first **error**, in one line with the code, and continues after a **warning**
+or a **note**, which it prints and keeps under `notes` in the scorecard.
 
 - An error makes every number from the file doubtful.
-- A warning is very likely a mistake, but it is judged by evidence and not by rule: a refusal could not be argued
-  with. So boxes in another form are an error in labels, where they leave their images, and a warning in detections,
-  where a box may leave its image and the form is seen only by how many labels it agrees with.
-- A note is true, and may be meant so.
+- A warning is very likely a mistake, but it is a judgement on evidence, and a user could not overrule a refusal. So
+  boxes in another format are an error in labels, where they leave their images, and a warning in detections, where a
+  box may leave its image and the format shows only in how many labels it agrees with.
+- A note is true, and may be intended.
 
-A form is suspected only where it agrees with at least three times as many labels as the numbers do as they are, and
-with six more; only as many detections of an image as it has labels are looked at, the best ones. So neither a weak
-detector nor boxes of low score in any number raise a warning, and a handful of labels is too few for one. Any detector
-takes some categories for others; names are suspected only where of each category that they move most found boxes have
-the one wrong name, five times as many as the right one, and where these names go round or move most of what is found.
+Another format is suspected only if it agrees with at least three times as many labels as the numbers as they are, and
+with at least six more. Only the best detections of each image are looked at, as many as it has labels. So neither a
+weak detector nor any number of boxes with low scores raises a warning, and a handful of labels is too few for one. Every
+detector confuses some categories. Names are suspected only if, for each category concerned, most found boxes have the
+same wrong name, five times as many as the right one, and if these names form a cycle or cover most of what is found.
 
-This page is made by `python tests/datasets/findings_page.py` from the files that the tests read.
+`python tests/datasets/findings_page.py` makes this page from the files that the tests read.
 
 ## Codes
 
 """
 
 PEERS = (
-    "Of the 121 files with an error or a warning, pycocotools 2.0.11 scores 85 in silence and hotcoco 1.3.0 74; "
+    "Of the 121 files with an error or a warning, pycocotools 2.0.11 scores 85 silently and hotcoco 1.3.0 74; "
     "hotcoco's health check, which its evaluation does not call, is silent on 52."
 )
 """What peers.py prints."""
@@ -48,17 +48,16 @@ PEERS = (
 MIDDLE = f"""
 ## Files that lie
 
-Each is made from one honest pair of files by one change. {PEERS}
-`python tests/datasets/peers.py` makes them all, and prints what became of each.
+Each is made by one change from the same correct pair of files. {PEERS}
+`python tests/datasets/peers.py` makes them all, and prints how each tool treats them.
 
 """
 
 IMPORTING = """
 ## Importing
 
-`wildbench data import` and `wildbench data fetch` report these besides, and write each into
-`import.json`; an error leaves out what it names. An image whose box is left out is not scored for that category. The
-dots stand for what is filled in.
+`wildbench data import` and `wildbench data fetch` also report these, and write each into `import.json`; an error leaves
+out what it names. An image with a box left out is not scored for that category. Dots stand for values.
 
 """
 

@@ -79,7 +79,7 @@ def sentence() -> str:
     silent = {name: sum(verdict(judge, lie) == SILENT for lie in ALARMS) for name, judge in JUDGES.items()}
     return (
         f"Of the {len(ALARMS)} files with an error or a warning, pycocotools {version('pycocotools')} scores "
-        f"{silent['pycocotools']} in silence and hotcoco {version('hotcoco')} {silent['hotcoco']}; hotcoco's health "
+        f"{silent['pycocotools']} silently and hotcoco {version('hotcoco')} {silent['hotcoco']}; hotcoco's health "
         f"check, which its evaluation does not call, is silent on {silent['hotcoco healthcheck']}."
     )
 
