@@ -29,9 +29,10 @@ or a **note**, which it prints and keeps under `notes` in the scorecard.
 
 Another format is suspected only if it agrees with at least three times as many labels as the numbers as they are, and
 with at least six more. Only the best detections of each image are looked at, as many as it has labels. So neither a
-weak detector nor any number of boxes with low scores raises a warning, and a handful of labels is too few for one. Every
-detector confuses some categories. Names are suspected only if, for each category concerned, most found boxes have the
-same wrong name, five times as many as the right one, and if these names form a cycle or cover most of what is found.
+weak detector nor any number of boxes with low scores raises a warning, and a handful of labels is too few for one.
+Every detector confuses some categories. Names are suspected only if, for each category concerned, most found boxes have
+the same wrong name, five times as many as the right one, and if these names form a cycle or cover most of what is
+found.
 
 `python tests/datasets/findings_page.py` makes this page from the files that the tests read.
 
