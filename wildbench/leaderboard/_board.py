@@ -125,7 +125,7 @@ def _section(results: Sequence[Result], measures: Sequence[Measure]) -> Section:
             remedy="score them with one version of wildbench",
         )
     defined = [result for result in results if result.card.accuracy.ap.value is not None]
-    kinds = sum(found.ap.value is not None for found in card.accuracy.per_category.values())
+    kinds = sum(one.ap.value is not None for one in card.accuracy.per_category.values())
     paired = Paired([result.samples for result in defined], boxes=card.accuracy.ap.n, categories=max(kinds, 1))
     standings = _standings(defined, paired)
     by_hash = {result.card.submission.sha256: result for result in results}

@@ -174,17 +174,17 @@ def _short(value: Any, texts: _Shared) -> Any:  # noqa: ANN401 - any JSON
 
 def _figure(figure: Mapping[str, Any], texts: _Shared) -> dict[str, Any]:
     """A figure as `format.js` describes it; its unit is in the page's headings."""
-    found: dict[str, Any] = {}
+    short: dict[str, Any] = {}
     if figure["value"] is not None:
-        found["v"] = _rounded(figure["value"])
+        short["v"] = _rounded(figure["value"])
     if figure["interval"] is not None:
-        found["i"] = [_rounded(end) for end in figure["interval"]]
+        short["i"] = [_rounded(end) for end in figure["interval"]]
     if figure["n"] is not None:
-        found["n"] = figure["n"]
-    for short, key in (("r", "reason"), ("c", "caution")):
+        short["n"] = figure["n"]
+    for letter, key in (("r", "reason"), ("c", "caution")):
         if figure[key] is not None:
-            found[short] = texts.place(figure[key])
-    return found
+            short[letter] = texts.place(figure[key])
+    return short
 
 
 def _rounded(value: float) -> float | int:

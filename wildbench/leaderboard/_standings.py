@@ -40,7 +40,7 @@ class Paired:
     and 500 rows have 125,000.
 
     Args:
-        samples: One a row, drawn alike.
+        samples: One per row, drawn alike.
         boxes: What AP is over; None for what was seen alone.
         categories: Of how many categories it is the mean.
 
@@ -89,9 +89,9 @@ class Paired:
         for place, row in enumerate(order):
             above = order[:place]
             variance = np.maximum(own[above] + own[row] - 2 * covariance[row, above], 0)
-            told = above[self.ap[above] - self.ap[row] > self._margins(row, above, variance)]
-            better[row] = better[told].any(axis=0)
-            better[row, told] = True
+            ahead = above[self.ap[above] - self.ap[row] > self._margins(row, above, variance)]
+            better[row] = better[ahead].any(axis=0)
+            better[row, ahead] = True
         firsts, lasts = 1 + better.sum(axis=1), len(order) - better.sum(axis=0)
         return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
@@ -161,7 +161,7 @@ def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
         rows: Of one section.
         costs: Measures with limits.
     """
-    found = []
+    every = []
     for cost in costs:
         if cost.limits is None:
             continue
@@ -172,8 +172,8 @@ def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
                 groups.setdefault(row.within.get(cost.key), []).append((row.id, (figure.value, ap.value)))
         compared = {within: group for within, group in groups.items() if len(group) > 1 or len(groups) == 1}
         for within, group in sorted(compared.items(), key=lambda item: item[0] or ""):
-            found.append(_front(cost, cost.limits, within, group))
-    return found
+            every.append(_front(cost, cost.limits, within, group))
+    return every
 
 
 def _front(cost: Measure, limits: Point, within: str | None, rows: Sequence[tuple[str, Point]]) -> Front:

@@ -165,8 +165,8 @@ def _plain(text: str) -> str:
         >>> _plain("a|b *c* <d>")
         'a\\|b \\*c\\* &lt;d&gt;'
     """
-    told = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#|~!" else mark for mark in told)
+    escaped = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#|~!" else mark for mark in escaped)
 
 
 def _signed(cell: object) -> str:
