@@ -13,7 +13,7 @@ from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
 from wildbench.submissions.contract import Manifest
-from wildbench.submissions.devices import resolve
+from wildbench.submissions.formats import resolve_device
 
 
 def run_training(
@@ -63,7 +63,7 @@ def run_training(
             f"{recipe_path}: the recipe names no data set", code="no-dataset", remedy="name one with --dataset"
         )
     check_writable(out)
-    where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+    where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
     data = load_dataset(name, split=recipe.data.split, images=images, progress=progress)
     checkpoint = out.with_suffix(".checkpoint")
     model = train(recipe, data, checkpoint=checkpoint, progress=progress, device=where)

@@ -25,7 +25,7 @@ from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
 from wildbench.submissions.contract import parse_manifest
-from wildbench.submissions.devices import resolve
+from wildbench.submissions.formats import resolve_device
 
 SUFFIXES = (".pt", ".onnx")
 
@@ -100,7 +100,7 @@ def run(
     subject, teacher = _opened(archive, dense)
     check_norms(recipe.steps, recipe.place, subject.model)
     parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
-    where = resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+    where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
     load = partial(
         load_dataset,
         dataset or recipe.data.dataset,

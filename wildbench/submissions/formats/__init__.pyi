@@ -5,6 +5,7 @@ from ._format import Backend as Backend
 from ._format import Format as Format
 from ._format import Listing as Listing
 from ._format import Tensor as Tensor
+from ._format import resolve_device as resolve_device
 from ._torch_backend import TorchBackend as TorchBackend
 from .conformance import check_format as check_format
 from .onnx_graph import METADATA_KEY as METADATA_KEY

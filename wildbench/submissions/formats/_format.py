@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.errors import SubmissionError
 from wildbench.submissions.contract import Manifest, Outputs
 from wildbench.submissions.source import Source
 
@@ -209,3 +210,31 @@ def width_of(dtype: str) -> int | None:
     """
     digits = "".join(takewhile(str.isdigit, dtype.lstrip("abcdefghijklmnopqrstuvwxyz_")))
     return int(digits) if digits else None
+
+
+def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -> str:
+    """The device that a name stands for: "cpu" or "cuda:N".
+
+    Args:
+        device: "cpu", "cuda", "cuda:N" or "auto".
+        library: What runs the network, for the message.
+        has_cuda: Whether it has the CUDA device of a number.
+
+    Raises:
+        SubmissionError: There is no such device.
+
+    Example:
+        >>> [resolve_device(name, "torch", lambda number: number < 2) for name in ("auto", "cuda:1")]
+        ['cuda:0', 'cuda:1']
+    """
+    if device == "cpu" or (device == "auto" and not has_cuda(0)):
+        return "cpu"
+    kind, colon, number = ("cuda" if device == "auto" else device).partition(":")
+    index = int(number) if number.isdecimal() else None if colon else 0
+    if kind != "cuda" or index is None or not has_cuda(index):
+        raise SubmissionError(
+            f"{library} has no device {device!r} here",
+            code="no-such-device",
+            remedy=f"use --device cpu, or a build of {library} for CUDA",
+        )
+    return f"cuda:{index}"

@@ -12,7 +12,7 @@ from torch import nn
 
 from wildbench.errors import WrongOutput
 from wildbench.submissions.contract import Manifest, Outputs
-from wildbench.submissions.devices import resolve
+from wildbench.submissions.formats._format import resolve_device
 
 
 def torch_device(device: str, threads: int | None) -> str:
@@ -23,7 +23,7 @@ def torch_device(device: str, threads: int | None) -> str:
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    return resolve(device, "torch", lambda number: number < torch.cuda.device_count())
+    return resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
 
 
 class TorchBackend:

@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from wildbench.errors import SubmissionError, needs
 from wildbench.submissions.contract import Manifest, Outputs
-from wildbench.submissions.devices import resolve
-from wildbench.submissions.formats._format import Format, Listing, Tensor, width_of
+from wildbench.submissions.formats._format import Format, Listing, Tensor, resolve_device, width_of
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class OnnxGraph(Format):
         with needs("onnx"):
             import onnxruntime
 
-        device = resolve(device, "onnxruntime", lambda _: CUDA in onnxruntime.get_available_providers())
+        device = resolve_device(device, "onnxruntime", lambda _: CUDA in onnxruntime.get_available_providers())
         session = open_session(source, device, threads)
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
