@@ -27,33 +27,20 @@ from wildbench.scorecard import Errors, Figure, Scorecard
 
 NOT_HERE = "its parent has no row in this section"
 
+_OF_THE_SUBMISSION = ("name", "sha256", "format", "detector", "authors", "licence", "method", "training_data")
+
 
 def make_row(
     result: Result, measures: Sequence[Measure], standing: Standing | None, loss: Loss | None, lineage: list[str]
 ) -> Row:
-    """The headline of one scorecard; every figure keeps its unit, interval and n.
-
-    Args:
-        result: The scorecard.
-        measures: What is read from it.
-        standing: Its place in the section.
-        loss: Against its parent.
-        lineage: Ids of the rows it was made from.
-    """
+    """The headline of one scorecard; every figure keeps its unit, interval and n."""
     card, submission = result.card, result.card.submission
     figures = {measure.key: measure.read(card) for measure in measures}
     places = {measure.key: measure.within(card) for measure in measures}
     return Row(
         id=result.id,
-        name=submission.name,
-        sha256=submission.sha256,
+        **{name: getattr(submission, name) for name in _OF_THE_SUBMISSION},
         card_sha256=result.card_sha256,
-        format=submission.format,
-        detector=submission.detector,
-        authors=submission.authors,
-        licence=submission.licence,
-        method=submission.method,
-        training_data=submission.training_data,
         trusted=card.protocol.trusted,
         standing=standing,
         figures={key: figure for key, figure in figures.items() if figure is not None},
@@ -78,10 +65,7 @@ Key = tuple[str, int, tuple[str, ...]]
 
 
 def build_board(results: Iterable[Result]) -> Board:
-    """Rank results, each among those that it compares with.
-
-    Args:
-        results: In any order: the board is the same.
+    """Rank results, each among those that it compares with; their order makes no difference.
 
     Raises:
         ScorecardError: There are none, or some of a section were resampled otherwise than the rest.
@@ -177,12 +161,7 @@ def _standings(results: Sequence[Result], paired: Paired) -> dict[str, Standing]
 
 
 def ancestors(result: Result, by_hash: Mapping[str, Result]) -> list[str]:
-    """Ids of the results that one was made from, nearest first, as far as they are on the board.
-
-    Args:
-        result: Where to start.
-        by_hash: Results of the section by the hash of their submission.
-    """
+    """Ids of the results that one was made from, nearest first, as far as they are on the board."""
     ids: list[str] = []
     parent = by_hash.get(result.card.submission.parent or "")
     while parent is not None and parent.id not in (result.id, *ids):  # a forged manifest may name its own child
@@ -207,15 +186,7 @@ def loss_of(
     paired: Paired,
     costs: Sequence[Measure],
 ) -> Loss | None:
-    """A result against its parent; None where it names none.
-
-    Args:
-        result: The compressed one.
-        by_hash: Results of the section by the hash of their submission.
-        defined: Results of the section that have an AP.
-        paired: Of those.
-        costs: Measures of which the loss states the ratio.
-    """
+    """A result against its parent; None where it names none."""
     sha256 = result.card.submission.parent
     if sha256 is None:
         return None

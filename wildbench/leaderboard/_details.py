@@ -79,11 +79,6 @@ def details(board: Board, results: Sequence[Result], progress: Progress = silent
 
     Only images that their data set's card calls shareable are embedded; rendered ones are made where they are missing.
 
-    Args:
-        board: What says which row was made from which: pictures set a row against the parent its lineage names.
-        results: What it was built from.
-        progress: Called as `progress(task, done, total)` while rendering.
-
     Returns:
         By row id.
 

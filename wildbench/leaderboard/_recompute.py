@@ -186,10 +186,6 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
 
     A category that the card leaves out of its means must not be among the detections either: whoever leaves out the
     categories it is bad at looks better.
-
-    Args:
-        card: What is claimed.
-        scored: Its detections on its data set.
     """
     data = scored.dataset
     if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
@@ -217,12 +213,7 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
 
 
 def wrong_sizes(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
-    """Figures of size that the submission itself does not give; none where its file is not at hand.
-
-    Args:
-        card: What is claimed.
-        submission: The file with the card's hash.
-    """
+    """Figures of size that the submission itself does not give; none where its file is not at hand."""
     if submission is None:
         return []
     try:

@@ -156,10 +156,6 @@ def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
 
     Where rows were measured in several ways, one that was measured like no other is on no front: it would have a front
     to itself, which says nothing of it.
-
-    Args:
-        rows: Of one section.
-        costs: Measures with limits.
     """
     every = []
     for cost in costs:

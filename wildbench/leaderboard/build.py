@@ -48,11 +48,6 @@ def _without_garbage_collection() -> Iterator[None]:
 def publish(results: Sequence[Result], folder: Path, progress: Progress = silent) -> Board:
     """Write leaderboard.json and the page.
 
-    Args:
-        results: What is ranked.
-        folder: Gets both files.
-        progress: Called as `progress(task, done, total)`, should images have to be rendered.
-
     Raises:
         ScorecardError: There are no results.
     """
@@ -65,11 +60,6 @@ def publish(results: Sequence[Result], folder: Path, progress: Progress = silent
 
 def page_of_results(board: Board, results: Sequence[Result], progress: Progress = silent) -> bytes:
     """The page of a board: the same bytes wherever wildbench, vl-convert and Pillow have the same versions.
-
-    Args:
-        board: What is ranked.
-        results: What it was built from.
-        progress: Called as `progress(task, done, total)`, should images have to be rendered.
 
     Raises:
         WildbenchError: A file beside a card is damaged.
