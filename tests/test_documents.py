@@ -4,7 +4,9 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -115,16 +117,25 @@ def command_groups() -> dict[str, set[str]]:
     return {name: set(getattr(command, "commands", ())) for name, command in commands.items()}
 
 
-def test_the_readme_s_ten_lines_make_a_scored_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, re.S)[0]
-    assert len([line for line in code.splitlines() if line]) <= 10
+def test_what_the_readme_shows_of_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On three images: an evaluation of a file and of a network, a loop of one's own, and a submission in few lines."""
+    calls, submission = (
+        code.replace('"parksim"', '"parksim", limit=3') for code in re.findall(r"```python\n(.*?)```", README, re.S)
+    )
+    assert len([line for line in submission.splitlines() if line]) <= 10
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    exec(compile(code.replace('dataset="parksim"', 'dataset="parksim", limit=8'), "README.md", "exec"), names)
+    (tmp_path / "baselines").symlink_to(REPOSITORY / "baselines")
+    names: dict[str, Any] = {}
+    exec(compile(submission, "README.md", "exec"), names)
     card = names["card"]
     assert isinstance(card, Scorecard)
     assert card.submission.detector == "ssdlite320_mobilenet_v3_large"
-    assert card.dataset.images == 8
+    assert card.dataset.images == 3
     assert card.compute
     assert card.compute.bops
     assert card.compute.bops.value == 16 * 32 * (card.compute.macs.value or 0)  # stored by the codec fp16
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baselines", "submission.pt"], "nothing else is written"
+    boxes, scores, labels = np.array([[8.0, 8.0, 64.0, 48.0]]), np.array([0.5]), np.array([1])
+    mine = {"model": names["model"].eval(), "names": names["animals"], "detect": lambda pixels: (boxes, scores, labels)}
+    exec(compile(calls, "README.md", "exec"), mine)
+    assert mine["card"].dataset.images == 3
