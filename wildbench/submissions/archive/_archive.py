@@ -285,8 +285,8 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
         if reader.at != len(data):
             raise ValueError(f"{len(data) - reader.at} bytes of no tensor")
     except (ValueError, KeyError, TypeError, RecursionError, RuntimeError, MemoryError, zlib.error) as error:
-        said = str(error).partition("\n")[0][:200]
-        raise SubmissionError(f"{where}: damaged index ({said})", code="damaged", remedy=AGAIN) from None
+        problem = str(error).partition("\n")[0][:200]
+        raise SubmissionError(f"{where}: damaged index ({problem})", code="damaged", remedy=AGAIN) from None
     return records, sizes
 
 
@@ -342,13 +342,13 @@ class _Reader:
 
     def record(self, plain: dict[str, Any]) -> Record:
         """A record with its tensors, and those of the records in it."""
-        found: Record = {}
+        record: Record = {}
         for key, value in plain.items():
             if isinstance(value, dict):
-                found[key] = self._tensor(value) if "tensor" in value else self.record(value)
+                record[key] = self._tensor(value) if "tensor" in value else self.record(value)
             else:
-                found[key] = value
-        return found
+                record[key] = value
+        return record
 
     def _tensor(self, described: dict[str, Any]) -> torch.Tensor:
         dtype, shape = DTYPES[described["tensor"]], shape_of(described)

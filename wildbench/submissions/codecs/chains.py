@@ -58,9 +58,9 @@ def encode(tensor: torch.Tensor, chain: str) -> Record:
     if chain == "smallest":
         return min(_exact(tensor), key=cost)
     for numbers, steps in ways:
-        found = store(tensor, None, steps) if numbers is None else _written(tensor, numbers, steps)
-        if found is not None:
-            return found
+        record = store(tensor, None, steps) if numbers is None else _written(tensor, numbers, steps)
+        if record is not None:
+            return record
     return store(tensor, None, ways[0][1])
 
 
@@ -77,9 +77,9 @@ def parse(chain: str) -> tuple[str | None, Steps]:
     names = [] if chain == "raw" else chain.split("+")
     numbers = names.pop(0) if names and names[0] in NUMBERS else None
     block = None
-    if names and (found := re.fullmatch(r"sparse(?::(\d{1,2})x(\d{1,2}))?", names[0])):
+    if names and (match := re.fullmatch(r"sparse(?::(\d{1,2})x(\d{1,2}))?", names[0])):
         names.pop(0)
-        block = (int(found[1] or 1), int(found[2] or 1))
+        block = (int(match[1] or 1), int(match[2] or 1))
     huffman = names == ["huffman"]
     if (names and not huffman) or (block is not None and not 1 <= min(block) <= max(block) <= LARGEST_BLOCK):
         raise SubmissionError(
@@ -106,18 +106,18 @@ def _exact(tensor: torch.Tensor) -> list[Record]:
     shared = _shared(tensor, EVERY)
     if shared is not None and tensor.numel() > MANY:
         return [shared]
-    found = [store(tensor, None, Steps()), store(tensor, None, EVERY), *([] if shared is None else [shared])]
+    records = [store(tensor, None, Steps()), store(tensor, None, EVERY), *([] if shared is None else [shared])]
     if HALF.accepts(tensor) and _same_bits(tensor, tensor.half().to(tensor.dtype)):
-        found.append(HALF.encode(tensor, EVERY))
-    return found
+        records.append(HALF.encode(tensor, EVERY))
+    return records
 
 
 def _shared(tensor: torch.Tensor, steps: Steps) -> Record | None:
     """By a codebook, in half precision where that loses nothing; None where that is not smaller."""
-    found = codebook.distinct(tensor)
-    if found is None:
+    distinct = codebook.distinct(tensor)
+    if distinct is None:
         return None
-    values, indices = found
+    values, indices = distinct
     halves = values.half()
     table = halves if _same_bits(values, halves.to(values.dtype)) else values
     record = codebook.record(indices, table, dtype=tensor.dtype, steps=steps)

@@ -62,9 +62,9 @@ class Sparse:
         bits = self._mask(record, math.prod(grid))
         chosen = _elements(bits.reshape(grid), block, rows, columns)
         codec, inner = _part(record, "values")
-        kept = int(chosen.count_nonzero())
+        count = int(chosen.count_nonzero())
         require(
-            codec.promise(inner) == Promise((kept,), dtype), f"the mask keeps {kept} elements, and the values differ"
+            codec.promise(inner) == Promise((count,), dtype), f"the mask keeps {count} elements, and the values differ"
         )
         whole = WHOLE[dtype.itemsize]
         out = torch.zeros(rows, columns, dtype=dtype)
@@ -155,19 +155,19 @@ def store(tensor: torch.Tensor, bits: int | None, steps: Steps) -> Record:
         >>> store(torch.tensor([0, 3, 0], dtype=torch.uint8), 2, Steps())["data"].tolist()
         [12]
     """
-    found = [_flat(tensor, bits, steps.huffman)]
+    records = [_flat(tensor, bits, steps.huffman)]
     if steps.block is not None and tensor.numel():
         plain, mask, values = SPARSE.split(tensor, steps.block)
         parts = {"mask": _flat(mask, 1, steps.huffman), "values": _flat(values, bits, steps.huffman)}
-        found.append({**plain, **parts})
-    return min(found, key=cost)
+        records.append({**plain, **parts})
+    return min(records, key=cost)
 
 
 def _flat(tensor: torch.Tensor, bits: int | None, huffman: bool) -> Record:
-    found = [RAW.encode(tensor) if bits is None else PACKED.encode(tensor, bits)]
+    records = [RAW.encode(tensor) if bits is None else PACKED.encode(tensor, bits)]
     if huffman:
-        found.append(HUFFMAN.encode(tensor, bits or 8))
-    return min(found, key=cost)
+        records.append(HUFFMAN.encode(tensor, bits or 8))
+    return min(records, key=cost)
 
 
 def cost(record: Record) -> int:

@@ -20,11 +20,11 @@ Floats = npt.NDArray[np.float32]
 Outputs = dict[str, npt.NDArray[Any]]
 """A network's output arrays by name, in the order in which it gives them."""
 
-Found = tuple[Floats, npt.NDArray[np.int64], Floats, Floats | None]
+Decoded = tuple[Floats, npt.NDArray[np.int64], Floats, Floats | None]
 """Boxes (n x 4, xyxy, input pixels), labels (1 is the first category), scores, mask probabilities (n x H x W)."""
 
 
-def decode(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+def decode(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
     """Decode a network's output as its manifest says.
 
     Args:
@@ -59,15 +59,15 @@ def nms(boxes: Floats, scores: Floats, labels: npt.NDArray[np.int64], iou: float
     corners = boxes[order].astype(np.float64)
     corners[:, 2:] -= corners[:, :2]
     ranks = np.arange(len(order), 0, -1, dtype=np.float32)  # OpenCV sorts again, and would drop a score of zero
-    kept = [np.empty(0, np.int64)]
+    survivors = [np.empty(0, np.int64)]
     for label in np.unique(labels):
         members = np.flatnonzero(labels[order] == label)
-        survivors: Any = cv2.dnn.NMSBoxes(corners[members], ranks[members], 0.0, iou)  # type: ignore[arg-type]
-        kept.append(members[np.asarray(survivors, np.int64)])
-    return np.asarray(order[np.sort(np.concatenate(kept))], np.int64)
+        places: Any = cv2.dnn.NMSBoxes(corners[members], ranks[members], 0.0, iou)  # type: ignore[arg-type]
+        survivors.append(members[np.asarray(places, np.int64)])
+    return np.asarray(order[np.sort(np.concatenate(survivors))], np.int64)
 
 
-def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
     named = outputs if {"boxes", "labels", "scores"} <= outputs.keys() else _by_order(outputs)
     scores = _finite(named["scores"].reshape(-1), "scores")
     boxes = _finite(_shaped(_unbatched(named["boxes"], 2), (len(scores), 4), "boxes"), "boxes")
@@ -81,7 +81,7 @@ def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) 
     return boxes[keep], labels[keep].astype(np.int64), scores[keep], None if masks is None else masks[keep]
 
 
-def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
     contract = manifest.output
     assert isinstance(contract, YoloxOutput)
     cells, strides = _grid(contract.strides, canvas)
@@ -95,7 +95,7 @@ def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Fou
     return _suppressed(contract, _finite(_corners(centred), "boxes"), labels, scores)
 
 
-def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
     contract = manifest.output
     assert isinstance(contract, Yolov8Output)
     channels = 4 + len(manifest.categories)
@@ -104,7 +104,7 @@ def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Fo
     return _suppressed(contract, _corners(raw[rows, :4]), labels, scores)
 
 
-def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Found:
+def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
     contract = manifest.output
     assert isinstance(contract, DetrOutput)
     names = [name for name in ("logits", "pred_logits") if name in outputs and "pred_boxes" in outputs]
@@ -122,7 +122,7 @@ def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Foun
     return _suppressed(contract, boxes[rows], labels, scores)
 
 
-DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Found]] = {
+DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Decoded]] = {
     "torchvision": _torchvision,
     "yolox": _yolox,
     "yolov8": _yolov8,
@@ -171,7 +171,7 @@ def _candidates(
 
 def _suppressed(
     contract: YoloxOutput | Yolov8Output | DetrOutput, boxes: Floats, labels: npt.NDArray[np.int64], scores: Floats
-) -> Found:
+) -> Decoded:
     """Non-maximum suppression, then the best `max_detections`."""
     if contract.nms_iou is None:
         keep = np.argsort(-scores, kind="stable")
