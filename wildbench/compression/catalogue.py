@@ -10,13 +10,24 @@ from wildbench.compression.subject import Method, Scope, Settings
 from wildbench.errors import SubmissionError
 
 _METHODS = "wildbench.compression.methods"
+PART = "Which part of the detector."
+
+
+def _ratio(description: str) -> float:
+    ratio: float = Field(default=0.3, ge=0, lt=1, description=description)
+    return ratio
+
+
+def _images(default: int, description: str) -> int:
+    images: int = Field(default=default, ge=1, le=1_000_000, description=description)
+    return images
 
 
 class Weights(Settings):
     """What `weights` takes."""
 
-    ratio: float = Field(default=0.3, ge=0, lt=1, description="Part of the scope's weights that become zero.")
-    scope: Scope = Field(default="backbone", description="Which part of the detector.")
+    ratio: float = _ratio("Part of the scope's weights that become zero.")
+    scope: Scope = Field(default="backbone", description=PART)
     criterion: Literal["l1", "random"] = Field(
         default="l1", description="Which go: the smallest by magnitude, or any (the control)."
     )
@@ -25,34 +36,30 @@ class Weights(Settings):
 class Units(Settings):
     """What `units` takes."""
 
-    ratio: float = Field(default=0.3, ge=0, lt=1, description="Part of each layer's units that become zero.")
-    scope: Scope = Field(default="backbone", description="Which part of the detector.")
+    ratio: float = _ratio("Part of each layer's units that become zero.")
+    scope: Scope = Field(default="backbone", description=PART)
 
 
 class Kernels(Settings):
     """What `kernels` takes."""
 
-    ratio: float = Field(default=0.3, ge=0, lt=1, description="Part of the scope's kernels that become zero.")
-    scope: Scope = Field(default="backbone", description="Which part of the detector.")
+    ratio: float = _ratio("Part of the scope's kernels that become zero.")
+    scope: Scope = Field(default="backbone", description=PART)
 
 
 class Filters(Settings):
     """What `filters` takes."""
 
-    ratio: float = Field(
-        default=0.3, ge=0, lt=1, description="Part of the scope's filters that go; of their number, not of their bytes."
-    )
-    scope: Scope = Field(default="backbone", description="Which part of the detector.")
-    importance: Literal["l1", "group-l2", "taylor", "fpgm", "random"] = Field(
+    ratio: float = _ratio("Part of the scope's filters that go; of their number, not of their bytes.")
+    scope: Scope = Field(default="backbone", description=PART)
+    importance: Literal["l1", "group-l2", "taylor", "random"] = Field(
         default="l1", description="Which go first (`importance`); random is the control."
     )
     distribution: Literal["global", "uniform"] = Field(
         default="global", description="All layers ranked together, or the same part of each (the control)."
     )
     round_to: int = Field(default=8, ge=1, le=64, description="Widths that are left are multiples of it.")
-    images: int = Field(
-        default=32, ge=1, le=1_000_000, description="Training images whose losses Taylor importance asks."
-    )
+    images: int = _images(32, "Training images whose losses Taylor importance asks.")
 
 
 class Quantize(Settings):
@@ -71,9 +78,7 @@ class Quantize(Settings):
         default="mse", description="How an activation's range is found."
     )
     percentile: float = Field(default=99.99, gt=50, lt=100, description="Of the calibrator of that name.")
-    images: int = Field(
-        default=32, ge=1, le=1_000_000, description="To calibrate with, evenly spaced through the training data."
-    )
+    images: int = _images(32, "To calibrate with, evenly spaced through the training data.")
     fold: bool = Field(default=True, description="Fold batch norms into the layers before them.")
     correct: bool = Field(
         default=True, description="Let biases, where a layer has one, take back what rounding does to means of results."
@@ -125,7 +130,7 @@ class Code(Settings):
 class Recalibrate(Settings):
     """What `recalibrate` takes."""
 
-    images: int = Field(default=64, ge=1, le=1_000_000, description="So many training images are looked at.")
+    images: int = _images(64, "So many training images are looked at.")
     batch_size: int = Field(default=8, ge=1, le=4096, description="Images in a forward pass.")
 
 

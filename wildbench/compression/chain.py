@@ -39,7 +39,7 @@ class Compressed:
 
     Attributes:
         path: The file.
-        method: What was done, as its manifest says.
+        method: What was done, as in its manifest.
         before: Bytes of the dense file.
         after: Bytes of this file.
     """
@@ -116,15 +116,15 @@ def run(
             place, (_, _, code) = f"{recipe.place}: step {number} ({step.method})", error.code.partition("/")
             raise RecipeError(f"{place}: {error.what}", code=code, remedy=error.remedy) from None
     save(subject, out, parent=parent, trained_on=workshop.used)
-    return Compressed(out, _method(subject), before, out.stat().st_size)
+    return Compressed(out, "; ".join(subject.history), before, out.stat().st_size)
 
 
 def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None = None) -> None:
-    """Write a compressed detector, whole or not at all, after reading it again.
+    """Write a compressed detector as .pt or .onnx, whole or not at all, after reading it again.
 
     Args:
         subject: After the last step.
-        out: ".pt", or ".onnx".
+        out: The file.
         parent: Hash of the dense file.
         trained_on: Data that steps have seen, beside the dense detector's training data.
 
@@ -147,25 +147,15 @@ def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None
 
 
 def _save_archive(subject: Subject, path: Path, manifest: dict[str, Any]) -> None:
-    detector = manifest["detector"]
-    save_submission(
-        subject.model,
-        path,
-        detector=detector["name"],
-        arguments=detector["arguments"],
-        codec={**subject.records, "*": subject.codec},
-        activations=subject.activations,
-        **{key: value for key, value in manifest.items() if key != "detector"},
-    )
+    codec: dict[str, Any] = {**subject.records, "*": subject.codec}
+    detector = manifest.pop("detector")
+    about = {"detector": detector["name"], "arguments": detector["arguments"], **manifest}
+    save_submission(subject.model, path, codec=codec, activations=subject.activations, **about)
     check_same(subject.model, path)
 
 
 def check_same(model: nn.Module, path: Path) -> None:
-    """Check that a written submission decodes to exactly the numbers of a model (zeros may lose their sign).
-
-    Raises:
-        SubmissionError: A tensor differs.
-    """
+    """Check that a written submission decodes to exactly the numbers of a model (zeros may lose their sign)."""
     stored = read_submission(path).tensors
     for name, tensor in model.state_dict().items():
         if not torch.equal(stored[name], tensor):
@@ -177,18 +167,12 @@ def check_same(model: nn.Module, path: Path) -> None:
 
 
 def _check_out(out: Path, dense: Path, recipe: Recipe) -> None:
-    """Refuse a file that could not be written when all is done."""
+    """Refuse a file that could not be written at the end."""
     if out.suffix not in SUFFIXES:
-        raise RecipeError(
-            f"{out}: not the suffix of a submission",
-            code="wrong-suffix",
-            remedy=f"name it {out.stem}.pt or {out.stem}.onnx",
-        )
+        raise RecipeError(f"{out}: not a .pt or .onnx", code="wrong-suffix", remedy=f"name it {out.stem}.pt")
     check_writable(out)
     if out.exists() and dense.exists() and out.samefile(dense):
-        raise RecipeError(
-            f"{out} is the dense submission itself", code="overwrites-dense", remedy="give the smaller one another name"
-        )
+        raise RecipeError(f"{out} is the dense submission", code="overwrites-dense", remedy="choose another name")
     if out.suffix == ".onnx":
         check_integers(recipe, str(out))
 
@@ -197,9 +181,7 @@ def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
     """Refuse data that no step would see, and training recipes that cannot be read."""
     unused = next((name for name, value in given.items() if value is not None), None)
     if unused is not None and not recipe.needs_data:
-        raise RecipeError(
-            f"--{unused}: no step of {recipe.name} calibrates or trains", code="unused-data", remedy="leave it out"
-        )
+        raise RecipeError(f"--{unused}: {recipe.name} needs no data", code="unused-data", remedy="leave it out")
     for step in recipe.steps:
         like = getattr(step.settings, "like", None)
         if like is not None:
@@ -208,21 +190,16 @@ def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
 
 def _read(dense: Path) -> Archive:
     """A submission that can be compressed."""
+    remedy = "start from the dense detector"
     archive = read_submission(dense)
     quantized = "activations are" if archive.activations else ""
     if any(record["codec"] == "affine" for record in archive.records.values()):
         quantized = "weights are"
     if quantized:
-        raise SubmissionError(
-            f"{dense}: its {quantized} quantized already",
-            code="already-quantized",
-            remedy="start from the dense detector",
-        )
+        raise SubmissionError(f"{dense}: its {quantized} quantized already", code="already-quantized", remedy=remedy)
     bad = next((name for name, tensor in archive.tensors.items() if not bool(tensor.isfinite().all())), None)
     if bad is not None:
-        raise SubmissionError(
-            f"{dense}: {bad} is not finite everywhere", code="not-finite", remedy="train the detector again"
-        )
+        raise SubmissionError(f"{dense}: {bad} is not finite", code="not-finite", remedy="train the detector again")
     return archive
 
 
@@ -243,12 +220,10 @@ def _check_steps(recipe: Recipe, archive: Archive, dense: Path) -> None:
 
 
 def check_norms(steps: Sequence[Step], place: str, model: nn.Module) -> None:
-    """Check that batch norms can be matched with the dense detector's when it is their turn.
-
-    The channels of a narrowed norm are recognised by its constants, which must not have changed since.
+    """Check that the channels of narrowed batch norms can be recognised by their constants when it is their turn.
 
     Raises:
-        RecipeError: They have; `place` names the recipe.
+        RecipeError: An earlier step changes them; `place` names the recipe.
     """
     for number, step in enumerate(steps, 1):
         if step.kind.norms != "matches":
@@ -280,10 +255,6 @@ def _opened(archive: Archive, dense: Path) -> tuple[Subject, nn.Module]:
     return Subject(model, archive.manifest, history=past), teacher
 
 
-def _method(subject: Subject) -> str:
-    return "; ".join(subject.history)
-
-
 def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | None) -> dict[str, Any]:
     """The manifest of the compressed submission: the dense one's, and what was done to it."""
     seen = [subject.manifest.training_data]
@@ -291,4 +262,10 @@ def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | No
         seen.append(" ".join(filter(None, (trained_on.name, trained_on.split))))
     kept = subject.manifest.model_dump(mode="json", exclude={"format", "version", "activation_bits"})
     training_data = "; ".join(dict.fromkeys(filter(None, seen))) or None
-    return {**kept, "name": name, "method": _method(subject), "parent": parent, "training_data": training_data}
+    return {
+        **kept,
+        "name": name,
+        "method": "; ".join(subject.history),
+        "parent": parent,
+        "training_data": training_data,
+    }

@@ -87,11 +87,7 @@ class Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with wildbench.
-
-    Raises:
-        RecipeError: There is none.
-    """
+    """The file of a recipe: a path, or the name of one that comes with wildbench."""
     path = Path(name)
     if path.suffix != SUFFIX and len(path.parts) == 1:
         path = bundled(f"baselines/{name}{SUFFIX}")
@@ -134,9 +130,7 @@ def load_recipe(path: Path | str) -> Recipe:
 def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "recipe") -> Recipe:
     """Validate the values of a recipe; `place` names them in errors."""
     if not is_compression(values):
-        raise RecipeError(
-            f"{place}: a training recipe, without [[steps]]", code="training-recipe", remedy="use: wildbench train"
-        )
+        raise RecipeError(f"{place}: a training recipe", code="training-recipe", remedy="use: wildbench train")
     try:
         document = _Document.model_validate(values)
     except ValidationError as error:
@@ -158,9 +152,8 @@ def check_order(steps: Sequence[Step], place: str) -> None:
         problem = _misplaced(step, steps[: number - 1])
         if problem is not None:
             earlier, why, remedy = problem
-            raise RecipeError(
-                f"{place}: step {number} ({step.method}) follows {earlier}, {why}", code="order", remedy=remedy
-            )
+            message = f"{place}: step {number} ({step.method}) follows {earlier}, {why}"
+            raise RecipeError(message, code="order", remedy=remedy)
 
 
 def _misplaced(step: Step, before: Sequence[Step]) -> tuple[str, str, str] | None:
@@ -212,9 +205,8 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
     for key, value in changes:
         number, field = _addressed(recipe, key)
         if (number, field) in done:
-            raise RecipeError(
-                f"{recipe.place}: {field} of step {number + 1} is set twice", code="set-twice", remedy="set it once"
-            )
+            place = f"{recipe.place}: {field} of step {number + 1}"
+            raise RecipeError(f"{place} is set twice", code="set-twice", remedy="set it once")
         done.add((number, field))
         plain = {"method": steps[number].method, **steps[number].settings.model_dump(), field: value}
         steps[number] = _step(plain, f"{recipe.place}: {key}: step {number + 1}")
@@ -233,9 +225,7 @@ def parse_change(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not key or not equals or not text.isprintable():
-        raise RecipeError(
-            f"--set {text}: not a setting", code="not-a-setting", remedy="write KEY=VALUE, such as ratio=0.4"
-        )
+        raise RecipeError(f"--set {text}: not a setting", code="not-a-setting", remedy="write KEY=VALUE: ratio=0.4")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -262,9 +252,7 @@ def _step(plain: dict[str, Any], place: str) -> Step:
     """One step, checked by its method's settings."""
     name = plain.get("method")
     if not isinstance(name, str):
-        raise RecipeError(
-            f"{place}: it names no method", code="no-method", remedy=f'write method = "weights", for example; {SEE}'
-        )
+        raise RecipeError(f"{place}: it names no method", code="no-method", remedy=f'write method = "..."; {SEE}')
     try:
         kind: Method = plugins.methods.get(name)
     except PluginError as error:
@@ -274,9 +262,8 @@ def _step(plain: dict[str, Any], place: str) -> Step:
         return Step(name, kind.settings.model_validate(given))
     except ValidationError as error:
         takes = ", ".join(kind.settings.model_fields) or "nothing"
-        raise RecipeError(
-            f"{place} ({name}): {first_problem(error)}", code="invalid", remedy=f"{name} takes {takes}"
-        ) from None
+        message = f"{place} ({name}): {first_problem(error)}"
+        raise RecipeError(message, code="invalid", remedy=f"{name} takes {takes}") from None
 
 
 def _or_nothing(kind: Method, key: str, value: object) -> object:
@@ -289,8 +276,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(
-            f"{path}: {error.strerror}", code="unreadable", remedy="name a recipe of `wildbench baseline list`"
-        ) from None
+        remedy = "name a recipe of `wildbench baseline list`"
+        raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
         raise RecipeError(f"{path}: not TOML ({error})", code="not-toml", remedy=SEE) from None

@@ -1,7 +1,4 @@
-"""What a chain of compression steps works on, and what a method is.
-
-Nothing here imports torch before it is used, so that methods and recipes can be listed quickly.
-"""
+"""What compression steps work on, and what a method is; without torch, so that methods are listed quickly."""
 
 from __future__ import annotations
 
@@ -69,11 +66,7 @@ class Subject:
     history: list[str] = field(default_factory=list)
 
     def constrain(self, name: str, constraint: Constraint) -> None:
-        """Add a constraint on a parameter; it is applied after those that are there.
-
-        Example:
-            >>> subject.constrain("backbone.body.stem.weight", lambda tensor: tensor * mask)  # doctest: +SKIP
-        """
+        """Add a constraint on a parameter; it is applied after those that are there."""
         before = self.constraints.get(name)
         self.constraints[name] = constraint if before is None else lambda tensor: constraint(before(tensor))
 
@@ -160,11 +153,6 @@ class Method:
         norms: What it does to batch norms: "keeps" them, "trains" those that are not frozen, "replaces" the statistics
             of all, or "matches" them with the dense detector's, for which they must not have changed since a
             method that narrows.
-
-    Example:
-        >>> from wildbench import plugins
-        >>> plugins.methods.get("weights").settings().ratio
-        0.3
     """
 
     settings: type[Settings]
@@ -226,17 +214,12 @@ def prefixes(model: nn.Module, scope: Scope) -> tuple[str, ...]:
         return ("",)
     heads = tuple(f"{name}." for name in ("roi_heads", "head") if hasattr(model, name))[:1]
     if not heads or not hasattr(model, "backbone"):
-        raise RecipeError(
-            f"scope {scope!r}: the detector has no backbone and head", code="no-such-part", remedy='use scope "all"'
-        )
+        raise RecipeError(f"scope {scope!r}: no backbone and head", code="no-such-part", remedy='use scope "all"')
     return {"backbone": ("backbone.",), "head": heads, "both": ("backbone.", *heads)}[scope]
 
 
 def prunable(model: nn.Module, scope: Scope) -> dict[str, Layer]:
-    """The layers with weights in a scope, by name, in the model's order.
-
-    Biases and normalisations are left alone, as everywhere in the field.
-    """
+    """The layers with weights in a scope, by name, in the model's order; biases and normalisations stay."""
     from torch import nn
 
     beginnings = prefixes(model, scope)
@@ -249,9 +232,6 @@ def prunable(model: nn.Module, scope: Scope) -> dict[str, Layer]:
 
 def is_output(name: str) -> bool:
     """Whether a layer's units are the detector's answers (logits, sides of boxes, masks), so that none may go.
-
-    Args:
-        name: Of a layer that `prunable` gives.
 
     Example:
         >>> is_output("head.classification_head.cls_logits"), is_output("head.classification_head.conv.0.1")

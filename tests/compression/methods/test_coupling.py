@@ -122,7 +122,7 @@ def test_only_filters_of_the_scope_go(name: str, scope: str) -> None:
     assert all(path.startswith(starts[scope]) for path in convolutions)
 
 
-@pytest.mark.parametrize("importance", ["l1", "group-l2", "fpgm", "random"])
+@pytest.mark.parametrize("importance", ["l1", "group-l2", "random"])
 @pytest.mark.parametrize("distribution", ["global", "uniform"])
 def test_the_history_says_what_is_really_gone(importance: str, distribution: str) -> None:
     subject = detector()

@@ -53,22 +53,6 @@ def test_l1_is_the_mean_norm_of_the_filters(coupled: Channels) -> None:
     assert _filters.l1(coupled).tolist() == [(3 + 5) / 2, (3 + 7) / 2]
 
 
-def test_fpgm_spares_what_others_do_not_resemble() -> None:
-    makes = layer(nn.Conv2d, [[0, 0], [9, 0], [10, 0], [11, 0], [30, 0]])
-    own = torch.arange(5)
-    found = _filters.fpgm(Channels(5, (Slice("makes", makes, True, own, own),), 1))
-    distances = torch.tensor([60.0, 33, 32, 33, 90])
-    torch.testing.assert_close(found, distances / distances.mean())
-    assert int(found.argmin()) == 2, "the median goes, not the smallest"
-
-
-def test_layers_without_any_weight_left_are_finite() -> None:
-    makes = layer(nn.Conv2d, [[0, 0], [0, 0]])
-    own = torch.arange(2)
-    empty = Channels(2, (Slice("makes", makes, True, own, own),), 1)
-    assert _filters.fpgm(empty).tolist() == [0, 0]
-
-
 def test_taylor_is_the_squared_change_of_a_linear_loss() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(2, 3, 1), nn.ReLU(), nn.Flatten(), nn.Linear(12, 1))

@@ -54,15 +54,9 @@ class Values:
 
 
 def calibration_images(data: Dataset, number: int) -> list[Tensor]:
-    """Images evenly spaced through a data set: float32, 3 x H x W, 0 to 1.
-
-    Raises:
-        RecipeError: There are none.
-    """
+    """Images evenly spaced through a data set, as `opened` gives them; RecipeError if there are none."""
     if not data.images:
-        raise RecipeError(
-            f"{data.name}: no image to calibrate with", code="no-images", remedy="calibrate with a training split"
-        )
+        raise RecipeError(f"{data.name}: no images", code="no-images", remedy="calibrate with a training split")
     chosen = np.unique(np.linspace(0, len(data.images) - 1, number).round().astype(int))
     return opened(data, chosen.tolist())
 
@@ -77,11 +71,8 @@ def opened(data: Dataset, indices: Iterable[int]) -> list[Tensor]:
 def observe(model: nn.Module, images: Sequence[Tensor], sites: Sequence[Site], histograms: bool) -> dict[Site, Values]:
     """The values that pass the sites of a detector.
 
-    Args:
-        model: In eval mode.
-        images: Shown one by one; twice for histograms.
-        sites: Where to look. One that nothing passes (a mask head without detections) is left out.
-        histograms: Whether to count values, or only to find the range.
+    The images are shown one by one; twice for histograms, without which only the range is known. A site that nothing
+    passes (a mask head without detections) is left out.
 
     Raises:
         RecipeError: A value is not finite.
@@ -91,11 +82,8 @@ def observe(model: nn.Module, images: Sequence[Tensor], sites: Sequence[Site], h
     def stretch(site: Site, tensor: Tensor) -> None:
         low, high = (float(bound) for bound in tensor.aminmax())
         if not np.isfinite([low, high]).all():
-            raise RecipeError(
-                f"{site[0]}: its {site[1]} is not finite on a calibration image",
-                code="not-finite",
-                remedy="train the detector again",
-            )
+            message = f"{site[0]}: its {site[1]} is not finite on a calibration image"
+            raise RecipeError(message, code="not-finite", remedy="train the detector again")
         values = seen.setdefault(site, Values())
         values.low, values.high = min(values.low, low), max(values.high, high)
 
@@ -211,10 +199,6 @@ def least_scales(bias: Tensor, entering: float) -> Tensor:
     Runtime returns nonsense. The weights are then far less than the bias's last digits, and a larger scale costs
     nothing.
 
-    Args:
-        bias: [channels].
-        entering: Scale of the layer's input.
-
     Example:
         >>> least_scales(torch.tensor([2.0**30, 0.0]), entering=0.5)
         tensor([2., 0.])
@@ -229,12 +213,7 @@ def to_codes(weight: Tensor, scale: Tensor, bits: int, axis: int) -> Tensor:
 
 
 def most_of(bits: int) -> int:
-    """The largest code: the range is symmetric, so that negative and positive weights are rounded alike.
-
-    Example:
-        >>> most_of(8)
-        127
-    """
+    """The largest code: the range is symmetric, so that negative and positive weights are rounded alike."""
     return int(2 ** (bits - 1) - 1)
 
 

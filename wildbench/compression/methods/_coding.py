@@ -60,16 +60,7 @@ def kmeans(values: npt.NDArray[np.floating], k: int) -> Vector:
 
 
 def nearest(values: npt.NDArray[np.floating], centroids: Vector) -> npt.NDArray[np.int64]:
-    """Index of the centroid nearest to each number; half-way between two, that of the lesser.
-
-    Args:
-        values: Any shape.
-        centroids: Ascending.
-
-    Example:
-        >>> nearest(np.array([[0.0, 2.6], [1.5, 9.0]]), np.array([1.0, 2.0, 3.0])).tolist()
-        [[0, 2], [0, 2]]
-    """
+    """Index of the nearest of ascending centroids for each number; half-way between two, that of the lesser."""
     borders = ((centroids[1:] + centroids[:-1]) / 2).astype(values.dtype)
     return np.searchsorted(borders, values, side="left")
 
@@ -128,10 +119,6 @@ def clusters(weights: Sequence[Tensor], values: int) -> list[Tensor]:
 
 def tied(weights: Sequence[Tensor], indices: Sequence[Tensor]) -> list[Tensor]:
     """The mean of each cluster in place of its weights, and zero in cluster 0.
-
-    Args:
-        weights: Any shapes, on any device.
-        indices: uint8 of the same shapes.
 
     Returns:
         New tensors on the CPU, where sums have one order and so the same bits each time.

@@ -109,11 +109,7 @@ class Coupling:
         return [channels for channels in every if not any(is_output(name) for name in channels.makers)]
 
     def remove(self, channels: Channels, indices: list[int]) -> dict[str, list[int]]:
-        """Take some of the channels out of every layer.
-
-        Args:
-            channels: Of this graph; invalid afterwards.
-            indices: Which, from 0.
+        """Take those with the given indices out of every layer; `channels` is invalid afterwards.
 
         Returns:
             By layer that made or passed them on (norms too): their former positions in it.
@@ -192,14 +188,6 @@ def thawed(model: nn.Module) -> Iterator[None]:
 
     Args:
         model: In eval mode; changed in place. Afterwards its frozen norms have the widths that the block gave them.
-
-    Example:
-        >>> model = nn.Sequential(FrozenBatchNorm2d(8))
-        >>> with thawed(model):
-        ...     type(model[0]).__name__
-        'BatchNorm2d'
-        >>> type(model[0]).__name__
-        'FrozenBatchNorm2d'
     """
     frozen = {name for name, module in model.named_modules() if isinstance(module, FrozenBatchNorm2d)}
     _replace(model, frozen, nn.BatchNorm2d)

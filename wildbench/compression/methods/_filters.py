@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,7 @@ def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> No
         RecipeError: No filter of the scope can go, or an earlier step has constrained single weights.
     """
     if subject.constraints or subject.joint:
-        raise RecipeError(
-            "filters cannot go after steps that zeroed or shared weights", code="order", remedy="prune them first"
-        )
+        raise RecipeError("weights were zeroed or shared before", code="order", remedy="prune filters first")
     model = subject.model
     before = sum(parameter.numel() for parameter in model.parameters())
     with thawed(model):
@@ -45,12 +43,8 @@ def prune_filters(subject: Subject, settings: Filters, workshop: Workshop) -> No
         beginnings = prefixes(model, settings.scope)
         channels = [one for one in coupling.channels() if all(name.startswith(beginnings) for name in one.makers)]
         if not channels:
-            raise RecipeError(
-                f"scope {settings.scope!r} of {subject.manifest.detector.name} has no filter that can go: all are "
-                "outputs",
-                code="nothing-to-prune",
-                remedy="prune the backbone",
-            )
+            part = f"scope {settings.scope!r} of {subject.manifest.detector.name}"
+            raise RecipeError(f"{part} has only outputs", code="nothing-to-prune", remedy="prune the backbone")
         scores = _scores(subject, channels, settings, workshop)
         select = ranked if settings.distribution == "global" else uniform
         gone = select(channels, scores, settings.ratio, settings.round_to)
@@ -78,12 +72,12 @@ def _scores(subject: Subject, channels: Sequence[Channels], settings: Filters, w
         scores = taylor(channels, losses, model)
         model.cpu()
         return scores
-    return [BY_WEIGHT[settings.importance](one) for one in channels]
+    return [l1(one) if settings.importance == "l1" else _group_l2(one.group).nan_to_num() for one in channels]
 
 
-# torch-pruning 1.6 has importances of these names too. Its group norm is used. Its L1 norm and geometric median leave
-# depthwise filters out, which here are filters like others (and two thirds of EfficientNet's); its geometric median
-# compares absolute values of weights; its Taylor expansion takes one loss and adds |w g| of what makes a channel.
+# torch-pruning's importances leave depthwise filters out, which count as filters here, and its Taylor expansion takes
+# one loss and adds |w g| of what makes a channel: only its group norm is used, the others are our own.
+_group_l2 = GroupMagnitudeImportance(p=2, target_types=[nn.modules.conv._ConvNd, nn.Linear])
 
 
 def l1(channels: Channels) -> Tensor:
@@ -91,36 +85,10 @@ def l1(channels: Channels) -> Tensor:
 
     Not normalised: where layers are of very different scale, ranking them together takes from some of them only.
     """
-    return _summed(channels, lambda rows: rows.abs().sum(1)) / len(channels.filters)
-
-
-def fpgm(channels: Channels) -> Tensor:
-    """Sum of a filter's distances to the layer's others, over the mean of these sums (He et al., 2019, FPGM).
-
-    A filter near the geometric median can be spared, however large it is.
-    """
-    return _over_mean(_summed(channels, lambda rows: torch.cdist(rows, rows).sum(1)))
-
-
-def _summed(channels: Channels, value: Callable[[Tensor], Tensor]) -> Tensor:
-    """Per channel: the sum over its filters of `value`, which maps `[n, weights]` to `[n]`."""
     total = torch.zeros(channels.width)
     for part in channels.filters:
-        total.index_add_(0, part.channels, value(part.rows(part.module.weight.detach())))
-    return total
-
-
-def _over_mean(scores: Tensor) -> Tensor:
-    return scores / scores.mean().clamp_min(torch.finfo(torch.float32).tiny)
-
-
-_group_l2 = GroupMagnitudeImportance(p=2, normalizer=_over_mean, target_types=[nn.modules.conv._ConvNd, nn.Linear])
-
-BY_WEIGHT: dict[str, Callable[[Channels], Tensor]] = {
-    "l1": l1,
-    "group-l2": lambda channels: _group_l2(channels.group),
-    "fpgm": fpgm,
-}
+        total.index_add_(0, part.channels, part.rows(part.module.weight.detach()).abs().sum(1))
+    return total / len(channels.filters)
 
 
 def taylor(channels: Sequence[Channels], losses: Iterable[Tensor], model: nn.Module) -> list[Tensor]:

@@ -49,8 +49,8 @@ class Agreement:
 
     Attributes:
         images: How many.
-        boxes: Of the first, the best of each image.
-        matched: Of these, those for which the second has a box of the same label with an IoU of at least `LEAST_IOU`.
+        boxes: The best of each image, of the first.
+        matched: Boxes for which the second has one of the same label with an IoU of at least `LEAST_IOU`.
         apart: Median absolute difference of the matched scores; None without any.
     """
 
@@ -69,13 +69,7 @@ class Agreement:
 
 @torch.no_grad()
 def measure(model: nn.Module, graph: bytes, images: Sequence[Tensor]) -> Agreement:
-    """Run a graph beside the detector it was made of.
-
-    Args:
-        model: In eval mode, on the CPU.
-        graph: Takes one image and answers boxes, labels and scores first.
-        images: float32, 3 x H x W, 0 to 1.
-    """
+    """Run a graph beside the detector it was made of, on images `[3, H, W]`, float32, 0 to 1."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -156,11 +150,8 @@ def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
     """
     grids = [grid for one in subject.activations.values() for grid in (one.input, one.output) if grid]
     if not grids or any(grid.bits != 8 for grid in grids):
-        raise RecipeError(
-            f"{path.name}: ONNX Runtime's integer kernels take 8-bit activations",
-            code="not-8-bit",
-            remedy="quantize with activations = 8, or write a .pt",
-        )
+        remedy = "quantize with activations = 8, or write a .pt"
+        raise RecipeError(f"{path.name}: activations do not have 8 bits", code="not-8-bit", remedy=remedy)
     model = traced(subject.model)
     stored = {name: record for name, record in subject.records.items() if record["codec"] == "affine"}
     for name, record in stored.items():
@@ -197,7 +188,11 @@ def traced(detector: nn.Module) -> onnx.ModelProto:
             dynamic_axes={"image": {1: "height", 2: "width"}},
         )
         model = onnx.load_model(file)
-    rename(model.graph)
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.removeprefix(PREFIX)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [name.removeprefix(PREFIX) for name in names]
     return model
 
 
@@ -213,15 +208,6 @@ def merge_shifts(detector: nn.Module, norms: dict[str, str]) -> None:
         passing._forward_hooks = norm._forward_hooks
         parent, _, child = norm_name.rpartition(".")
         setattr(detector.get_submodule(parent), child, passing)
-
-
-def rename(graph: onnx.GraphProto) -> None:
-    """Remove the wrapper's name from the names of tensors."""
-    for tensor in graph.initializer:
-        tensor.name = tensor.name.removeprefix(PREFIX)
-    for node in graph.node:
-        for names in (node.input, node.output):
-            names[:] = [name.removeprefix(PREFIX) for name in names]
 
 
 def store_codes(model: onnx.ModelProto, name: str, record: Record) -> None:

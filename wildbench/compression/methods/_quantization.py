@@ -85,11 +85,8 @@ def chosen(model: nn.Module, settings: Quantize) -> dict[str, nn.Module]:
     if settings.keep == "outputs":
         layers = {name: layer for name, layer in layers.items() if not is_output(name)}
     if not layers:
-        raise RecipeError(
-            f"scope {settings.scope!r} without {settings.keep!r} has no layer",
-            code="nothing-to-quantize",
-            remedy="keep less",
-        )
+        part = f"scope {settings.scope!r} without {settings.keep!r}"
+        raise RecipeError(f"{part} has no layer", code="nothing-to-quantize", remedy="keep less")
     return dict(layers)
 
 

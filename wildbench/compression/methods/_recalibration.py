@@ -58,11 +58,8 @@ NOTHING = Moments(0, 0.0, 0.0)
 def recalibrate(subject: Subject, settings: Recalibrate, workshop: Workshop) -> None:
     """Recalibrate with training images, prepared as at inference; frozen batch norms too."""
     if not norms_of(subject.model):
-        raise RecipeError(
-            f"{subject.manifest.detector.name} has no batch norms to recalibrate",
-            code="no-batch-norms",
-            remedy="fine-tune it instead",
-        )
+        name = subject.manifest.detector.name
+        raise RecipeError(f"{name} has no batch norms", code="no-batch-norms", remedy="fine-tune it instead")
     images = sample(workshop, settings.images, settings.batch_size)
     renormalise(subject.model.to(workshop.device), copy.deepcopy(workshop.teacher).to(workshop.device), images)
     subject.model.cpu()
@@ -72,11 +69,7 @@ def recalibrate(subject: Subject, settings: Recalibrate, workshop: Workshop) -> 
 
 
 def sample(workshop: Workshop, count: int, batch_size: int) -> Iterator[list[Tensor]]:
-    """Batches of training images, drawn by the workshop's seed.
-
-    Yields:
-        Lists of float `[3, H, W]`, 0..1, on the workshop's device.
-    """
+    """Batches of training images, drawn by the workshop's seed: float `[3, H, W]`, 0..1, on its device."""
     drawn = workshop.drawn(count)
     for done in range(0, len(drawn), batch_size):
         images = opened(workshop.data, drawn[done : done + batch_size])

@@ -99,38 +99,22 @@ def learn(
 
 
 def check_categories(subject: Subject, data: Dataset) -> None:
-    """Check that the detector's categories are those of the data.
-
-    Raises:
-        RecipeError: They are not, or the labels are partial and the detector cannot respect that.
-    """
+    """Refuse data with other categories than the detector's, or with partial labels that it cannot respect."""
     if data.category_names != subject.manifest.categories:
-        raise RecipeError(
-            f"{data.name} has other categories than the detector",
-            code="other-categories",
-            remedy="train on the data that it was trained on",
-        )
+        remedy = "train on the data that it was trained on"
+        raise RecipeError(f"{data.name} has other categories", code="other-categories", remedy=remedy)
     check_labels(subject.manifest.detector.name, data)
 
 
 def recipe_for(subject: Subject, settings: FineTune, workshop: Workshop) -> Recipe:
     """The training recipe of a step; a later step of a chain sees other augmented images."""
     detector = subject.manifest.detector
+    values = settings.model_dump()
+    schedule = {key: values[key] for key in Schedule.model_fields if key in values}
     return Recipe(
         detector=Network(name=detector.name, arguments=detector.arguments),
-        schedule=Schedule(
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            warmup_steps=settings.warmup_steps,
-            plain_fraction=settings.plain_fraction,
-            ema_decay=settings.ema_decay,
-            seed=1000 * workshop.seed + len(subject.history),
-        ),
-        optimizer=Optimizer(
-            learning_rate=settings.learning_rate,
-            backbone_factor=settings.backbone_factor,
-            weight_decay=settings.weight_decay,
-        ),
+        schedule=Schedule(**schedule, seed=1000 * workshop.seed + len(subject.history)),
+        optimizer=Optimizer(**{key: values[key] for key in Optimizer.model_fields if key in values}),
         augmentation=augmentation_for(subject.model, workshop.data, settings.like),
     )
 
@@ -203,11 +187,11 @@ def distil(subject: Subject, settings: Distil, workshop: Workshop) -> None:
 
 
 class Imitation(nn.Module):
-    """The distance of a student from its teacher; called after the student's forward pass.
+    """The distance of a student, which gets hooks, from its teacher; called after the student's forward pass.
 
     Args:
-        student: In eval mode; gets hooks that note its maps and outputs.
-        teacher: In eval mode, on the device of the training; gets the student's images.
+        student: In eval mode.
+        teacher: In eval mode, on the device of the training.
         features: Weight of the features' loss.
         outputs: Weight of the outputs' loss.
     """
@@ -247,7 +231,7 @@ class Imitation(nn.Module):
     def _output_loss(self, teacher: nn.Module, outputs: Outputs) -> Tensor:
         if "head" not in self._seen:
             logits, boxes = self._seen["predictor"][1]
-            return roi_loss({"cls_logits": logits, "bbox_regression": boxes}, outputs)
+            return softmax_loss({"cls_logits": logits, "bbox_regression": boxes}, outputs)
         loss = softmax_loss if isinstance(teacher, SSD) else sigmoid_loss
         return loss(self._seen["head"][1], outputs)
 
@@ -266,7 +250,7 @@ def pearson_loss(own: Tensor, its: Tensor) -> Tensor:
 
 
 def sigmoid_loss(own: Outputs, its: Outputs) -> Tensor:
-    """Imitation of a head with a sigmoid a category: FCOS, RetinaNet.
+    """Imitation of a head with a sigmoid per category: FCOS, RetinaNet.
 
     Args:
         own: `cls_logits` `[N, locations, C]`, `bbox_regression` `[N, locations, 4]`, perhaps `bbox_ctrness`
@@ -286,36 +270,25 @@ def sigmoid_loss(own: Outputs, its: Outputs) -> Tensor:
 
 
 def softmax_loss(own: Outputs, its: Outputs) -> Tensor:
-    """Imitation of a head with a softmax over background and categories, and one box for all: SSD.
+    """The same for a head with a softmax over background and categories: SSD, and Faster and Mask R-CNN.
 
     Args:
-        own: `cls_logits` `[..., 1 + C]`, `bbox_regression` `[..., 4]`.
-        its: The teacher's.
+        own: `cls_logits` `[..., 1 + C]`, `bbox_regression` `[..., 4]`, one box for all categories, or
+            `[..., 4 * (1 + C)]`, a box for each.
+        its: The teacher's, of the same anchors or proposals.
 
     Returns:
-        As `sigmoid_loss`, weighted by the teacher's probabilities of anything but background.
+        As `sigmoid_loss`, weighted by the teacher's probability of anything but background, or of each category.
     """
-    weight = 1 - its["cls_logits"].softmax(-1)[..., :1]
-    loss = _softmax_divergence(own["cls_logits"], its["cls_logits"]).sum()
-    loss = loss + (weight * (own["bbox_regression"] - its["bbox_regression"]).abs()).sum() / 4
+    probability = its["cls_logits"].softmax(-1)
+    divergence = F.kl_div(
+        own["cls_logits"].log_softmax(-1), its["cls_logits"].log_softmax(-1), reduction="none", log_target=True
+    ).sum()
+    distance = (own["bbox_regression"] - its["bbox_regression"]).abs().reshape(*probability.shape[:-1], -1, 4).mean(-1)
+    boxes_differ = distance.shape[-1] > 1
+    weight = probability[..., 1:] if boxes_differ else 1 - probability[..., :1]
+    loss: Tensor = divergence + (weight * (distance[..., 1:] if boxes_differ else distance)).sum()
     return loss / weight.sum().clamp(min=1)
-
-
-def roi_loss(own: Outputs, its: Outputs) -> Tensor:
-    """Imitation of a box head with a softmax, and a box for each category: Faster and Mask R-CNN.
-
-    Args:
-        own: `cls_logits` `[proposals, 1 + C]`, `bbox_regression` `[proposals, 4 * (1 + C)]`.
-        its: The teacher's on the same proposals.
-
-    Returns:
-        As `sigmoid_loss`, weighted by the teacher's probabilities of each category.
-    """
-    weight = its["cls_logits"].softmax(-1)[:, 1:]
-    loss = _softmax_divergence(own["cls_logits"], its["cls_logits"]).sum()
-    difference = own["bbox_regression"] - its["bbox_regression"]
-    distance = difference.abs().view(len(difference), -1, 4).mean(-1)[:, 1:]
-    return (loss + (weight * distance).sum()) / weight.sum().clamp(min=1)
 
 
 def _head_outputs(model: Any, maps: dict[str, Tensor], seen: dict[str, Any]) -> Outputs:  # noqa: ANN401
@@ -346,8 +319,3 @@ def _bernoulli_divergence(own: Tensor, its: Tensor) -> Tensor:
     probability = its.sigmoid()
     crossed = F.binary_cross_entropy_with_logits(own, probability, reduction="none")
     return crossed - F.binary_cross_entropy_with_logits(its, probability, reduction="none")
-
-
-def _softmax_divergence(own: Tensor, its: Tensor) -> Tensor:
-    divergence: Tensor = F.kl_div(own.log_softmax(-1), its.log_softmax(-1), reduction="none", log_target=True)
-    return divergence

@@ -47,11 +47,7 @@ class Wiring:
 
 
 def watch(model: nn.Module, image: Tensor) -> Wiring:
-    """Run a detector once and note what follows what.
-
-    Args:
-        model: In eval mode.
-        image: 3 x H x W, 0 to 1.
+    """Run a detector in eval mode once, on an image `[3, H, W]` from 0 to 1, and note what follows what.
 
     Example:
         >>> from wildbench.detectors import zoo

@@ -16,13 +16,9 @@ CRITERIA = {"l1": prune.L1Unstructured, "random": prune.RandomUnstructured}
 
 
 def zeroed_outside(mask: Tensor) -> Constraint:
-    """The constraint that only what a mask keeps differs from zero.
-
-    Args:
-        mask: bool, of the parameter's shape.
+    """The constraint that all outside a mask, bool of the parameter's shape, is zero.
 
     Example:
-        >>> import torch
         >>> zeroed_outside(torch.tensor([True, False]))(torch.tensor([5.0, 7.0]))
         tensor([5., 0.])
     """
@@ -30,12 +26,7 @@ def zeroed_outside(mask: Tensor) -> Constraint:
 
 
 def impose(subject: Subject, masks: Mapping[str, Tensor]) -> None:
-    """Zero parameters outside their masks, and keep them so through later training.
-
-    Args:
-        subject: Changed in place.
-        masks: bool, by the name of the parameter.
-    """
+    """Zero parameters outside their masks, given by name, and keep them so through later training."""
     for name, mask in masks.items():
         subject.constrain(name, zeroed_outside(mask))
     subject.obey()
@@ -106,9 +97,8 @@ def prune_kernels(subject: Subject, settings: Kernels, workshop: Workshop) -> No
         if not isinstance(layer, nn.Linear) and layer.weight[0, 0].numel() > 1
     }
     if not layers:
-        raise RecipeError(
-            f"scope {settings.scope!r} has no kernel beyond 1 x 1", code="nothing-to-prune", remedy="prune its weights"
-        )
+        part = f"scope {settings.scope!r}"
+        raise RecipeError(f"{part} has only 1 x 1 kernels", code="nothing-to-prune", remedy="prune its weights")
     norms = {name: layer.weight.detach().abs().sum((2, 3)) for name, layer in layers.items()}
     scores = torch.cat([norm.flatten() for norm in norms.values()])
     keep = torch.ones(len(scores), dtype=torch.bool)
