@@ -44,7 +44,7 @@ def test_list_names_every_recipe_and_method(run: Run) -> None:
 
 MISTAKES: dict[tuple[str, ...], str] = {
     ("none",): "'none'",
-    ("reference",): "[[steps]]",
+    ("reference",): "wildbench train",
     ("unstructured", "--set", "rate=0.4"): "'rate'",
     ("unstructured", "--set", "ratio"): "KEY=VALUE",
     ("unstructured", "--set", "ratio=2"): "ratio: Input should be less than 1",
