@@ -8,7 +8,6 @@ from studies.results.bounds import BOUNDS
 from wildbench import plugins
 from wildbench.compression.recipes import bundled_recipes, parse_recipe
 from wildbench.resources import bundled
-from wildbench.sweeps.cells import table
 from wildbench.sweeps.grid import load_sweep
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "baselines.md").read_text(encoding="utf-8")
@@ -21,6 +20,12 @@ def told(name: str) -> str:
     return found[1]
 
 
+def table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in cells)
+
+
 def methods_table() -> str:
     rows = []
     for name, method in plugins.methods.all().items():
@@ -28,7 +33,7 @@ def methods_table() -> str:
             f"`{key}` {_default(field.default)}" for key, field in method.settings.model_fields.items()
         )
         rows.append([f"`{name}`", method.summary, settings or "-", "yes" if method.last else "", method.source])
-    return table(["method", "what it does", "settings and defaults", "last", "source"], rows).replace("---:", "---")
+    return table(["method", "what it does", "settings and defaults", "last", "source"], rows)
 
 
 def settings_table() -> str:
@@ -39,12 +44,12 @@ def settings_table() -> str:
             assert field.description, f"{name}: {key}"
             takers.setdefault((key, _default(field.default), field.description), []).append(f"`{name}`")
     rows = [[", ".join(names), f"`{key}`", default, said] for (key, default, said), names in takers.items()]
-    return table(["methods", "setting", "default", "what it is"], rows).replace("---:", "---")
+    return table(["methods", "setting", "default", "what it is"], rows)
 
 
 def recipes_table() -> str:
     rows = [[f"`{one.name}`", one.summary, one.chain, one.source or "-"] for one in bundled_recipes()]
-    return table(["recipe", "what it does", "steps", "source"], rows).replace("---:", "---")
+    return table(["recipe", "what it does", "steps", "source"], rows)
 
 
 def sweeps_table() -> str:
@@ -52,7 +57,7 @@ def sweeps_table() -> str:
     for path in sorted(bundled("baselines/sweeps").glob("*.toml"), key=lambda path: path.stem):
         sweep = load_sweep(path, [bundled("baselines/reference.pt")])
         rows.append([f"`{sweep.name}`", sweep.summary, f"{len(sweep.plans)} a dense detector"])
-    return table(["sweep", "what it is", "points"], rows).replace("---:", "---")
+    return table(["sweep", "what it is", "points"], rows)
 
 
 def _default(value: object) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from wildbench.measures import Measure, all_measures
 from wildbench.measures.figures import Stored
 from wildbench.scorecard import Figure
@@ -70,20 +68,3 @@ def change(one: Change, digits: int = 1) -> str:
 
 def _ends(interval: tuple[float, float] | None, scale: float, digits: int, sign: str = "") -> str:
     return "" if interval is None else f" [{', '.join(f'{end * scale:{sign}.{digits}f}' for end in interval)}]"
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose first column is text and whose others are numbers.
-
-    Example:
-        >>> print(table(["recipe", "AP50"], [["int8", "61.0"]]))
-        | recipe | AP50 |
-        | --- | ---: |
-        | int8 | 61.0 |
-    """
-    rule = ["---", *["---:"] * (len(headings) - 1)]
-    return "\n".join(_row(cells) for cells in [headings, rule, *rows])
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |".replace("|  |", "| |")
