@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timed
 
 FEW, MANY = 10, 500
 ACTIONS = {
-    "sort": "document.querySelector('[data-sort=ap]').click()",
+    "sort": "document.querySelector('[data-sort=measure-ap]').click()",
     "filter": """(() => { const one = document.getElementById("filter"); one.value = one.value ? "" : "row";
       one.dispatchEvent(new Event("input")); })()""",
     "open a row": "location.hash = document.querySelector('.board .name a, article p a').getAttribute('href')",
