@@ -16,11 +16,11 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from wildbench.submissions.opening import open_submission
 
 import wildbench
-from wildbench.datasets.registry import bundled
 from wildbench.files import sha256_of, write_atomically
+from wildbench.resources import bundled
+from wildbench.submissions.process import open_submission
 
 PICTURES = Path(__file__).parent
 DOCUMENT = PICTURES.parent / "review.md"
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def round_to_4_bits(dense: Path, out: Path) -> Path:
-    """The simplest compression there is: round to nearest, a scale an output channel, nothing trained afterwards."""
+    """The simplest compression there is: round to nearest, one scale per output channel, nothing trained."""
     opened = open_submission(dense)
     made = opened.manifest
     wildbench.save_submission(

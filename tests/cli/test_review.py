@@ -94,7 +94,7 @@ def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_l
     progress, last = errors.strip().splitlines()
     assert "1/1" in progress
     assert last == "edits are kept; bring them back by: wildbench review --apply --author NAME"
-    assert review.status == 0
+    assert review.returncode == 0
     assert any("likely wrong labels" in line for line in said)
     assert psutil.wait_procs(children, timeout=60)[1] == []
     monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))

@@ -72,11 +72,12 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
         laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
     _print(laid_out, len(data.images))
     session = serve(laid_out.name, port)
+    url = f"{session.url.partition('?')[0]}datasets/{laid_out.name}"
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
     try:
-        typer.echo(f"{session.url} (Ctrl-C ends it)")
+        typer.echo(f"{url} (Ctrl-C ends it)")
         if browse:
-            typer.launch(session.url)
+            typer.launch(url)
         session.wait(-1)
     except KeyboardInterrupt:
         typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
