@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from commands import Run
 from made_up_findings import FOUND, LABELS, folder_of_findings
+from PIL import Image
 
 from wildbench.resources import bundled
 
@@ -24,9 +25,8 @@ evaluate folder.pt
 evaluate none.zip
 evaluate REFERENCE --dataset serengeti
 evaluate REFERENCE --split tset
-evaluate REFERENCE --device tpu
+evaluate REFERENCE --dataset herd.json --device tpu
 evaluate REFERENCE --dataset cars.json
-evaluate bare.onnx --dataset herd.json
 score none.json --dataset herd.json
 score text.json --dataset herd.json
 score herd.json --dataset herd.json
@@ -60,7 +60,6 @@ data generate serengeti
 data fetch serengeti
 data fetch parks --url ftp://x/parks.zip
 data import none --out x
-data import cut.zip --out x
 data import folder.pt --out x
 data export herd.json --to csv -o x
 data export serengeti --to voc -o x
@@ -82,9 +81,8 @@ review --dataset herd.json --apply
 def folder(tmp_path: Path) -> Path:
     """Files that nobody can use."""
     (tmp_path / "folder.pt").mkdir()
-    for name in ("text.pt", "text.json", "text.toml", "bare.onnx"):
+    for name in ("text.pt", "text.json", "text.toml"):
         (tmp_path / name).write_text("not what it says")
-    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 cut")
     with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
         archive.writestr("readme.txt", "nothing")
     documents: dict[str, Any] = {
@@ -94,6 +92,8 @@ def folder(tmp_path: Path) -> Path:
         "stranger": [FOUND[0] | {"category_id": 99}],
         "twice": [FOUND[0] | {"image_id": 99}],
     }
+    for image in LABELS["images"]:
+        Image.new("RGB", (image["width"], image["height"])).save(tmp_path / image["file_name"])
     for name, document in documents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
     return folder_of_findings(tmp_path)
@@ -104,13 +104,14 @@ def test_the_golden_file_says_what_mistakes_are_answered_with(
 ) -> None:
     monkeypatch.setenv("WILDBENCH_CACHE", str(folder / "cache"))
     places = {"REFERENCE": str(bundled("baselines/reference.pt")), "RECIPE": str(bundled("baselines/reference.toml"))}
+    places |= {"BASELINES": str(bundled("baselines")), "HERE": str(folder)}
     said = []
     for line in MISTAKES:
         result = run(*(places.get(word, word) for word in line.split()))
         assert result.status == 2, f"{line}: {result.stdout}"
         assert "Traceback" not in result.stderr, line
         answer = result.stderr.splitlines()[-1] if result.stderr else "(a table)"
-        for place, path in {**places, "HERE": str(folder)}.items():
+        for place, path in places.items():
             answer = answer.replace(path, place)
         said.append(f"$ wildbench {line}\n{answer}\n")
     text = "\n".join(said)

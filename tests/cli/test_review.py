@@ -61,9 +61,7 @@ def test_conflicts_are_named_a_line_each_and_nothing_is_written(run: Run, tmp_pa
 
 
 @pytest.mark.slow
-def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_labels(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_labels(run: Run, tmp_path: Path) -> None:
     coco = make(tmp_path)
     (tmp_path / "found.json").write_text(
         json.dumps([{"image_id": 1, "category_id": 2, "bbox": [4, 5, 20, 20], "score": 0.9}])
@@ -97,9 +95,9 @@ def test_review_serves_until_ctrl_c_then_an_edit_becomes_a_patch_and_the_patch_l
     assert review.returncode == 0
     assert any("likely wrong labels" in line for line in said)
     assert psutil.wait_procs(children, timeout=60)[1] == []
-    monkeypatch.setenv("WILDBENCH_CACHE", str(tmp_path / "cache"))
-    applied = run("review", "--dataset", coco, "--apply", "--author", "A", "--reason", "r", "-o", "p.json")
-    assert (applied.status, applied.stdout.strip()) == (0, "p.json: 1 change"), applied.stderr
+    options = ["review", "--dataset", str(coco), "--apply", "--author", "A", "--reason", "r", "-o", "p.json"]
+    applied = subprocess.run([*WILDBENCH, *options], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (applied.returncode, applied.stdout.strip()) == (0, "p.json: 1 change"), applied.stderr
     patched = run("data", "patch", coco, "p.json", "-o", "new.json")
     assert (patched.status, patched.stdout.strip()) == (0, "new.json: 1 change applied"), patched.stderr
     (box,) = json.loads((tmp_path / "new.json").read_text())["annotations"]

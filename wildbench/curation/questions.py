@@ -35,7 +35,7 @@ SIDE = 224
 
 
 def operating_point(data: Dataset, one: NamedPredictions) -> float:
-    """The confidence from which on F1 is largest, at an intersection over union of 0.5; 1 where nothing is found."""
+    """The confidence from which on F1 is largest, at an IoU of 0.5; without a hit the highest, without any 1."""
     from wildbench.measures.accuracy import best_threshold
     from wildbench.measures.matching import IGNORED, TRUE
     from wildbench.measures.scored import Scored
@@ -44,7 +44,8 @@ def operating_point(data: Dataset, one: NamedPredictions) -> float:
     outcome = matches.outcome[0, 0]
     judged = outcome != IGNORED
     boxes = int((matches.boxes[:, 1] == 0).sum())
-    return best_threshold(matches.score[judged], outcome[judged] == TRUE, boxes) or 1.0
+    highest = float(matches.score.max()) if len(matches.score) else 1.0
+    return best_threshold(matches.score[judged], outcome[judged] == TRUE, boxes) or highest
 
 
 def evaluate(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
