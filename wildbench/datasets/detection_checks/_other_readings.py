@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from hotcoco import primitives
 
 from wildbench.datasets.coco import Columns, Dataset
 from wildbench.datasets.label_checks import Finding
@@ -380,10 +381,8 @@ def _called(counts: Confusion) -> Numbers:
         >>> _called(Confusion(table, table.sum(0), table.sum(0))).tolist()
         [1, 0]
     """
-    from scipy.optimize import linear_sum_assignment  # here, because it loads slowly and most commands do without
-
     own = 0.5 * np.eye(len(counts.table))  # where nothing speaks against it, a name means what it says
-    return np.asarray(linear_sum_assignment((counts.table + own).T, maximize=True)[1])
+    return primitives.lsap((counts.table + own).T, maximize=True)[1].astype(np.int64)
 
 
 def _moved(counts: Confusion, called: Numbers) -> list[int]:
