@@ -13,16 +13,15 @@ import numpy.typing as npt
 
 from studies.coverage.population import Detector, truth
 from studies.coverage.simulation import BETWEEN_DETECTORS, KINDS, Sample, draw
+from studies.coverage.usual import bca_interval, percentile_interval
 from wildbench.measures.uncertainty import (
     LEVEL,
     Interval,
     Replicates,
-    bca_interval,
     difference_interval,
     estimate,
     interval,
     jackknife,
-    percentile_interval,
     resample,
 )
 from wildbench.progress import Progress, silent

@@ -16,7 +16,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode, read_ahead
 from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
-from wildbench.measures.latency._latency import Stopwatch
+from wildbench.measures.latency import Stopwatch
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.process._opened import Opened, open_submission
 from wildbench.submissions.process._parent import Sandbox

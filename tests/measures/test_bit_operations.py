@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.compute._bops_and_micronet import bit_operations, nonzero_macs
-from wildbench.measures.compute._count import NO_NAME, Count
-from wildbench.measures.compute._operands import Operands, Weight
+from wildbench.measures.compute._compute import bit_operations, nonzero_macs
+from wildbench.measures.compute._count import NO_NAME, Count, Operands, Weight
 from wildbench.measures.compute._torch_counter import count_macs
 
 

@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.compute._bops_and_micronet import REFERENCE, compressed_figures, reference_cost
-from wildbench.measures.compute._compute import measure_compute
-from wildbench.measures.compute._count import Count
-from wildbench.measures.compute._operands import Operands, Weight, operands_of
+from wildbench.measures.compute._compute import REFERENCE, compressed_figures, measure_compute, reference_cost
+from wildbench.measures.compute._count import Count, Operands, Weight, operands_of
 from wildbench.resources import bundled
 from wildbench.scorecard import read_scorecard
 from wildbench.submissions.archive._archive import save_submission

@@ -12,10 +12,9 @@ from refusals import refused
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import WrongOutput
 from wildbench.measures.compute._compute import measure_compute, summarise
-from wildbench.measures.compute._count import Count, Stage
-from wildbench.measures.compute._operands import Operands
+from wildbench.measures.compute._count import Count, Operands, Stage
 from wildbench.measures.compute._torch_counter import count_macs
-from wildbench.measures.latency._latency import Process
+from wildbench.measures.latency import Process
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.process._parent import Sandbox, ask

@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, norm
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from wildbench.measures.uncertainty import _intervals
 from wildbench.measures.uncertainty._intervals import (
     Spread,
-    bca_interval,
     caution,
     difference_interval,
     interval,
-    percentile_interval,
     spread_of,
 )
 
@@ -29,22 +27,6 @@ def wilson(share: float, trials: float, quantile: float) -> tuple[float, float]:
     a, b, c = 1 + quantile**2 / trials, -(2 * share + quantile**2 / trials), share**2
     root = np.sqrt(b * b - 4 * a * c)
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
-
-
-@pytest.mark.parametrize("statistic", [np.mean, np.var, np.median])
-@pytest.mark.parametrize("level", [0.95, 0.8])
-def test_bca_and_percentile_are_scipy_s(statistic: object, level: float) -> None:
-    sample = np.random.default_rng(3).exponential(size=40)
-    options = {"confidence_level": level, "n_resamples": 3000, "rng": np.random.default_rng(1), "vectorized": True}
-    for method in ("BCa", "percentile"):
-        reference = bootstrap((sample,), statistic, method=method, **options)  # type: ignore[call-overload]
-        drawn = reference.bootstrap_distribution
-        without = np.array([statistic(np.delete(sample, one)) for one in range(40)])  # type: ignore[operator]
-        if method == "BCa":
-            found = bca_interval(float(statistic(sample)), drawn, without, level=level)  # type: ignore[operator]
-        else:
-            found = percentile_interval(drawn, level=level)
-        assert found == pytest.approx(tuple(reference.confidence_interval), abs=1e-12)
 
 
 def test_of_a_share_of_independent_boxes_the_interval_is_about_wilson_s() -> None:
@@ -184,7 +166,6 @@ def test_replicates_without_a_box_are_left_out() -> None:
     padded = np.insert(drawn, [0, 7, 50], np.nan)
     assert interval(0.5, padded, without, 9) == pytest.approx(interval(0.5, drawn, without, 9))
     assert difference_interval(0.5, padded, without) == pytest.approx(difference_interval(0.5, drawn, without))
-    assert percentile_interval(padded) == percentile_interval(drawn)
 
 
 def test_the_ends_stay_within_bounds_and_enclose_the_figure() -> None:

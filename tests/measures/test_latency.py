@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.latency import _latency
-from wildbench.measures.latency._latency import Stopwatch, ratio_figure
+from wildbench.measures import latency
+from wildbench.measures.latency import Stopwatch, ratio_figure
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.process._parent import Answer, Sandbox
 from wildbench.submissions.process._wire import Detections
@@ -70,7 +70,7 @@ def test_a_whole_pass(box: Sandbox) -> None:
         watch.add(box.predict(image))
         watch.interleave_reference(box)
     figures = watch.latency(box)
-    assert figures.warmup_runs in range(2 * _latency.ROUND, (_latency.MOST_ROUNDS + 1) * _latency.ROUND, _latency.ROUND)
+    assert figures.warmup_runs in range(2 * latency.ROUND, (latency.MOST_ROUNDS + 1) * latency.ROUND, latency.ROUND)
     assert figures.device == "cpu"
     assert figures.threads == box.threads
     assert figures.p50.n == figures.mean.n == 24

@@ -11,10 +11,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from wildbench.measures.compute._bops_and_micronet import bit_operations, nonzero_macs
-from wildbench.measures.compute._count import NO_NAME, Count
+from wildbench.measures.compute._compute import bit_operations, nonzero_macs
+from wildbench.measures.compute._count import NO_NAME, Count, operands_of
 from wildbench.measures.compute._onnx_counter import OnnxCounter
-from wildbench.measures.compute._operands import operands_of
 from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.submissions.contract._manifest import Manifest
 from wildbench.submissions.inspection import inspect_submission

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wildbench.measures.uncertainty._paired import POWER, Difference, difference, groups_needed, holm
+from wildbench.measures.uncertainty._intervals import POWER, Difference, difference, groups_needed, holm
 
 GROUPS = 60
 BOXES = 100_000  # so many that what was not seen adds nothing

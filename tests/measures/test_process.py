@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.latency._latency import Process, peak_resident
+from wildbench.measures.latency import Process, peak_resident
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.process._parent import Sandbox, ask
 
-TELL = "from wildbench.measures.latency._latency import peak_resident; {before}print(peak_resident())"
+TELL = "from wildbench.measures.latency import peak_resident; {before}print(peak_resident())"
 
 
 def peak_of_a_process(before: str = "") -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from wildbench.datasets.coco import Dataset
 from wildbench.evaluation import _sample
-from wildbench.measures.latency import _latency
+from wildbench.measures import latency
 from wildbench.scorecard import Accuracy, Compute, Figure, Latency, PerCategory, Record, Size
 
 PROTOCOL = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -19,8 +19,8 @@ def test_every_field_is_explained(part: type[Record]) -> None:
 
 
 def test_the_rules_are_those_of_the_code() -> None:
-    assert (_latency.ROUND, _latency.MOST_ROUNDS, _latency.TOLERANCE, _latency.SHARE) == (3, 6, 0.10, 0.03)
-    assert (_latency.LEAST_BLOCKS, _latency.RESAMPLES) == (10, 1000)
+    assert (latency.ROUND, latency.MOST_ROUNDS, latency.TOLERANCE, latency.SHARE) == (3, 6, 0.10, 0.03)
+    assert (latency.LEAST_BLOCKS, latency.RESAMPLES) == (10, 1000)
     for rule in (
         "Rounds of three",
         "at most 6",

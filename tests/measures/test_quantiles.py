@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from wildbench.measures.latency._quantiles import mean_figure, percentile_figure, quantile_ranks
+from wildbench.measures.latency import mean_figure, percentile_figure, quantile_ranks
 
 LEAST = {0.5: 6, 0.9: 36, 0.99: 368}
 """Samples from which on two order statistics enclose the quantile: 0.5^n, 0.9^n and 0.99^n fall under 2.5 %."""

@@ -3,28 +3,28 @@
 import numpy as np
 import torch
 
+from wildbench.measures import reference_network
 from wildbench.measures.compute._torch_counter import count_macs
-from wildbench.measures.latency import _reference_network
 
 
 def test_numpy_and_torch_run_the_same_network() -> None:
-    image, stem, blocks = _reference_network.weights()
+    image, stem, blocks = reference_network.weights()
     with torch.no_grad():
-        expected = _reference_network.torch_network()(torch.from_numpy(image)[None])[0].numpy()
-    found = _reference_network.forward(image, stem, blocks)
+        expected = reference_network.torch_network()(torch.from_numpy(image)[None])[0].numpy()
+    found = reference_network.forward(image, stem, blocks)
     assert found.shape == (128, 20, 20)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert found.std() > 0.01
 
 
 def test_it_is_the_same_network_every_time() -> None:
-    first, second = _reference_network.weights(), _reference_network.weights()
+    first, second = reference_network.weights(), reference_network.weights()
     np.testing.assert_array_equal(first[0], second[0])
     np.testing.assert_array_equal(first[2][5][1], second[2][5][1])
 
 
 def test_its_macs_are_those_that_the_protocol_states() -> None:
-    network = _reference_network.torch_network()
+    network = reference_network.torch_network()
     count = count_macs(lambda: network(torch.zeros(1, 3, 320, 320)))
     stem = 160 * 160 * 16 * 27
     depthwise = 9 * (80**2 * (16 + 32) + 40**2 * (32 + 64) + 20**2 * (64 + 128))

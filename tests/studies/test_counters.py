@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from studies.macs.counters import KINDS, REASONS, Audit, Row, audit_counts
-from wildbench.measures.compute._torch_rules import RULES, aten
+from wildbench.measures.compute._torch_counter import RULES, aten
 
 
 class Mixture(nn.Module):

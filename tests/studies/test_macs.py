@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from studies.macs.__main__ import QUICK, app
 from wildbench.errors import RecipeError, WildbenchError
-from wildbench.measures.compute._torch_rules import RULES, aten
+from wildbench.measures.compute._torch_counter import RULES, aten
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "counting.md"
 

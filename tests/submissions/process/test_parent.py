@@ -97,7 +97,7 @@ def test_the_child_is_told_little(noisy: Sandbox) -> None:
 
 def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
-        answer = box.call("wildbench.measures.latency._latency:describe")
+        answer = box.call("wildbench.measures.latency:describe")
         assert answer["device"] == "cpu"
         assert 2**20 < answer["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
         with pytest.raises(ValueError, match="only functions of wildbench"):

@@ -2,7 +2,7 @@ from ._compute import count as count
 from ._compute import count_onnx as count_onnx
 from ._compute import count_torch as count_torch
 from ._compute import measure_compute as measure_compute
-from ._operands import operands_of as operands_of
+from ._count import operands_of as operands_of
 from ._torch_counter import TOP as TOP
 from ._torch_counter import Call as Call
 from ._torch_counter import count_macs as count_macs

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from importlib import import_module
 from statistics import fmean
@@ -15,9 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import DetectorError
-from wildbench.measures.compute._bops_and_micronet import compressed_figures
-from wildbench.measures.compute._count import Count
-from wildbench.measures.compute._operands import Operands
+from wildbench.measures.compute._count import Count, Operands
 from wildbench.scorecard import Compute, Figure
 from wildbench.submissions.process import ask
 
@@ -96,14 +95,20 @@ def summarise(counts: Sequence[Count], operands: Operands) -> Compute:
     modules = _names(one.by_module for one in counts)
     operators = _names(one.uncounted for one in counts)
     proposals, each = _stages(counts, unseen)
-    nonzero, bops, micronet = compressed_figures(counts, operands)
+    unknown = next((reason for one in counts if (reason := operands.unknown_in(one))), unseen)
+
+    def weighed(unit: str, of: Callable[[Count, Operands], Fraction | int], caution: str | None = None) -> Figure:
+        if unknown:
+            return Figure.undefined(unit, unknown)
+        value = fmean(float(of(one, operands)) for one in counts)
+        return Figure(value=value, unit=unit, n=len(counts), caution=caution)
+
     return Compute(
         macs=mean("MAC", [one.macs for one in counts]),
         flops=mean("FLOP", [2 * one.macs for one in counts]),
-        nonzero_macs=nonzero,
-        bops=bops,
+        nonzero_macs=weighed("MAC", nonzero_macs),
+        bops=weighed("BOP", bit_operations, operands.caution),
         activation_bits=operands.activation_bits,
-        micronet=micronet,
         proposals=proposals,
         macs_per_proposal=each,
         by_module={name: mean("MAC", [one.by_module.get(name, 0) for one in counts]) for name in modules},
@@ -126,3 +131,30 @@ def _stages(counts: Sequence[Count], unseen: str | None) -> tuple[Figure, Figure
     if not regions:
         return proposals, Figure.undefined("MAC", "no image had a proposal")
     return proposals, Figure(value=sum(stage.macs for stage in first) / regions, unit="MAC", n=regions)
+
+
+def nonzero_macs(count: Count, operands: Operands) -> Fraction:
+    """MACs whose weight is not zero: what a machine that skips every zero weight would do. Theoretical.
+
+    Example:
+        >>> from wildbench.measures.compute._count import Weight
+        >>> half_empty = Operands({"conv.weight": Weight(elements=8, nonzero=4, bits=32)})
+        >>> print(nonzero_macs(Count(by_module={"conv": 800}, by_weight={"conv.weight": 800}), half_empty))
+        400
+    """
+    skipping = (weight.nonzero_macs(macs) if weight else Fraction(macs) for macs, weight, _ in operands.of(count))
+    return sum(skipping, Fraction())
+
+
+def bit_operations(count: Count, operands: Operands) -> int:
+    """BOPs as in van Baalen et al., *Bayesian Bits* (NeurIPS 2020): MACs x weight bits x activation bits.
+
+    Summed over the weights; a product of two activations has their bits twice. MACs are dense, as everywhere.
+
+    Example:
+        >>> from wildbench.measures.compute._count import Weight
+        >>> int8 = Operands({"fc.weight": Weight(elements=8, nonzero=8, bits=8)}, activation_bits=4)
+        >>> bit_operations(Count(by_module={"fc": 100}, by_weight={"fc.weight": 80}), int8)  # 20 are attention's
+        2880
+    """
+    return sum(macs * bits * (weight.bits if weight else bits) for macs, weight, bits in operands.of(count))

@@ -1,2 +1,0 @@
-from ._latency import Stopwatch as Stopwatch
-from ._latency import describe as describe
