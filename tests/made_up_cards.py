@@ -2,16 +2,21 @@
 
 from wildbench.scorecard import (
     Accuracy,
+    Calibration,
     Compute,
     Dataset,
     Environment,
+    Errors,
+    ErrorType,
     Figure,
+    ImageScores,
     Latency,
     PerCategory,
     Protocol,
     Scorecard,
     Size,
     Submission,
+    Uncertainty,
 )
 
 
@@ -21,6 +26,7 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
     statistics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
     statistics += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
     lion = PerCategory(ap=figure, ap50=figure, ap75=figure, ar_100=Figure.undefined("AR", "no lion"))
+    iou = Figure(value=0.8, unit="IoU", n=3)
     none = Figure.undefined("1", "one stage")
     milliseconds = Figure(value=20.0, unit="ms", n=100, interval=(19.0, 21.0))
     return Scorecard(
@@ -30,6 +36,10 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
         accuracy=Accuracy(
             **dict.fromkeys(statistics, figure),
             per_category={"lion": lion},
+            mean_iou50=iou,
+            uncertainty=Uncertainty(
+                method="m", level=0.95, replicates=2000, seed=1, groups="images", number_of_groups=2, engine="numba 0"
+            ),
             predictions_file=f"{name}.predictions.json",
             predictions_sha256="0" * 64,
             detections=4,
@@ -39,11 +49,17 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
             parameters=Figure(value=250, unit="parameter", n=3),
             nonzero=Figure(value=250, unit="parameter", n=3),
             dense_fp32_bytes=Figure(value=1000, unit="B", n=3),
+            bitmask_bytes=Figure(value=1000, unit="B", n=3),
+            entropy_bytes=Figure(value=900, unit="B", n=3),
+            by_layer=None,
             by_part={"backbone": Figure(value=file_bytes, unit="B", n=3)},
         ),
         compute=Compute(
             macs=Figure(value=1e9, unit="MAC", n=2),
             flops=Figure(value=2e9, unit="FLOP", n=2),
+            nonzero_macs=Figure(value=1e9, unit="MAC", n=2),
+            bops=Figure(value=1e12, unit="BOP", n=2),
+            activation_bits=32,
             proposals=none,
             macs_per_proposal=none,
             by_module={"backbone": Figure(value=1e9, unit="MAC", n=2)},
@@ -58,7 +74,30 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
             stages={},
             reference_ratio=Figure(value=1.5, unit="1", n=10),
             reference="a small network",
+            warmup_runs=9,
             peak_memory=Figure(value=1e8, unit="B", n=1),
+        ),
+        errors=Errors(
+            iou=0.5,
+            background_iou=0.1,
+            tide={
+                key: ErrorType(gain=Figure(value=0.01, unit="AP", n=3), count=1)
+                for key in ("cls", "loc", "both", "dup", "bkg", "miss")
+            },
+            false_positives=Figure(value=0.02, unit="AP", n=3),
+            false_negatives=Figure(value=0.03, unit="AP", n=3),
+            unfound=[],
+            calibration=Calibration(
+                ece=Figure(value=0.1, unit="1", n=4), mce=Figure(value=0.2, unit="1", n=4), bins=[]
+            ),
+            images=ImageScores(
+                file=f"{name}.images.csv",
+                sha256="0" * 64,
+                threshold=Figure(value=0.5, unit="1", n=4),
+                mean_f1=Figure(value=0.5, unit="1", n=2),
+                without_error=Figure(value=1, unit="image", n=2),
+                worst=[],
+            ),
         ),
         environment=Environment(wildbench="0", python="3", platform="p", cpu="c", cpu_count=2, packages={}),
     )

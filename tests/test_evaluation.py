@@ -112,10 +112,12 @@ def test_nothing_is_written_where_nobody_says_where(tmp_path: Path, monkeypatch:
 
 def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:
     predictions, coco = results_file(tmp_path)
-    with pytest.raises(OutputError, match="is a folder"):
+    with pytest.raises(OutputError) as error:
         wildbench.score(predictions, dataset=coco, out=tmp_path)
-    with pytest.raises(OutputError, match="no folder that can be written"):
+    assert error.value.code == "output/is-folder"
+    with pytest.raises(OutputError) as error:
         wildbench.score(predictions, dataset=coco, out=coco / "card.json")
+    assert error.value.code == "output/not-writable"
 
 
 def test_a_submission_s_card_has_its_name() -> None:

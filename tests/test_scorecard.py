@@ -54,55 +54,32 @@ def write(card: Scorecard, path: Path, **changes: object) -> Path:
     return path
 
 
-def test_a_record_from_before_intervals_is_read(card: Scorecard, tmp_path: Path) -> None:
-    old = json.loads(card.to_json())
-    del old["accuracy"]["uncertainty"]
-    for name, figure in old["accuracy"].items():
-        if isinstance(figure, dict) and "value" in figure:
-            del old["accuracy"][name]["caution"]
-    (tmp_path / "old.json").write_text(json.dumps(old))
-    assert read_scorecard(tmp_path / "old.json") == card
+def refused(path: Path) -> ScorecardError:
+    with pytest.raises(ScorecardError) as error:
+        read_scorecard(path)
+    assert "\n" not in str(error.value)
+    assert path.name in error.value.what
+    return error.value
 
 
 def test_a_newer_format_is_refused_by_name(card: Scorecard, tmp_path: Path) -> None:
     path = write(card, tmp_path / "new.json", format_version=FORMAT_VERSION + 1)
-    with pytest.raises(ScorecardError, match=r"newer than the 1 .*upgrade wildbench"):
-        read_scorecard(path)
+    assert refused(path).code == "scorecard/newer-format"
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "not JSON"),
-        ("[]", "not a scorecard"),
-        ("{}", "no format_version"),
-        ('{"format_version": 1}', "submission"),
-    ],
-)
-def test_damage_is_named_in_one_line(text: str, says: str, tmp_path: Path) -> None:
+def test_damage_is_named_in_one_line(card: Scorecard, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
-    path.write_text(text)
-    with pytest.raises(ScorecardError, match=says) as error:
-        read_scorecard(path)
-    assert "\n" not in str(error.value)
-    assert "bad.json" in str(error.value)
-
-
-def test_an_unknown_key_is_refused(card: Scorecard, tmp_path: Path) -> None:
-    with pytest.raises(ScorecardError, match="extra"):
-        read_scorecard(write(card, tmp_path / "extra.json", extra=1))
-
-
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ScorecardError, match="cannot be read"):
-        read_scorecard(tmp_path / "none.json")
+    damage = {"{": "not-json", "[" * 200_000: "not-json", "[]": "no-version", "{}": "no-version"}
+    for text, code in (damage | {'{"format_version": 1}': "damaged"}).items():
+        path.write_text(text)
+        assert refused(path).code == f"scorecard/{code}"
+    assert refused(tmp_path / "none.json").code == "scorecard/unreadable"
+    assert refused(write(card, tmp_path / "extra.json", extra=1)).code == "scorecard/damaged"
+    older = json.loads(card.to_json())
+    del older["accuracy"]["uncertainty"]
+    path.write_text(json.dumps(older))
+    assert "accuracy.uncertainty" in refused(path).what
 
 
 def test_the_published_schema_is_the_code_s() -> None:
     assert json.loads(SCHEMA_FILE.read_text()) == json_schema()
-
-
-def test_a_card_of_brackets_alone_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "card.json").write_text("[" * 200_000)
-    with pytest.raises(ScorecardError, match=r"card\.json: not JSON, or cut short"):
-        read_scorecard(tmp_path / "card.json")

@@ -142,10 +142,14 @@ def compare(
     """
     paths = [Path(card) for card in cards]
     if len(paths) < 2:
-        raise ScorecardError("one scorecard compares with nothing", remedy="name the baseline's first, then others")
+        raise ScorecardError(
+            "one scorecard compares with nothing", code="too-few", remedy="name the baseline's first, then others"
+        )
     for wanted in differences:
         if not 0 < wanted <= 1:
-            raise ScorecardError(f"a difference of {wanted * 100:g} points of AP", remedy="ask for one in 0..100")
+            raise ScorecardError(
+                f"a difference of {wanted * 100:g} points of AP", code="difference-range", remedy="ask for one in 0..100"
+            )
     records = [read_scorecard(path) for path in paths]
     data = _common_dataset(paths, records, dataset)
     unknown = {name for record in records for name in record.accuracy.unknown_categories}
@@ -317,14 +321,18 @@ def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset
             raise ScorecardError(
                 f"{path} was scored on other labels ({record.dataset.name} {record.dataset.split or ''}) "
                 f"than {paths[0]} ({first.name} {first.split or ''})",
+                code="other-labels",
                 remedy="compare cards of one version, split and limit of one data set",
             )
     if dataset is None and first.name not in names():
-        raise DatasetError(f"{paths[0]} was scored on {first.name}, a file", remedy="name the COCO JSON by --dataset")
+        raise DatasetError(
+            f"{paths[0]} was scored on {first.name}, a file", code="not-named", remedy="name the COCO JSON by --dataset"
+        )
     data = load_dataset(dataset or first.name, split=first.split or "test", limit=first.limit, with_images=False)
     if data.sha256 != first.sha256:
         raise DatasetError(
             f"{data.name} is not the data set of {paths[0]}: its hash is {data.sha256[:12]}, not {first.sha256[:12]}",
+            code="other-labels",
             remedy="name the COCO JSON it was scored on, or score again",
         )
     return data
@@ -334,10 +342,12 @@ def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) ->
     """The detections that a card was scored from, matched with the boxes."""
     predictions = path.with_name(record.accuracy.predictions_file)
     if not predictions.is_file():
-        raise PredictionsError(f"{predictions}: no such file", remedy=f"keep it beside {path.name}")
+        raise PredictionsError(f"{predictions}: no such file", code="missing", remedy=f"keep it beside {path.name}")
     if sha256_of(predictions) != record.accuracy.predictions_sha256:
         raise PredictionsError(
-            f"{predictions}: not the detections {path.name} was scored from", remedy="score them again"
+            f"{predictions}: not the detections {path.name} was scored from",
+            code="not-as-scored",
+            remedy="score them again",
         )
     known = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
     return Scored(data, read_predictions(predictions, data), known).matches

@@ -2,7 +2,7 @@
 
 A scorecard is one JSON document with sorted keys. Every measured number in it is a `Figure`, so a reader never has to
 guess a unit, a sample size, or whether a missing number was zero, forgotten or undefined. Keys are the field's own
-(COCO's AP names, MicroNet's byte counts, MLPerf's percentiles).
+(COCO's AP names, MLPerf's percentiles).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
 
 FORMAT_VERSION = 1
-"""Version of the record. A reader takes this one and older ones, and refuses newer ones."""
+"""Version of the record; a reader refuses newer ones."""
 
 
 class Record(BaseModel):
@@ -178,10 +178,9 @@ class BoxAccuracy(Statistics):
     """COCO's twelve statistics, their split by category, and how closely the found boxes are met."""
 
     per_category: dict[str, PerCategory]
-    mean_iou50: Figure | None = Field(
-        default=None,
+    mean_iou50: Figure = Field(
         description="Mean IoU of the matches at IoU 0.5, of detections at or above the score where F1 over the split "
-        "is best; null in records made before wildbench measured it.",
+        "is best."
     )
 
 
@@ -205,9 +204,7 @@ class Accuracy(BoxAccuracy):
         default_factory=list,
         description="Categories of the data set that the detector does not know; not in the means.",
     )
-    uncertainty: Uncertainty | None = Field(
-        default=None, description="null in records made before wildbench gave intervals of accuracy."
-    )
+    uncertainty: Uncertainty
     predictions_file: str = Field(
         pattern=r"^[^/\\]+$", description="COCO results file kept beside this record: its name, without a folder."
     )
@@ -299,32 +296,16 @@ class Size(Record):
     parameters: Figure
     nonzero: Figure = Field(description="Parameters that are not zero.")
     dense_fp32_bytes: Figure = Field(description="4 bytes a parameter: the usual denominator of compression ratios.")
-    bitmask_bytes: Figure | None = Field(
-        default=None, description="Parameters by MicroNet's rule: a bit each, and those not zero at their stored bits."
-    )
-    entropy_bytes: Figure | None = Field(
-        default=None,
+    bitmask_bytes: Figure = Field(description="Parameters as a bit each, and those not zero at their stored bits.")
+    entropy_bytes: Figure = Field(
         description="All tensors at the zeroth-order (memoryless) entropy of their stored symbols; no bound: runs and "
         "repetitions can be coded below it.",
     )
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
     by_layer: list[LayerBytes] | None = Field(
-        default=None,
         description="Stored bytes in the order of the file, summing to file_bytes; null where its tensors cannot be "
-        "listed, and in records made before wildbench told them.",
+        "listed."
     )
-
-
-class MicroNet(Record):
-    """The MicroNet Challenge's costs and score (NeurIPS 2019), arithmetic that of convolutions and matrix products."""
-
-    score: Figure = Field(description="storage and operations, each over the reference's, summed; less is better.")
-    storage: Figure = Field(description="Parameters of 32 bits: non-zeros by their bits, masks, scales, codebooks.")
-    operations: Figure = Field(description="Operations of 32 bits an image: multiplications by their bits, additions.")
-    freebie: bool | None = Field(description="Whether weights and multiplications count as if of 16 bits.")
-    reference: str = Field(description="The reference network: its name, file hash and data set.")
-    reference_storage: Figure
-    reference_operations: Figure
 
 
 class Compute(Record):
@@ -332,12 +313,9 @@ class Compute(Record):
 
     macs: Figure = Field(description="Multiply-accumulates an image, mean over real images.")
     flops: Figure = Field(description="2 x MACs.")
-    nonzero_macs: Figure | None = Field(
-        default=None, description="MACs whose weight is not zero. Theoretical: nothing here skips a zero."
-    )
-    bops: Figure | None = Field(default=None, description="Bit operations: MACs x weight bits x activation bits.")
-    activation_bits: int | None = Field(default=None, description="Of the activations, as the manifest states.")
-    micronet: MicroNet | None = None
+    nonzero_macs: Figure = Field(description="MACs whose weight is not zero. Theoretical: nothing here skips a zero.")
+    bops: Figure = Field(description="Bit operations: MACs x weight bits x activation bits.")
+    activation_bits: int = Field(description="Of the activations, as the manifest states.")
     proposals: Figure = Field(description="Mean number of region proposals an image, for two-stage detectors.")
     macs_per_proposal: Figure = Field(description="MACs that each proposal adds, for two-stage detectors.")
     by_module: dict[str, Figure] = Field(description="Mean MACs an image by module path.")
@@ -358,7 +336,7 @@ class Latency(Record):
     stages: dict[str, Figure] = Field(description="Median of preprocess, forward, postprocess (by the child).")
     reference_ratio: Figure = Field(description="p50 over that of the reference network interleaved with it.")
     reference: str = Field(description="What the reference network is.")
-    warmup_runs: int | None = None
+    warmup_runs: int
     peak_memory: Figure = Field(description="Peak resident memory of the detector's process; GPU memory on CUDA.")
 
 
@@ -388,7 +366,7 @@ class Scorecard(Record):
     measures: dict[str, Figure] = Field(
         default_factory=dict, description="Figures that installed packages add, by the key of their measure."
     )
-    errors: Errors | None = Field(default=None, description="null in records made before wildbench explained errors.")
+    errors: Errors
     notes: list[str] = Field(
         default_factory=list, description="What looks wrong in the labels or the detections, a line each."
     )
@@ -468,7 +446,7 @@ def _figures_in(part: object, path: tuple[str, ...]) -> Iterator[tuple[str, Figu
 
 
 def read_scorecard(path: Path) -> Scorecard:
-    """Read a record of this format version or an older one.
+    """Read a record.
 
     Raises:
         ScorecardError: The file is missing, damaged, not a scorecard, or written by a newer wildbench.

@@ -17,7 +17,7 @@ from wildbench.measures.compute._torch_counter import count_macs
 def weights_of(network: nn.Module, bits: int = 32) -> dict[str, Weight]:
     """The parameters of a network, with their zeros as they are."""
     return {
-        name: Weight(tensor.numel(), int(tensor.count_nonzero()), bits, bits)
+        name: Weight(tensor.numel(), int(tensor.count_nonzero()), bits)
         for name, tensor in network.named_parameters()
     }
 
@@ -123,9 +123,9 @@ def test_a_whole_network_by_hand() -> None:
     assert count.macs == stem + depthwise + head + attention
     operands = Operands(
         {
-            "stem.weight": Weight(108, 108, bits=8, stored_bits=8),
-            "depthwise.weight": Weight(36, 9, bits=4, stored_bits=4),
-            "head.weight": Weight(40, 10, bits=16, stored_bits=3),  # 3-bit indices into a codebook of halves
+            "stem.weight": Weight(108, 108, bits=8),
+            "depthwise.weight": Weight(36, 9, bits=4),
+            "head.weight": Weight(40, 10, bits=16),
         },
         activation_bits=8,
     )
@@ -148,7 +148,7 @@ def test_stacked_projections_are_one_weight() -> None:
     layer = nn.MultiheadAttention(4, 2, batch_first=True).eval()
     count = count_macs(lambda: layer(torch.zeros(1, 3, 4), torch.zeros(1, 5, 4), torch.zeros(1, 5, 4)), layer)
     assert count.by_weight == {"in_proj_weight": (3 + 5 + 5) * 16, "out_proj.weight": 3 * 16}
-    weights = {"in_proj_weight": Weight(48, 24, 32, 32), "out_proj.weight": Weight(16, 16, 32, 32)}
+    weights = {"in_proj_weight": Weight(48, 24, 32), "out_proj.weight": Weight(16, 16, 32)}
     products = count.macs - 16 * 16
     assert products == 2 * 3 * 5 * 4
     assert nonzero_macs(count, Operands(weights)) == 13 * 16 / 2 + 3 * 16 + products

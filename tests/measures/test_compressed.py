@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures.compute._compute import REFERENCE, compressed_figures, measure_compute, reference_cost
+from wildbench.measures.compute._compute import measure_compute, summarise
 from wildbench.measures.compute._count import Count, Operands, Weight, operands_of
-from wildbench.resources import bundled
-from wildbench.scorecard import read_scorecard
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.process._parent import Sandbox
@@ -22,46 +20,22 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
 
 def test_figures_are_means_over_the_images() -> None:
     counts = [Count(by_module={"a": macs}, by_weight={"a": macs}) for macs in (400, 800)]
-    nonzero, bops, micronet = compressed_figures(counts, Operands({"a": Weight(8, 2, 8, 8)}, 4))
-    assert (nonzero.value, nonzero.n) == (150, 2)
-    assert bops.value == 600 * 8 * 4
-    assert micronet.operations.value == 150 * (8 / 32 + 1)
-    assert micronet.storage.value == (2 * 8 + 8) / 32
-    assert micronet.freebie is False
+    compute = summarise(counts, Operands({"a": Weight(8, 2, 8)}, 4))
+    assert (compute.nonzero_macs.value, compute.nonzero_macs.n) == (150, 2)
+    assert compute.bops.value == 600 * 8 * 4
 
 
-def test_the_score_is_relative_to_the_bundled_dense_detector_as_it_was_measured() -> None:
-    card = read_scorecard(bundled(REFERENCE))
-    assert card.size
-    assert card.compute
-    parameters, macs = card.size.parameters.value, card.compute.macs.value
-    assert parameters
-    assert macs
-    name, cost = reference_cost()
-    assert (cost.storage, cost.operations) == (parameters, 2 * macs)
-    assert card.submission.sha256[:12] in name
-    rest = int(parameters) - 1
-    itself = Operands({"a": Weight(1, 1, 32, 32), "b": Weight(rest, rest, 32, 32)})
-    _, _, micronet = compressed_figures([Count(by_module={"a": int(macs)}, by_weight={"a": int(macs)})], itself)
-    assert micronet.score.value == 0.5 + 0.75  # with the freebie: half the storage, half of each multiplication
-    assert micronet.reference_storage.value == parameters
-    assert micronet.reference_operations.value == 2 * macs
-
-
-@pytest.mark.parametrize(
-    ("counts", "operands", "says"),
-    [
+def test_what_is_unknown_is_null_with_the_reason() -> None:
+    cases: list[tuple[list[Count], Operands, str]] = [
         ([], Operands(), "no image was counted"),
-        ([Count(unseen="it bypasses")], Operands({"a": Weight(8, 2, 8, 8)}), "it bypasses"),
+        ([Count(unseen="it bypasses")], Operands({"a": Weight(8, 2, 8)}), "it bypasses"),
         ([Count(by_module={"a": 1})], Operands(unknown="it is a pickle"), "it is a pickle"),
-        ([Count(by_module={"a": 1}, by_weight={"b": 1})], Operands(), "no weight 'b'"),
-    ],
-)
-def test_what_cannot_be_told_is_null_with_the_reason(counts: list[Count], operands: Operands, says: str) -> None:
-    nonzero, bops, micronet = compressed_figures(counts, operands)
-    for figure in (nonzero, bops, micronet.operations, micronet.score):
-        assert says in (figure.reason or "")
-    assert (micronet.storage.value is None) == (operands.unknown is not None)
+        ([Count(by_module={"a": 1}, by_weight={"b": 1})], Operands(), "'b'"),
+    ]
+    for counts, operands, reason in cases:
+        compute = summarise(counts, operands)
+        for figure in (compute.nonzero_macs, compute.bops):
+            assert reason in (figure.reason or "")
 
 
 def test_what_a_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
@@ -84,12 +58,12 @@ def test_few_activation_bits_are_believed_only_with_a_caution(tmp_path: Path) ->
         operands = operands_of(inspect_submission(path))
         name = next(iter(operands.weights))
         counts = [Count(by_module={"a": 640}, by_weight={name: 640})]
-        nonzero, bops, cost = compressed_figures(counts, operands)
-        figures[bits] = [bops, cost.operations, cost.score]
-        assert (nonzero.caution, cost.storage.caution) == (None, None)
-    assert [figure.caution for figure in figures[32]] == [None] * 3
-    assert [figure.caution for figure in figures[1]] == ["activations of 1 bits: the manifest's word, not checked"] * 3
-    assert 32 * (figures[1][0].value or 0) == figures[32][0].value
+        compute = summarise(counts, operands)
+        figures[bits] = compute.bops
+        assert compute.nonzero_macs.caution is None
+    assert figures[32].caution is None
+    assert "1 bits" in (figures[1].caution or "")
+    assert 32 * (figures[1].value or 0) == figures[32].value
 
 
 def pruned() -> torch.nn.Module:
@@ -105,40 +79,24 @@ def pruned() -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("codec", "weight_bits", "activation_bits", "free"),
+    ("codec", "weight_bits", "activation_bits"),
     [
-        ("raw", 32, 32, True),
-        ("fp16", 16, 16, True),
-        ("int8+sparse,fp16", 8, 8, False),
-        ("int4,fp16", 4, 8, False),
-        ("codebook+sparse+huffman", 16, 32, False),  # 8 values that half precision holds
+        ("raw", 32, 32),
+        ("int8+sparse,fp16", 8, 8),
+        ("codebook+sparse+huffman", 16, 32),  # 8 values that half precision holds
     ],
 )
 def test_a_stored_submission_has_the_figures_of_its_codec(
-    tmp_path: Path, codec: str, weight_bits: int, activation_bits: int, free: bool
+    tmp_path: Path, codec: str, weight_bits: int, activation_bits: int
 ) -> None:
     path = tmp_path / "a.pt"
     save_submission(
         pruned(), path, detector=NAME, categories=["zebra", "lion"], codec=codec, activation_bits=activation_bits
     )
-    inspection = inspect_submission(path)
-    operands = operands_of(inspection)
     with Sandbox(path) as box:
-        found = measure_compute(box, [IMAGE], operands)
-    macs = found.macs.value
+        compute = measure_compute(box, [IMAGE], operands_of(inspect_submission(path)))
+    macs = compute.macs.value
     assert macs
-    assert found.bops
-    assert found.nonzero_macs
-    assert found.micronet
-    assert found.bops.value == macs * weight_bits * activation_bits
-    assert found.nonzero_macs.value == macs / 2
-    assert found.activation_bits == activation_bits
-    assert found.micronet.freebie == free
-    if not free:
-        bitmask = inspection.bitmask_bytes
-        assert bitmask
-        assert found.micronet.storage.value == bitmask / 4
-    multiplication = 16 / 32 if free else max(weight_bits, activation_bits) / 32
-    assert found.micronet.operations.value == macs / 2 * (multiplication + 1)
-    widest = max(weight.stored_bits for weight in operands.weights.values() if weight.bits == weight_bits)
-    assert widest == (3 if codec.startswith("codebook") else weight_bits)
+    assert compute.bops.value == macs * weight_bits * activation_bits
+    assert compute.nonzero_macs.value == macs / 2
+    assert compute.activation_bits == activation_bits
