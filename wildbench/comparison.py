@@ -148,7 +148,9 @@ def compare(
     for wanted in differences:
         if not 0 < wanted <= 1:
             raise ScorecardError(
-                f"a difference of {wanted * 100:g} points of AP", code="difference-range", remedy="ask for one in 0..100"
+                f"a difference of {wanted * 100:g} points of AP",
+                code="difference-range",
+                remedy="ask for one in 0..100",
             )
     records = [read_scorecard(path) for path in paths]
     data = _common_dataset(paths, records, dataset)

@@ -17,8 +17,7 @@ from wildbench.measures.compute._torch_counter import count_macs
 def weights_of(network: nn.Module, bits: int = 32) -> dict[str, Weight]:
     """The parameters of a network, with their zeros as they are."""
     return {
-        name: Weight(tensor.numel(), int(tensor.count_nonzero()), bits)
-        for name, tensor in network.named_parameters()
+        name: Weight(tensor.numel(), int(tensor.count_nonzero()), bits) for name, tensor in network.named_parameters()
     }
 
 
