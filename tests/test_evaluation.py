@@ -114,7 +114,7 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_runs(tmp_path: 
     predictions, coco = results_file(tmp_path)
     with pytest.raises(OutputError) as error:
         wildbench.score(predictions, dataset=coco, out=tmp_path)
-    assert error.value.code == "output/is-folder"
+    assert error.value.code == "output/folder"
     with pytest.raises(OutputError) as error:
         wildbench.score(predictions, dataset=coco, out=coco / "card.json")
     assert error.value.code == "output/not-writable"

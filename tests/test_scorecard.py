@@ -69,7 +69,7 @@ def test_a_newer_format_is_refused_by_name(card: Scorecard, tmp_path: Path) -> N
 
 def test_damage_is_named_in_one_line(card: Scorecard, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
-    damage = {"{": "not-json", "[" * 200_000: "not-json", "[]": "no-version", "{}": "no-version"}
+    damage = {"{": "not-json", "[" * 200_000: "not-json", "[]": "no-format-version", "{}": "no-format-version"}
     for text, code in (damage | {'{"format_version": 1}': "damaged"}).items():
         path.write_text(text)
         assert refused(path).code == f"scorecard/{code}"

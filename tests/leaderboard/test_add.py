@@ -107,7 +107,7 @@ REFUSED: list[tuple[tuple[str, Any], str, str]] = [
     (("accuracy.ap.interval", [0.1, 0.9]), "figure-differs", "accuracy.ap.interval.0 is 0.1"),
     (("accuracy.ap.interval", None), "figure-differs", "accuracy.ap.interval is None"),
     (("accuracy.per_category", {}), "figure-differs", "accuracy.per_category.lion is None"),
-    (("accuracy.uncertainty", None), "no-intervals", ""),
+    (("accuracy.uncertainty", None), "damaged", "accuracy.uncertainty"),
     (("accuracy.detections", 3), "figure-differs", "accuracy.detections is 3"),
     (("errors.calibration.ece.value", 0.5), "figure-differs", "errors.calibration.ece.value is 0.5"),
     (("errors.tide.cls.count", 999), "figure-differs", "errors.tide.cls.count is 999"),

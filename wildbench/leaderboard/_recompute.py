@@ -191,14 +191,11 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
         what = "dataset: its images, boxes or categories are not those of the data set with its hash"
         return [ScorecardError(what, code="other-facts", remedy=_AGAIN)]
-    if card.accuracy.uncertainty is None:
-        return [ScorecardError("accuracy: no intervals", code="no-intervals", remedy=_AGAIN)]
     file, sha256 = card.accuracy.predictions_file, card.accuracy.predictions_sha256
     accuracy = measure_accuracy(scored, predictions_file=file, predictions_sha256=sha256)
     differences = list(_differences("accuracy", card.accuracy, accuracy))
-    if card.errors is not None:
-        errors, _ = measure_errors(scored, card.errors.images.file)
-        differences += _differences("errors", card.errors, errors)
+    errors, _ = measure_errors(scored, card.errors.images.file)
+    differences += _differences("errors", card.errors, errors)
     detected = set(scored.detections.category_ids.tolist())
     names_detected = {entry["name"] for entry in data.categories if entry["id"] in detected}
     unknown: list[WildbenchError] = [

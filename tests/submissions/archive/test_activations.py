@@ -19,8 +19,7 @@ from torch import nn
 from wildbench.cli.tables import inspection_tables
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.compute._compute import bit_operations
-from wildbench.measures.compute._count import Count
-from wildbench.measures.compute._count import operands_of
+from wildbench.measures.compute._count import Count, operands_of
 from wildbench.submissions.archive._activations import Activation, Grid, attach, pack, unpack
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 from wildbench.submissions.inspection import inspect_submission
