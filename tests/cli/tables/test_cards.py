@@ -8,10 +8,12 @@ from made_up_cards import make_card
 from rich.console import Console
 from rich.table import Table
 
+from wildbench import plugins
 from wildbench.cli.tables import category_table, findings_table, scorecards_table, summary_tables
 from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.summary import summary
-from wildbench.scorecard import Scorecard
+from wildbench.measures import Measure
+from wildbench.scorecard import Figure, Scorecard
 
 
 def printed(*tables: Table) -> str:
@@ -100,3 +102,15 @@ def test_a_file_is_one_split_and_goes_by_its_name(tmp_path: Path) -> None:
     text = printed(*summary_tables(summary(path)))
     assert "herd.json: boxes" in text
     assert cells(text, "lion") == ["lion", "0"]
+
+
+class Energy(Measure):
+    key, title, unit, better = "energy", "energy", "mJ", "lower"
+
+
+def test_what_a_package_measures_gets_a_column_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugins.measures._targets, "energy", Energy)
+    card = make_card("a").model_copy(update={"measures": {"energy": Figure(value=4.5, unit="mJ")}})
+    text = printed(scorecards_table([card, make_card("b")]))
+    assert "energy" in text
+    assert (cells(text, "a")[-1], cells(text, "b")[-1]) == ("4.50", "-")
