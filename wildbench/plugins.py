@@ -67,6 +67,11 @@ class Registry:
         """Everything that is registered, by name; imports all of it."""
         return {name: self.get(name) for name in self.names()}
 
+    def folders(self) -> list[str]:
+        """Folders from which the installed packages that add to it are imported."""
+        distributions = (point.dist for points in self._installed.values() for point in points)
+        return list(dict.fromkeys(str(one.locate_file("")) for one in distributions if one is not None))
+
     def _resolve(self, name: str) -> Any:  # noqa: ANN401
         own, installed = self._targets.get(name), self._installed.get(name, [])
         if (own is not None) + len(installed) > 1:

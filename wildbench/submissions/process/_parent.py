@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
-from wildbench import errors
+from wildbench import errors, plugins
 from wildbench.environment import usable_cpus
 from wildbench.errors import (
     DetectorCrashed,
@@ -347,7 +347,8 @@ def _default_threads() -> int:
 def _environment(home: str, threads: int, format: type) -> dict[str, str]:
     """A bare environment: where to find Python, its libraries and the GPU, and nothing that tells of the data."""
     environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-    packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__)))
+    added = (*plugins.formats.folders(), *plugins.detectors.folders())
+    packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__), *added))
     return {
         **environment,
         "PYTHONPATH": os.pathsep.join(packages),
