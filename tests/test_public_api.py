@@ -32,6 +32,7 @@ PUBLIC = [
     "WildbenchError",
     "WrongOutput",
     "compare",
+    "compress",
     "evaluate",
     "inspect_submission",
     "load_dataset",

@@ -1,5 +1,6 @@
 from .categories import CATEGORIES as CATEGORIES
 from .comparison import compare as compare
+from .compression.chain import compress as compress
 from .datasets.coco import Dataset as Dataset
 from .datasets.coco import Labels as Labels
 from .datasets.predictions import Detections as Detections

@@ -13,7 +13,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench import plugins
 from wildbench.compression import chain
-from wildbench.compression.chain import check_norms, check_same, run, save
+from wildbench.compression.chain import check_norms, check_same, compress, save
 from wildbench.compression.recipes import Recipe, parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
@@ -35,7 +35,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_pruned_is_what_torch_prunes(dense: Path, tmp_path: Path) -> None:
-    made = run(recipe({"method": "weights", "ratio": 0.4}), dense, tmp_path / "small.pt")
+    made = compress(recipe({"method": "weights", "ratio": 0.4}), dense, tmp_path / "small.pt")
     model = rebuild(read_submission(dense), "dense")
     layers = [
         module
@@ -54,7 +54,7 @@ def test_what_is_pruned_is_what_torch_prunes(dense: Path, tmp_path: Path) -> Non
 
 
 def test_it_remembers_where_it_came_from(dense: Path, tmp_path: Path) -> None:
-    run(recipe({"method": "weights"}, {"method": "units", "ratio": 0.1}), dense, tmp_path / "small.pt")
+    compress(recipe({"method": "weights"}, {"method": "units", "ratio": 0.1}), dense, tmp_path / "small.pt")
     found, before = read_submission(tmp_path / "small.pt").manifest, read_submission(dense).manifest
     assert found.name == "small"
     assert found.parent == sha256_of(dense)
@@ -67,8 +67,8 @@ def test_it_remembers_where_it_came_from(dense: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_made_of_a_compressed_one_tells_both_steps(dense: Path, tmp_path: Path) -> None:
-    run(recipe({"method": "weights"}), dense, tmp_path / "first.pt")
-    run(recipe({"method": "units"}), tmp_path / "first.pt", tmp_path / "second.pt")
+    compress(recipe({"method": "weights"}), dense, tmp_path / "first.pt")
+    compress(recipe({"method": "units"}), tmp_path / "first.pt", tmp_path / "second.pt")
     first, second = (read_submission(tmp_path / f"{name}.pt").manifest for name in ("first", "second"))
     assert second.method is not None
     assert second.method.startswith(f"{first.method}; ")
@@ -78,13 +78,13 @@ def test_what_is_made_of_a_compressed_one_tells_both_steps(dense: Path, tmp_path
 def test_the_same_seed_makes_the_same_bytes(dense: Path, tmp_path: Path) -> None:
     control = recipe({"method": "weights", "criterion": "random"})
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run(control, dense, tmp_path / name / "small.pt", seed=seed)
+        compress(control, dense, tmp_path / name / "small.pt", seed=seed)
     files = {name: (tmp_path / name / "small.pt").read_bytes() for name in "abc"}
     assert files["a"] == files["b"] != files["c"]
 
 
 def test_pruning_by_magnitude_needs_no_data(dense: Path, tmp_path: Path) -> None:
-    run(recipe({"method": "weights"}, data={"dataset": "nowhere"}), dense, tmp_path / "small.pt")
+    compress(recipe({"method": "weights"}, data={"dataset": "nowhere"}), dense, tmp_path / "small.pt")
     assert read_submission(tmp_path / "small.pt").manifest.training_data == "herd"
 
 
@@ -103,7 +103,7 @@ def test_data_that_a_step_asks_for_are_loaded_then(tmp_path: Path) -> None:
 
 def test_data_that_are_not_there_leave_nothing_behind(dense: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere"):
-        run(recipe({"method": "quantize"}), dense, tmp_path / "out" / "small.pt", dataset="nowhere")
+        compress(recipe({"method": "quantize"}), dense, tmp_path / "out" / "small.pt", dataset="nowhere")
     assert not (tmp_path / "out").exists()
 
 
@@ -136,7 +136,7 @@ def test_a_changed_model_is_not_the_written_one(dense: Path) -> None:
 def test_an_old_result_stays_where_the_new_one_fails(dense: Path, tmp_path: Path) -> None:
     shutil.copy(dense, tmp_path / "small.pt")
     with pytest.raises(DatasetError):
-        run(recipe({"method": "quantize"}), dense, tmp_path / "small.pt", dataset="nowhere")
+        compress(recipe({"method": "quantize"}), dense, tmp_path / "small.pt", dataset="nowhere")
     assert sha256_of(tmp_path / "small.pt") == sha256_of(dense)
     assert [path.name for path in tmp_path.iterdir()] == ["small.pt"]
 
@@ -144,14 +144,14 @@ def test_an_old_result_stays_where_the_new_one_fails(dense: Path, tmp_path: Path
 def test_what_cannot_be_compressed_is_one_line(dense: Path, tmp_path: Path) -> None:
     plain = recipe({"method": "weights"})
     with refused("recipe/wrong-suffix", "small.zip"):
-        run(plain, dense, tmp_path / "small.zip")
+        compress(plain, dense, tmp_path / "small.zip")
     with pytest.raises(OutputError):
-        run(plain, dense, dense.parent / "dense.pt" / "small.pt")
+        compress(plain, dense, dense.parent / "dense.pt" / "small.pt")
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(SubmissionError, match=r"text\.pt"):
-        run(plain, tmp_path / "text.pt", tmp_path / "small.pt")
+        compress(plain, tmp_path / "text.pt", tmp_path / "small.pt")
     with pytest.raises(SubmissionError, match=r"none\.pt"):
-        run(plain, tmp_path / "none.pt", tmp_path / "small.pt")
+        compress(plain, tmp_path / "none.pt", tmp_path / "small.pt")
 
 
 def test_what_cannot_be_written_or_read_is_told_before_any_step(
@@ -163,17 +163,17 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
     monkeypatch.setattr("wildbench.compression.chain._opened", never)
     plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
     with refused("recipe/not-8-bit", "a.onnx"):
-        run(plain, dense, tmp_path / "a.onnx")
+        compress(plain, dense, tmp_path / "a.onnx")
     with pytest.raises(OutputError):
-        run(plain, dense, tmp_path / f"{'ä' * 120}.pt")
+        compress(plain, dense, tmp_path / f"{'ä' * 120}.pt")
     with pytest.raises(RecipeError, match=r"none\.toml"):
-        run(tuned, dense, tmp_path / "a.pt")
+        compress(tuned, dense, tmp_path / "a.pt")
     for given in ({"dataset": "parksim"}, {"split": "train"}, {"images": tmp_path}):
         with refused("recipe/unused-data", f"--{next(iter(given))}"):
-            run(plain, dense, tmp_path / "a.pt", **given)
+            compress(plain, dense, tmp_path / "a.pt", **given)
     monkeypatch.undo()
     with pytest.raises(SubmissionError, match="name"):
-        run(recipe({"method": "quantize"}, data={"dataset": "nowhere"}), dense, tmp_path / f"{'a' * 201}.pt")
+        compress(recipe({"method": "quantize"}, data={"dataset": "nowhere"}), dense, tmp_path / f"{'a' * 201}.pt")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,7 +186,7 @@ def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: p
         return opened(archive, path)
 
     monkeypatch.setattr(chain, "_opened", replaced)
-    made = run(recipe({"method": "weights"}), tmp_path / "dense.pt", tmp_path / "small.pt")
+    made = compress(recipe({"method": "weights"}), tmp_path / "dense.pt", tmp_path / "small.pt")
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
     assert made.before == dense.stat().st_size
 
@@ -194,7 +194,7 @@ def test_the_parent_is_what_was_read(dense: Path, tmp_path: Path, monkeypatch: p
 def test_a_step_that_cannot_be_done_names_itself(tmp_path: Path) -> None:
     path = dense_submission(tmp_path / "dense.pt")
     with refused("recipe/nothing-to-quantize", "chain.toml: step 2 (quantize): "):
-        run(
+        compress(
             recipe({"method": "weights"}, {"method": "quantize", "scope": "head", "keep": "head"}),
             path,
             tmp_path / "small.pt",
@@ -208,7 +208,7 @@ def test_the_dense_file_is_never_overwritten(dense: Path, tmp_path: Path) -> Non
     for out in (tmp_path / "own.pt", tmp_path / "link.pt", tmp_path / "photos" / ".." / "own.pt"):
         (tmp_path / "photos").mkdir(exist_ok=True)
         with refused("recipe/overwrites-dense"):
-            run(recipe({"method": "weights"}), tmp_path / "own.pt", out)
+            compress(recipe({"method": "weights"}), tmp_path / "own.pt", out)
     assert sha256_of(tmp_path / "own.pt") == sha256_of(dense)
 
 
@@ -216,17 +216,17 @@ def test_norms_that_could_not_be_recalibrated_are_told_before_anything_is_traine
     began: list[str] = []
     steps = recipe({"method": "filters"}, {"method": "fine-tune"}, {"method": "recalibrate"})
     with refused("recipe/norms-changed", "step 3 (recalibrate): fine-tune "):
-        run(steps, dense, tmp_path / "small.pt", progress=lambda task, _done, _total: began.append(task))
+        compress(steps, dense, tmp_path / "small.pt", progress=lambda task, _done, _total: began.append(task))
     assert not began
 
 
 def test_what_would_undo_a_compression_starts_from_the_dense_one(dense: Path, tmp_path: Path) -> None:
     sparse = tmp_path / "sparse.pt"
-    run(recipe({"method": "weights"}), dense, sparse)
+    compress(recipe({"method": "weights"}), dense, sparse)
     for method in set(plugins.methods.names()) - {"weights", "units", "kernels"}:
         before = [] if method == "filters" else [{"method": "units"}]  # after units it would be refused anyway
         with refused("recipe/already-compressed", f"chain.toml: step {len(before) + 1} ({method}): {sparse}"):
-            run(recipe(*before, {"method": method}), sparse, tmp_path / "small.pt")
+            compress(recipe(*before, {"method": method}), sparse, tmp_path / "small.pt")
 
 
 def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, tmp_path: Path) -> None:
@@ -242,10 +242,10 @@ def test_weights_that_the_file_rounds_or_leaves_out_are_compressed(dense: Path, 
         save_submission(tensors, stored, codec=codec, **about)
         code = "recipe/already-compressed" if codec == "sparse" else "submission/already-quantized"
         with refused(code, stored.name):
-            run(recipe({"method": "fine-tune"}), stored, tmp_path / "small.pt")
+            compress(recipe({"method": "fine-tune"}), stored, tmp_path / "small.pt")
         if codec != "sparse":  # zeros in place of a few of its codes would be stored as floats
             with refused(code, stored.name):
-                run(recipe({"method": "weights"}), stored, tmp_path / "small.pt")
+                compress(recipe({"method": "weights"}), stored, tmp_path / "small.pt")
 
 
 def test_a_number_that_is_not_finite_is_found_before_any_step(dense: Path, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_a_number_that_is_not_finite_is_found_before_any_step(dense: Path, tmp_p
     save_submission(archive.tensors, tmp_path / "nan.pt", **about)
     for method in ("weights", "share", "filters", "half"):
         with refused("submission/not-finite", f"nan.pt: {name}"):
-            run(recipe({"method": method}), tmp_path / "nan.pt", tmp_path / "small.pt")
+            compress(recipe({"method": method}), tmp_path / "nan.pt", tmp_path / "small.pt")
 
 
 def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_the_largest_seed_trains_and_draws(dense: Path, tmp_path: Path) -> None:
         {"method": "recalibrate", "images": 2},
         {"method": "fine-tune", "epochs": 0.5, "batch_size": 2},
     )
-    run(steps, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
+    compress(steps, dense, tmp_path / "small.pt", dataset=data, seed=2**32 - 1)
     assert read_submission(tmp_path / "small.pt").manifest.parent == sha256_of(dense)
 
 

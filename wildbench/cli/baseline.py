@@ -40,13 +40,13 @@ def run(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
 ) -> None:
     """Compress a detector by a recipe and save it as a submission."""
-    from wildbench.compression.chain import run as run_chain
+    from wildbench.compression.chain import compress
     from wildbench.compression.recipes import find_recipe, load_recipe, parse_change, with_settings
     from wildbench.progress import shown
 
     chosen = with_settings(load_recipe(find_recipe(recipe)), [parse_change(change) for change in changes or []])
     with shown() as progress:
-        made = run_chain(
+        made = compress(
             chosen,
             dense,
             out,

@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from wildbench.compression.recipes import Recipe, check_integers
+from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe
 from wildbench.compression.subject import Step, Subject, Workshop, prefixes
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors import load_recipe
+from wildbench.detectors import load_recipe as load_training_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
@@ -55,10 +55,10 @@ class Compressed:
         return self.before / self.after
 
 
-def run(
-    recipe: Recipe,
-    dense: Path,
-    out: Path,
+def compress(
+    recipe: Recipe | Path | str,
+    dense: Path | str,
+    out: Path | str,
     *,
     dataset: str | None = None,
     images: Path | None = None,
@@ -70,7 +70,7 @@ def run(
     """Make a smaller submission of a dense one.
 
     Args:
-        recipe: What to do.
+        recipe: What to do: a recipe, the name of one that comes with wildbench, or the path of a TOML file.
         dense: A `.pt` of our own format.
         out: What to write: ".pt", or ".onnx" for a quantized detector that runs in int8.
         dataset: Instead of the recipe's, for steps that calibrate or train.
@@ -87,11 +87,11 @@ def run(
         WildbenchError: A recipe, file or data set that cannot be used; nothing is written then.
 
     Example:
-        >>> from wildbench.compression.recipes import find_recipe, load_recipe
-        >>> recipe = load_recipe(find_recipe("unstructured"))
-        >>> run(recipe, Path("dense.pt"), Path("small.pt")).ratio  # doctest: +SKIP
+        >>> compress("unstructured", "dense.pt", "small.pt").ratio  # doctest: +SKIP
         1.65
     """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(find_recipe(str(recipe)))
+    dense, out = Path(dense), Path(out)
     _check_out(out, dense, recipe)
     _check_data(recipe, {"dataset": dataset, "images": images, "split": split})
     archive = _read(dense)
@@ -185,7 +185,7 @@ def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
     for step in recipe.steps:
         like = getattr(step.settings, "like", None)
         if like is not None:
-            load_recipe(like)
+            load_training_recipe(like)
 
 
 def _read(dense: Path) -> Archive:

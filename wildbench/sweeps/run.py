@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wildbench.comparison import Comparison, compare
-from wildbench.compression.chain import run as run_chain
+from wildbench.compression.chain import compress
 from wildbench.compression.recipes import Recipe
 from wildbench.datasets.registry import load_dataset
 from wildbench.detectors import load_recipe
@@ -142,7 +142,7 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
         _clear(folder)
         made = folder / f"{plan.name}.{plan.format}"
         training = bench.training if plan.recipe.needs_data else None
-        run_chain(
+        compress(
             plan.recipe,
             plan.dense,
             made,

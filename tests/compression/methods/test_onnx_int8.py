@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from refusals import refused
 from torch import Tensor, nn
 
-from wildbench.compression.chain import run
+from wildbench.compression.chain import compress
 from wildbench.compression.methods._onnx_int8 import compare, export, measure
 from wildbench.compression.methods._quantization import Quantize, quantize
 from wildbench.compression.recipes import parse_recipe
@@ -189,6 +189,6 @@ def test_a_graph_with_other_weights_does_not_agree(tmp_path: Path, pictures: Dat
 def test_the_manifest_tells_it(tmp_path: Path) -> None:
     recipe = parse_recipe({"summary": "int8", "steps": [{"method": "quantize", "images": 2}]})
     data = str(herd(tmp_path / "photos", images=2))
-    made = run(recipe, dense_submission(tmp_path / "dense.pt"), tmp_path / "small.onnx", dataset=data)
+    made = compress(recipe, dense_submission(tmp_path / "dense.pt"), tmp_path / "small.onnx", dataset=data)
     assert "; ONNX graph beside the detector on 2 calibration images: " in made.method
     assert inspect_submission(tmp_path / "small.onnx").manifest.method == made.method
