@@ -54,7 +54,7 @@ class WildbenchError(Exception):
 
     area: ClassVar[str] = "error"
 
-    def __init__(self, what: str, *, code: str = "", remedy: str = "") -> None:
+    def __init__(self, what: str, *, code: str, remedy: str = "") -> None:
         self.what = printable(" ".join(what.split()))
         self.remedy = printable(" ".join(remedy.split()))
         self.code = f"{self.area}/{code}"
