@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.predictions import read_predictions
+from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.files import sha256_of, write_atomically
@@ -340,8 +340,12 @@ def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset
     return data
 
 
-def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) -> Matches:
-    """The detections that a card was scored from, matched with the boxes."""
+def detections_of(path: Path, record: Scorecard, data: Dataset) -> Detections:
+    """Read the detections beside a card, after checking that it was scored from them.
+
+    Raises:
+        PredictionsError: They are missing, damaged, or others.
+    """
     predictions = path.with_name(record.accuracy.predictions_file)
     if not predictions.is_file():
         raise PredictionsError(f"{predictions}: no such file", code="missing", remedy=f"keep it beside {path.name}")
@@ -351,5 +355,10 @@ def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) ->
             code="not-as-scored",
             remedy="score them again",
         )
+    return read_predictions(predictions, data)
+
+
+def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) -> Matches:
+    """The detections that a card was scored from, matched with the boxes."""
     known = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
-    return Scored(data, read_predictions(predictions, data), known).matches
+    return Scored(data, detections_of(path, record, data), known).matches

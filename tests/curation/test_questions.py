@@ -9,10 +9,9 @@ import pytest
 from made_up_labels import found
 from made_up_photographs import photograph, save
 
-from wildbench.curation.questions import SIDE, comparisons, looks_of, operating_point
+from wildbench.curation.questions import ALIKE, DUPLICATES, MAP, SIDE, comparisons, looks_of, operating_point
 from wildbench.curation.review import Review, lay_out
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, read_named
-from wildbench.curation.views import ALIKE, DUPLICATES, MAP
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
 from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset

@@ -13,9 +13,9 @@ import pytest
 from codes import coded
 from made_up_labels import found
 
+from wildbench.curation.questions import WRONG
 from wildbench.curation.review import bring_back, lay_out, running, serve
 from wildbench.curation.samples import NamedPredictions
-from wildbench.curation.views import WRONG
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections
 from wildbench.errors import CurationError

@@ -146,7 +146,7 @@ def test_detections_that_were_exchanged_are_refused(data: Dataset, tmp_path: Pat
     with pytest.raises(PredictionsError, check=coded("predictions/missing")):
         read_named([card], data)
     shutil.copy(CARDS[1].with_name("reference-tiny.predictions.json"), tmp_path / "reference.predictions.json")
-    with pytest.raises(PredictionsError, check=coded("predictions/changed")):
+    with pytest.raises(PredictionsError, check=coded("predictions/not-as-scored")):
         read_named([card], data)
 
 

@@ -128,7 +128,7 @@ def test_the_script_can_stand_in_a_page() -> None:
     assert "window.vegaEmbed" in script
     assert "</script" not in script
     assert "<!--" not in script
-    assert _page.VEGA_LITE in _page.versions()
+    assert _page.VEGA_LITE in _page._versions()
 
 
 @pytest.mark.slow

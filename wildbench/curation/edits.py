@@ -13,7 +13,6 @@ from wildbench.errors import CurationError
 UNMOVED = 0.005
 """Pixels by which an edge may be off without having been moved: shares of an image do not come back exactly."""
 
-
 Edit = dict[str, Any]
 """The keyword arguments of a `Change` that nobody has signed yet; its reason is what the box itself says."""
 
@@ -34,7 +33,7 @@ def collect(labels: Mapping[int, list[Label]], data: Dataset, *, author: str, re
     """Write a patch of everything that was edited, by image in the order of the file; empty if nothing was.
 
     Args:
-        labels: Labels by image id, as FiftyOne has them now.
+        labels: By image id, as FiftyOne has them now.
         data: The labels as they were.
         author: Who edited.
         reason: Why, for changes whose box does not say so itself in its attribute `reason`.
@@ -51,17 +50,11 @@ def collect(labels: Mapping[int, list[Label]], data: Dataset, *, author: str, re
         category = (edit["new"] or {}).get("category")
         why = edit["reason"].strip() or reason.strip()
         if category is not None and category not in data.category_names:
-            raise CurationError(
-                f"{where}: {data.name} has no category {category!r}",
-                code="unknown-category",
-                remedy="choose one that is listed",
-            )
+            what = f"{where}: {data.name} has no category {category!r}"
+            raise CurationError(what, code="unknown-category", remedy="choose one that is listed")
         if not why:
-            raise CurationError(
-                f"{where}: no reason given (one of {len(edits)} changes)",
-                code="no-reason",
-                remedy="give --reason, or write it at the box, under reason",
-            )
+            what = f"{where}: no reason given (one of {len(edits)} changes)"
+            raise CurationError(what, code="no-reason", remedy="give --reason, or fill in the box's own field reason")
         changes.append(Change(**edit | {"author": author, "reason": why}))
     return Patch(dataset=data.name, split=data.split, dataset_sha256=data.sha256, changes=changes)
 
@@ -82,7 +75,9 @@ def _edits(labels: Mapping[int, list[Label]], data: Dataset) -> Iterator[Edit]:
                 yield edit | {"annotation_id": None, "old": None, "new": now}
                 continue
             before = described(box, names[box["category_id"]])
-            if not _moved(label, box, image):
+            sides, edges = (image["width"], image["height"]) * 2, relative(box["bbox"], image)
+            shifts = [abs(one - other) for one, other in zip(label["bounding_box"], edges, strict=True)]
+            if all(shift * side <= UNMOVED for shift, side in zip(shifts, sides, strict=True)):
                 now["bbox"] = before["bbox"]
             differing = [key for key in ("category", "bbox", *fields) if before.get(key) != now.get(key)]
             if differing:
@@ -91,14 +86,6 @@ def _edits(labels: Mapping[int, list[Label]], data: Dataset) -> Iterator[Edit]:
         for box in gone.values():
             old = described(box, names[box["category_id"]], whole=True)
             yield edit | {"annotation_id": box["id"], "old": old, "new": None, "reason": ""}
-
-
-def _moved(label: Label, box: dict[str, Any], image: dict[str, Any]) -> bool:
-    sides = (image["width"], image["height"]) * 2
-    before = relative(box["bbox"], image)
-    return any(
-        abs(now - then) * side > UNMOVED for now, then, side in zip(label["bounding_box"], before, sides, strict=True)
-    )
 
 
 def _pixels(label: Label, image: dict[str, Any]) -> list[float]:

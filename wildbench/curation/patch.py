@@ -22,8 +22,6 @@ from wildbench.records import read_version
 from wildbench.scorecard import Record
 
 FORMAT_VERSION = 1
-"""Version of the file. A reader takes this one and older ones, and refuses newer ones."""
-
 SAME_BOX, SAME_ANIMAL = 0.5, 0.9
 """Intersection over union from which boxes that two patches add are one, and from which any two boxes of a category are
 one animal's: animals that hide each other overlap less, a box that is drawn or added twice overlaps more."""
@@ -45,8 +43,8 @@ class Change(Record):
         description="`category`, `bbox` and attributes, as they were; of a box that is removed all, and its outline."
     )
     new: dict[str, Any] | None = Field(description="The same, as they are to be.")
-    author: str = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    author: str
+    reason: str
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -61,7 +59,7 @@ class Change(Record):
             if canonical_json(self.old) == canonical_json(self.new):
                 raise ValueError("old and new are the same: nothing is changed")
         if not (self.author.strip() and self.reason.strip()):
-            raise ValueError("author and reason may not be blank")
+            raise ValueError("author and reason must not be blank")
         for values in (self.old or {}, self.new or {}):
             _check_values(values, FIXED if self.new is not None else FIXED - OUTLINE)
         return self
@@ -109,10 +107,7 @@ def read_patch(path: Path) -> Patch:
 
 
 def read_patches(paths: Sequence[Path]) -> dict[str, Patch]:
-    """Read patches that are to be applied together.
-
-    Returns:
-        By path.
+    """Read patches that are to be applied together, by path.
 
     Raises:
         DatasetError: One of them cannot be read, or is named twice.
@@ -135,10 +130,10 @@ def described(annotation: dict[str, Any], category: str, *, whole: bool = False)
 
 
 def conflicts(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = False) -> list[str]:
-    """What keeps patches from being applied together, a line each; none if nothing does.
+    """List what keeps patches from being applied together, one line each.
 
     Args:
-        data: The labels they are to be applied to.
+        data: The labels to be corrected.
         patches: By the name that messages use.
         rebase: Accept labels that have changed since the patches were made, where no box of theirs has.
     """
@@ -168,22 +163,18 @@ def conflicts(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = Fal
 
 
 def apply(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = False) -> dict[str, Any]:
-    """The labels with all patches applied.
+    """Apply patches together: COCO JSON, which leaves `data` as it is.
 
     A box that moves or changes its size loses its mask, and its area becomes width × height. New boxes stand at the
     end, with ids that follow the largest.
 
-    Returns:
-        COCO JSON; `data` is unchanged.
-
     Raises:
-        DatasetError: There are conflicts, or the result is no sound data set.
+        DatasetError: There are conflicts, or the result is not a sound data set.
     """
     problems = conflicts(data, patches, rebase=rebase)
     if problems:
-        raise DatasetError(
-            f"{problems[0]} (the first of {len(problems)} conflicts)", code="patch-conflict", remedy="mend the patch"
-        )
+        what = f"{problems[0]} (the first of {len(problems)} conflicts)"
+        raise DatasetError(what, code="patch-conflict", remedy="mend the patch")
     ids = {category["name"]: category["id"] for category in data.categories}
     boxes = {entry["id"]: dict(entry) for entry in data.annotations}
     following = max(boxes, default=0) + 1
@@ -198,9 +189,8 @@ def apply(data: Dataset, patches: Mapping[str, Patch], *, rebase: bool = False) 
     coco = data.coco | {"annotations": list(boxes.values())}
     errors = [finding for finding in validate(coco) if finding.severity == "error"]
     if errors:
-        raise DatasetError(
-            f"after the patch, {errors[0].place}: {errors[0].message}", code="patch-unsound", remedy="mend the patch"
-        )
+        what = f"after the patch, {errors[0].place}: {errors[0].message}"
+        raise DatasetError(what, code="patch-unsound", remedy="mend the patch")
     return coco
 
 
@@ -229,18 +219,13 @@ def _box_problems(change: Change, entry: dict[str, Any] | None, names: dict[int,
 def _added_twice(data: Dataset, patches: Mapping[str, Patch]) -> Iterator[str]:
     """Added boxes that stand where another added one stands, or one of the labels as the patches leave them."""
     names = {category["id"]: category["name"] for category in data.categories}
-    standing = {
-        entry["id"]: (entry["image_id"], names[entry["category_id"]], entry["bbox"]) for entry in data.annotations
-    }
+    standing = {box["id"]: (box["image_id"], names[box["category_id"]], box["bbox"]) for box in data.annotations}
     for _, change in _changes(patches):
-        box = standing.pop(change.annotation_id, None) if change.annotation_id is not None else None
-        if box is not None and change.annotation_id is not None and change.new is not None:
-            image, category, bbox = box
-            standing[change.annotation_id] = (
-                image,
-                change.new.get("category", category),
-                change.new.get("bbox", bbox),
-            )
+        number = change.annotation_id
+        if number is not None and number in standing:
+            image, category, bbox = standing.pop(number)
+            if change.new is not None:
+                standing[number] = image, change.new.get("category", category), change.new.get("bbox", bbox)
     others: list[tuple[int, str, list[float], str | None, str]]
     others = [(*box, None, f"box {number} is there already, of the same category") for number, box in standing.items()]
     for name, change in _changes(patches):
@@ -248,17 +233,14 @@ def _added_twice(data: Dataset, patches: Mapping[str, Patch]) -> Iterator[str]:
             continue
         category, bbox = change.new["category"], change.new["bbox"]
         for image, other_category, other_bbox, source, problem in others:
-            if image == change.image_id and (overlap := _overlap(bbox, other_bbox)) >= SAME_BOX:
+            overlap = primitives.bbox_iou([bbox], [other_bbox], [False])[0][0] if image == change.image_id else 0
+            if overlap >= SAME_BOX:
                 if source not in (None, name):
                     yield f"{name}: {_place(change)}: {source} adds a box there too"
                 elif overlap >= SAME_ANIMAL and category == other_category:
                     yield f"{name}: {_place(change)}: {problem}"
         problem = "the same patch adds a box of this category there twice"
         others.append((change.image_id, category, bbox, name, problem))
-
-
-def _overlap(one: list[float], other: list[float]) -> float:
-    return float(primitives.bbox_iou([one], [other], [False])[0][0])
 
 
 def _changed(box: dict[str, Any], values: dict[str, Any], ids: dict[str, int]) -> dict[str, Any]:

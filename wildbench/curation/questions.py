@@ -1,8 +1,11 @@
 """What is worth a person's look: likely mistakes in the labels, and boxes that a compressed detector has lost.
 
 FiftyOne's own evaluation does the matching. Every question is asked at a detector's own operating point: the confidence
-from which on its F1 over the split is largest. Compression moves confidences; under one threshold for all, that alone
-would look like forgetting.
+at which its F1 over the split is largest. Compression moves confidences; under one threshold for all, that alone would
+look like forgetting.
+
+Saved views are the answers, worst first. A view chooses images and hides none of their boxes: the App, when a box is
+edited, saves those that the view shows and drops the others. The boxes that a view is about carry a tag instead.
 """
 
 from __future__ import annotations
@@ -30,12 +33,22 @@ FOUND, NEAR = 0.5, 0.1
 WRONG_TAG, MISSING_TAG, FORGOTTEN_TAG = "likely wrong", "likely missing", "forgotten"
 """Tags of the labels that a saved view is about."""
 
+MAP, ALIKE = "map", "alike"
+"""Names in the App of the map of all images, and of their order by likeness to one of them."""
+
+WRONG, MISSING, HARDEST, DUPLICATES = "likely wrong labels", "likely missing boxes", "hardest images", "near duplicates"
+"""Names of the saved views."""
+
+LABELS, TAGGED = "#009e73", "#ff3b00"
+DETECTORS = ("#56b4e9", "#cc79a7", "#e69f00", "#f0e442", "#0072b2")
+"""Colours that the colour-blind tell apart too (Okabe and Ito, 2002), from the dense detector on."""
+
 SIDE = 224
 """Pixels to which images are resized: enough to tell scenes apart, and 20 ms an image on a laptop's processor."""
 
 
 def operating_point(data: Dataset, one: NamedPredictions) -> float:
-    """The confidence from which on F1 is largest, at an IoU of 0.5; without a hit the highest, without any 1."""
+    """The confidence at which F1 is largest, at an IoU of 0.5; without a hit the highest, without a detection 1."""
     from wildbench.measures.accuracy import best_threshold
     from wildbench.measures.matching import IGNORED, TRUE
     from wildbench.measures.scored import Scored
@@ -51,8 +64,8 @@ def operating_point(data: Dataset, one: NamedPredictions) -> float:
 def evaluate(samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]) -> None:
     """Compare the labels with every detector, and note the answers on images, boxes and detections.
 
-    A box is wrongly labelled, likely, if a detector misses it and covers it with a detection of another category; a
-    box is missing, likely, where a detection has nothing to do with any box.
+    A label is likely wrong if a detector misses the box and covers it with a detection of another category; a box is
+    likely missing where a detection has nothing to do with any box.
     """
     options: dict[str, Any] = {"gt_field": GROUND_TRUTH, "classes": data.category_names, "iscrowd": "iscrowd"}
     for one in detectors:
@@ -120,16 +133,11 @@ Row = tuple[str, int, int, int, int, int]
 def comparisons(
     samples: fiftyone.Dataset, data: Dataset, detectors: Sequence[NamedPredictions]
 ) -> dict[tuple[str, str], list[Row]]:
-    """Count what each compressed detector forgot: by category, by size, and in all; crowds left out.
-
-    Returns:
-        By the names of the dense and the compressed detector.
-    """
+    """Count what each pair of a dense and a compressed detector finds, by category, by size, and in all, no crowds."""
     names = {category["id"]: category["name"] for category in data.categories}
     scored = {image["id"]: {names[number] for number in data.scored_categories(image)} for image in data.images}
-    finders: dict[str, list[set[str]]] = {
-        part: [] for part in (*data.category_names, "small", "medium", "large", "all")
-    }
+    parts = (*data.category_names, "small", "medium", "large", "all")
+    finders: dict[str, list[set[str]]] = {part: [] for part in parts}
     for image, boxes in zip(*samples.values(["image_id", f"{GROUND_TRUTH}.detections"]), strict=True):
         for box in boxes or []:
             if box.label in scored[image] and not box.get_attribute_value("iscrowd", 0):
@@ -189,3 +197,78 @@ def _features(paths: Sequence[Path], progress: Progress) -> npt.NDArray[np.float
             rows.append(deepest.mean(dim=(0, 2, 3)).numpy())
             progress("look at images' features", len(rows), len(paths))
     return np.stack(rows)
+
+
+def save_views(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions]) -> dict[str, int]:
+    """Save every view that shows something: the number of images by name."""
+    from fiftyone import ViewField as F
+
+    views: dict[str, tuple[Any, str]] = {}
+    if detectors:
+        covered = "Boxes that a detector misses and covers with another category; most confident first."
+        for name, field, description in (
+            (WRONG, "wrong_label", covered),
+            (MISSING, "missing_box", "Confident detections where no box is; most confident first."),
+            (HARDEST, "hardness", "Images by 1 - F1, mean over the detectors."),
+        ):
+            views[name] = (samples.match(F(field) > 0).sort_by(field, reverse=True), description)
+    if samples.has_field("group"):
+        copies = samples.match(F("group") > 0).sort_by("group")
+        views[DUPLICATES] = (copies, "Images that show the same, group by group.")
+    for one in detectors:
+        dense = dense_of(one, detectors)
+        if dense is not None:
+            views |= _forgotten_views(samples, one, dense)
+    counts = {}
+    for name, (view, description) in views.items():
+        if images := len(view):
+            samples.save_view(name, view, description=description, overwrite=True)
+            counts[name] = images
+    return counts
+
+
+def _forgotten_views(
+    samples: fiftyone.Dataset, one: NamedPredictions, dense: NamedPredictions
+) -> dict[str, tuple[Any, str]]:
+    """Boxes that the dense detector finds and this one does not: all of them, then by category and size."""
+    from fiftyone import ViewField as F
+
+    lost = F("forgotten_by").contains(one.name)
+    boxes = F(f"{GROUND_TRUTH}.detections")
+    description = f"Images with boxes that {dense.name} finds and {one.name} does not."
+    view = samples.match(boxes.filter(lost).length() > 0).sort_by("forgotten", reverse=True)
+    views = {f"forgotten by {one.name}": (view, description)}
+    for key in ("label", "size"):
+        for value in samples.filter_labels(GROUND_TRUTH, lost).distinct(f"{GROUND_TRUTH}.detections.{key}"):
+            part = samples.match(boxes.filter(lost & (F(key) == value)).length() > 0)
+            views[f"forgotten by {one.name}: {value}"] = (part, f"{description} Only {value}.")
+    return views
+
+
+def add_similarity(samples: fiftyone.Dataset, features: npt.NDArray[np.float32]) -> None:
+    """Let the App sort images by likeness, and draw them on a map of principal components.
+
+    Args:
+        samples: The images.
+        features: float32 [image, feature].
+    """
+    import fiftyone.brain as fob
+
+    if len(features) < 3:
+        return  # neither a map nor an order
+    fob.compute_similarity(samples, embeddings=features, brain_key=ALIKE, backend="sklearn", metric="cosine")
+    fob.compute_visualization(samples, embeddings=features, brain_key=MAP, method="pca")
+
+
+def colour(samples: fiftyone.Dataset, detectors: Sequence[NamedPredictions]) -> None:
+    """Give labels, each detector and tagged boxes a colour of their own."""
+    import fiftyone
+
+    fields = {GROUND_TRUTH: LABELS}
+    fields |= {one.field: DETECTORS[place % len(DETECTORS)] for place, one in enumerate(detectors)}
+    samples.app_config.color_scheme = fiftyone.ColorScheme(
+        color_by="field",
+        color_pool=[LABELS, *DETECTORS],
+        fields=[{"path": path, "fieldColor": chosen} for path, chosen in fields.items()],
+        label_tags={"fieldColor": TAGGED, "valueColors": []},
+    )

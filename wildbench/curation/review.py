@@ -18,7 +18,6 @@ from wildbench.curation import questions
 from wildbench.curation.edits import collect, edited_labels
 from wildbench.curation.patch import Patch
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, add_samples, box_attributes, labels_of
-from wildbench.curation.views import add_similarity, colour, save_views
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import CurationError, needs
 from wildbench.progress import Progress, silent
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     import fiftyone
 
 HOST = "127.0.0.1"
-"""Where the App listens: on this machine alone. From another, forward the port by ssh."""
+"""Where the App listens: on this machine alone."""
 
 _COMPONENTS = {bool: ("bool", "toggle"), int: ("int", "text"), float: ("float", "text"), str: ("str", "text")}
 
 
 def review_folder() -> Path:
-    """Where reviews are kept between runs: in wildbench's cache."""
+    """Where reviews are kept between runs."""
     return cache_dir() / "review"
 
 
@@ -42,8 +41,8 @@ def review_folder() -> Path:
 def running(folder: Path) -> Iterator[None]:
     """Let FiftyOne keep its database, settings and files in this folder while the block runs; it sends nothing out.
 
-    Where another wildbench runs the database on this folder already, that one is used. A user's own FiftyOne data is
-    neither read nor changed.
+    Where another process runs the database on this folder already, it is shared. A user's own FiftyOne data is neither
+    read nor changed.
 
     Raises:
         MissingExtra: FiftyOne is not installed.
@@ -73,11 +72,8 @@ def running(folder: Path) -> Iterator[None]:
         server = service()
         os.environ["FIFTYONE_PRIVATE_DATABASE_PORT"] = str(server.port)
     except (fiftyone.core.service.ServiceException, OSError) as error:
-        raise CurationError(
-            f"FiftyOne's database does not start ({error})",
-            code="no-database",
-            remedy=f"read {folder / 'mongo' / 'log' / 'mongo.log'}",
-        ) from None
+        what, log = f"FiftyOne's database does not start ({error})", folder / "mongo" / "log" / "mongo.log"
+        raise CurationError(what, code="no-database", remedy=f"read {log}") from None
     keeper = None if server.attached else server.child
     try:
         yield
@@ -92,11 +88,7 @@ def running(folder: Path) -> Iterator[None]:
 
 
 def serve(samples: str, port: int) -> fiftyone.Session:
-    """Start FiftyOne's App on a data set; `session.url` is where it is, once it answers.
-
-    Args:
-        samples: Name of FiftyOne's data set.
-        port: Port on this machine; 0 for any that is free.
+    """Start FiftyOne's App on one of its data sets, at a port or, for 0, at any that is free.
 
     Raises:
         CurationError: The port is taken.
@@ -108,9 +100,8 @@ def serve(samples: str, port: int) -> fiftyone.Session:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise CurationError(
-                f"port {port}: {error.strerror}", code="port-taken", remedy="give another --port"
-            ) from None
+            what = f"port {port}: {error.strerror}"
+            raise CurationError(what, code="port-taken", remedy="give another --port") from None
         port = int(probe.getsockname()[1])
     return fiftyone.launch_app(fiftyone.load_dataset(samples), port=port, address=HOST, remote=True)
 
@@ -144,13 +135,11 @@ def lay_out(
 ) -> Review:
     """Fill FiftyOne's database with a data set and detections; inside `running`'s block.
 
-    Edits made to these very labels before, and not yet part of them, are kept.
-
     Args:
         data: Images and labels.
         detectors: Detections to show; the first is the dense one where no scorecard names its parent.
         look: Whether to look at the pixels too, for near duplicates and similarity.
-        fresh: Drop the edits instead.
+        fresh: Drop the edits made to these labels before, which are kept otherwise.
         progress: Called as `progress(task, done, total)`.
     """
     import fiftyone
@@ -167,12 +156,12 @@ def lay_out(
     if look:
         group, features = questions.looks_of(data, progress)
         samples.set_values("group", group.tolist())
-        add_similarity(samples, features)
+        questions.add_similarity(samples, features)
     _describe(samples, data)
-    colour(samples, detectors)
+    questions.colour(samples, detectors)
     samples.save()
     comparisons = questions.comparisons(samples, data, detectors)
-    return Review(name, confidence, comparisons, save_views(samples, detectors), len(edits))
+    return Review(name, confidence, comparisons, questions.save_views(samples, detectors), len(edits))
 
 
 def bring_back(data: Dataset, *, author: str, reason: str = "") -> Patch:
@@ -185,14 +174,13 @@ def bring_back(data: Dataset, *, author: str, reason: str = "") -> Patch:
 
     name = name_of(data)
     if not fiftyone.dataset_exists(name):
-        raise CurationError(
-            f"{name}: not reviewed yet", code="not-reviewed", remedy="run wildbench review on it first, and edit"
-        )
+        remedy = "run wildbench review on it first, and edit"
+        raise CurationError(f"{name}: not reviewed yet", code="not-reviewed", remedy=remedy)
     return collect(labels_of(fiftyone.load_dataset(name)), data, author=author, reason=reason)
 
 
 def name_of(data: Dataset) -> str:
-    """Name of FiftyOne's data set: it tells the version, so that edits never meet other labels than their own."""
+    """Name of FiftyOne's data set: with the labels' hash, so that edits never meet other labels than their own."""
     plain = re.sub(r"[^\w.]+", "-", f"{data.name} {data.split or ''}").strip("-")
     return f"{plain}-{data.sha256[:8]}"
 

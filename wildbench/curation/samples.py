@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wildbench.curation.patch import FIXED
 from wildbench.datasets.coco import Dataset, read_json, size_of
 from wildbench.datasets.predictions import Detections, read_predictions
-from wildbench.errors import PredictionsError, needs
-from wildbench.files import sha256_of
+from wildbench.errors import needs
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Scorecard, read_scorecard
 
@@ -37,14 +36,7 @@ Label = dict[str, Any]
 
 @dataclass(frozen=True)
 class Attribute:
-    """One key of a file's entries, as a field.
-
-    Attributes:
-        key: In the file.
-        field: In FiftyOne.
-        kind: Type of its values there: bool, int, float, str, or list of texts.
-        exact: Whether every value comes back as it was. Otherwise it is shown as text, not edited and not compared.
-    """
+    """A `key` of entries, and FiftyOne's `field` for it; what is not `exact` is shown as text, and is not edited."""
 
     key: str
     field: str
@@ -52,7 +44,7 @@ class Attribute:
     exact: bool
 
     def shown(self, value: object) -> object:
-        """A value as FiftyOne gets it."""
+        """Convert a value for FiftyOne."""
         if self.exact:
             return float(value) if self.kind is float and isinstance(value, int) else value
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -69,25 +61,26 @@ def image_attributes(data: Dataset) -> list[Attribute]:
 
 
 def attributes(entries: list[dict[str, Any]], ignored: Container[str]) -> list[Attribute]:
-    """Name and type of everything that entries say, in the order in which they are first mentioned.
-
-    Integers beside fractions become fractions, if none loses a digit by that. Keys with values of several types, of a
-    type that MongoDB does not have, or nested, become text.
-    """
+    """Name and type of everything that entries say; what has several types, or none that MongoDB has, becomes text."""
     values: dict[str, list[Any]] = {}
     for entry in entries:
         for key, value in entry.items():
             if value is not None and key not in ignored:
                 values.setdefault(key, []).append(value)
-    fields: dict[str, str] = {}
-    for key in values:
-        fields[key] = _field(key, {*values, *fields.values()} - {key})
-    kinds = {key: _kind(listed) for key, listed in values.items()}
-    return [Attribute(key, fields[key], kind or str, kind is not None) for key, kind in kinds.items()]
+    found: list[Attribute] = []
+    for key, listed in values.items():
+        field = re.sub(r"[.$\0]", "_", key)
+        if not field or field.startswith("_") or field in reserved():
+            field = f"coco_{field.strip('_')}"
+        taken = {*values, *(other.field for other in found)} - {key}
+        field = next(name for name in _numbered(field, "_") if name not in taken)
+        kind = _kind(listed)
+        found.append(Attribute(key, field, kind or str, kind is not None))
+    return found
 
 
 def _kind(values: list[Any]) -> type | None:
-    """The type that holds all of the values as they are; None if there is none."""
+    """The type that holds all of the values as they are, such as float for 0 and 0.5; None if there is none."""
     types = {type(value) for value in values}
     if types == {int} and not all(-(2**63) <= value < 2**63 for value in values):
         return None
@@ -96,14 +89,6 @@ def _kind(values: list[Any]) -> type | None:
     if types == {list} and not all(isinstance(part, str) for value in values for part in value):
         return None
     return types.pop() if len(types) == 1 and types <= {bool, int, float, str, list} else None
-
-
-def _field(key: str, taken: Container[str]) -> str:
-    """A name that MongoDB and FiftyOne accept for a field, and that neither they nor others use."""
-    field = re.sub(r"[.$\0]", "_", key)
-    if not field or field.startswith("_") or field in reserved():
-        field = f"coco_{field.strip('_')}"
-    return next(name for name in _numbered(field, "_") if name not in taken)
 
 
 def _numbered(name: str, between: str) -> Iterator[str]:
@@ -127,9 +112,9 @@ class NamedPredictions:
     """One detector's detections on a data set.
 
     Attributes:
-        name: What it is called.
-        field: The same as a name of a field: letters, digits and underscores.
-        detections: What it found.
+        name: Of the detector.
+        field: The same, as FiftyOne names a field: letters, digits and underscores.
+        detections: On the images of the data set.
         card: The scorecard they came with; None for a bare results file.
         same_labels: Whether the scorecard was made with these very labels; true without one.
     """
@@ -144,13 +129,9 @@ class NamedPredictions:
 def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
     """Read scorecards with the detections beside them, or COCO results files.
 
-    Args:
-        paths: Files, in the order in which they are to be shown.
-        data: What was detected in.
-
     Raises:
         PredictionsError: A file is missing, does not fit the data set, or is not the one its scorecard was made with.
-        ScorecardError: A scorecard that cannot be read.
+        ScorecardError: A scorecard cannot be read.
     """
     detectors: list[NamedPredictions] = []
     occupied = reserved() | {attribute.field for attribute in image_attributes(data)}
@@ -168,28 +149,15 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
 def _read(path: Path, data: Dataset) -> NamedPredictions:
     if isinstance(read_json(path), list):
         return NamedPredictions(path.stem, "", read_predictions(path, data))
+    from wildbench.comparison import detections_of  # loads a compiler
+
     card = read_scorecard(path)
-    detections = path.with_name(card.accuracy.predictions_file)
-    if not detections.is_file():
-        raise PredictionsError(
-            f"{detections}: the detections of {path.name} are missing", code="missing", remedy="put them beside it"
-        )
-    if sha256_of(detections) != card.accuracy.predictions_sha256:
-        raise PredictionsError(
-            f"{detections}: not the detections that {path.name} was made with",
-            code="changed",
-            remedy="evaluate the submission again",
-        )
     same_labels = card.dataset.sha256 == data.sha256
-    return NamedPredictions(card.submission.name, "", read_predictions(detections, data), card, same_labels)
+    return NamedPredictions(card.submission.name, "", detections_of(path, card, data), card, same_labels)
 
 
 def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> NamedPredictions | None:
-    """The detector that another was made from: the parent that its scorecard names, else the first of all.
-
-    Returns:
-        None for the first itself.
-    """
+    """The detector that another was made from: its scorecard's parent, else the first of all; None for the first."""
     parent = one.card.submission.parent if one.card else None
     for other in others:
         if parent is not None and other.card is not None and other.card.submission.sha256 == parent:
@@ -198,18 +166,13 @@ def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> Named
 
 
 def labels(data: Dataset) -> dict[int, list[Label]]:
-    """The boxes of every image as FiftyOne takes them, by image id."""
+    """Convert the boxes of every image for FiftyOne, by image id."""
     names = {category["id"]: category["name"] for category in data.categories}
     about = box_attributes(data)
     return {
         image["id"]: [
-            {
-                "label": names[box["category_id"]],
-                "bounding_box": relative(box["bbox"], image),
-                "annotation_id": box["id"],
-                "size": size_of(box["area"]),
-            }
-            | _said(box, about)
+            {"label": names[box["category_id"]], "bounding_box": relative(box["bbox"], image)}
+            | {"annotation_id": box["id"], "size": size_of(box["area"]), **_said(box, about)}
             for box in data.boxes(image["id"])
         ]
         for image in data.images
@@ -217,7 +180,7 @@ def labels(data: Dataset) -> dict[int, list[Label]]:
 
 
 def relative(bbox: Sequence[float], image: Mapping[str, Any]) -> list[float]:
-    """A box in shares of its image, as FiftyOne has it."""
+    """Convert [x, y, width, height] from pixels to shares of the image."""
     width, height = image["width"], image["height"]
     return [bbox[0] / width, bbox[1] / height, bbox[2] / width, bbox[3] / height]
 
@@ -240,8 +203,7 @@ def add_samples(
     Args:
         samples: The empty one.
         data: Images and labels.
-        detectors: Their detections; one field each. Those that no label could judge, of categories that are not
-            exhaustively boxed in their image, are left out.
+        detectors: One field each, without detections of categories that are not exhaustively boxed in their image.
         confidence: By detector's name, the confidence below which its detections are left out.
         edits: Labels to show instead of the data set's own, by image id.
         progress: Called as `progress(task, done, total)`.
@@ -255,6 +217,10 @@ def add_samples(
         one.field: data.scored(one.detections[one.detections.scores >= (confidence or {}).get(one.name, 0.0)])
         for one in detectors
     }
+
+    def detection(image: dict[str, Any], category: int, box: list[float], score: float) -> fiftyone.Detection:
+        return fiftyone.Detection(label=names[category], bounding_box=relative(box, image), confidence=score)
+
     batch = []
     for place, image in enumerate(data.images, start=1):
         sample = fiftyone.Sample(
@@ -269,18 +235,13 @@ def add_samples(
         for field, detections in shown.items():
             here = detections.of_image(image["id"])
             columns = zip(here.category_ids.tolist(), here.boxes.tolist(), here.scores.tolist(), strict=True)
-            sample[field] = fiftyone.Detections(
-                detections=[
-                    fiftyone.Detection(label=names[category], bounding_box=relative(box, image), confidence=score)
-                    for category, box, score in columns
-                ]
-            )
+            sample[field] = fiftyone.Detections(detections=[detection(image, *each) for each in columns])
         batch.append(sample)
         progress("fill the database", place, len(data.images))
     samples.add_samples(batch)
 
 
 def labels_of(samples: fiftyone.Dataset) -> dict[int, list[Label]]:
-    """The labels of every image as they are now, by image id."""
+    """Read the labels of every image as they are now, by image id."""
     pairs = zip(*samples.values(["image_id", f"{GROUND_TRUTH}.detections"]), strict=True)
     return {image: [label.to_dict() for label in detections or []] for image, detections in pairs}

@@ -10,20 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from wildbench.errors import ScorecardError
-from wildbench.leaderboard._model import (
-    Board,
-    CategoryAccuracy,
-    Column,
-    Loss,
-    Row,
-    RowErrors,
-    Section,
-    Standing,
-)
+from wildbench.leaderboard._model import Board, CategoryAccuracy, Column, Loss, Row, RowErrors, Section, Standing
 from wildbench.leaderboard._results import Result
 from wildbench.leaderboard._standings import Paired, fronts
 from wildbench.measures import Measure, all_measures
-from wildbench.scorecard import Errors, Figure, Scorecard
+from wildbench.scorecard import Figure, Scorecard
 
 NOT_HERE = "its parent has no row in this section"
 
@@ -33,8 +24,8 @@ _OF_THE_SUBMISSION = ("name", "sha256", "format", "detector", "authors", "licenc
 def make_row(
     result: Result, measures: Sequence[Measure], standing: Standing | None, loss: Loss | None, lineage: list[str]
 ) -> Row:
-    """The headline of one scorecard; every figure keeps its unit, interval and n."""
-    card, submission = result.card, result.card.submission
+    """Make the row of one scorecard; every figure keeps its unit, interval and n."""
+    card, submission, errors = result.card, result.card.submission, result.card.errors
     figures = {measure.key: measure.read(card) for measure in measures}
     places = {measure.key: measure.within(card) for measure in measures}
     return Row(
@@ -49,19 +40,11 @@ def make_row(
             name: CategoryAccuracy(ap=accuracy.ap, ap50=accuracy.ap50)
             for name, accuracy in card.accuracy.per_category.items()
         },
-        errors=_errors(card.errors),
+        errors=errors
+        and RowErrors(tide={name: kind.gain for name, kind in errors.tide.items()}, ece=errors.calibration.ece),
         parent=loss,
         lineage=lineage,
     )
-
-
-def _errors(errors: Errors | None) -> RowErrors | None:
-    if errors is None:
-        return None
-    return RowErrors(tide={name: kind.gain for name, kind in errors.tide.items()}, ece=errors.calibration.ece)
-
-
-Key = tuple[str, int, tuple[str, ...]]
 
 
 def build_board(results: Iterable[Result]) -> Board:
@@ -70,27 +53,27 @@ def build_board(results: Iterable[Result]) -> Board:
     Raises:
         ScorecardError: There are none, or some of a section were resampled otherwise than the rest.
     """
-    sections: dict[Key, list[Result]] = defaultdict(list)
+    sections: dict[object, list[Result]] = defaultdict(list)
     for result in sorted(results, key=lambda result: result.id):
         sections[_key(result.card)].append(result)
     if not sections:
-        raise ScorecardError(
-            "a leaderboard needs at least one result", code="no-results", remedy="add a scorecard first"
-        )
+        what = "a leaderboard needs at least one result"
+        raise ScorecardError(what, code="no-results", remedy="add a scorecard first")
     measures = all_measures()
     ranked = sorted((_section(results, measures) for results in sections.values()), key=_order)
     measured = {key for section in ranked for row in section.rows for key in row.figures}
-    columns = [_column(measure) for measure in measures if measure.key in measured]
+    columns = [
+        Column(
+            **{name: getattr(one, name) for name in Column.model_fields} | {"shown_unit": one.shown_unit or one.unit}
+        )
+        for one in measures
+        if one.key in measured
+    ]
     return Board(measures=columns, sections=ranked)
 
 
-def _column(measure: Measure) -> Column:
-    fields = {name: getattr(measure, name) for name in Column.model_fields}
-    return Column(**fields | {"shown_unit": measure.shown_unit or measure.unit})
-
-
-def _key(card: Scorecard) -> Key:
-    """What has to be the same for two rows to compare. Names are no part of it: anybody may give a file another."""
+def _key(card: Scorecard) -> tuple[str, int, tuple[str, ...]]:
+    """What has to be the same for two rows to compare; not names, which anybody may change."""
     return card.dataset.sha256, card.protocol.version, tuple(sorted(card.accuracy.unknown_categories))
 
 
@@ -103,27 +86,18 @@ def _section(results: Sequence[Result], measures: Sequence[Measure]) -> Section:
     card = results[0].card  # the first by id names the section
     shapes = {(result.samples.drawn.shape, result.samples.without.shape) for result in results}
     if len(shapes) > 1:
-        raise ScorecardError(
-            f"{card.dataset.name}: its results were resampled differently",
-            code="resampled-differently",
-            remedy="score them with one version of wildbench",
-        )
+        what, remedy = f"{card.dataset.name}: its results were resampled differently", "score them with one wildbench"
+        raise ScorecardError(what, code="resampled-differently", remedy=remedy)
     defined = [result for result in results if result.card.accuracy.ap.value is not None]
     kinds = sum(one.ap.value is not None for one in card.accuracy.per_category.values())
     paired = Paired([result.samples for result in defined], boxes=card.accuracy.ap.n, categories=max(kinds, 1))
     standings = _standings(defined, paired)
     by_hash = {result.card.submission.sha256: result for result in results}
     costs = [measure for measure in measures if measure.limits and measure.better == "lower"]
-    rows = [
-        make_row(
-            result,
-            measures,
-            standings.get(result.id),
-            loss_of(result, by_hash, defined, paired, costs),
-            ancestors(result, by_hash),
-        )
-        for result in results
-    ]
+    rows = []
+    for result in results:
+        loss, lineage = loss_of(result, by_hash, defined, paired, costs), ancestors(result, by_hash)
+        rows.append(make_row(result, measures, standings.get(result.id), loss, lineage))
     rows.sort(key=lambda row: _place(row, costs))
     key = json.dumps(_key(card))
     name = re.sub(r"[^a-z0-9]+", "-", f"{card.dataset.name} {card.dataset.split or ''}".casefold()).strip("-")
@@ -150,18 +124,15 @@ def _standings(results: Sequence[Result], paired: Paired) -> dict[str, Standing]
     if not results:
         return {}
     best = int(paired.ap.argmax())
-    return {
-        result.id: Standing(
-            rank=rank,
-            last=last,
-            to_best=None if number == best else ap_difference(results, paired, number, best),
-        )
-        for number, (result, (rank, last)) in enumerate(zip(results, paired.ranks(), strict=True))
-    }
+    standings = {}
+    for number, (result, (rank, last)) in enumerate(zip(results, paired.ranks(), strict=True)):
+        to_best = None if number == best else ap_difference(results, paired, number, best)
+        standings[result.id] = Standing(rank=rank, last=last, to_best=to_best)
+    return standings
 
 
 def ancestors(result: Result, by_hash: Mapping[str, Result]) -> list[str]:
-    """Ids of the results that one was made from, nearest first, as far as they are on the board."""
+    """Ids of the results on the board that one was made from, nearest first."""
     ids: list[str] = []
     parent = by_hash.get(result.card.submission.parent or "")
     while parent is not None and parent.id not in (result.id, *ids):  # a forged manifest may name its own child
@@ -180,11 +151,7 @@ def ap_difference(results: Sequence[Result], paired: Paired, row: int, other: in
 
 
 def loss_of(
-    result: Result,
-    by_hash: Mapping[str, Result],
-    defined: Sequence[Result],
-    paired: Paired,
-    costs: Sequence[Measure],
+    result: Result, by_hash: Mapping[str, Result], defined: Sequence[Result], paired: Paired, costs: Sequence[Measure]
 ) -> Loss | None:
     """A result against its parent; None where it names none."""
     sha256 = result.card.submission.parent

@@ -75,16 +75,9 @@ class RowDetail(Record):
 
 
 def details(board: Board, results: Sequence[Result], progress: Progress = silent) -> dict[str, RowDetail]:
-    """Gather what the page shows of each row.
+    """Gather what the page shows of each row, by id.
 
     Only images that their data set's card calls shareable are embedded; rendered ones are made where they are missing.
-
-    Returns:
-        By row id.
-
-    Raises:
-        ScorecardError: A file beside a card is damaged.
-        PredictionsError: The detections of a row that gets pictures are damaged.
     """
     by_id = {result.id: result for result in results}
     parents = {row.id: by_id[row.parent.id] for row in board.rows().values() if row.parent and row.parent.id}
@@ -157,17 +150,7 @@ def _threshold(result: Result) -> float:
 def pictures(
     data: Dataset, dense: Detections, compressed: Detections, thresholds: tuple[float, float]
 ) -> list[Picture]:
-    """The images with the most detections that only one of the two has.
-
-    Args:
-        data: With images at hand.
-        dense: Detections of the parent.
-        compressed: Those of the child.
-        thresholds: Score from which the detections of each are looked at.
-
-    Returns:
-        At most `PICTURES`; those with more differences first, ties by image id. Images without any are left out.
-    """
+    """The `PICTURES` images with the most detections, from these scores on, that only one of the two detectors has."""
     one, other = (rows[rows.scores >= least] for rows, least in zip((dense, compressed), thresholds, strict=True))
     ranked = []
     for image in data.images:
@@ -177,11 +160,11 @@ def pictures(
         if differing:
             ranked.append((-differing, image["id"], image, sides, shared))
     ranked.sort(key=lambda entry: entry[:2])
-    return [_picture(data, image, sides, shared) for _, _, image, sides, shared in ranked[:PICTURES]]
+    return [_picture(data, *entry[2:]) for entry in ranked[:PICTURES]]
 
 
 def _paired(one: Detections, other: Detections) -> list[tuple[int, int]]:
-    """Places of the detections that both have: best overlap first, each once."""
+    """Indices of the detections that both have: best overlap first, each once."""
     if not len(one) or not len(other):
         return []
     overlaps = np.asarray(primitives.bbox_iou(one.boxes, other.boxes, [False] * len(other)))

@@ -36,17 +36,13 @@ _DIGITS = 6
 
 
 def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
-    """Write the page.
+    """Write the page: 1 MB for the library, some 9 kB per row, and 1 MB of pictures at most.
 
     Args:
         board: What is ranked.
         details: What each row's own page shows, by row id.
 
-    Returns:
-        UTF-8 HTML: 1 MB for the library, some 9 kB per row, and 1 MB of pictures at most.
-
     Raises:
-        KeyError: A row has no details.
         MissingExtra: vl-convert is not installed.
     """
     parts = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
@@ -56,7 +52,7 @@ def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
     page: str = template.render(
         allowed=Markup(" ".join(_source(script) for script in (library, application))),
         style=Markup(_asset("style.css")),
-        versions=versions(),
+        versions=_versions(),
         data=Markup(_json(_data(board, details))),
         library=Markup(library),
         application=Markup(application),
@@ -76,11 +72,7 @@ def _source(script: str) -> str:
 def vega_script() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`.
 
-    It comes from the wheel of vl-convert, so charts need no network. Bundling takes seconds, so the script is kept in
-    `cache_dir()`, by the version of vl-convert.
-
-    Raises:
-        MissingExtra: vl-convert is not installed.
+    It comes from the wheel of vl-convert, so charts need no network; bundling takes seconds, so the script is cached.
     """
     with needs("board"):
         import vl_convert
@@ -91,7 +83,7 @@ def vega_script() -> str:
     return cached.read_text(encoding="utf-8")
 
 
-def versions() -> str:
+def _versions() -> str:
     """What the script holds, for the foot of a page."""
     with needs("board"):
         import vl_convert
@@ -164,7 +156,7 @@ class _Shared:
 def _short(value: Any, texts: _Shared) -> Any:  # noqa: ANN401 - any JSON
     """JSON without nulls in its figures, and with no more digits than anybody reads."""
     if isinstance(value, dict):
-        if "caution" in value and isinstance(value.get("unit"), str):  # keys alone do not tell: parts have any name
+        if "caution" in value and isinstance(value.get("unit"), str):  # a part may have any name
             return _figure(value, texts)
         return {key: _short(one, texts) for key, one in value.items() if not (key == "score" and one is None)}
     if isinstance(value, float):

@@ -41,12 +41,7 @@ _ALL, _MOST = 0, -1
 
 
 def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
-    """Make results of cards that lie beside their detections, without adding them anywhere.
-
-    Args:
-        cards: Scorecards.
-        data: What they were all scored on.
-    """
+    """Make results of cards scored on one data set that lie beside their detections, without adding them anywhere."""
     results = []
     for path in cards:
         card = read_scorecard(path)
@@ -57,15 +52,14 @@ def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
 
 
 def scored_as(card: Scorecard, data: Dataset, detections: Detections) -> Scored:
-    """Detections matched with a data set, with the categories that the card's detector knows."""
+    """Match detections with a data set, in the categories that the card's detector knows."""
     unknown = card.accuracy.unknown_categories
     return Scored(data, detections, frozenset(one["id"] for one in data.categories if one["name"] not in unknown))
 
 
 def measure_samples(scored: Scored) -> Samples:
-    """Draw the data set again and again."""
-    # imported here, because it loads a compiler, which reading samples does without
-    from wildbench.measures.uncertainty import estimate, measure_uncertainty
+    """Resample the data set."""
+    from wildbench.measures.uncertainty import estimate, measure_uncertainty  # loads a compiler
 
     uncertainty = measure_uncertainty(scored)
     whole = estimate([uncertainty.matches]).ap()[0]
@@ -101,7 +95,7 @@ def _thousandths(precision: npt.NDArray[np.float64]) -> list[int]:
 
 
 def wrong_claims(card: Scorecard) -> list[WildbenchError]:
-    """Texts that cannot be printed, malformed hashes, and another protocol than this wildbench's.
+    """List texts that cannot be printed, malformed hashes, and departures from this wildbench's protocol.
 
     Characters that steer a terminal or turn the direction of a text are refused everywhere in a card: names of
     categories, of processors and of files end up in the same tables.
@@ -121,8 +115,9 @@ def _wrong_texts(place: str, value: object) -> Iterator[ScorecardError]:
     if isinstance(value, dict):
         for key, one in value.items():
             if not key.isprintable():
-                what = f"{place}: the name {shortened(key)} in it cannot be printed"
-                yield ScorecardError(what, code="unprintable", remedy=_PLAIN)
+                yield ScorecardError(
+                    f"{place}: the key {shortened(key)} cannot be printed", code="unprintable", remedy=_PLAIN
+                )
             yield from _wrong_texts(f"{place}.{key}".lstrip("."), one)
     elif isinstance(value, list):
         for number, one in enumerate(value):
@@ -137,28 +132,20 @@ def _wrong_texts(place: str, value: object) -> Iterator[ScorecardError]:
 
 
 def shortened(value: object) -> str:
-    """A value as a message shows it: at most 60 characters, all printable."""
+    """Cut a value down to 60 characters, all printable."""
     text = repr(value) if isinstance(value, (float, str)) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class DataSets:
-    """The data sets at hand: registered ones, and those that were named; each is read once.
-
-    Args:
-        named: COCO files, or registered names, to look in besides the name in a card.
-    """
+    """The data sets at hand: the COCO files or registered names given, and the name in a card; each is read once."""
 
     def __init__(self, named: Sequence[Path | str] = ()) -> None:
         self._named = [str(one) for one in named]
         self._read: dict[tuple[str, str, int | None], Dataset] = {}
 
     def of(self, card: Scorecard) -> Dataset:
-        """The data set a card was scored on.
-
-        Raises:
-            DatasetError: It is not at hand, or only in another version.
-        """
+        """The data set a card was scored on."""
         wanted = card.dataset
         place = f"{wanted.name} {wanted.split or ''}".strip()
         others = []
@@ -170,22 +157,19 @@ class DataSets:
                 return self._read[key]
             others.append(self._read[key].sha256)
         if others:
-            raise DatasetError(
-                f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, "
-                f"here it is {' or '.join(other[:12] for other in others)}",
-                code="other-version",
-                remedy="score the detections again, or name that version with --dataset",
-            )
-        raise DatasetError(
-            f"scored on {place}, which is not here", code="not-here", remedy="name its COCO JSON with --dataset"
-        )
+            here = " or ".join(other[:12] for other in others)
+            what = f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, here it is {here}"
+            remedy = "score the detections again, or name that version with --dataset"
+            raise DatasetError(what, code="other-version", remedy=remedy)
+        what = f"scored on {place}, which is not here"
+        raise DatasetError(what, code="not-here", remedy="name its COCO JSON with --dataset")
 
 
 def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
-    """Figures of accuracy and of errors that a card's detections do not give, intervals included.
+    """List figures of accuracy and errors, intervals included, that a card's detections do not give.
 
-    A category that the card leaves out of its means must not be among the detections either: whoever leaves out the
-    categories it is bad at looks better.
+    A category that the card leaves out of its means must not be among the detections either: a detector that leaves
+    out what it is bad at looks better.
     """
     data = scored.dataset
     if card.dataset.model_copy(update={"name": data.name, "split": data.split}) != data.record(card.dataset.limit):
@@ -198,19 +182,15 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     differences += _differences("errors", card.errors, errors)
     detected = set(scored.detections.category_ids.tolist())
     names_detected = {entry["name"] for entry in data.categories if entry["id"] in detected}
-    unknown: list[WildbenchError] = [
-        ScorecardError(
-            f"accuracy.unknown_categories holds {name}, which is among its detections",
-            code="unknown-but-detected",
-            remedy=_AGAIN,
-        )
-        for name in sorted(names_detected.intersection(card.accuracy.unknown_categories))
-    ]
-    return unknown + _counted(differences, "its detections give")
+    problems = _counted(differences, "its detections give")
+    for name in sorted(names_detected.intersection(card.accuracy.unknown_categories), reverse=True):
+        what = f"accuracy.unknown_categories holds {name}, which is among its detections"
+        problems.insert(0, ScorecardError(what, code="unknown-but-detected", remedy=_AGAIN))
+    return problems
 
 
 def wrong_sizes(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
-    """Figures of size that the submission itself does not give; none where its file is not at hand."""
+    """List figures of size that the submission itself does not give; none where its file is not at hand."""
     if submission is None:
         return []
     try:
@@ -220,21 +200,14 @@ def wrong_sizes(card: Scorecard, submission: Path | None) -> list[WildbenchError
 
 
 def submissions_in(folder: Path | None, wanted: Iterable[Scorecard]) -> dict[str, Path]:
-    """Files of a folder by their hash; none where no folder is named.
-
-    Where no file has the hash of a wanted card a warning says so: whoever names a folder expects sizes to be measured.
-
-    Raises:
-        SubmissionError: The folder or a file in it cannot be read.
-    """
+    """Files of a folder by their hash, with a warning where none is a wanted card's; none where no folder is named."""
     if folder is None:
         return {}
     try:
         files = {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
-        raise SubmissionError(
-            f"{error.filename or folder}: {error.strerror}", code="unreadable", remedy="name a folder that can be read"
-        ) from None
+        what = f"{error.filename or folder}: {error.strerror}"
+        raise SubmissionError(what, code="unreadable", remedy="name a folder that can be read") from None
     if not any(card.submission.sha256 in files for card in wanted):
         warning = f"wildbench: {folder}: no file in it is one of the submissions: no size was measured again"
         logging.getLogger("wildbench").warning(printable(warning))
@@ -242,7 +215,7 @@ def submissions_in(folder: Path | None, wanted: Iterable[Scorecard]) -> dict[str
 
 
 def _differences(place: str, claimed: Record | None, measured: Record | None) -> Iterator[tuple[str, object, object]]:
-    """Where two records differ: the place, what is claimed and what was measured."""
+    """Where two records differ, what is claimed there, and what was measured."""
     yield from _walk(place, *(None if one is None else one.model_dump(mode="json") for one in (claimed, measured)))
 
 
@@ -269,10 +242,8 @@ def _same(claimed: object, measured: object) -> bool:
 
 
 def _counted(differences: Sequence[tuple[str, object, object]], source: str) -> list[WildbenchError]:
-    lines = [
-        f"{place} is {shortened(claimed)}, {source} {shortened(value)}"
-        for place, claimed, value in differences[:MOST_NAMED]
-    ]
+    named = differences[:MOST_NAMED]
+    lines = [f"{place} is {shortened(claimed)}, {source} {shortened(value)}" for place, claimed, value in named]
     if more := len(differences) - len(lines):
         lines.append(f"{more} more figures are not what {source}")
     return [ScorecardError(line, code="figure-differs") for line in lines]

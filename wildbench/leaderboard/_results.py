@@ -57,18 +57,14 @@ class Samples:
     without: Floats
 
     def to_bytes(self) -> bytes:
-        """As a .npy file: the figure, the replicates, then the rest in one row."""
+        """Write a .npy file: the figure, the replicates, then the rest in one row."""
         file = io.BytesIO()
         np.save(file, np.concatenate([self.whole, self.drawn, self.without]).astype("<f8"), allow_pickle=False)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, stored: bytes, where: str, replicates: int = REPLICATES) -> Samples:
-        """Read what `to_bytes` wrote.
-
-        Raises:
-            ScorecardError: The bytes of the file `where` are damaged.
-        """
+        """Read what `to_bytes` wrote to the file `where`."""
         try:
             values = np.load(io.BytesIO(stored), allow_pickle=False)
         except (ValueError, EOFError, OSError):
@@ -85,16 +81,12 @@ class Curves(Record):
     per_category: dict[str, list[int]] = Field(description="At IoU 0.50; only categories with a box.")
 
     def to_bytes(self) -> bytes:
-        """As sorted JSON on one line: same detections, same bytes."""
+        """Write sorted JSON on one line: same detections, same bytes."""
         return (json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, stored: bytes, where: str) -> Curves:
-        """Read what `to_bytes` wrote.
-
-        Raises:
-            ScorecardError: The bytes of the file `where` are damaged.
-        """
+        """Read what `to_bytes` wrote to the file `where`."""
         try:
             return cls.model_validate_json(stored)
         except ValidationError:
@@ -103,15 +95,7 @@ class Curves(Record):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One card with what it was scored from.
-
-    Attributes:
-        id: Name of its folder.
-        card: The scorecard.
-        card_sha256: Hash of its file.
-        predictions: The detections: JSON, or xz of it.
-        samples: AP on resampled images.
-    """
+    """One card, the hash of its file, and what it was scored from: JSON, or xz of it. The id is the folder's name."""
 
     id: str
     card: Scorecard
@@ -120,11 +104,7 @@ class Result:
     samples: Samples
 
     def detections(self, data: Dataset) -> Detections:
-        """The detections it was scored from.
-
-        Raises:
-            PredictionsError: They are missing, damaged, or not those that were scored.
-        """
+        """The detections it was scored from."""
         return read_detections(self.predictions, self.card, data)
 
 
@@ -143,17 +123,16 @@ def result_id(card: Scorecard) -> str:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What a folder holds, by name; nothing where it does not exist.
-
-    Raises:
-        ScorecardError: It cannot be read.
-    """
+    """What a folder holds, by name; nothing where it does not exist."""
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
-        raise ScorecardError(
-            f"{folder}: cannot be read ({error.strerror})", code="unreadable", remedy="allow reading it"
-        ) from None
+        raise _unreadable(folder, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> ScorecardError:
+    what = f"{path}: cannot be read ({error.strerror})"
+    return ScorecardError(what, code="unreadable", remedy="allow reading it")
 
 
 def result_folders(board: Path) -> list[Path]:
@@ -171,19 +150,14 @@ def read_results(board: Path) -> list[Result]:
 
 
 def read_result(folder: Path) -> Result:
-    """Read one result.
-
-    Raises:
-        ScorecardError: A file is missing, damaged or not the one that was added.
-    """
+    """Read one result, whose files have to be those that were added."""
     stored = _stored(folder / SUMS)
     lines = stored.decode("utf-8", "replace").splitlines()
     files = {name: _stored(folder / name) for name in KEPT}
     for name, data in files.items():
         if sums_of({name: data}).decode().rstrip() not in lines:
-            raise ScorecardError(
-                f"{folder.name}: {name} is not the file that was added", code="file-edited", remedy=_RESTORE
-            )
+            what = f"{folder.name}: {name} is not the file that was added"
+            raise ScorecardError(what, code="file-edited", remedy=_RESTORE)
     if stored != sums_of(files):
         raise ScorecardError(f"{folder.name}: {SUMS} was edited", code="file-edited", remedy=_RESTORE)
     card, samples = read_scorecard(folder / CARD), Samples.from_bytes(files[SAMPLES], f"{folder.name}/{SAMPLES}")
@@ -201,22 +175,15 @@ def _stored(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ScorecardError(
-            f"{path}: cannot be read ({error.strerror})", code="unreadable", remedy="allow reading it"
-        ) from None
+        raise _unreadable(path, error) from None
 
 
 def read_detections(path: Path, card: Scorecard, data: Dataset) -> Detections:
-    """Read the detections that a card was scored from, after checking their hash.
-
-    Raises:
-        PredictionsError: They are missing, damaged, or not those that were scored.
-    """
+    """Read the detections that a card was scored from, after checking their hash."""
     stored = unpacked(path)
     if hashlib.sha256(stored).hexdigest() != card.accuracy.predictions_sha256:
-        raise PredictionsError(
-            f"{path}: not the detections that were scored", code="not-as-scored", remedy="keep those beside the card"
-        )
+        what = f"{path}: not the detections that were scored"
+        raise PredictionsError(what, code="not-as-scored", remedy="keep those beside the card")
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
         plain.write_bytes(stored)
@@ -224,11 +191,7 @@ def read_detections(path: Path, card: Scorecard, data: Dataset) -> Detections:
 
 
 def unpacked(path: Path) -> bytes:
-    """The bytes of a results file, which may be xz.
-
-    Raises:
-        PredictionsError: It is missing, damaged, or larger than `MOST_BYTES`.
-    """
+    """The bytes of a results file, which may be xz."""
     try:
         stored = path.read_bytes()
         if path.suffix != ".xz":
@@ -236,20 +199,18 @@ def unpacked(path: Path) -> bytes:
         reader = lzma.LZMADecompressor(lzma.FORMAT_XZ)
         plain = reader.decompress(stored, MOST_BYTES)
     except OSError as error:
-        raise PredictionsError(
-            f"{path}: {error.strerror}", code="unreadable", remedy="keep the detections beside the card"
-        ) from None
+        remedy = "keep the detections beside the card"
+        raise PredictionsError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from None
     except lzma.LZMAError as error:
         raise PredictionsError(f"{path}: damaged ({error})", code="damaged", remedy=_RESTORE) from None
     if not reader.eof or reader.unused_data:
-        raise PredictionsError(
-            f"{path}: cut short, too large, or followed by other data", code="damaged", remedy=_RESTORE
-        )
+        what = f"{path}: cut short, too large, or followed by other data"
+        raise PredictionsError(what, code="damaged", remedy=_RESTORE)
     return plain
 
 
 def placed(error: WildbenchError, where: object) -> WildbenchError:
-    """The same error with the place it is about in front."""
+    """Put the place it is about in front of an error."""
     if error.what.startswith(f"{where}: "):
         return error
     return type(error)(f"{where}: {error.what}", code=error.code.partition("/")[2], remedy=error.remedy)

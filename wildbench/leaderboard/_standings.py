@@ -6,10 +6,9 @@ rows that put each better row first: from 1 plus the number of rows that are bet
 better than. Of two rows neither of which is better, each may stand right before the other, so they have ranks in
 common.
 
-The second half of the rule is hardly ever needed. Standard errors of differences obey the triangle inequality, so that
-with one quantile for all pairs intervals alone would be transitive; only where degrees of freedom differ much, A can be
-told from B and B from C, and A not from C. The intervals are each for itself: among 500 rows of equal worth, some
-pairs differ by chance.
+The second half of the rule is hardly ever needed: standard errors of differences obey the triangle inequality, so
+intervals alone are transitive unless degrees of freedom differ much. No interval is corrected for the number of pairs:
+among 500 rows of equal worth, some pairs differ by chance.
 
 Hypervolumes are those of Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms", 1998. The box
 is fixed for each cost, so that a section's hypervolume changes only where its front does, and two boards compare: its
@@ -154,8 +153,7 @@ def hypervolume(points: Sequence[Point], limits: Point) -> float:
 def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
     """Every front of a section: AP against each cost, among the rows for which that cost compares.
 
-    Where rows were measured in several ways, one that was measured like no other is on no front: it would have a front
-    to itself, which says nothing of it.
+    Where rows were measured in several ways, one that was measured like no other is on no front.
     """
     every = []
     for cost in costs:

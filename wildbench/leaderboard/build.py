@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from wildbench.errors import OutputError
@@ -22,26 +21,15 @@ BOARD, PAGE = "leaderboard.json", "index.html"
 def build(folder: Path, progress: Progress = silent) -> Board:
     """Build leaderboard.json and the page from the results of a folder; same results, same bytes.
 
-    Args:
-        folder: Of the leaderboard.
-        progress: Called as `progress(task, done, total)`, should images have to be rendered.
-
     Raises:
         ScorecardError: There are no results, or a file is not the one that was added.
     """
-    with _without_garbage_collection():
-        return publish(read_results(folder), folder, progress)
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Everything is in use until the end: with 500 rows, looking for garbage takes as long as a third of the work."""
-    was = gc.isenabled()
-    gc.disable()
+    enabled = gc.isenabled()
+    gc.disable()  # all of it is in use until the end: with 500 rows, looking for garbage takes a third of the time
     try:
-        yield
+        return publish(read_results(folder), folder, progress)
     finally:
-        if was:
+        if enabled:
             gc.enable()
 
 

@@ -53,7 +53,7 @@ def to_markdown(board: Board) -> str:
     """One table per section, as GitHub shows them."""
     tables = []
     for section in board.sections:
-        head, *rows = _printed(board, section, "–")
+        head, *rows = printed(board, section, "–", "–")
         marks = ["---", "---", *["---:"] * (len(head) - 2)]
         lines = [head, marks, *([rank, _plain(name), *cells] for rank, name, *cells in rows)]
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -65,7 +65,7 @@ def to_latex(board: Board) -> str:
     """One table per section, for documents that use the package booktabs."""
     tables = []
     for section in board.sections:
-        head, *rows = _printed(board, section, "--")
+        head, *rows = printed(board, section, "--", "--")
         body = [[rank, _latex(name), *map(_signed, cells)] for rank, name, *cells in rows]
         lines = [
             r"\begin{table}[t]",
@@ -124,32 +124,24 @@ def _interval(name: str, figure: Figure | None) -> dict[str, object]:
     return {name: figure.value if figure else None, f"{name}_low": low, f"{name}_high": high}
 
 
-def _printed(board: Board, section: Section, dash: str) -> list[list[str]]:
-    """The table as a paper has it, headings first; the dash stands for "to" and for what is missing."""
-    ranked = board.ranked
+def printed(board: Board, section: Section, to: str, missing: str, *, every_interval: bool = True) -> list[list[str]]:
+    """The table of a section, headings first; intervals of all figures, or only of the one that ranks go by."""
+    ranked, columns = board.ranked, board.headlines
     difference = ranked.model_copy(update={"digits": ranked.digits + 1})
 
     def cell(column: Column, figure: Figure | None) -> str:
-        text = column.text(figure, dash)
+        text = column.text(figure, missing)
         if figure is None or figure.value is None or figure.interval is None:
             return text
         low, high = map(column.number, figure.interval)
-        return f"{text} [{low}, {high}]"
+        return f"{text} [{low}, {high}]" if every_interval or column.key == ranked.key else text
 
-    columns = board.headlines
-    headings = ["Rank", "Submission", *(column.heading for column in columns), f"{ranked.title} less parent's"]
-    return [
-        headings,
-        *(
-            [
-                row.standing.places(dash) if row.standing else dash,
-                row.name,
-                *(cell(column, row.figures.get(column.key)) for column in columns),
-                cell(difference, row.parent.ap if row.parent else None),
-            ]
-            for row in section.rows
-        ),
-    ]
+    lines = [["Rank", "Submission", *(column.heading for column in columns), f"{ranked.title} less parent's"]]
+    for row in section.rows:
+        places = row.standing.places(to) if row.standing else missing
+        cells = (cell(column, row.figures.get(column.key)) for column in columns)
+        lines.append([places, row.name, *cells, cell(difference, row.parent.ap if row.parent else None)])
+    return lines
 
 
 def _harmless(cell: object) -> object:

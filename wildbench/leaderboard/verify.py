@@ -10,31 +10,10 @@ from typing import Any
 import numpy as np
 
 from wildbench.errors import ScorecardError, WildbenchError
+from wildbench.leaderboard import _recompute, _results
 from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard._model import Board
-from wildbench.leaderboard._recompute import (
-    MOST_NAMED,
-    DataSets,
-    measure_curves,
-    measure_samples,
-    scored_as,
-    submissions_in,
-    wrong_accuracy,
-    wrong_claims,
-    wrong_sizes,
-)
-from wildbench.leaderboard._results import (
-    CURVES,
-    KEPT,
-    SAMPLES,
-    SUMS,
-    Result,
-    listed,
-    placed,
-    read_result,
-    result_folders,
-    result_id,
-)
+from wildbench.leaderboard._results import CURVES, SAMPLES, Result, placed
 from wildbench.leaderboard.build import BOARD, PAGE, page_of_results
 from wildbench.progress import Progress, silent
 from wildbench.text import printable
@@ -47,19 +26,16 @@ def verify(
     submissions: Path | None = None,
     progress: Progress = silent,
 ) -> list[WildbenchError]:
-    """Compute every figure of a leaderboard again that can be, and compare every file with its hash.
+    """List what does not hold: compute every figure of a leaderboard again that can be, and hash every file.
 
     Args:
         board: Folder of the leaderboard.
         datasets: COCO files, for rows that were scored on a file.
         submissions: Folder of submission files: sizes are measured again for those whose file is in it.
         progress: Called as `progress(task, done, total)`.
-
-    Returns:
-        The problems; none where everything holds.
     """
     try:
-        folders = result_folders(board)
+        folders = _results.result_folders(board)
         problems: list[WildbenchError] = list(_strays(board, folders))
     except WildbenchError as error:
         return [error]
@@ -68,10 +44,13 @@ def verify(
     results = []
     for folder in folders:
         try:
-            results.append(read_result(folder))
+            results.append(_results.read_result(folder))
         except WildbenchError as error:
             problems.append(placed(error, folder.name))
-    data, files = DataSets(datasets), submissions_in(submissions, [result.card for result in results])
+    data, files = (
+        _recompute.DataSets(datasets),
+        _recompute.submissions_in(submissions, [result.card for result in results]),
+    )
     for number, result in enumerate(results, start=1):
         try:
             row = _row(result, data, files.get(result.card.submission.sha256))
@@ -90,9 +69,10 @@ def verify(
 
 
 def _strays(board: Path, folders: Sequence[Path]) -> Iterator[ScorecardError]:
-    """What lies among the results and is not part of one."""
-    known = {*folders, *(folder / name for folder in folders for name in (*KEPT, SUMS))}
-    for path in (path for folder in (board / "results", *folders) for path in listed(folder) if path not in known):
+    known = {*folders, *(folder / name for folder in folders for name in (*_results.KEPT, _results.SUMS))}
+    for path in (
+        path for folder in (board / "results", *folders) for path in _results.listed(folder) if path not in known
+    ):
         where = printable(str(path.relative_to(board)))
         yield ScorecardError(f"{where}: not part of a result", code="stray-file", remedy="remove it")
 
@@ -108,29 +88,29 @@ def _twice(results: Sequence[Result]) -> Iterator[ScorecardError]:
             yield ScorecardError(what, code="already-added", remedy="remove one of them")
 
 
-def _row(result: Result, datasets: DataSets, submission: Path | None) -> list[WildbenchError]:
-    """What is wrong with one result, whose files are as they were added."""
+def _row(result: Result, datasets: _recompute.DataSets, submission: Path | None) -> list[WildbenchError]:
+    """List what is wrong with one result, whose files are as they were added."""
     card = result.card
-    if result_id(card) != result.id:
-        what = f"the folder of its name, data set and protocol is {result_id(card)}"
+    if _results.result_id(card) != result.id:
+        what = f"the folder of its name, data set and protocol is {_results.result_id(card)}"
         return [ScorecardError(what, code="other-folder", remedy="restore it from version control")]
-    problems = wrong_claims(card)
+    problems = _recompute.wrong_claims(card)
     data = datasets.of(card)
-    scored = scored_as(card, data, result.detections(data))
-    problems += wrong_accuracy(card, scored)
-    again = measure_samples(scored)
+    scored = _recompute.scored_as(card, data, result.detections(data))
+    problems += _recompute.wrong_accuracy(card, scored)
+    again = _recompute.measure_samples(scored)
     for name in ("whole", "drawn", "without"):
         stored, measured = getattr(result.samples, name), getattr(again, name)
         if stored.shape != measured.shape or not np.allclose(stored, measured, rtol=0, atol=1e-9, equal_nan=True):
             what = f"{SAMPLES}: its AP {name} is not what its detections give"
             problems.append(ScorecardError(what, code="samples-differ"))
-    if result.predictions.with_name(CURVES).read_bytes() != measure_curves(scored).to_bytes():
+    if result.predictions.with_name(CURVES).read_bytes() != _recompute.measure_curves(scored).to_bytes():
         problems.append(ScorecardError(f"{CURVES}: not what its detections give", code="curves-differ"))
-    return problems + wrong_sizes(card, submission)
+    return problems + _recompute.wrong_sizes(card, submission)
 
 
 def _board(path: Path, built: Board) -> list[ScorecardError]:
-    """Where leaderboard.json is not what the results give, by row."""
+    """List where leaderboard.json is not what the results give."""
     expected = built.to_json()
     try:
         text = path.read_text(encoding="utf-8")
@@ -141,14 +121,13 @@ def _board(path: Path, built: Board) -> list[ScorecardError]:
         edits = [f"{path.name}: not JSON, or cut short"]
     if text == expected:
         return []
-    lines = edits[:MOST_NAMED] or [f"{path.name}: not as wildbench writes it"]
+    lines = edits[: _recompute.MOST_NAMED] or [f"{path.name}: not as wildbench writes it"]
     if (more := len(edits) - len(lines)) > 0:
         lines.append(f"{path.name}: {more} more places differ")
     return [ScorecardError(line, code="board-differs", remedy="build it again") for line in lines]
 
 
 def _page(path: Path, built: Board, results: Sequence[Result], progress: Progress) -> list[ScorecardError]:
-    """Whether the page is what the results give, to the byte."""
     try:
         if path.read_bytes() == page_of_results(built, results, progress):
             return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from wildbench.cli.tables._console import add_row, scaled
 
 if TYPE_CHECKING:
     from wildbench.comparison import Change, Comparison
-    from wildbench.leaderboard import Board, Column, Front, Section
+    from wildbench.leaderboard import Board, Front, Section
     from wildbench.scorecard import Errors, Figure, Scorecard
 
 
@@ -281,22 +282,18 @@ def board_tables(board: Board) -> list[Table]:
 
 
 def _section_table(board: Board, section: Section) -> Table:
-    columns = board.headlines
-    ranked = board.ranked
+    from wildbench.leaderboard.exports import printed
+
+    shown = section.model_copy(update={"rows": section.rows[:MOST]})
+    (_, _, *headings), *rows = printed(board, shown, "–", "-", every_interval=False)
     table = Table(title=Text(section.title()), title_justify="left", caption_justify="left")
     table.add_column("rank", no_wrap=True)
     table.add_column("submission")
-    for heading in (*(column.heading for column in columns), "less parent"):
-        table.add_column(heading.replace(", ", "\n"), justify="right", no_wrap=True)
-    for row in section.rows[:MOST]:
-        add_row(
-            table,
-            row.standing.places() if row.standing else "-",
-            row.name,
-            *(_cell(column, row.figures.get(column.key), column is ranked) for column in columns),
-            _cell(ranked.model_copy(update={"digits": ranked.digits + 1}), row.parent.ap if row.parent else None, True),
-        )
-    lines = [f"below {ranked.title}: its 95 % interval"]
+    for heading in headings:
+        table.add_column(re.sub(", | (?=less)", "\n", heading), justify="right", no_wrap=True)
+    for place, name, *cells in rows:
+        add_row(table, place, name, *(cell.replace(" [", "\n[") for cell in cells))
+    lines = [f"below {board.ranked.title}: its 95 % interval"]
     if more := section.rows[MOST:]:
         lines.insert(0, f"and {len(more)} below them, in leaderboard.json and on the page")
     titles = {column.key: column.title for column in board.measures}
@@ -310,10 +307,3 @@ def _front(section: Section, front: Front, cost: str) -> str:
     within = f" within {front.within}" if front.within else ""
     members = ", ".join(names[row] for row in front.rows)
     return f"best by AP and {cost}{within}: {members} (hypervolume {scaled(front.hypervolume, 1, 4)})"
-
-
-def _cell(column: Column, figure: Figure | None, with_ends: bool) -> str:
-    if not with_ends or figure is None or figure.interval is None:
-        return column.text(figure)
-    low, high = map(column.number, figure.interval)
-    return f"{column.text(figure)}\n[{low}, {high}]"
