@@ -60,6 +60,10 @@ class WildbenchError(Exception):
         self.code = f"{self.area}/{code}"
         super().__init__(f"{self.what}; {self.remedy}" if remedy else self.what)
 
+    def line(self) -> str:
+        """The error as the command line prints it, with its code at the end."""
+        return f"wildbench: {self}" + ("" if self.code.endswith("/") else f" [{self.code}]")
+
 
 class DatasetError(WildbenchError):
     """A data set cannot be found, read or trusted."""

@@ -56,9 +56,9 @@ def made_up(base: Result, number: int, **changes: Any) -> Result:
 
 
 def elsewhere(base: Result) -> Result:
-    """The same on another data set, whose images are nobody's to give away, without errors and without a model."""
+    """The same on another data set, whose images are nobody's to give away, without a model."""
     dataset = base.card.dataset.model_copy(update={"name": "somewhere", "split": None, "sha256": "e" * 64})
-    changes = {"dataset": dataset, "size": None, "compute": None, "latency": None, "errors": None}
+    changes = {"dataset": dataset, "size": None, "compute": None, "latency": None}
     card = base.card.model_copy(update=changes)
     return replace(base, id=result_id(card), card=card, predictions=Path("none"))
 

@@ -89,7 +89,7 @@ REFUSED: list[tuple[tuple[str, Any], str, str]] = [
     (("submission.method", "\x1b]0;owned\x07"), "unprintable", r"submission.method: '\x1b]0;owned\x07'"),
     (("dataset.categories", ["lion", "\u200fzebra"]), "unprintable", "dataset.categories.1: "),
     (("environment.cpu", "\x9b2J"), "unprintable", "environment.cpu: "),
-    (("environment.packages", {"a\x1bb": "1"}), "unprintable", r"environment.packages: the name 'a\x1bb'"),
+    (("environment.packages", {"a\x1bb": "1"}), "unprintable", r"environment.packages: the key 'a\x1bb'"),
     (("submission.sha256", "A" * 64), "not-a-hash", "submission.sha256"),
     (("submission.parent", "../dense"), "not-a-hash", "submission.parent: '../dense'"),
     (("errors.images.sha256", ""), "not-a-hash", "errors.images.sha256: ''"),

@@ -90,7 +90,6 @@ def test_details_are_those_of_the_card(results: list[Result]) -> None:
     for result in results:
         detail, card = found[result.id], result.card
         assert card.size
-        assert card.errors
         assert detail.by_part == card.size.by_part
         assert detail.by_layer == card.size.by_layer
         assert detail.tide == {name: kind.count for name, kind in card.errors.tide.items()}
@@ -117,15 +116,13 @@ def test_a_compressed_row_is_drawn_beside_its_parent(results: list[Result]) -> N
 def test_each_row_without_pictures_says_why(results: list[Result], monkeypatch: pytest.MonkeyPatch) -> None:
     dense, child = results
     orphan = made_up(dense, 1, parent="9" * 64)
-    old = replace(child, id="old", card=child.card.model_copy(update={"errors": None}))
     version = child.card.dataset.model_copy(update={"sha256": "1" * 64})
     other = [
         replace(one, id=f"other-{one.id}", card=one.card.model_copy(update={"dataset": version})) for one in results
     ]
-    found = details_of([dense, orphan, old, elsewhere(child), *other])
+    found = details_of([dense, orphan, elsewhere(child), *other])
     reasons = {name: detail.no_pictures or "" for name, detail in found.items()}
     assert reasons[orphan.id] == "its parent has no row in this section"
-    assert "not measured" in reasons["old"]
     assert "no card of a data set says" in reasons[elsewhere(child).id]
     assert reasons[other[1].id].startswith("scored on another version of parksim")
     monkeypatch.setattr(_details, "PICTURED", 0)
@@ -147,7 +144,6 @@ def test_pictures_are_drawn_beside_the_parent_that_the_lineage_names(results: li
         protocol = one.card.protocol.model_copy(update={"version": 9})
         card = one.card.model_copy(update={"protocol": protocol})
         newer.append(replace(one, id=f"newer-{one.id}", card=card))
-    assert newer[0].card.errors
     images = newer[0].card.errors.images
     higher = images.model_copy(update={"threshold": images.threshold.model_copy(update={"value": 0.625})})
     errors = newer[0].card.errors.model_copy(update={"images": higher})

@@ -1,7 +1,7 @@
-"""The command line: one module a verb, or a group of verbs, and their tables.
+"""The command line: one module for each verb or group of verbs, and their tables.
 
-`score` and `inspect` stand with `evaluate`. Each handler imports what it needs when it runs, so that `wildbench --help`
-answers at once and imports no torch.
+`score`, `inspect` and `compare` stand with `evaluate`. Each handler imports what it needs when it runs, so that
+`wildbench --help` answers at once and imports no torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import baseline, compare, data, demo, evaluate, leaderboard, review, train
+from wildbench.cli import baseline, data, demo, evaluate, leaderboard, review, train
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, evaluate, compare, train, review):
+for verb in (demo, evaluate, train, review):
     app.add_typer(verb.app)
 app.add_typer(data.app, name="data")
 app.add_typer(baseline.app, name="baseline")
@@ -34,7 +34,6 @@ def main() -> NoReturn:
     try:
         app()
     except WildbenchError as error:
-        code = "" if error.code.endswith("/") else f" [{error.code}]"
-        typer.echo(f"wildbench: {error}{code}", err=True)
+        typer.echo(error.line(), err=True)
         sys.exit(2)
     sys.exit(0)

@@ -7,19 +7,20 @@ from typing import Annotated
 
 import typer
 
+from wildbench.cli import tables
 from wildbench.cli.options import DeviceOption, ImagesOption
+from wildbench.progress import shown
 
 app = typer.Typer(help="Compress a detector by a recipe, and measure what it cost.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_baselines() -> None:
-    """List the recipes and the methods they are made of."""
+    """List the recipes, and the methods they consist of."""
     from wildbench import plugins
-    from wildbench.cli.tables import methods_table, print_tables, recipes_table
     from wildbench.compression.recipes import bundled_recipes
 
-    print_tables(recipes_table(bundled_recipes()), methods_table(plugins.methods.all()))
+    tables.print_tables(tables.recipes_table(bundled_recipes()), tables.methods_table(plugins.methods.all()))
 
 
 @app.command()
@@ -42,7 +43,6 @@ def run(
     """Compress a detector by a recipe and save it as a submission."""
     from wildbench.compression.chain import compress
     from wildbench.compression.recipes import find_recipe, load_recipe, parse_change, with_settings
-    from wildbench.progress import shown
 
     chosen = with_settings(load_recipe(find_recipe(recipe)), [parse_change(change) for change in changes or []])
     with shown() as progress:
@@ -79,8 +79,6 @@ def sweep(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
-    from wildbench.cli.tables import print_tables, sweep_table
-    from wildbench.progress import shown
     from wildbench.sweeps.cells import LEGEND, headings, rows
     from wildbench.sweeps.grid import find_sweep, load_sweep
     from wildbench.sweeps.run import Bench, run_sweep
@@ -97,7 +95,7 @@ def sweep(
             progress=progress,
         )
         summary = run_sweep(grid, bench)
-    print_tables(sweep_table(summary.summary, headings(), rows(summary), LEGEND))
+    tables.print_tables(tables.sweep_table(summary.summary, headings(), rows(summary), LEGEND))
     typer.echo(f"summary: {out / grid.name}.json, .csv, .svg and .png")
     for failure in summary.failed:
         typer.echo(f"failed: {failure.name}: {failure.reason}", err=True)

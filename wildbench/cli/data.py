@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wildbench.cli import tables
 from wildbench.cli.options import ImagesOption
 from wildbench.errors import DatasetError, OutputError
+from wildbench.files import check_writable
+from wildbench.progress import shown
+from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.coco import Dataset
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from wildbench.datasets.label_checks import Finding
     from wildbench.progress import Progress
 
+NameArgument = Annotated[
+    str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
 app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,28 +32,23 @@ app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_marku
 @app.command("list")
 def data_list() -> None:
     """List the registered data sets."""
-    from wildbench.cli.tables import datasets_table, print_tables
     from wildbench.datasets.summary import registered
 
-    print_tables(datasets_table(registered()))
+    tables.print_tables(tables.datasets_table(registered()))
 
 
 @app.command("info")
-def data_info(
-    name: Annotated[str, typer.Argument(help="A registered name.", metavar="NAME|JSON")],
-) -> None:
+def data_info(name: NameArgument) -> None:
     """Count a data set's images and boxes by category, split and size."""
-    from wildbench.cli.tables import print_tables, summary_tables
     from wildbench.datasets.summary import summary
 
-    print_tables(*summary_tables(summary(name)))
+    tables.print_tables(*tables.summary_tables(summary(name)))
 
 
 @app.command("generate")
 def data_generate(name: Annotated[str, typer.Argument(help="A rendered data set: parksim.")]) -> None:
     """Render a data set into the cache."""
     from wildbench.datasets.registry import generate
-    from wildbench.progress import shown
 
     with shown() as progress:
         folder = generate(name, progress)
@@ -61,7 +63,6 @@ def data_fetch(
 ) -> None:
     """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
     from wildbench.datasets.registry import call, fetched
-    from wildbench.progress import shown
 
     own = fetched(name)
     with _strictly(), shown() as progress:
@@ -73,20 +74,17 @@ def data_fetch(
 def data_import(
     path: Annotated[Path, typer.Argument(help="A zip, a tar or a folder, in VOC, YOLO or COCO form.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes --name.")] = None,
-    name: Annotated[
-        str, typer.Option(help="Whose archive it is: a data set that is published for download.")
-    ] = "parks",
-    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; told from the files if left out.")] = None,
+    name: Annotated[str, typer.Option(help="Whose archive it is: a data set published for download.")] = "parks",
+    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; recognized if left out.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
     """Make labelled photographs COCO files, and report everything that was wrong with them."""
     from wildbench.datasets.formats import import_dataset
     from wildbench.datasets.registry import call, fetched
-    from wildbench.progress import shown
 
     if out is not None and replace:
-        what = f"{out}: --replace is for named data sets alone"
+        what = f"{out}: --replace is for named data sets only"
         raise DatasetError(what, code="replace-with-out", remedy="name a new folder, or leave --out out")
     own = fetched(name)
     with _strictly(), shown() as progress:
@@ -103,49 +101,48 @@ def data_import(
 
 @app.command("export")
 def data_export(
-    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    name: NameArgument,
     to: Annotated[str, typer.Option(help="voc, yolo or coco.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="One split of a registered data set; all if left out.")] = None,
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
-    from wildbench.cli.tables import lost_table, print_tables
     from wildbench.datasets.formats import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
-    from wildbench.progress import shown
-    from wildbench.text import counted
 
     splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
     with shown() as progress:
         parts = [load_dataset(name, split=one, images=images, progress=progress) for one in splits]
         lost = export_dataset(parts, to, out, progress=progress)
     if lost:
-        print_tables(lost_table(lost, to, out))
+        tables.print_tables(tables.lost_table(lost, to, out))
     typer.echo(f"{out}: {counted(sum(len(part.images) for part in parts), 'image')}")
 
 
 @contextlib.contextmanager
 def _strictly() -> Iterator[None]:
-    """Show the findings that --strict refuses before the line that says so."""
-    from wildbench.cli.tables import findings_table, print_tables
+    """Print the findings that --strict refuses before the line that says so."""
     from wildbench.datasets.formats import StrictFindings
 
     try:
         yield
     except StrictFindings as error:
         findings = error.report.collection.findings
-        print_tables(findings_table(findings, len(findings)))  # nothing is written that could list the rest
+        tables.print_tables(
+            tables.findings_table(findings, len(findings))
+        )  # nothing is written that could list the rest
         raise
 
 
 def _print_report(report: ImportReport, folder: Path, use: str) -> None:
-    from wildbench.cli.tables import counts_table, findings_table, print_tables, report_lines
 
     findings = report.collection.findings
     every = f"{folder / 'import.json'} lists all"
-    print_tables(*([findings_table(findings, hint=every)] if findings else []), counts_table(report))
-    for line in [*report_lines(report), f"use it by: {use}", *report.remarks]:
+    tables.print_tables(
+        *([tables.findings_table(findings, hint=every)] if findings else []), tables.counts_table(report)
+    )
+    for line in [*tables.report_lines(report), f"use it by: {use}", *report.remarks]:
         typer.echo(line)
 
 
@@ -154,7 +151,7 @@ def data_validate(
     coco: Annotated[Path, typer.Argument(help="A COCO detection JSON.")],
     images: ImagesOption = None,
     predictions: Annotated[Path | None, typer.Option(help="COCO results to check against its labels.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Print every finding, not three a code.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print every finding, not three per code.")] = False,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
     from wildbench.datasets.coco import read_coco
@@ -181,12 +178,10 @@ def data_validate(
 
 
 def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
-    """Print what was found in a file, and say whether there is an error in it."""
-    from wildbench.cli.tables import findings_table, print_tables
-
+    """Print the findings of a file, and say whether there is an error among them."""
     if findings:
         typer.echo(f"{path}:")
-        print_tables(findings_table(findings, len(findings) if every else 3, hint="--all prints them"))
+        tables.print_tables(tables.findings_table(findings, len(findings) if every else 3, hint="--all prints them"))
     else:
         typer.echo(f"{path}: no findings")
     return any(finding.severity == "error" for finding in findings)
@@ -194,28 +189,16 @@ def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
 
 @app.command("split")
 def data_split(
-    name: Annotated[str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")],
+    name: NameArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Split file to write; its stem is the split's name.")],
     seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.", min=0)] = 0,
     images: ImagesOption = None,
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
-    from wildbench.cli.tables import print_tables, summary_tables
+    from wildbench.datasets import splits
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.registry import load_whole
-    from wildbench.datasets.splits import (
-        SHARES,
-        apply_split,
-        imbalance,
-        kept_together,
-        random_split,
-        stratified_split,
-        write_split,
-    )
     from wildbench.datasets.summary import split_summary
-    from wildbench.files import check_writable
-    from wildbench.progress import shown
-    from wildbench.text import counted
 
     check_writable(out)
     if out.exists():
@@ -223,40 +206,45 @@ def data_split(
         raise OutputError(f"{out} exists", code="exists", remedy=remedy)
     with shown() as progress:
         whole = load_whole(name, images=images, progress=progress)
-        together = kept_together(whole, progress)
-    split = stratified_split(whole, name=out.stem, seed=seed, together=together)
-    by_chance = [imbalance(whole.coco, random_split(whole.coco, together, seed=seed), SHARES) for seed in range(50)]
-    parts = {part: Dataset(name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts}
-    write_split(split, out)
-    print_tables(*summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}}))
+        together = splits.kept_together(whole, progress)
+    split = splits.stratified_split(whole, name=out.stem, seed=seed, together=together)
+    chances = [splits.random_split(whole.coco, together, seed=seed) for seed in range(50)]
+    shares = [splits.imbalance(whole.coco, parts, splits.SHARES) for parts in (split.parts, *chances)]
+    parts = {
+        part: Dataset(name, part, splits.apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts
+    }
+    splits.write_split(split, out)
+    tables.print_tables(
+        *tables.summary_tables({"name": name, "splits": {part: split_summary(data) for part, data in parts.items()}})
+    )
     several = [group for group in together if len(group) > 1]
     typer.echo(f"kept together: {counted(sum(map(len, several)), 'image')} in {counted(len(several), 'group')}")
     typer.echo(
-        f"misplaced share of a label, mean: {imbalance(whole.coco, split.parts, SHARES):.3f}"
-        f" (50 random splits: {sum(by_chance) / len(by_chance):.3f}, the best of them {min(by_chance):.3f})"
+        f"misplaced share of a label, mean: {shares[0]:.3f}"
+        f" (50 random splits: {sum(shares[1:]) / 50:.3f}, the best of them {min(shares[1:]):.3f})"
     )
     typer.echo(f"split: {out}")
 
 
 @app.command("leaks")
 def data_leaks(
-    names: Annotated[list[str], typer.Argument(help="A registered name, or a COCO JSON a part.", metavar="NAME|JSON")],
+    names: Annotated[
+        list[str], typer.Argument(help="A registered name, or one COCO JSON per part.", metavar="NAME|JSON")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, with the pictures in it.")] = None,
     split_file: Annotated[Path | None, typer.Option(help="Take the parts of a single JSON from this file.")] = None,
     images: ImagesOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if anything is found.")] = False,
 ) -> None:
     """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
-    from wildbench.cli.tables import leak_tables, print_tables
     from wildbench.datasets.duplicates import find_leaks, leaks_page
     from wildbench.files import check_writable, write_atomically
-    from wildbench.progress import shown
 
     if out is not None:
         check_writable(out)
     with shown() as progress:
         report = find_leaks(_parts(names, split_file, images, progress), progress)
-    print_tables(*leak_tables(report))
+    tables.print_tables(*tables.leak_tables(report))
     if report.shared_locations:
         typer.echo(f"locations in more than one part: {', '.join(report.shared_locations)}")
     if out is not None:
@@ -269,19 +257,17 @@ def data_leaks(
 def _parts(names: list[str], split_file: Path | None, images: Path | None, progress: Progress) -> list[Dataset]:
     from wildbench.datasets import registry
     from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.registry import load_splits, load_whole
     from wildbench.datasets.splits import apply_split, read_split
 
     if split_file is not None:
         if len(names) > 1:
             what = f"{split_file} divides one data set, not {len(names)}"
             raise DatasetError(what, code="several-data-sets", remedy="name the one it is of")
-        split, whole = read_split(split_file), load_whole(names[0], images=images, progress=progress)
-        return [
-            Dataset(whole.name, part, apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts
-        ]
+        split, whole = read_split(split_file), registry.load_whole(names[0], images=images, progress=progress)
+        parts = {part: apply_split(whole.coco, split, part) for part in split.parts}
+        return [Dataset(whole.name, part, coco, whole.images_dir) for part, coco in parts.items()]
     if len(names) == 1 and names[0] in registry.names():
-        return load_splits(names[0], images=images, progress=progress)
+        return registry.load_splits(names[0], images=images, progress=progress)
     return [registry.load_dataset(name, images=images, progress=progress) for name in names]
 
 
@@ -295,16 +281,14 @@ def data_patch(
     """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
     from wildbench.curation.patch import apply, conflicts, read_patches
     from wildbench.datasets.coco import read_coco, write_coco
-    from wildbench.files import check_writable
-    from wildbench.text import counted
 
     check_writable(out)
     data = read_coco(coco)
-    read = read_patches(patches)
-    problems = conflicts(data, read, rebase=rebase)
+    by_path = read_patches(patches)
+    problems = conflicts(data, by_path, rebase=rebase)
     for conflict in problems:
         typer.echo(f"wildbench: {conflict}", err=True)
     if problems:
         raise typer.Exit(2)
-    write_coco(apply(data, read, rebase=rebase), out)
-    typer.echo(f"{out}: {counted(sum(len(patch.changes) for patch in read.values()), 'change')} applied")
+    write_coco(apply(data, by_path, rebase=rebase), out)
+    typer.echo(f"{out}: {counted(sum(len(patch.changes) for patch in by_path.values()), 'change')} applied")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wildbench.cli import tables
+from wildbench.progress import shown
+
 if TYPE_CHECKING:
     from wildbench.datasets.coco import Dataset
     from wildbench.scorecard import Scorecard
@@ -25,12 +28,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for scorecards, a leaderboard and pictures.")] = Path("demo"),
 ) -> None:
     """Score the two bundled submissions on parksim and draw what they see."""
-    from wildbench.cli.tables import print_tables, scorecards_table
     from wildbench.datasets.registry import load_dataset
     from wildbench.evaluation import evaluate
     from wildbench.leaderboard import results_of
     from wildbench.leaderboard.build import publish
-    from wildbench.progress import shown
     from wildbench.resources import bundled
 
     with shown() as progress:
@@ -41,7 +42,7 @@ def demo(
         ]
     publish(results_of([out / "scorecards" / f"{name}.json" for name in SUBMISSIONS], data), out)
     draw_pictures(data, cards, out)
-    print_tables(scorecards_table(cards))
+    tables.print_tables(tables.scorecards_table(cards))
     typer.echo(f"scorecards, leaderboard.json, its page index.html and pictures: {out}")
 
 

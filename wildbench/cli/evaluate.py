@@ -1,4 +1,4 @@
-"""Verbs that measure a submission."""
+"""Verbs that measure a submission, and compare scorecards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wildbench.cli import tables
 from wildbench.cli.options import DatasetOption, DeviceOption, ImagesOption, LimitOption, SplitOption, TrustOption
+from wildbench.files import check_writable
+from wildbench.progress import shown
 
 if TYPE_CHECKING:
     from wildbench.scorecard import Scorecard
@@ -29,7 +32,6 @@ def evaluate(
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
     from wildbench.evaluation import evaluate as run
     from wildbench.evaluator import default_card
-    from wildbench.progress import shown
 
     out = out or default_card(submission)
     with shown() as progress:
@@ -56,7 +58,7 @@ def score(
     limit: LimitOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
-    """Score a COCO results file: accuracy alone."""
+    """Score a COCO results file: accuracy only."""
     from wildbench.evaluation import score as run
     from wildbench.evaluator import default_card
 
@@ -67,19 +69,47 @@ def score(
 @app.command()
 def inspect(
     submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")],
-    every: Annotated[bool, typer.Option("--all", help="List every tensor, not the largest alone.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every tensor, not only the largest.")] = False,
 ) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""
-    from wildbench.cli.tables import LARGEST, inspection_tables, print_tables
     from wildbench.submissions.inspection import inspect_submission
 
-    print_tables(*inspection_tables(inspect_submission(submission), most=None if every else LARGEST))
+    tables.print_tables(
+        *tables.inspection_tables(inspect_submission(submission), most=None if every else tables.LARGEST)
+    )
+
+
+@app.command()
+def compare(
+    cards: Annotated[list[Path], typer.Argument(help="Scorecards of one data set, the baseline first.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="What they were scored on, where that is a file.", metavar="NAME|JSON")
+    ] = None,
+    difference: Annotated[
+        list[float] | None, typer.Option(help="In points of AP: how many images would show it? Repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
+) -> None:
+    """Say whether detectors differ from the first: differences with intervals, and what the data set can show."""
+    from wildbench.comparison import DIFFERENCES
+    from wildbench.comparison import compare as run
+
+    if out:
+        check_writable(out)
+    differences = [points / 100 for points in difference] if difference else DIFFERENCES
+    comparison = run(cards, dataset=dataset, differences=differences)
+    if out:
+        comparison.write(out)
+    tables.print_tables(*tables.comparison_tables(comparison))
+    if comparison.categories_left_out:
+        typer.echo(f"left out, because one does not know them: {', '.join(comparison.categories_left_out)}")
+    for row in comparison.rows:
+        typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
 
 
 def _print_card(card: Scorecard, out: Path) -> None:
-    from wildbench.cli.tables import category_table, errors_tables, print_tables, scorecards_table
 
-    print_tables(scorecards_table([card]), category_table([card]), *errors_tables(card))
+    tables.print_tables(tables.scorecards_table([card]), tables.category_table([card]), *tables.errors_tables(card))
     for note in card.notes:
         typer.echo(f"wildbench: {note}", err=True)
     typer.echo(f"scorecard: {out}")

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from wildbench.cli import tables
 from wildbench.errors import WildbenchError
+from wildbench.progress import shown
 
 app = typer.Typer(help="Rank scorecards, so that anyone can compute the ranking again.", no_args_is_help=True)
 
 BoardOption = Annotated[Path, typer.Option("--board", help="Folder of the leaderboard.")]
 DatasetsOption = Annotated[
-    list[str] | None, typer.Option("--dataset", help="COCO JSON that cards were scored on; may be repeated.")
+    list[str] | None, typer.Option("--dataset", help="COCO JSON that cards were scored on; repeatable.")
 ]
 SubmissionsOption = Annotated[
     Path | None, typer.Option(help="Folder of submission files, to measure sizes again.", exists=True, file_okay=False)
@@ -38,15 +40,13 @@ def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
     import gc
 
-    from wildbench.cli.tables import board_tables, print_tables
     from wildbench.leaderboard.build import BOARD, PAGE
     from wildbench.leaderboard.build import build as run
-    from wildbench.progress import shown
 
     with shown() as progress:
         built = run(board, progress)
     gc.freeze()  # all of it is in use to the end: looking for garbage would take longer than the table
-    print_tables(*board_tables(built))
+    tables.print_tables(*tables.board_tables(built))
     typer.echo(f"{board / BOARD}, {board / PAGE}")
 
 
@@ -58,7 +58,6 @@ def verify(
 ) -> None:
     """Compute every row again from its detections; exit code 2 and a line for each problem."""
     from wildbench.leaderboard.verify import verify as run
-    from wildbench.progress import shown
 
     with shown() as progress:
         problems = run(board, datasets=dataset or (), submissions=submissions, progress=progress)
@@ -114,6 +113,6 @@ def open_page(board: BoardOption = FOLDER) -> None:
 def _report(problems: list[WildbenchError]) -> None:
     """End with a line on stderr for each problem, if there is any."""
     for problem in problems:
-        typer.echo(f"wildbench: {problem}", err=True)
+        typer.echo(problem.line(), err=True)
     if problems:
         raise typer.Exit(2)

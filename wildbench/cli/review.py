@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wildbench.cli import tables
 from wildbench.cli.options import DatasetOption, ImagesOption, SplitOption
+from wildbench.files import check_writable
+from wildbench.progress import shown
+from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.curation.review import Review
@@ -41,8 +45,6 @@ def review(
     from wildbench.curation.review import review_folder, running
     from wildbench.datasets.registry import load_dataset
     from wildbench.errors import CurationError
-    from wildbench.files import check_writable
-    from wildbench.progress import shown
 
     if apply and not author:
         raise CurationError("a patch needs an author", code="no-author", remedy="give --author NAME")
@@ -62,7 +64,6 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
     """Lay a data set out, print what was found, and serve the App until Ctrl-C."""
     from wildbench.curation.review import lay_out, serve
     from wildbench.curation.samples import read_named
-    from wildbench.progress import shown
 
     detectors = read_named(predictions, data)
     for one in detectors:
@@ -86,11 +87,10 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
 
 
 def _print(laid_out: Review, images: int) -> None:
-    from wildbench.cli.tables import forgotten_table, print_tables, views_table
 
     for (dense, compressed), rows in laid_out.comparisons.items():
-        print_tables(forgotten_table(dense, compressed, rows))
-    print_tables(views_table(laid_out.views))
+        tables.print_tables(tables.forgotten_table(dense, compressed, rows))
+    tables.print_tables(tables.views_table(laid_out.views))
     for name, confidence in laid_out.confidence.items():
         typer.echo(f"{name}: from a confidence of {confidence:.3f}, where its F1 is largest")
     if laid_out.edited:
@@ -103,7 +103,6 @@ def _print(laid_out: Review, images: int) -> None:
 def _bring_back(data: Dataset, author: str, reason: str, out: Path) -> None:
     """Write the edits as a patch."""
     from wildbench.curation.review import bring_back
-    from wildbench.text import counted
 
     patch = bring_back(data, author=author, reason=reason)
     if not patch.changes:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wildbench.cli.options import DeviceOption, ImagesOption
+from wildbench.progress import shown
 
 app = typer.Typer()
 
@@ -23,7 +24,6 @@ def train(
     device: DeviceOption = "auto",
 ) -> None:
     """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
-    from wildbench.progress import shown
     from wildbench.training import run_training
 
     with shown() as progress:

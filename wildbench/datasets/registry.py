@@ -81,8 +81,7 @@ def card(name: str) -> Card:
     """The card of a registered data set.
 
     Raises:
-        DatasetError: The card is missing or malformed.
-        PluginError: No data set has that name.
+        DatasetError: No data set has that name, or its card is missing or malformed.
     """
     path = _folder(name) / CARD
     try:
@@ -98,10 +97,17 @@ def card(name: str) -> Card:
 
 def _folder(name: str) -> Path:
     """Where the card is: what is registered is a folder, or a package with the card in it."""
+    if name not in datasets:
+        raise _no_such_dataset(name)
     target = datasets.get(name)
     if isinstance(target, ModuleType):
         return Path(next(iter(target.__path__))) if hasattr(target, "__path__") else Path(str(target.__file__)).parent
     return bundled(str(target)) if not Path(target).is_absolute() else Path(target)
+
+
+def _no_such_dataset(name: str) -> DatasetError:
+    remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
+    return DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
 
 
 def call(target: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - the card's field says what
@@ -114,8 +120,7 @@ def fetched(name: str) -> Fetched:
     """How a data set is fetched.
 
     Raises:
-        DatasetError: It does not have to be.
-        PluginError: No data set has that name.
+        DatasetError: It does not have to be, or there is none of that name.
     """
     own = card(name).fetched
     if own is None:
@@ -163,8 +168,7 @@ def load_dataset(
         return _load_split(name, split, folder, with_images, progress).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
-        remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
-        raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
+        raise _no_such_dataset(name)
     if folder is None and with_images:
         from wildbench.datasets.images import images_near  # OpenCV loads slowly
 
@@ -210,8 +214,7 @@ def generate(name: str, progress: Progress = silent) -> Path:
     """Render a data set into `cache_dir()`, unless it is there already, and return the folder of its images.
 
     Raises:
-        DatasetError: Its images are not rendered.
-        PluginError: No data set has that name.
+        DatasetError: Its images are not rendered, or there is none of that name.
     """
     render = card(name).images.render
     if render is None:

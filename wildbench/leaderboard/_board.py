@@ -40,8 +40,7 @@ def make_row(
             name: CategoryAccuracy(ap=accuracy.ap, ap50=accuracy.ap50)
             for name, accuracy in card.accuracy.per_category.items()
         },
-        errors=errors
-        and RowErrors(tide={name: kind.gain for name, kind in errors.tide.items()}, ece=errors.calibration.ece),
+        errors=RowErrors(tide={name: kind.gain for name, kind in errors.tide.items()}, ece=errors.calibration.ece),
         parent=loss,
         lineage=lineage,
     )

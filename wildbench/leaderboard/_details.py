@@ -66,8 +66,8 @@ class RowDetail(Record):
     notes: list[str]
     by_part: dict[str, Figure] | None = Field(description="Stored bytes; null for a COCO results file.")
     by_layer: list[LayerBytes] | None = Field(description="Stored bytes; null where the card does not say.")
-    tide: dict[str, int] | None = Field(description="Number of errors of each kind; null where they were not measured.")
-    calibration: list[CalibrationBin] | None
+    tide: dict[str, int] = Field(description="Number of errors of each kind.")
+    calibration: list[CalibrationBin]
     curves: Curves | None = Field(description="null for a card that was not added to a board.")
     pictures: list[Picture]
     thresholds: tuple[float, float] | None = Field(description="Scores from which dense and compressed are drawn.")
@@ -118,8 +118,8 @@ def _detail(
         notes=card.notes,
         by_part=card.size.by_part if card.size else None,
         by_layer=card.size.by_layer if card.size else None,
-        tide={name: kind.count for name, kind in card.errors.tide.items()} if card.errors else None,
-        calibration=card.errors.calibration.bins if card.errors else None,
+        tide={name: kind.count for name, kind in card.errors.tide.items()},
+        calibration=card.errors.calibration.bins,
         curves=Curves.from_bytes(curves.read_bytes(), f"{result.id}/{CURVES}") if curves.is_file() else None,
         pictures=drawn,
         thresholds=thresholds,
@@ -134,17 +134,12 @@ def _reason(result: Result, parent: Result | None) -> str | None:
         return f"no card of a data set says that the images of {name} may be shown to anybody"
     if result.card.submission.parent is None:
         return "it names no dense parent to be compared with"
-    if parent is None:
-        return NOT_HERE
-    if any(one.card.errors is None for one in (result, parent)):
-        return "the errors were not measured, and so no score from which to draw detections"
-    return None
+    return NOT_HERE if parent is None else None
 
 
 def _threshold(result: Result) -> float:
     """Score from which detections are drawn: where F1 is best; 0 where it is nowhere."""
-    errors = result.card.errors
-    return (errors.images.threshold.value if errors else None) or 0.0
+    return result.card.errors.images.threshold.value or 0.0
 
 
 def pictures(

@@ -121,7 +121,7 @@ class Row(Record):
         description="What two rows must share for a figure to compare, by key: hardware, say."
     )
     per_category: dict[str, CategoryAccuracy]
-    errors: RowErrors | None
+    errors: RowErrors
     parent: Loss | None = Field(description="null for a submission that names no parent.")
     lineage: list[str] = Field(description="Rows it was made from, nearest first.")
 
@@ -151,7 +151,7 @@ class Section(Record):
     dataset: Dataset
     protocol: int
     left_out: list[str] = Field(description="Categories that the detectors of this section do not know.")
-    uncertainty: Uncertainty | None
+    uncertainty: Uncertainty
     rows: list[Row] = Field(description="By rank, then falling AP, then rising bytes.")
     fronts: list[Front]
 

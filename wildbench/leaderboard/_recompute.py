@@ -224,10 +224,7 @@ def _walk(place: str, claimed: object, measured: object) -> Iterator[tuple[str, 
         return
     if isinstance(claimed, dict) and isinstance(measured, dict):
         for key in sorted(claimed.keys() | measured.keys()):
-            mine, theirs = claimed.get(key), measured.get(key)
-            unclaimed = key in claimed and mine is None and isinstance(theirs, dict | list) and key != "interval"
-            if not unclaimed:  # a figure that the wildbench of the card did not measure
-                yield from _walk(f"{place}.{key}", mine, theirs)
+            yield from _walk(f"{place}.{key}", claimed.get(key), measured.get(key))
     elif isinstance(claimed, list) and isinstance(measured, list) and len(claimed) == len(measured):
         for index, pair in enumerate(zip(claimed, measured, strict=True)):
             yield from _walk(f"{place}.{index}", *pair)

@@ -1,6 +1,7 @@
 """Tables say what they are given, brackets and all."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -8,16 +9,28 @@ from made_up_cards import make_card
 from rich.console import Console
 from rich.table import Table
 
+import wildbench
 from wildbench import plugins
-from wildbench.cli.tables import category_table, findings_table, scorecards_table, summary_tables
+from wildbench.cli.tables import (
+    board_tables,
+    category_table,
+    errors_tables,
+    findings_table,
+    scorecards_table,
+    summary_tables,
+)
+from wildbench.cli.tables._cards import MOST, _errors_table
 from wildbench.datasets.label_checks._findings import Finding
 from wildbench.datasets.summary import summary
+from wildbench.leaderboard import read_board
 from wildbench.measures import Measure
 from wildbench.scorecard import Figure, Scorecard
 
+GOLDEN = Path(__file__).parents[2] / "leaderboard" / "golden" / "leaderboard.json"
 
-def printed(*tables: Table) -> str:
-    console = Console(width=140, file=io.StringIO())
+
+def printed(*tables: Table, width: int = 140) -> str:
+    console = Console(width=width, file=io.StringIO())
     for table in tables:
         console.print(table)
     assert isinstance(console.file, io.StringIO)
@@ -114,3 +127,85 @@ def test_what_a_package_measures_gets_a_column_of_its_own(monkeypatch: pytest.Mo
     text = printed(scorecards_table([card, make_card("b")]))
     assert "energy" in text
     assert (cells(text, "a")[-1], cells(text, "b")[-1]) == ("4.50", "-")
+
+
+def scored(folder: Path) -> Scorecard:
+    """A lion found askew, a bird missed, a detection on background."""
+    coco = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 900, "height": 900}],
+        "categories": [{"id": 1, "name": "lion"}, {"id": 2, "name": "bird"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [100, 100, 90, 90], "area": 8100, "iscrowd": 0},
+            {"id": 2, "image_id": 1, "category_id": 2, "bbox": [600, 600, 90, 90], "area": 8100, "iscrowd": 0},
+        ],
+    }
+    results = [
+        {"image_id": 1, "category_id": 1, "bbox": [100, 100, 90, 270], "score": 0.75},
+        {"image_id": 1, "category_id": 1, "bbox": [100, 800, 90, 90], "score": 0.25},
+    ]
+    (folder / "herd.json").write_text(json.dumps(coco))
+    (folder / "p.json").write_text(json.dumps(results))
+    return wildbench.score(folder / "p.json", dataset=folder / "herd.json", out=folder / "card.json")
+
+
+def test_kinds_of_error_stand_beside_what_they_cost(tmp_path: Path) -> None:
+    text = printed(*errors_tables(scored(tmp_path)))
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in text.splitlines()]
+    assert ["badly placed", "1", "50.0"] in rows
+    assert ["on background", "1", "0.0"] in rows
+    assert ["box that nothing comes near", "1", "-"] in rows
+    assert ["all missed boxes", "", "-"] in rows
+    assert ["0.7-0.8", "1", "0.750", "0.000"] in rows
+    assert "not one box is found of: lion, bird" in text
+    assert "expected calibration error 0.500, largest 0.750" in text
+
+
+def test_the_mean_iou_of_the_matches_stands_with_what_is_told_at_the_threshold(tmp_path: Path) -> None:
+    card = scored(tmp_path)
+    iou = Figure(value=0.7213, unit="IoU", n=1500, interval=(0.7, 0.74))
+    known = card.model_copy(update={"accuracy": card.accuracy.model_copy(update={"mean_iou50": iou})})
+    assert "mean IoU of the 1,500 matches 0.721 [0.700, 0.740]" in str(errors_tables(known)[0].caption)
+    assert "IoU of the" not in str(errors_tables(card)[0].caption)
+
+
+def test_a_comparison_shows_an_undefined_gain_as_a_dash(tmp_path: Path) -> None:
+    errors = scored(tmp_path).errors
+    row = cells(printed(_errors_table(errors, errors)), "box that nothing comes near")
+    assert row[1:] == ["- (1)", "- (1)", "-"]
+
+
+def board_row(name: str) -> list[str]:
+    text = printed(*board_tables(read_board(GOLDEN)), width=100)
+    (line,) = [line for line in text.splitlines() if f"│ {name} " in line]
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def test_a_row_of_a_board_shows_its_rank_its_figures_and_its_loss() -> None:
+    assert board_row("dense") == ["1–3", "dense", "60.0", "60.0", "8.00", "1.000", "1.50", "-"]
+    assert board_row("=1+1")[:3] == ["4", "=1+1", "30.0"]
+    assert board_row("a|b & 50%_c")[-1] == "-2.00"
+    assert board_row("blind")[:3] == ["-", "blind", "-"]
+
+
+def test_the_fronts_stand_below_with_what_they_are_worth() -> None:
+    text = printed(*board_tables(read_board(GOLDEN)), width=200)
+    assert "best by AP and file size: =1+1, a|b & 50%_c, dense, <script>alert(1)</script> (hypervolume" in text
+    assert "best by AP and latency p50 within c, unknown number of threads: <script>" in text
+    assert "within another" not in text  # one row alone
+
+
+def test_a_board_fits_a_hundred_columns() -> None:
+    assert max(map(len, printed(*board_tables(read_board(GOLDEN)), width=100).splitlines())) <= 100
+
+
+def test_of_many_rows_the_first_are_printed_and_the_others_counted() -> None:
+    board = read_board(GOLDEN)
+    section = max(board.sections, key=lambda one: len(one.rows))
+    row = section.rows[0]
+    more = [row.model_copy(update={"name": f"row {number}"}) for number in range(MOST + 7)]
+    rows = [*section.rows, *more][: MOST + 7]
+    (table,) = board_tables(board.model_copy(update={"sections": [section.model_copy(update={"rows": rows})]}))
+    assert table.row_count == MOST
+    assert str(table.caption).startswith("and 7 below them, in leaderboard.json and on the page\n")
+    (table,) = board_tables(board.model_copy(update={"sections": [section.model_copy(update={"rows": rows[:MOST]})]}))
+    assert "below them" not in str(table.caption)

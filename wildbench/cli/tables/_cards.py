@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.cli.tables._console import add_row, scaled
+from wildbench.cli.tables._console import add_row, scaled, table_of
 
 if TYPE_CHECKING:
     from wildbench.comparison import Change, Comparison
@@ -29,11 +29,11 @@ _HEADINGS = {
     "latency_p50": "p50 ms",
     "latency_p99": "p99 ms",
 }
-"""wildbench's own measures that a table has room for, in its order."""
+"""wildbench's own measures that a table of scorecards has room for, in its order."""
 
 
 def scorecards_table(cards: Sequence[Scorecard]) -> Table:
-    """One row a scorecard: its figures side by side, AP with its interval below it, then what packages measured.
+    """One row per scorecard: its figures side by side, AP with its interval below it, then what packages measured.
 
     AP columns are in percent, as papers print them; the record itself keeps 0..1.
     """
@@ -42,13 +42,11 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     first = cards[0].dataset
     split = f" {first.split}" if first.split else ""
     title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
-    table = Table(title=Text(title), title_justify="left", caption_justify="left")
-    table.add_column("submission")
     added = {key for card in cards for key in card.measures}
     measures = {one.key: one for one in all_measures() if one.key in added or one.key in _HEADINGS}
     columns = [measures[key] for key in _HEADINGS] + [measures[key] for key in sorted(added & measures.keys())]
-    for one in columns:
-        table.add_column(Text(_HEADINGS.get(one.key, f"{one.title} {one.shown_unit or one.unit}")), justify="right")
+    headings = (_HEADINGS.get(one.key, f"{one.title} {one.shown_unit or one.unit}") for one in columns)
+    table = table_of(title, "submission", *headings)
     shown: list[Figure] = []
     for card in cards:
         cells = []
@@ -66,12 +64,8 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
 
 
 def category_table(cards: Sequence[Scorecard]) -> Table:
-    """One row a category: AP50 of each scorecard, with its interval, beside the number of boxes it is over."""
-    table = Table(title="AP50 by category, in %", title_justify="left", caption_justify="left")
-    table.add_column("category")
-    table.add_column("boxes", justify="right")
-    for card in cards:
-        table.add_column(Text(card.submission.name), justify="right")
+    """One row per category: AP50 of each scorecard, with its interval, beside the number of boxes it is over."""
+    table = table_of("AP50 by category, in %", "category", "boxes", *(card.submission.name for card in cards))
     cautions: dict[str, list[str]] = {}
     for name in cards[0].accuracy.per_category:
         figures = [card.accuracy.per_category[name].ap50 for card in cards]
@@ -84,7 +78,7 @@ def category_table(cards: Sequence[Scorecard]) -> Table:
 
 
 def _ends(figure: Figure, form: str) -> str:
-    """Both ends of an interval in percent; nothing where there is none."""
+    """Both ends of an interval in percent, where there is one."""
     return form.format(*(f"{100 * end:.0f}" for end in figure.interval)) if figure.interval else ""
 
 
@@ -99,28 +93,23 @@ _KINDS = {
 
 
 def errors_tables(card: Scorecard) -> list[Table]:
-    """Kinds of error with what each costs, then the calibration of the scores; none where the card does not tell."""
-    if card.errors is None:
-        return []
+    """Kinds of error with what each costs, then the calibration of the scores."""
     return [_kinds_table(card.errors, card.accuracy.mean_iou50), _calibration_table(card.errors)]
 
 
-def _kinds_table(errors: Errors, overlap: Figure | None) -> Table:
+def _kinds_table(errors: Errors, overlap: Figure) -> Table:
     images = errors.images
     caption = (
         f"IoU {errors.iou:g}; what AP50 would gain if these errors alone were mended\n"
         f"at score {scaled(images.threshold, digits=3)} and above: mean F1 {scaled(images.mean_f1, digits=3)}, "
         f"{scaled(images.without_error, digits=0)} of {images.without_error.n} images without error"
     )
-    if overlap is not None and overlap.value is not None:
+    if overlap.value is not None:
         ends = f" [{overlap.interval[0]:.3f}, {overlap.interval[1]:.3f}]" if overlap.interval else ""
         caption += f"\nand mean IoU of the {overlap.n:,} matches {scaled(overlap, digits=3)}{ends}"
     if errors.unfound:
         caption += f"\nnot one box is found of: {', '.join(errors.unfound)}"
-    table = Table(title="errors by TIDE", title_justify="left", caption=Text(caption), caption_justify="left")
-    table.add_column("kind")
-    table.add_column("errors", justify="right")
-    table.add_column("AP50 points", justify="right")
+    table = table_of("errors by TIDE", "kind", "errors", "AP50 points", caption=caption)
     for key, error in errors.tide.items():
         add_row(table, _KINDS[key], f"{error.count:,}", scaled(error.gain, 100), end_section=key == "miss")
     add_row(table, "all wrong detections", "", scaled(errors.false_positives, 100))
@@ -129,14 +118,11 @@ def _kinds_table(errors: Errors, overlap: Figure | None) -> Table:
 
 
 def _calibration_table(errors: Errors) -> Table:
-    """A row a bin of score that has detections."""
+    """One row per bin of score that has detections."""
     calibration = errors.calibration
-    caption = (
-        f"expected calibration error {scaled(calibration.ece, digits=3)}, largest {scaled(calibration.mce, digits=3)}"
-    )
-    table = Table(title="calibration", title_justify="left", caption=Text(caption), caption_justify="left")
-    for name in ("score", "detections", "mean score", "precision"):
-        table.add_column(name, justify="right")
+    ece, mce = scaled(calibration.ece, digits=3), scaled(calibration.mce, digits=3)
+    caption = f"expected calibration error {ece}, largest {mce}"
+    table = table_of("calibration", "score", "detections", "mean score", "precision", caption=caption)
     for part in calibration.bins:
         if part.score is not None and part.precision is not None:
             shown = (f"{part.low:.1f}-{part.high:.1f}", f"{part.detections:,}", f"{part.score:.3f}")
@@ -144,18 +130,8 @@ def _calibration_table(errors: Errors) -> Table:
     return table
 
 
-_FIGURES = {"ap": "AP", "ap50": "AP50", "ap75": "AP75", "ap_small": "small", "ap_medium": "medium", "ap_large": "large"}
-_ERRORS = {
-    "cls": "wrong category",
-    "loc": "badly placed",
-    "both": "both",
-    "dup": "found twice",
-    "bkg": "background",
-    "miss": "missed",
-}
-
 _CAN_SHOW = "can show: the smallest difference that these would show, four times in five, between two so alike"
-_EACH_FOR_ITSELF = "intervals and P(worse) are each for itself; verdicts and 'can show' are corrected for several"
+_CORRECTED = "verdicts and 'can show' are corrected for the number of comparisons; intervals and P(worse) are not"
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -165,8 +141,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     draws = f"{comparison.replicates} paired draws of {comparison.groups} {comparison.drawn}"
     for row in comparison.rows:
         title = f"{row.name} against {comparison.baseline}, {place}: AP in %, differences in points"
-        overall = {_FIGURES[name]: change for name, change in (row.overall | row.sizes).items()}
-        tables.append(_changes_table(title, overall, [f"95 % intervals from {draws}", _CAN_SHOW, _EACH_FOR_ITSELF]))
+        overall = {_HEADINGS[name]: change for name, change in (row.overall | row.sizes).items()}
+        tables.append(_changes_table(title, overall, [f"95 % intervals from {draws}", _CAN_SHOW, _CORRECTED]))
         for figure, heading in (("ap", "AP"), ("ap50", "AP50")):
             categories = {name: changes[figure] for name, changes in row.per_category.items()}
             tables.append(_changes_table(f"{heading} by category", categories, []))
@@ -176,12 +152,11 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 
 def _changes_table(title: str, changes: Mapping[str, Change], notes: Sequence[str]) -> Table:
-    """One row a figure; what to be careful with stands below, once for all it concerns."""
-    table = Table(title=Text(title), title_justify="left", caption_justify="left")
-    table.add_column("")
-    for name in ("boxes", "baseline", "this", "difference", "P(worse)", "can show"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict")
+    """One row per figure; what to be careful with stands below, once for all it concerns."""
+    headings = ("boxes", "baseline", "this", "difference", "P(worse)", "can show")
+    table = table_of(title, "", *headings, "verdict", left=["verdict"])
+    for column in table.columns[1:-1]:
+        column.no_wrap = True
     for name, change in changes.items():
         difference = _points(change.difference)
         if change.interval:
@@ -190,28 +165,20 @@ def _changes_table(title: str, changes: Mapping[str, Change], notes: Sequence[st
         smallest = "-" if change.smallest is None else f"{change.smallest * 100:.2g}"
         shown = [_percent(change.baseline), _percent(change.value), difference, worse, smallest]
         add_row(table, name, str(change.n), *shown, _short(change))
-    table.caption = Text("\n".join([*_corrections(changes), *notes, *_cautions(changes)]))
+    several = {name: one.comparisons for name, one in changes.items()}
+    corrections = {name: f"corrected for {many} comparisons" if many > 1 else None for name, many in several.items()}
+    cautions = {name: change.caution for name, change in changes.items()}
+    table.caption = Text("\n".join([*_once(corrections), *notes, *_once(cautions)]))
     return table
 
 
-def _corrections(changes: Mapping[str, Change]) -> list[str]:
-    """How many comparisons the verdicts are corrected for, where there are several."""
-    several: dict[int, list[str]] = {}
-    for name, change in changes.items():
-        several.setdefault(change.comparisons, []).append(name)
-    return [f"{_named(names, changes)}corrected for {many} comparisons" for many, names in several.items() if many > 1]
-
-
-def _cautions(changes: Mapping[str, Change]) -> list[str]:
-    concerned: dict[str, list[str]] = {}
-    for name, change in changes.items():
-        if change.caution:
-            concerned.setdefault(change.caution, []).append(name)
-    return [f"{_named(names, changes)}{caution}" for caution, names in concerned.items()]
-
-
-def _named(names: Sequence[str], changes: Mapping[str, Change]) -> str:
-    return "" if len(names) == len(changes) else f"{', '.join(names)}: "
+def _once(notes: Mapping[str, str | None]) -> list[str]:
+    """Each note once, after the names that it concerns, unless it concerns all."""
+    names: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        if note:
+            names.setdefault(note, []).append(name)
+    return [note if len(some) == len(notes) else f"{', '.join(some)}: {note}" for note, some in names.items()]
 
 
 def _short(change: Change) -> str:
@@ -235,15 +202,13 @@ def _points(value: float | None) -> str:
 
 def _errors_table(before: Errors, after: Errors) -> Table:
     """AP50 that each kind of error costs, and how far scores are from precision."""
-    table = Table(title="errors: what each kind costs in points of AP50 (and how many there are)", title_justify="left")
-    table.add_column("")
-    for header in ("baseline", "this", "difference"):
-        table.add_column(header, justify="right")
-    for key, title in _ERRORS.items():
-        kinds = [errors.tide[key] for errors in (before, after)]
-        gains = [kind.gain.value for kind in kinds]
-        cells = [f"{_percent(gain)} ({kind.count:,})" for gain, kind in zip(gains, kinds, strict=True)]
-        add_row(table, title, *cells, _change(gains))
+    title = "errors: what each kind costs in points of AP50 (and how many there are)"
+    table = table_of(title, "", "baseline", "this", "difference")
+    for key, kind in _KINDS.items():
+        both = [errors.tide[key] for errors in (before, after)]
+        gains = [one.gain.value for one in both]
+        cells = [f"{_percent(gain)} ({one.count:,})" for gain, one in zip(gains, both, strict=True)]
+        add_row(table, kind, *cells, _change(gains))
     calibration = [errors.calibration.ece.value for errors in (before, after)]
     add_row(table, "scores against precision (ECE)", *map(_percent, calibration), _change(calibration))
     return table
@@ -256,10 +221,8 @@ def _change(values: Sequence[float | None]) -> str:
 
 def _needed_table(comparison: Comparison) -> Table:
     title = f"how many {comparison.drawn} like these would show a difference in AP, four times in five"
-    table = Table(title=Text(title), title_justify="left")
-    table.add_column("between two as alike as the baseline and", overflow="fold")
-    for wanted in comparison.groups_needed:
-        table.add_column(f"{float(wanted) * 100:g} points", justify="right")
+    wanted = (f"{float(difference) * 100:g} points" for difference in comparison.groups_needed)
+    table = table_of(title, "between two as alike as the baseline and", *wanted)
     for number, row in enumerate(comparison.rows):
         counts = (counts[number] for counts in comparison.groups_needed.values())
         add_row(table, row.name, *(_needed(count, comparison.groups) for count in counts))
@@ -286,11 +249,10 @@ def _section_table(board: Board, section: Section) -> Table:
 
     shown = section.model_copy(update={"rows": section.rows[:MOST]})
     (_, _, *headings), *rows = printed(board, shown, "–", "-", every_interval=False)
-    table = Table(title=Text(section.title()), title_justify="left", caption_justify="left")
-    table.add_column("rank", no_wrap=True)
-    table.add_column("submission")
-    for heading in headings:
-        table.add_column(re.sub(", | (?=less)", "\n", heading), justify="right", no_wrap=True)
+    columns = (re.sub(", | (?=less)", "\n", heading) for heading in headings)
+    table = table_of(section.title(), "rank", "submission", *columns, left=["submission"])
+    for column in (*table.columns[:1], *table.columns[2:]):
+        column.no_wrap = True
     for place, name, *cells in rows:
         add_row(table, place, name, *(cell.replace(" [", "\n[") for cell in cells))
     lines = [f"below {board.ranked.title}: its 95 % interval"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions
@@ -34,8 +34,17 @@ class _Harmless:
             yield Segment(printable(text), style, control)
 
 
+def table_of(title: str, *columns: str, left: Collection[str] = (), caption: str = "") -> Table:
+    """A table without rows; the first column, and those named in `left`, hold text, the others numbers."""
+    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
+    for place, name in enumerate(columns):
+        text = place == 0 or name in left
+        table.add_column(Text(name), justify="left" if text else "right", overflow="fold" if text else "ellipsis")
+    return table
+
+
 def add_row(table: Table, *cells: str, end_section: bool = False) -> None:
-    """Add a row of plain text: brackets in a name or a message are no markup."""
+    """Add a row of plain text, in which brackets are not markup."""
     table.add_row(*map(Text, cells), end_section=end_section)
 
 

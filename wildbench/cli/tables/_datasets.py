@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
-from rich.text import Text
 
-from wildbench.cli.tables._console import add_row
+from wildbench.cli.tables._console import add_row, table_of
 from wildbench.datasets.duplicates import KINDS
 from wildbench.datasets.formats import ImportReport, Lost
 from wildbench.text import counted
@@ -23,30 +22,25 @@ if TYPE_CHECKING:
 
 
 def datasets_table(infos: Sequence[DatasetInfo]) -> Table:
-    """One row a registered data set."""
-    table = Table(title="data sets", title_justify="left")
-    for name in ("name", "splits", "categories", "images", "boxes", "what it is"):
-        table.add_column(name, justify="right" if name in ("categories", "images", "boxes") else "left")
+    """One row per registered data set."""
+    headings = ("name", "splits", "categories", "images", "boxes", "what it is")
+    table = table_of("data sets", *headings, left=("splits", "what it is"))
     for info in infos:
-        add_row(
-            table,
-            info.name,
-            ", ".join(info.splits),
-            *("-" if count is None else str(count) for count in (info.categories, info.images, info.boxes)),
-            info.title,
-        )
+        counts = ("-" if count is None else str(count) for count in (info.categories, info.images, info.boxes))
+        add_row(table, info.name, ", ".join(info.splits), *counts, info.title)
     return table
 
 
 def summary_tables(summary: dict[str, Any]) -> list[Table]:
-    """Two tables of a data set's counts, a column a split: boxes by category and size, images by what they show."""
+    """Two tables of a data set's counts, one column per split: boxes by category and size, images by what they show."""
     splits: dict[str, dict[str, Any]] = summary["splits"]
     name = Path(summary["name"]).name
-    boxes = _counts_table(f"{name}: boxes", splits)
+    columns = ["", *splits, *(["all"] if len(splits) > 1 else [])]
+    boxes = table_of(f"{name}: boxes", *columns)
     for group in ("categories", "sizes"):
         _add_counts(boxes, [split[group] for split in splits.values()])
     add_row(boxes, "all boxes", *_with_total([split["boxes"] for split in splits.values()]))
-    images = _counts_table(f"{name}: images", splits)
+    images = table_of(f"{name}: images", *columns)
     for group in ("time_of_day", "weather"):
         _add_counts(images, [split[group] for split in splits.values()])
     add_row(images, "without boxes", *_with_total([split["empty_images"] for split in splits.values()]))
@@ -55,21 +49,10 @@ def summary_tables(summary: dict[str, Any]) -> list[Table]:
     return [boxes, images]
 
 
-def _counts_table(title: str, splits: dict[str, dict[str, Any]]) -> Table:
-    table = Table(title=Text(title), title_justify="left")
-    table.add_column("")
-    for name in (*splits, "all") if len(splits) > 1 else splits:
-        table.add_column(Text(name), justify="right")
-    return table
-
-
 def _add_counts(table: Table, counts: Sequence[dict[str, int]]) -> None:
-    """A row a name, and a line below them."""
-    names = dict.fromkeys(name for split in counts for name in split)
-    for name in names:
-        add_row(
-            table, name, *_with_total([split.get(name, 0) for split in counts]), end_section=name == list(names)[-1]
-        )
+    for name in dict.fromkeys(name for split in counts for name in split):
+        add_row(table, name, *_with_total([split.get(name, 0) for split in counts]))
+    table.add_section()
 
 
 def _with_total(counts: Sequence[int]) -> list[str]:
@@ -77,13 +60,10 @@ def _with_total(counts: Sequence[int]) -> list[str]:
 
 
 def findings_table(findings: Sequence[Finding], examples: int = 3, *, hint: str = "") -> Table:
-    """One row a code: how often it was found, the first places, and the remedy; `hint` says where the others are."""
-    table = Table(title=Text(counted(len(findings), "finding")), title_justify="left")
-    table.add_column("code", no_wrap=True)
-    table.add_column("severity")
-    table.add_column("count", justify="right")
-    table.add_column("where, and what", overflow="fold")
-    table.add_column("remedy", overflow="fold")
+    """One row per code: how often it was found, the first places, and the remedy; `hint` says where the others are."""
+    headings = ("code", "severity", "count", "where, and what", "remedy")
+    table = table_of(counted(len(findings), "finding"), *headings, left={*headings} - {"count"})
+    table.columns[0].no_wrap = True
     for code in dict.fromkeys(finding.code for finding in findings):
         same = [finding for finding in findings if finding.code == code]
         places = [f"{finding.place}: {finding.message}" for finding in same[:examples]]
@@ -95,19 +75,19 @@ def findings_table(findings: Sequence[Finding], examples: int = 3, *, hint: str 
 
 def counts_table(report: ImportReport) -> Table:
     """Boxes of each category; beside them, where there are any, the counts and the totals that were published."""
-    table = Table(title=Text(f"{report.source}: boxes"), title_justify="left")
     counts, published = report.collection.boxes_by_category(), report.published
-    for name in ("category", "found", "published", "difference") if published else ("category", "found"):
-        table.add_column(name, justify="left" if name == "category" else "right")
+    table = table_of(
+        f"{report.source}: boxes", "category", "found", *(("published", "difference") if published else ())
+    )
     if published is None:
         for name, count in counts.items():
             add_row(table, name, str(count))
         return table
-    names = list(dict.fromkeys([*published.counts, *counts]))
-    for name in names:
+    for name in dict.fromkeys([*published.counts, *counts]):
         count, stated = counts.get(name, 0), published.counts.get(name)
         row = ("-", "-") if stated is None else (str(stated), _signed(count - stated))
-        add_row(table, name, str(count), *row, end_section=name == names[-1])
+        add_row(table, name, str(count), *row)
+    table.add_section()
     for where, total in published.totals.items():
         label = f"published categories, by the paper's {where}"
         add_row(table, label, str(report.boxes), str(total), _signed(report.boxes - total))
@@ -115,15 +95,12 @@ def counts_table(report: ImportReport) -> Table:
 
 
 def report_lines(report: ImportReport) -> list[str]:
-    """Images, parts, what was read in another way than it stands, files that are not used, and which total holds."""
+    """Images, parts, what was read differently from what the files say, unused files, and which total holds."""
     coco, parts = report.collection.coco, report.collection.parts
     boxed = {annotation["image_id"] for annotation in coco["annotations"]}
     partial = [image for image in coco["images"] if "annotated_categories" in image]
     empty = [image for image in coco["images"] if image["id"] not in boxed and image not in partial]
-    lines = [
-        f"form: {report.collection.form}",
-        f"images: {len(coco['images'])}, of them without boxes {len(empty)}",
-    ]
+    lines = [f"form: {report.collection.form}", f"images: {len(coco['images'])}, of them without boxes {len(empty)}"]
     if partial:
         lines.append(f"images of which only some categories are scored (annotated_categories): {len(partial)}")
     lines.append(f"boxes: {len(coco['annotations'])}, in the label files {report.collection.read.total()}")
@@ -131,7 +108,8 @@ def report_lines(report: ImportReport) -> list[str]:
         lines.append("parts: " + ", ".join(f"{part} {len(ids)}" for part, ids in parts.items()))
     lines += [f"{note}: {count}" for note, count in sorted(report.collection.notes.items())]
     if report.unused:
-        lines.append(f"files not used: {len(report.unused)} ({_first(report.unused)})")
+        more = ", ..." if len(report.unused) > 3 else ""
+        lines.append(f"files not used: {len(report.unused)} ({', '.join(report.unused[:3])}{more})")
     if report.sha256 is not None:
         lines.append(f"SHA-256: {report.sha256}")
     return [*lines, f"holds: {report.holds}"] if report.published else lines
@@ -139,9 +117,7 @@ def report_lines(report: ImportReport) -> list[str]:
 
 def lost_table(lost: Lost, form: str, out: Path) -> Table:
     """What a form cannot hold, with the number of entries."""
-    table = Table(title=Text(f"{out}: not in {form} form"), title_justify="left")
-    table.add_column("what")
-    table.add_column("entries", justify="right")
+    table = table_of(f"{out}: not in {form} form", "what", "entries")
     for what, count in sorted(lost.items()):
         add_row(table, what, str(count))
     return table
@@ -151,59 +127,39 @@ def _signed(difference: int) -> str:
     return f"{difference:+d}" if difference else "0"
 
 
-def _first(names: Sequence[str], count: int = 3) -> str:
-    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
-
-
 def leak_tables(report: LeakReport, examples: int = 10) -> list[Table]:
-    """A table of how many pairs there are between which parts, and one of the strongest."""
+    """How many pairs there are between which parts, and the strongest of them."""
     counts = Counter((leak.a.part, leak.b.part, leak.pair.kind) for leak in report.leaks)
-    table = Table(title=f"{len(report.leaks)} pairs of images across parts", title_justify="left")
-    for name in ("parts", "images", *KINDS):
-        table.add_column(name, justify="left" if name == "parts" else "right")
+    table = table_of(f"{len(report.leaks)} pairs of images across parts", "parts", "images", *KINDS)
     for one, other in combinations(report.images, 2):
         numbers = [str(counts[one, other, kind]) for kind in KINDS]
         add_row(table, f"{one} and {other}", f"{report.images[one]} and {report.images[other]}", *numbers)
     if not report.leaks:
         return [table]
-    strongest = Table(title=f"the strongest {min(examples, len(report.leaks))}", title_justify="left")
-    for name in ("kind", "score", "image", "image"):
-        strongest.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
+    title = f"the strongest {min(examples, len(report.leaks))}"
+    strongest = table_of(title, "kind", "score", "image", "image", left=["image"])
     for leak in report.leaks[:examples]:
         one, other = (f"{place.part}: {place.file_name}" for place in (leak.a, leak.b))
         add_row(strongest, leak.pair.kind, f"{leak.pair.score:.2f}", one, other)
     return [table, strongest]
 
 
-_SECTIONS_END_BEFORE = ("small", "medium", "large", "all")
-
-
 def views_table(views: Mapping[str, int]) -> Table:
-    """One row a saved view with the number of its images."""
-    table = Table(title="saved views", title_justify="left")
-    table.add_column("view")
-    table.add_column("images", justify="right")
+    """One row per saved view with the number of its images."""
+    table = table_of("saved views", "view", "images")
     for name, images in views.items():
         add_row(table, name, str(images))
     return table
 
 
 def forgotten_table(dense: str, compressed: str, rows: Sequence[tuple[str, int, int, int, int, int]]) -> Table:
-    """One row a category and one a size.
-
-    Args:
-        dense: Name of the dense detector.
-        compressed: Name of the one made from it.
-        rows: Category, size or "all"; boxes; those that the dense one finds, the compressed one finds, that only the
-            first finds, that only the second finds.
-    """
+    """One row for each category and size: the counts of `curation.questions.Row`."""
     title = f"what {compressed} forgot of what {dense} finds"
-    table = Table(title=Text(title), title_justify="left", caption="boxes, at IoU 0.5", caption_justify="left")
-    table.add_column("")
-    for name in ("boxes", dense, compressed, "forgotten", "gained"):
-        table.add_column(Text(name), justify="right")
-    following = [row[0] for row in rows[1:]] + [""]
-    for (part, *counts), after in zip(rows, following, strict=True):
-        ends = after == "all" or (after in _SECTIONS_END_BEFORE and part not in _SECTIONS_END_BEFORE)
-        add_row(table, part, *map(str, counts), end_section=ends)
+    table = table_of(title, "", "boxes", dense, compressed, "forgotten", "gained", caption="boxes, at IoU 0.5")
+    sizes, before = ("small", "medium", "large"), ""
+    for part, *counts in rows:
+        if part == "all" or (part in sizes and before not in sizes):
+            table.add_section()
+        add_row(table, part, *map(str, counts))
+        before = part
     return table

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.cli.tables._console import add_row
+from wildbench.cli.tables._console import add_row, table_of
 
 if TYPE_CHECKING:
     from wildbench.compression.recipes import Recipe
     from wildbench.compression.subject import Method
     from wildbench.submissions.archive import Activation
     from wildbench.submissions.inspection import Inspection, Tensor
-
 
 FP32_BYTES = 4
 
@@ -26,29 +25,27 @@ LARGEST = 12
 
 def inspection_tables(inspection: Inspection, most: int | None = LARGEST) -> list[Table]:
     """The manifest, bytes by part, and where tensors are listed: their costs, bytes by codec and the largest ones."""
-    manifest = Table(
-        title=Text(f"{inspection.path.name} ({inspection.format})"), title_justify="left", show_header=False
-    )
+    manifest = table_of(f"{inspection.path.name} ({inspection.format})")
+    manifest.show_header = False
     for key, value in inspection.manifest.model_dump(mode="json", exclude_defaults=True).items():
         add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
     if inspection.activations:
         add_row(manifest, "activations", _rounding(inspection.activations))
-    parts = Table(title="bytes by part", title_justify="left", show_footer=True)
-    parts.add_column("part", "the file")
-    parts.add_column("bytes", f"{inspection.file_bytes:,}", justify="right")
-    parts.add_column("share", "100.0 %", justify="right")
+    parts = table_of("bytes by part", "part", "bytes", "share")
+    _add_footer(parts, "the file", f"{inspection.file_bytes:,}", "100.0 %")
     for name, size in inspection.bytes_by_part.items():
         add_row(parts, name, f"{size:,}", f"{100 * size / inspection.file_bytes:.1f} %")
     if inspection.tensors is None:
         parts.caption = Text(f"tensors not listed: {inspection.reason}")
         return [manifest, parts]
-    return [
-        manifest,
-        parts,
-        _cost_table(inspection),
-        _codec_table(inspection.tensors),
-        _tensor_table(inspection.tensors, most),
-    ]
+    tensors = inspection.tensors
+    return [manifest, parts, _cost_table(inspection), _codec_table(tensors), _tensor_table(tensors, most)]
+
+
+def _add_footer(table: Table, *cells: str) -> None:
+    table.show_footer = True
+    for column, cell in zip(table.columns, cells, strict=True):
+        column.footer = cell
 
 
 def _rounding(activations: Mapping[str, Activation]) -> str:
@@ -70,16 +67,13 @@ def _cost_table(inspection: Inspection) -> Table:
     """The file beside what its content would take by other rules."""
     parameters, nonzero = inspection.parameters, inspection.nonzero
     costs = {
-        "dense fp32, 4 bytes a parameter": None if parameters is None else FP32_BYTES * parameters,
+        "dense fp32, 4 bytes per parameter": None if parameters is None else FP32_BYTES * parameters,
         "non-zero parameters in fp32": None if nonzero is None else FP32_BYTES * nonzero,
         "parameters by MicroNet's bitmask rule": inspection.bitmask_bytes,
         "all tensors at their zeroth-order entropy": inspection.entropy_bytes,
         "the file": inspection.file_bytes,
     }
-    table = Table(title="what it would take", title_justify="left")
-    table.add_column("rule")
-    table.add_column("bytes", justify="right")
-    table.add_column("the file is", justify="right")
+    table = table_of("what it would take", "rule", "bytes", "the file is")
     for rule, cost in costs.items():
         ratio = f"{inspection.file_bytes / cost:.3f} x" if cost else "-"
         add_row(table, rule, "-" if cost is None else f"{cost:,.0f}", ratio)
@@ -88,10 +82,8 @@ def _cost_table(inspection: Inspection) -> Table:
 
 def _codec_table(tensors: list[Tensor]) -> Table:
     """Bytes by codec, beside their entropy."""
-    table = Table(title="bytes by codec", title_justify="left")
-    table.add_column("codec")
-    for column in ("tensors", "elements", "bytes", "at entropy", "bits an element"):
-        table.add_column(column, justify="right")
+    headings = ("codec", "tensors", "elements", "bytes", "at entropy", "bits per element")
+    table = table_of("bytes by codec", *headings)
     for codec in sorted({tensor.codec for tensor in tensors}):
         stored = [tensor for tensor in tensors if tensor.codec == codec]
         elements, size = sum(tensor.elements for tensor in stored), sum(tensor.bytes for tensor in stored)
@@ -102,12 +94,9 @@ def _codec_table(tensors: list[Tensor]) -> Table:
 
 
 def _tensor_table(tensors: list[Tensor], most: int | None) -> Table:
-    """The tensors that take most bytes beside what they would take by other rules, and in the footer all of them."""
+    """The tensors that take most bytes, beside what they would take by other rules; in the footer, all of them."""
     largest = sorted(tensors, key=lambda tensor: (-tensor.bytes, tensor.name))[:most]
     which = "all" if len(largest) == len(tensors) else f"the largest {len(largest)} of"
-    title = Text(f"{which} {len(tensors)} tensors, and their bytes by each rule")
-    table = Table(title=title, title_justify="left", show_footer=True)
-    table.add_column("tensor, shape, codec", "all tensors", overflow="fold")
     rules: dict[str, Callable[[Tensor], float | None]] = {
         "non-zero": lambda tensor: tensor.nonzero,
         "fp32": lambda tensor: FP32_BYTES * tensor.elements,
@@ -115,8 +104,10 @@ def _tensor_table(tensors: list[Tensor], most: int | None) -> Table:
         "entropy": lambda tensor: tensor.entropy_bytes,
         "bytes": lambda tensor: tensor.bytes,
     }
-    for name, rule in rules.items():
-        table.add_column(name, _sum([rule(tensor) for tensor in tensors]), justify="right")
+    title = f"{which} {len(tensors)} tensors, and their bytes by each rule"
+    table = table_of(title, "tensor, shape, codec", *rules)
+    totals = (_sum([rule(tensor) for tensor in tensors]) for rule in rules.values())
+    _add_footer(table, "all tensors", *totals)
     for tensor in largest:
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         figures = [_sum([rule(tensor)]) for rule in rules.values()]
@@ -132,10 +123,9 @@ def _sum(values: list[float | None]) -> str:
 
 def recipes_table(recipes: Sequence[Recipe]) -> Table:
     """One row per recipe: what it is, its steps, whose experiment it is."""
-    table = Table(title="recipes: wildbench baseline run NAME --from dense.pt -o out.pt", title_justify="left")
-    table.add_column("recipe", no_wrap=True)
-    for column in ("what it does", "steps", "source"):
-        table.add_column(column)
+    headings = ("recipe", "what it does", "steps", "source")
+    table = table_of("recipes: wildbench baseline run NAME --from dense.pt -o out.pt", *headings, left=headings)
+    table.columns[0].no_wrap = True
     for recipe in recipes:
         add_row(table, recipe.name, recipe.summary, recipe.chain, recipe.source or "-")
     return table
@@ -143,10 +133,9 @@ def recipes_table(recipes: Sequence[Recipe]) -> Table:
 
 def methods_table(methods: Mapping[str, Method]) -> Table:
     """One row per method: its family, what it does, what it takes, where it comes from."""
-    table = Table(title="methods: what a step of a recipe may name", title_justify="left")
-    table.add_column("method", no_wrap=True)
-    for column in ("family", "what it does", "takes", "source"):
-        table.add_column(column)
+    headings = ("method", "family", "what it does", "takes", "source")
+    table = table_of("methods: what a step of a recipe may name", *headings, left=headings)
+    table.columns[0].no_wrap = True
     for name, method in methods.items():
         takes = ", ".join(f"{key} = {field.default}" for key, field in method.settings.model_fields.items())
         add_row(table, name, method.family, method.summary, takes or "-", method.source)
@@ -155,9 +144,7 @@ def methods_table(methods: Mapping[str, Method]) -> Table:
 
 def sweep_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
     """One row per point of a sweep, dense parents first."""
-    table = Table(title=Text(title), title_justify="left", caption=Text(caption), caption_justify="left")
-    for number, heading in enumerate(headings):
-        table.add_column(heading.replace(" ", "\n"), justify="right" if number else "left")
+    table = table_of(title, *(heading.replace(" ", "\n") for heading in headings), caption=caption)
     for row in rows:
         add_row(table, *row)
     return table

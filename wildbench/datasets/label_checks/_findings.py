@@ -73,15 +73,15 @@ def refusal(path: Path, findings: Iterable[Finding]) -> Refusal | None:
     Example:
         >>> error = Finding("box-zero-side", "[3]", "bbox [1, 2, 0, 4]", "remove it")
         >>> refusal(Path("p.json"), [error, error]).what
-        'p.json: [3]: bbox [1, 2, 0, 4] [box-zero-side, the first of 2 errors]'
+        'p.json: [3]: bbox [1, 2, 0, 4] (the first of 2 errors)'
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
         return None
     first = errors[0]
-    more = f", the first of {len(errors)} errors" if len(errors) > 1 else ""
+    more = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
     place = "" if first.place == WHOLE else f"{first.place}: "
-    return Refusal(f"{path}: {place}{first.message} [{first.code}{more}]", first.remedy, first.code)
+    return Refusal(f"{path}: {place}{first.message}{more}", first.remedy, first.code)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
