@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wildbench.pictures import colour, draw_boxes, labelled_boxes, save_jpeg, side_by_side
+from wildbench.pictures import colour, draw_boxes, save_jpeg, side_by_side
 
 
 def test_a_box_is_drawn_along_its_own_edges() -> None:
@@ -23,17 +23,6 @@ def test_a_caption_adds_a_bar_below_and_touches_no_pixel() -> None:
     picture = np.asarray(draw_boxes(image, [], caption="labels"))
     assert picture.shape[0] > 40
     assert (picture[:40] == image).all()
-
-
-def test_only_results_above_the_threshold_are_drawn_and_labels_always() -> None:
-    results = [
-        {"category_id": 7, "bbox": [0, 0, 1, 1], "score": 0.9},
-        {"category_id": 7, "bbox": [0, 0, 1, 1], "score": 0.2},
-    ]
-    assert [label for _, label, _ in labelled_boxes(results, {7: "lion"}, 0.5)] == ["lion 0.90"]
-    assert [label for _, label, _ in labelled_boxes([{"category_id": 7, "bbox": [0, 0, 1, 1]}], {7: "lion"}, 0.5)] == [
-        "lion"
-    ]
 
 
 def test_thirteen_categories_get_thirteen_colours() -> None:

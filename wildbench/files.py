@@ -47,13 +47,13 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_writable(path: Path) -> None:
-    """Make sure, before long work, that a file can be written here or in folders to be made for it.
+    """Check, before long work, that a file can be written here or in folders to be made for it.
 
     Raises:
         OutputError: It cannot.
     """
     if len(os.fsencode(path.name)) > LONGEST:
-        what = f"{path}: a name of more than {LONGEST} bytes"
+        what = f"{path}: its name is longer than {LONGEST} bytes"
         raise OutputError(what, code="name-too-long", remedy="choose a shorter one")
     if path.is_dir():
         raise OutputError(f"{path} is a folder", code="folder", remedy="name a file in it")
@@ -85,9 +85,7 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """Make a folder if there is none, and wait until no other process is in such a block with it.
-
-    Windows knows no such lock: there the block is entered at once.
+    """Make a folder if there is none, and wait until no other process is in such a block with it; not on Windows.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Detections drawn on the photographs they were made on."""
+"""Boxes drawn on photographs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import colorsys
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from wildbench.files import write_atomically
 
-Box = tuple[float, float, float, float]
+Drawn = tuple[tuple[float, float, float, float], str, tuple[int, int, int]]
+"""A box as x, y, width, height in pixels, its label, and its colour."""
 
 
 def colour(index: int) -> tuple[int, int, int]:
@@ -22,14 +22,12 @@ def colour(index: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw_boxes(
-    image: np.ndarray, boxes: Sequence[tuple[Box, str, tuple[int, int, int]]], *, caption: str = ""
-) -> Image.Image:
+def draw_boxes(image: np.ndarray, boxes: Sequence[Drawn], *, caption: str = "") -> Image.Image:
     """Draw labelled boxes, and a caption bar below.
 
     Args:
         image: uint8 pixels, H x W x 3, RGB.
-        boxes: (x, y, width, height) in pixels, label, colour.
+        boxes: Where they are, what they are called, and their colours.
         caption: One line under the picture; no bar where empty.
 
     Example:
@@ -60,21 +58,6 @@ def side_by_side(panels: Sequence[Image.Image], gap: int = 6) -> Image.Image:
         sheet.paste(panel, (x, 0))
         x += panel.width + gap
     return sheet
-
-
-def labelled_boxes(
-    records: Sequence[dict[str, Any]], names: dict[int, str], minimum_score: float = 0.0
-) -> list[tuple[Box, str, tuple[int, int, int]]]:
-    """COCO annotations or results as boxes to draw; results below `minimum_score` are left out."""
-    kept = [record for record in records if record.get("score", 1.0) >= minimum_score]
-    return [
-        (
-            tuple(record["bbox"]),
-            names[record["category_id"]] + (f" {record['score']:.2f}" if "score" in record else ""),
-            colour(record["category_id"]),
-        )
-        for record in kept
-    ]
 
 
 def save_jpeg(picture: Image.Image, path: Path) -> None:

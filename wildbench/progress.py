@@ -15,7 +15,7 @@ def silent(task: str, done: int, total: int) -> None:
 
 @contextlib.contextmanager
 def shown() -> Iterator[Progress]:
-    """Show one bar a task on stderr while the block runs; in a log file, one line when a task ends.
+    """Show one bar per task on stderr while the block runs; in a log file, one line when a task ends.
 
     Example:
         >>> with shown() as progress:
@@ -26,13 +26,9 @@ def shown() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:<32}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
+    name = TextColumn("{task.description:<32}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def progress(task: str, done: int, total: int) -> None:

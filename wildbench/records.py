@@ -1,4 +1,4 @@
-"""Records that carry the version of their format: this one and older ones are read, newer ones refused."""
+"""Records that carry the version of their format: current and older ones are read, newer ones refused."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parsed(stored: bytes) -> object:
-    """JSON by the faster parser, but for what it refuses, such as half of a surrogate pair: `json` reads it.
+    """Parse JSON by the fast parser, or by `json` what that refuses, such as half of a surrogate pair.
 
     Raises:
         ValueError: It is not JSON.
-        RecursionError: It is too deep.
+        RecursionError: It is nested too deeply.
     """
     try:
         return from_json(stored, cache_strings="keys")
@@ -35,7 +35,7 @@ def read_json(
     Args:
         path: The file.
         error: What to raise.
-        again: How to get a whole one, where it is not JSON.
+        again: How to get a good one, where it is not JSON.
         missing: Code and remedy where it cannot be read.
 
     Raises:
@@ -65,13 +65,13 @@ def read_version(
 
     Args:
         raw: The parsed JSON.
-        model: What it is to be.
+        model: The record's class.
         newest: The version of the format that this wildbench writes.
         path: The file, for the messages.
         error: What to raise.
         no_record: What the file is not, and what to give instead, where it has no version.
-        again: How to get a whole one, where it is damaged.
-        strict: Whether values have to be of the very types.
+        again: How to get a good one, where it is damaged.
+        strict: Whether to refuse values that would have to be converted.
 
     Raises:
         WildbenchError: `no-format-version`, `newer-format` or `damaged`.

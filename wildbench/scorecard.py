@@ -452,15 +452,10 @@ def read_scorecard(path: Path) -> Scorecard:
         ScorecardError: The file is missing, damaged, not a scorecard, or written by a newer wildbench.
     """
     path = Path(path)
-    document = read_json(path, error=ScorecardError, again="evaluate the submission again")
+    no_record, again = ("not a scorecard", "give a file that evaluate wrote"), "evaluate the submission again"
+    document = read_json(path, error=ScorecardError, again=again)
     return read_version(
-        document,
-        Scorecard,
-        FORMAT_VERSION,
-        path=path,
-        error=ScorecardError,
-        no_record=("not a scorecard", "give a file that evaluate wrote"),
-        again="evaluate the submission again",
+        document, Scorecard, FORMAT_VERSION, path=path, error=ScorecardError, no_record=no_record, again=again
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    r"""A text with an escape for each character that cannot be printed, ends of lines excepted.
+    r"""Escape each character of a text that cannot be printed, except line ends.
 
     Example:
         >>> printable("lion\x1b[31m \u202eoil")
@@ -12,11 +12,8 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(mark if mark.isprintable() or mark == "\n" else _escape(mark) for mark in text)
-
-
-def _escape(mark: str) -> str:
-    return mark.encode("unicode_escape").decode("ascii")
+    escaped = ((mark, mark.encode("unicode_escape").decode("ascii")) for mark in text)
+    return "".join(mark if mark.isprintable() or mark == "\n" else escape for mark, escape in escaped)
 
 
 def counted(count: int, what: str) -> str:

@@ -9,6 +9,9 @@ import pytest
 from PIL import Image
 
 from wildbench.cli import app
+from wildbench.cli.demo import _labelled
+from wildbench.datasets.predictions import Detections
+from wildbench.datasets.registry import load_dataset
 from wildbench.scorecard import read_scorecard
 
 pytestmark = pytest.mark.slow
@@ -53,6 +56,16 @@ def test_the_pictures_show_labels_and_both_submissions_side_by_side(demo: tuple[
     assert len(pictures) == 6
     for picture in pictures:
         assert Image.open(picture).size == (3 * 512 + 2 * 6, 384 + 22)
+
+
+def test_labels_are_drawn_with_their_category_and_detections_with_their_score_too() -> None:
+    labels = load_dataset("parksim", with_images=False).labels[:1]
+    names = {int(labels.category_ids[0]): "lion"}
+    detections = Detections(labels.image_ids, labels.category_ids, labels.boxes, [0.9])
+    ((box, label, _),) = _labelled(labels, names)
+    assert (list(box), label) == (labels.boxes[0].tolist(), "lion")
+    ((box, label, _),) = _labelled(detections, names)
+    assert (list(box), label) == (labels.boxes[0].tolist(), "lion 0.90")
 
 
 def test_it_prints_one_table_with_a_row_for_each(demo: tuple[Path, str]) -> None:

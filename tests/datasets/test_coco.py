@@ -149,7 +149,7 @@ def test_what_is_not_json_is_one_line(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["null", "3", '"images"', "[]"])
 def test_what_is_no_object_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DatasetError, match=r"a\.json: not a JSON object \[not-coco\]"):
+    with pytest.raises(DatasetError, match=r"a\.json: not a JSON object; name"):
         read_coco(tmp_path / "a.json")
 
 

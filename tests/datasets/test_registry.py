@@ -10,7 +10,7 @@ from wildbench.categories import CATEGORIES, SPLITS
 from wildbench.datasets.images import images_near
 from wildbench.datasets.registry import generate, load_dataset, names
 from wildbench.datasets.summary import registered
-from wildbench.errors import DatasetError, PluginError
+from wildbench.errors import DatasetError
 from wildbench.resources import bundled, cache_dir
 
 COCO = {
@@ -103,7 +103,7 @@ def test_unknown_names_and_folders_are_one_line(path: Path, tmp_path: Path) -> N
         load_dataset(tmp_path / "absent.json")
     with pytest.raises(DatasetError, check=coded("dataset/no-image-folder")):
         load_dataset(path, images=tmp_path / "absent")
-    with pytest.raises(PluginError, check=coded("plugin/unknown")):
+    with pytest.raises(DatasetError, check=coded("dataset/no-such-dataset")):
         generate("serengeti")
     with pytest.raises(DatasetError, check=coded("dataset/not-rendered")):
         generate("parks")

@@ -11,7 +11,7 @@ from wildbench.cli import tables
 from wildbench.cli.options import DeviceOption, ImagesOption
 from wildbench.progress import shown
 
-app = typer.Typer(help="Compress a detector by a recipe, and measure what it cost.", no_args_is_help=True)
+app = typer.Typer(help="Compress a detector by a recipe, and measure what that costs.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -47,15 +47,7 @@ def run(
     chosen = with_settings(load_recipe(find_recipe(recipe)), [parse_change(change) for change in changes or []])
     with shown() as progress:
         made = compress(
-            chosen,
-            dense,
-            out,
-            dataset=dataset,
-            images=images,
-            split=split,
-            seed=seed,
-            device=device,
-            progress=progress,
+            chosen, dense, out, dataset=dataset, images=images, split=split, seed=seed, device=device, progress=progress
         )
     typer.echo(f"method: {made.method}")
     typer.echo(f"bytes: {made.before:,} before, {made.after:,} after, {made.ratio:.2f} times smaller")
@@ -78,7 +70,7 @@ def sweep(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Run a grid of recipes, settings, seeds and dense submissions; run again after an interruption to go on."""
+    """Run a grid of recipes, settings, seeds and dense submissions; run it again to resume after an interruption."""
     from wildbench.sweeps.cells import LEGEND, headings, rows
     from wildbench.sweeps.grid import find_sweep, load_sweep
     from wildbench.sweeps.run import Bench, run_sweep

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 NameArgument = Annotated[
     str, typer.Argument(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse, exit 2, if anything is found.")]
-app = typer.Typer(help="Look after data sets.", no_args_is_help=True, rich_markup_mode=None)
+StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse with exit code 2 if anything is found.")]
+app = typer.Typer(
+    help="Inspect, import, check, split and correct data sets.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("list")
@@ -46,7 +48,7 @@ def data_info(name: NameArgument) -> None:
 
 
 @app.command("generate")
-def data_generate(name: Annotated[str, typer.Argument(help="A rendered data set: parksim.")]) -> None:
+def data_generate(name: Annotated[str, typer.Argument(help="A rendered data set, such as parksim.")]) -> None:
     """Render a data set into the cache."""
     from wildbench.datasets.registry import generate
 
@@ -57,11 +59,11 @@ def data_generate(name: Annotated[str, typer.Argument(help="A rendered data set:
 
 @app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="A data set that its authors publish for download: parks.")],
+    name: Annotated[str, typer.Argument(help="A data set that its authors publish for download, such as parks.")],
     url: Annotated[str | None, typer.Option(help="A mirror of the authors' archive.", metavar="URL")] = None,
     strict: StrictOption = False,
 ) -> None:
-    """Download a data set into the cache, going on where an interrupted download stopped, and import it."""
+    """Download a data set into the cache, resuming an interrupted download, and import it."""
     from wildbench.datasets.registry import call, fetched
 
     own = fetched(name)
@@ -79,7 +81,7 @@ def data_import(
     replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
-    """Make labelled photographs COCO files, and report everything that was wrong with them."""
+    """Turn labelled photographs into COCO files, and report everything that was wrong with them."""
     from wildbench.datasets.formats import import_dataset
     from wildbench.datasets.registry import call, fetched
 
@@ -153,7 +155,7 @@ def data_validate(
     predictions: Annotated[Path | None, typer.Option(help="COCO results to check against its labels.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Print every finding, not three per code.")] = False,
 ) -> None:
-    """Check a COCO file and its images: a code, a place and a remedy for each finding; exit 2 on an error."""
+    """Check a COCO file and its images: a code, a place and a remedy for each finding; exit code 2 on an error."""
     from wildbench.datasets.coco import read_coco
     from wildbench.datasets.detection_checks import validate_predictions
     from wildbench.datasets.images import images_near
@@ -234,7 +236,7 @@ def data_leaks(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Page to write, with the pictures in it.")] = None,
     split_file: Annotated[Path | None, typer.Option(help="Take the parts of a single JSON from this file.")] = None,
     images: ImagesOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 2 if anything is found.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 2 if anything is found.")] = False,
 ) -> None:
     """Find images in different parts that show the same: copies, altered copies, pictures of one scene."""
     from wildbench.datasets.duplicates import find_leaks, leaks_page
@@ -278,7 +280,7 @@ def data_patch(
     out: Annotated[Path, typer.Option("--out", "-o", help="The corrected COCO JSON to write.")],
     rebase: Annotated[bool, typer.Option("--rebase", help="Accept labels that changed since, box by box.")] = False,
 ) -> None:
-    """Apply label patches: all of them, or none and a line for each conflict; exit 2."""
+    """Apply label patches: all of them, or none, with a line for each conflict and exit code 2."""
     from wildbench.curation.patch import apply, conflicts, read_patches
     from wildbench.datasets.coco import read_coco, write_coco
 

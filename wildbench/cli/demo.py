@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,9 @@ from wildbench.cli import tables
 from wildbench.progress import shown
 
 if TYPE_CHECKING:
-    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.coco import Dataset, Labels
+    from wildbench.datasets.predictions import Detections
+    from wildbench.pictures import Drawn
     from wildbench.scorecard import Scorecard
 
 app = typer.Typer()
@@ -48,29 +49,41 @@ def demo(
 
 def draw_pictures(data: Dataset, cards: list[Scorecard], out: Path) -> None:
     """Draw the labels and each submission's detections side by side, on the images with the most categories."""
+    from wildbench.comparison import detections_of
     from wildbench.datasets.images import decode
-    from wildbench.pictures import draw_boxes, labelled_boxes, save_jpeg, side_by_side
+    from wildbench.pictures import draw_boxes, save_jpeg, side_by_side
 
     names = {category["id"]: category["name"] for category in data.categories}
-    detections = [
-        json.loads((out / "scorecards" / card.accuracy.predictions_file).read_text(encoding="utf-8")) for card in cards
-    ]
+    sides: dict[str, Labels | Detections] = {"labels": data.labels}
+    for name, card in zip(SUBMISSIONS, cards, strict=True):
+        detections = detections_of(out / "scorecards" / f"{name}.json", card, data)
+        sides[card.submission.name] = detections[detections.scores >= MINIMUM_SCORE]
     for image in _worth_seeing(data):
         pixels = decode(data.image_path(image))
-        panels = [draw_boxes(pixels, labelled_boxes(data.boxes(image["id"]), names), caption="labels")]
-        for card, results in zip(cards, detections, strict=True):
-            own = [result for result in results if result["image_id"] == image["id"]]
-            boxes = labelled_boxes(own, names, MINIMUM_SCORE)
-            panels.append(draw_boxes(pixels, boxes, caption=card.submission.name))
+        boxes = {caption: _labelled(columns.of_image(image["id"]), names) for caption, columns in sides.items()}
+        panels = [draw_boxes(pixels, drawn, caption=caption) for caption, drawn in boxes.items()]
         save_jpeg(side_by_side(panels), out / "pictures" / f"{Path(image['file_name']).stem}.jpg")
 
 
+def _labelled(columns: Labels | Detections, names: dict[int, str]) -> list[Drawn]:
+    """Boxes with their category, their score if they have one, and the category's colour."""
+    from wildbench.pictures import colour
+
+    scores = getattr(columns, "scores", [None] * len(columns))
+    return [
+        ((x, y, w, h), names[category] + ("" if score is None else f" {score:.2f}"), colour(category))
+        for category, (x, y, w, h), score in zip(
+            columns.category_ids.tolist(), columns.boxes.tolist(), scores, strict=True
+        )
+    ]
+
+
 def _worth_seeing(data: Dataset) -> list[dict[str, Any]]:
-    """One image a location first, those with the most categories and boxes."""
+    """One image per location first, those with the most categories and boxes."""
 
     def interest(image: dict[str, Any]) -> tuple[int, int, int]:
-        boxes = data.boxes(image["id"])
-        return -len({box["category_id"] for box in boxes}), -len(boxes), image["id"]
+        boxes = data.labels.of_image(image["id"])
+        return -len(set(boxes.category_ids.tolist())), -len(boxes), image["id"]
 
     best: dict[Any, dict[str, Any]] = {}
     for image in sorted(data.images, key=interest):

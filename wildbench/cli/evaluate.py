@@ -90,7 +90,7 @@ def compare(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
 ) -> None:
-    """Say whether detectors differ from the first: differences with intervals, and what the data set can show."""
+    """Compare detectors with the first: differences with intervals, and what the data set can show."""
     from wildbench.comparison import DIFFERENCES
     from wildbench.comparison import compare as run
 
@@ -102,7 +102,7 @@ def compare(
         comparison.write(out)
     tables.print_tables(*tables.comparison_tables(comparison))
     if comparison.categories_left_out:
-        typer.echo(f"left out, because one does not know them: {', '.join(comparison.categories_left_out)}")
+        typer.echo(f"left out, because not all know them: {', '.join(comparison.categories_left_out)}")
     for row in comparison.rows:
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
 

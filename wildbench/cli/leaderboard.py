@@ -11,7 +11,7 @@ from wildbench.cli import tables
 from wildbench.errors import WildbenchError
 from wildbench.progress import shown
 
-app = typer.Typer(help="Rank scorecards, so that anyone can compute the ranking again.", no_args_is_help=True)
+app = typer.Typer(help="Rank scorecards so that anyone can recompute the ranking.", no_args_is_help=True)
 
 BoardOption = Annotated[Path, typer.Option("--board", help="Folder of the leaderboard.")]
 DatasetsOption = Annotated[
@@ -45,7 +45,7 @@ def build(board: BoardOption = FOLDER) -> None:
 
     with shown() as progress:
         built = run(board, progress)
-    gc.freeze()  # all of it is in use to the end: looking for garbage would take longer than the table
+    gc.freeze()  # all of it is in use: looking for garbage would take longer than the table
     tables.print_tables(*tables.board_tables(built))
     typer.echo(f"{board / BOARD}, {board / PAGE}")
 
@@ -72,7 +72,7 @@ def check(
     dataset: DatasetsOption = None,
     submissions: SubmissionsOption = None,
 ) -> None:
-    """Say whether a scorecard can be added, and change nothing; exit code 2 and a line for each problem."""
+    """Say whether a scorecard can be added, without changing anything; exit code 2 and a line for each problem."""
     from wildbench.leaderboard.add import check as run
 
     _report(run(card, board, datasets=dataset or (), submissions=submissions))
@@ -85,7 +85,7 @@ def export(
     board: BoardOption = FOLDER,
     out: Annotated[Path | None, typer.Option(help="File to write; printed if left out.")] = None,
 ) -> None:
-    """Write the tables as papers use them."""
+    """Write the tables for a paper or a spreadsheet."""
     from wildbench.files import write_atomically
     from wildbench.leaderboard import read_board
     from wildbench.leaderboard.build import BOARD
@@ -100,7 +100,7 @@ def export(
 
 @app.command("open")
 def open_page(board: BoardOption = FOLDER) -> None:
-    """Open the page in a browser; say where it is if there is none."""
+    """Open the page in a browser, or say where it is."""
     import webbrowser
 
     from wildbench.leaderboard.build import page_of
@@ -111,7 +111,7 @@ def open_page(board: BoardOption = FOLDER) -> None:
 
 
 def _report(problems: list[WildbenchError]) -> None:
-    """End with a line on stderr for each problem, if there is any."""
+    """Print each problem on stderr and end, if there are any."""
     for problem in problems:
         typer.echo(problem.line(), err=True)
     if problems:

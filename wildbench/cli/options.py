@@ -12,4 +12,4 @@ ImagesOption = Annotated[Path | None, typer.Option(help="Folder of the images; f
 SplitOption = Annotated[str, typer.Option(help="Split of a registered data set; a JSON file is one split.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format that may run code in the file.")]
+TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format whose files may run code.")]

@@ -15,7 +15,6 @@ from wildbench.progress import shown
 from wildbench.text import counted
 
 if TYPE_CHECKING:
-    from wildbench.curation.review import Review
     from wildbench.datasets.coco import Dataset
 
 app = typer.Typer()
@@ -32,8 +31,8 @@ def review(
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 5151,
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser, where there is one.")] = True,
-    quick: Annotated[bool, typer.Option("--quick", help="Do without near duplicates and similarity.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Drop the edits that were not brought back.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Skip near duplicates and similarity.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Drop edits from earlier sessions.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Bring the edits back as a label patch instead.")] = False,
     author: Annotated[str | None, typer.Option(help="With --apply: who made the edits.")] = None,
     reason: Annotated[str, typer.Option(help="With --apply: why, for boxes that do not say.")] = "",
@@ -61,20 +60,27 @@ def review(
 
 
 def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, quick: bool, fresh: bool) -> None:
-    """Lay a data set out, print what was found, and serve the App until Ctrl-C."""
+    """Lay a data set out, print its questions' answers, and serve the App until Ctrl-C."""
     from wildbench.curation.review import lay_out, serve
     from wildbench.curation.samples import read_named
 
     detectors = read_named(predictions, data)
     for one in detectors:
         if not one.same_labels:
-            typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels than these", err=True)
+            typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels", err=True)
     with shown() as progress:
         laid_out = lay_out(data, detectors, look=not quick, fresh=fresh, progress=progress)
-    _print(laid_out, len(data.images))
+    for (dense, compressed), rows in laid_out.comparisons.items():
+        tables.print_tables(tables.forgotten_table(dense, compressed, rows))
+    tables.print_tables(tables.views_table(laid_out.views))
+    for name, confidence in laid_out.confidence.items():
+        typer.echo(f"{name}: shown from a confidence of {confidence:.3f}, where its F1 is largest")
+    if laid_out.edited:
+        where = f"on {laid_out.edited} of {len(data.images)} images"
+        typer.echo(f"edits from an earlier session are kept, {where}; --fresh drops them", err=True)
     session = serve(laid_out.name, port)
     url = f"{session.url.partition('?')[0]}datasets/{laid_out.name}"
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without one
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts without one
     try:
         typer.echo(f"{url} (Ctrl-C ends it)")
         if browse:
@@ -84,20 +90,6 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
         typer.echo("edits are kept; bring them back by: wildbench review --apply --author NAME", err=True)
     finally:
         session.close()
-
-
-def _print(laid_out: Review, images: int) -> None:
-
-    for (dense, compressed), rows in laid_out.comparisons.items():
-        tables.print_tables(tables.forgotten_table(dense, compressed, rows))
-    tables.print_tables(tables.views_table(laid_out.views))
-    for name, confidence in laid_out.confidence.items():
-        typer.echo(f"{name}: from a confidence of {confidence:.3f}, where its F1 is largest")
-    if laid_out.edited:
-        typer.echo(
-            f"edits from an earlier session are kept, on {laid_out.edited} of {images} images; --fresh drops them",
-            err=True,
-        )
 
 
 def _bring_back(data: Dataset, author: str, reason: str, out: Path) -> None:

@@ -23,7 +23,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's: of everything random.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a detector by a recipe and save it as a submission; run again after an interruption to go on."""
+    """Train a detector by a recipe and save it as a submission; run it again to resume after an interruption."""
     from wildbench.training import run_training
 
     with shown() as progress:

@@ -95,14 +95,10 @@ def read_patch(path: Path) -> Patch:
     Raises:
         DatasetError: The file is missing, damaged, no patch, or written by a newer wildbench.
     """
+    no_record, again = ("not a label patch", "give a file that review wrote"), "bring the edits back again"
+    document = read_json(path)
     return read_version(
-        read_json(path),
-        Patch,
-        FORMAT_VERSION,
-        path=path,
-        error=DatasetError,
-        no_record=("not a label patch", "give a file that review wrote"),
-        again="bring the edits back again",
+        document, Patch, FORMAT_VERSION, path=path, error=DatasetError, no_record=no_record, again=again
     )
 
 

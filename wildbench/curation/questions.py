@@ -154,14 +154,11 @@ def _row(part: str, finders: Sequence[set[str]], dense: str, compressed: str) ->
 
 
 def looks_of(data: Dataset, progress: Progress = silent) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Which images are one photograph, and what they look like; computed once for a set of images.
-
-    Two images are one photograph however encoded, cropped or turned. Pictures of one scene are not: a camera that
-    stands still takes nothing else.
+    """Find which images are one photograph, and what they look like; computed once for a set of images.
 
     Returns:
-        int64 [image]: number of the group of copies that it is in, 0 for none; float32 [image, feature]: the deepest
-        features of the bundled detector's backbone, averaged over the image (FiftyOne would download a model).
+        int64 [image]: number of its group of copies, however encoded, cropped or turned, 0 for none; float32 [image,
+        feature]: the bundled detector's deepest features, averaged over the image (FiftyOne would download a model).
     """
     from wildbench.datasets.duplicates import KINDS, find_pairs, groups
 

@@ -61,7 +61,7 @@ def image_attributes(data: Dataset) -> list[Attribute]:
 
 
 def attributes(entries: list[dict[str, Any]], ignored: Container[str]) -> list[Attribute]:
-    """Name and type of everything that entries say; what has several types, or none that MongoDB has, becomes text."""
+    """Name and type of everything that entries say; what has mixed types, or one unknown to MongoDB, becomes text."""
     values: dict[str, list[Any]] = {}
     for entry in entries:
         for key, value in entry.items():

@@ -162,15 +162,13 @@ def read_split(path: Path) -> Split:
     Raises:
         DatasetError: The file is missing, damaged, no split, or written by a newer wildbench.
     """
+    no_record, again = (
+        ("not a split file", "name a file that data split wrote"),
+        "write it again by wildbench data split",
+    )
+    document = read_json(path)
     return read_version(
-        read_json(path),
-        Split,
-        FORMAT_VERSION,
-        path=path,
-        error=DatasetError,
-        no_record=("not a split file", "name a file that data split wrote"),
-        again="write it again by wildbench data split",
-        strict=True,
+        document, Split, FORMAT_VERSION, path=path, error=DatasetError, no_record=no_record, again=again, strict=True
     )
 
 

@@ -201,14 +201,9 @@ def read_board(path: Path) -> Board:
     """
     missing = ("not-built", "build it")
     document = read_json(path, error=ScorecardError, again="build it again", missing=missing)
+    no_record, again = ("not a leaderboard", "build it again"), "build it again"
     return read_version(
-        document,
-        Board,
-        FORMAT_VERSION,
-        path=path,
-        error=ScorecardError,
-        no_record=("not a leaderboard", "build it again"),
-        again="build it again",
+        document, Board, FORMAT_VERSION, path=path, error=ScorecardError, no_record=no_record, again=again
     )
 
 

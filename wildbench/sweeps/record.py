@@ -153,15 +153,13 @@ def read_summary(path: Path | str) -> Summary:
         ScorecardError: It is missing, damaged, not a summary, or written by a newer wildbench.
     """
     path = Path(path)
-    document = read_json(path, error=ScorecardError, again="run the sweep again")
+    no_record, again = (
+        ("not the summary of a sweep", "name the JSON that `wildbench baseline sweep` wrote"),
+        "run the sweep again",
+    )
+    document = read_json(path, error=ScorecardError, again=again)
     return read_version(
-        document,
-        Summary,
-        FORMAT_VERSION,
-        path=path,
-        error=ScorecardError,
-        no_record=("not the summary of a sweep", "name the JSON that `wildbench baseline sweep` wrote"),
-        again="run the sweep again",
+        document, Summary, FORMAT_VERSION, path=path, error=ScorecardError, no_record=no_record, again=again
     )
 
 
