@@ -62,7 +62,7 @@ class WildbenchError(Exception):
 
     def line(self) -> str:
         """The error as the command line prints it, with its code at the end."""
-        return f"wildbench: {self}" + ("" if self.code.endswith("/") else f" [{self.code}]")
+        return f"wildbench: {self} [{self.code}]"
 
 
 class DatasetError(WildbenchError):

@@ -95,8 +95,7 @@ def data_import(
         elif own.import_ is not None:
             report = call(own.import_, path, form=form, strict=strict, replace=replace, progress=progress)
         else:
-            remedy = "name a folder to write: --out DIR"
-            raise DatasetError(f"{name} is only fetched, not imported", code="not-importable", remedy=remedy)
+            raise DatasetError(f"{name} is only fetched, not imported", code="not-importable", remedy="give --out DIR")
     use = name if out is None else out / "annotations" / "all.json"
     _print_report(report, out or own.place, f"--dataset {use}")
 
@@ -204,8 +203,7 @@ def data_split(
 
     check_writable(out)
     if out.exists():
-        remedy = "a split is kept: remove it first, or name another file"
-        raise OutputError(f"{out} exists", code="exists", remedy=remedy)
+        raise OutputError(f"{out} exists", code="exists", remedy="remove it first, or name another file")
     with shown() as progress:
         whole = load_whole(name, images=images, progress=progress)
         together = splits.kept_together(whole, progress)

@@ -108,15 +108,7 @@ def serve(samples: str, port: int) -> fiftyone.Session:
 
 @dataclass(frozen=True)
 class Review:
-    """What was laid out.
-
-    Attributes:
-        name: Of FiftyOne's data set.
-        confidence: Operating point by detector's name.
-        comparisons: What each compressed detector forgot, as `questions.comparisons` counts it.
-        views: Saved views, with the number of their images.
-        edited: Number of images that show edits from an earlier session.
-    """
+    """What was laid out: operating points, what was forgotten, images by view, and images with earlier edits."""
 
     name: str
     confidence: Mapping[str, float] = field(default_factory=dict)

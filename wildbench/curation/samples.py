@@ -67,16 +67,16 @@ def attributes(entries: list[dict[str, Any]], ignored: Container[str]) -> list[A
         for key, value in entry.items():
             if value is not None and key not in ignored:
                 values.setdefault(key, []).append(value)
-    found: list[Attribute] = []
+    named: list[Attribute] = []
     for key, listed in values.items():
         field = re.sub(r"[.$\0]", "_", key)
         if not field or field.startswith("_") or field in reserved():
             field = f"coco_{field.strip('_')}"
-        taken = {*values, *(other.field for other in found)} - {key}
+        taken = {*values, *(other.field for other in named)} - {key}
         field = next(name for name in _numbered(field, "_") if name not in taken)
         kind = _kind(listed)
-        found.append(Attribute(key, field, kind or str, kind is not None))
-    return found
+        named.append(Attribute(key, field, kind or str, kind is not None))
+    return named
 
 
 def _kind(values: list[Any]) -> type | None:
@@ -109,14 +109,9 @@ def reserved() -> frozenset[str]:
 
 @dataclass(frozen=True, eq=False)
 class NamedPredictions:
-    """One detector's detections on a data set.
+    """One detector's detections on a data set, its name as FiftyOne names a field, and its scorecard, if there is one.
 
-    Attributes:
-        name: Of the detector.
-        field: The same, as FiftyOne names a field: letters, digits and underscores.
-        detections: On the images of the data set.
-        card: The scorecard they came with; None for a bare results file.
-        same_labels: Whether the scorecard was made with these very labels; true without one.
+    `same_labels` says whether the scorecard was made with these very labels.
     """
 
     name: str

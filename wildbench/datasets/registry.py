@@ -98,16 +98,12 @@ def card(name: str) -> Card:
 def _folder(name: str) -> Path:
     """Where the card is: what is registered is a folder, or a package with the card in it."""
     if name not in datasets:
-        raise _no_such_dataset(name)
+        remedy = f"choose from {', '.join(names())}"
+        raise DatasetError(f"no data set is called {name!r}", code="no-such-dataset", remedy=remedy)
     target = datasets.get(name)
     if isinstance(target, ModuleType):
         return Path(next(iter(target.__path__))) if hasattr(target, "__path__") else Path(str(target.__file__)).parent
     return bundled(str(target)) if not Path(target).is_absolute() else Path(target)
-
-
-def _no_such_dataset(name: str) -> DatasetError:
-    remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
-    return DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
 
 
 def call(target: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - the card's field says what
@@ -168,7 +164,8 @@ def load_dataset(
         return _load_split(name, split, folder, with_images, progress).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
-        raise _no_such_dataset(name)
+        remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
+        raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
         from wildbench.datasets.images import images_near  # OpenCV loads slowly
 
