@@ -25,8 +25,8 @@ from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
-    from wildbench.submissions.process import Detections as Answered
-    from wildbench.submissions.process import Sandbox
+    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.wire import Detections as Answered
 
 WARM_UP = 3
 """Images the detector is warmed up on."""
@@ -79,7 +79,7 @@ def evaluate(
     from wildbench.measures.size import size_of
     from wildbench.submissions.formats import admit
     from wildbench.submissions.inspection import inspect_submission
-    from wildbench.submissions.process import Sandbox
+    from wildbench.submissions.sandbox import Sandbox
 
     if not isinstance(submission, Path | str):
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)

@@ -9,7 +9,7 @@ import pytest
 from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.contract._manifest import (
+from wildbench.submissions.contract import (
     Contract,
     DetrOutput,
     InputContract,
@@ -19,8 +19,8 @@ from wildbench.submissions.contract._manifest import (
     YoloxOutput,
     parse_manifest,
 )
-from wildbench.submissions.process._opened import open_submission
-from wildbench.submissions.process._parent import Sandbox
+from wildbench.submissions.runner import open_submission
+from wildbench.submissions.sandbox import Sandbox
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "submitting.md").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ sys.addaudithook(watch)
 
 EVALUATE = """
 import os, sys
-from wildbench.submissions.process import _parent
+from wildbench.submissions.sandbox import _parent
 bare = _parent._environment
 
 def watched(*arguments):

@@ -28,10 +28,11 @@ from pydantic import BaseModel, NonNegativeInt
 
 from wildbench.measures import reference_network
 from wildbench.scorecard import Figure, Latency
-from wildbench.submissions.process import ask
+from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.process import Answer, Opened, Sandbox
+    from wildbench.submissions.runner import Opened
+    from wildbench.submissions.sandbox import Answer, Sandbox
 
 CONFIDENCE = 0.95
 """Of the intervals."""

@@ -19,7 +19,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-    from wildbench.submissions.process import Opened
+    from wildbench.submissions.runner import Opened
 
 Array = npt.NDArray[np.float32]
 

@@ -100,7 +100,7 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
     parts.update(listing.overhead)
     container = size - parts.total()
     if container < 0:
-        raise admitted.source.damage("its tensors claim more bytes than the file has")
+        raise admitted.source.error("its tensors claim more bytes than the file has")
     return Inspection(
         admitted.path,
         admitted.format.name,

@@ -22,17 +22,10 @@ MOST_BYTES = 2**32
 """Of all records of a zip after they are unzipped."""
 
 AGAIN = "save or download it again"
+EXPORT_AGAIN = "export it again"
 
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    OSError,
-    ValueError,
-    EOFError,
-    RuntimeError,  # encrypted, or zipped by a method that Python does not know
-)
+# RuntimeError: encrypted, or zipped by a method that Python does not know
+DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, ValueError, EOFError, RuntimeError)
 """What `zipfile` raises for an archive that it cannot read."""
 
 Parsed = TypeVar("Parsed")
@@ -42,7 +35,7 @@ class Source:
     """The bytes of one file.
 
     Everything that is asked about a submission is answered from here, so that nobody can swap the file between two
-    looks at it.
+    reads.
 
     Attributes:
         path: Where it was read, for messages; it is not opened again.
@@ -89,7 +82,7 @@ class Source:
 
     @cached_property
     def records(self) -> dict[str, zipfile.ZipInfo]:
-        """Records of a torch zip, by name without the archive's root folder; none where the file is no zip.
+        """Records of a torch zip, by name without the archive's root folder; empty where the file is not a zip.
 
         Raises:
             SubmissionError: The zip is damaged, names a record twice, or would unpack to too much.
@@ -99,34 +92,31 @@ class Source:
         try:
             entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
         except DAMAGE as error:
-            raise self.damage(f"damaged or cut short ({error})") from None
+            raise self.error(f"damaged or cut short ({error})") from None
         if len(entries) > MOST_RECORDS or sum(entry.file_size for entry in entries) > MOST_BYTES:
-            raise SubmissionError(
-                f"{self.path}: its zip has more than {MOST_RECORDS:,} records or {MOST_BYTES:,} bytes",
-                code="zip-too-large",
-                remedy="export a detector alone",
-            )
+            problem = f"its zip has more than {MOST_RECORDS:,} records or {MOST_BYTES:,} bytes"
+            raise self.error(problem, code="zip-too-large", remedy="export the detector alone")
         records = {entry.filename.partition("/")[2]: entry for entry in entries}
         if len(records) != len(entries):
-            raise self.damage("damaged: the zip has a record twice")
+            raise self.error("damaged: the zip has a record twice")
         return records
 
     def record(self, name: str) -> bytes:
-        """The bytes of one record, whose checksum is right.
+        """The bytes of one record; its checksum has been verified.
 
         Raises:
-            SubmissionError: The record is damaged, or is not there.
+            SubmissionError: The record is damaged or missing.
         """
         if name not in self.records:
-            raise self.damage(f"{name} is missing")
+            raise self.error(f"{name} is missing")
         try:
             return self._zip.read(self.records[name])
         except DAMAGE as error:
-            raise self.damage(f"{name} is damaged ({error})") from None
+            raise self.error(f"{name} is damaged ({error})") from None
 
-    def damage(self, problem: str) -> SubmissionError:
-        """The error for a file that is not what it was when it was saved."""
-        return SubmissionError(f"{self.path}: {problem}", code="damaged", remedy=AGAIN)
+    def error(self, problem: str, *, code: str = "damaged", remedy: str = AGAIN) -> SubmissionError:
+        """The error to raise for this file; by default, that it is not what it was when it was saved."""
+        return SubmissionError(f"{self.path}: {problem}", code=code, remedy=remedy)
 
     @cached_property
     def _zip(self) -> zipfile.ZipFile:

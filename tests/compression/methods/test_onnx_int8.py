@@ -20,7 +20,7 @@ from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop, prunable
 from wildbench.datasets.coco import Dataset
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.process._opened import open_submission
+from wildbench.submissions.runner import open_submission
 
 
 class Chain(nn.Module):

@@ -20,8 +20,8 @@ from wildbench.cli.tables import inspection_tables
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.compute._compute import bit_operations
 from wildbench.measures.compute._count import Count, operands_of
-from wildbench.submissions.archive._activations import Activation, Grid, attach, pack, unpack
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
+from wildbench.submissions.archive._rebuild import Activation, Grid, attach, pack, unpack
 from wildbench.submissions.inspection import inspect_submission
 
 NAME = "fcos_efficientnet_lite0_fpn"

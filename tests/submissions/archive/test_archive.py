@@ -15,8 +15,8 @@ from wildbench.submissions.archive._archive import read_submission, rebuild, sav
 from wildbench.submissions.codecs import affine
 from wildbench.submissions.codecs.chains import chain_of
 from wildbench.submissions.codecs.storage import Steps
-from wildbench.submissions.formats._admission import admit
-from wildbench.submissions.process._opened import open_submission
+from wildbench.submissions.formats._format import admit
+from wildbench.submissions.runner import open_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"
 FIRST = "backbone.features.0.0.0.weight"

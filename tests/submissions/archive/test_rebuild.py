@@ -11,7 +11,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 from wildbench.submissions.archive._rebuild import fits, groups_of, narrow
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.process._opened import open_submission
+from wildbench.submissions.runner import open_submission
 
 State = dict[str, torch.Tensor]
 SSDLITE, FCOS, FASTER = "ssdlite320_mobilenet_v3_large", "fcos_efficientnet_lite0_fpn", "fasterrcnn_resnet50_fpn"

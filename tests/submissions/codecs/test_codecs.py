@@ -26,7 +26,7 @@ from wildbench.submissions.codecs.chains import (
     table_bytes,
     weight_bits,
 )
-from wildbench.submissions.codecs.fields import DTYPES
+from wildbench.submissions.codecs.packing import DTYPES
 from wildbench.submissions.codecs.storage import Steps, cost, tensors_in
 
 CHAINS = [

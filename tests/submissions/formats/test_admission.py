@@ -14,7 +14,7 @@ from torch import nn
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.resources import bundled
-from wildbench.submissions.formats._admission import admit, embed, recognise
+from wildbench.submissions.formats._format import admit, embed, recognise
 from wildbench.submissions.source import Source
 
 

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from refusals import refused
 from small_networks import beside, constant_detector, write_onnx
 
-from wildbench.submissions.formats._admission import admit
+from wildbench.submissions.formats._format import admit
 
 IDENTITY = [helper.make_node("Identity", ["image"], ["scores"])]
 SCORES = {"scores": TensorProto.FLOAT}

@@ -18,12 +18,13 @@ import numpy.typing as npt
 from wildbench.errors import DetectorError
 from wildbench.measures.compute._count import Count, Operands
 from wildbench.scorecard import Compute, Figure
-from wildbench.submissions.process import ask
+from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.submissions.formats import OnnxBackend, TorchBackend
-    from wildbench.submissions.process import Opened, Sandbox
+    from wildbench.submissions.runner import Opened
+    from wildbench.submissions.sandbox import Sandbox
 
 Image = npt.NDArray[np.uint8]
 

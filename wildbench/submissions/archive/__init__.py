@@ -1,4 +1,4 @@
-"""archive."""
+"""Our own archive, `submission.pt`: the file, and the detector that is rebuilt from it."""
 
 import lazy_loader
 

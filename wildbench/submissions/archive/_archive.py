@@ -23,7 +23,6 @@ from torch import nn
 
 from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
-from wildbench.submissions.archive._activations import Activation, attach, pack, unpack, widest
 from wildbench.submissions.archive._container import (
     LARGEST_TEXT,
     PLAIN_VERSION,
@@ -34,7 +33,18 @@ from wildbench.submissions.archive._container import (
     read_content,
     read_stored,
 )
-from wildbench.submissions.archive._rebuild import check_fit, groups_of, plan, rebuild_with, shapes_of
+from wildbench.submissions.archive._rebuild import (
+    Activation,
+    attach,
+    check_fit,
+    groups_of,
+    pack,
+    plan,
+    rebuild_with,
+    shapes_of,
+    unpack,
+    widest,
+)
 from wildbench.submissions.codecs import DTYPES, Record, decode, encode, integer, name_of, promise, shape_of
 from wildbench.submissions.contract import FORMAT, Manifest, parse_manifest
 from wildbench.submissions.source import AGAIN, Source
@@ -317,7 +327,7 @@ def stored_records(content: Content, source: Source) -> tuple[dict[str, Record],
             records[name] = whole(record)
             sizes[name] = sum(opened.values()) - before
     except RecursionError:
-        raise source.damage("its records are nested too deeply") from None
+        raise source.error("its records are nested too deeply") from None
     return records, sizes
 
 

@@ -196,14 +196,14 @@ def _stored(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
 def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
     """The plain data in the file, after seeing that its records are stored as they are and undamaged."""
     if not source.is_zip:
-        raise SubmissionError(
-            f"{source.path}: a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names",
+        raise source.error(
+            "a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names",
             code="bare-pickle",
             remedy=f"load it where you trust it and {SAVE}",
         )
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in source.records.values()):
-        raise SubmissionError(
-            f"{source.path}: its records are compressed by the zip, so their sizes are not the tensors' own",
+        raise source.error(
+            "its records are compressed by the zip, so their sizes are not the tensors' own",
             code="zipped-records",
             remedy="save it with a codec instead",
         )
@@ -213,36 +213,33 @@ def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
     try:
         return _PlainUnpickler(io.BytesIO(source.record("data.pkl"))).load()
     except _Forbidden as error:
-        raise SubmissionError(
-            f"{source.path}: a pickled {error}, and unpickling an object runs whatever code the file names",
+        raise source.error(
+            f"a pickled {error}, and unpickling an object runs whatever code the file names",
             code="pickled-object",
             remedy=f"{SAVE}, or export it as TorchScript, torch.export or ONNX and evaluate it with --trust",
         ) from None
     except SubmissionError:
         raise
     except Exception as error:  # a damaged stream raises errors of many kinds
-        raise source.damage(f"data.pkl is damaged ({str(error)[:200]})") from None
+        raise source.error(f"data.pkl is damaged ({str(error)[:200]})") from None
 
 
 def _version(content: Any, source: Source) -> int:  # noqa: ANN401 - whatever the file holds
     if not isinstance(content, dict) or "format" not in content:
         bare = isinstance(content, dict) and any(isinstance(value, Stored) for value in content.values())
-        raise SubmissionError(
-            f"{source.path}: "
-            + ("a bare state dict, which does not say what detector it belongs to" if bare else "not a submission"),
+        raise source.error(
+            "" + ("a bare state dict, which does not say what detector it belongs to" if bare else "not a submission"),
             code="bare-state-dict" if bare else "not-a-submission",
             remedy="wrap it: wildbench.save_submission(state_dict, path, detector=..., categories=[...])",
         )
     tag, version = content["format"], content.get("version")
     if not isinstance(tag, str) or tag != FORMAT:
         shown = repr(tag[:40]) if isinstance(tag, str) else f"of type {type(tag).__name__}"
-        raise SubmissionError(
-            f"{source.path}: format tag {shown} is not {FORMAT!r}", code="not-a-submission", remedy=SAVE
-        )
+        raise source.error(f"format tag {shown} is not {FORMAT!r}", code="not-a-submission", remedy=SAVE)
     if type(version) is not int or not 1 <= version <= VERSION:
         shown = str(version)[:40] if isinstance(version, (int, str)) else f"of type {type(version).__name__}"
-        raise SubmissionError(
-            f"{source.path}: format version {shown} is newer than this wildbench reads ({VERSION})",
+        raise source.error(
+            f"format version {shown} is newer than this wildbench reads ({VERSION})",
             code="newer-version",
             remedy="upgrade wildbench",
         )
@@ -265,7 +262,7 @@ def read_stored(tensor: Stored, itemsize: int, source: Source) -> memoryview:
     data = memoryview(source.record(tensor.record)) if tensor.record in source.records else memoryview(b"")
     start, size = tensor.offset * itemsize, math.prod(tensor.shape) * itemsize
     if start + size > len(data):
-        raise source.damage(f"{tensor.record} has fewer bytes than its tensor")
+        raise source.error(f"{tensor.record} has fewer bytes than its tensor")
     return data[start : start + size]
 
 

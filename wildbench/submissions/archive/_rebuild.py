@@ -8,42 +8,180 @@ does not tell is how a normalisation's channels are grouped: groups keep their s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import FrozenBatchNorm2d
 
 from wildbench.detectors import zoo
 from wildbench.errors import RecipeError, SubmissionError
-from wildbench.submissions.archive._activations import LAYERS, NORMS
-from wildbench.submissions.codecs import MOST_ELEMENTS
+from wildbench.submissions.archive._container import inflate
+from wildbench.submissions.codecs import MOST_ELEMENTS, require
 from wildbench.submissions.contract import Manifest
+
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+"""Layers whose input may be quantized."""
+
+NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
+"""Modules that fold into the layer before them, whose result is then theirs."""
+
+SIDES = ("input", "output")
+
+RANDOM = (Tensor.normal_, Tensor.uniform_)
+
+TINY, HUGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers that 2^bits codes stand for: scale x (q - zero_point), q from 0 to 2^bits - 1.
+
+    Codes are unsigned; where values are never negative the zero point is 0.
+
+    Attributes:
+        bits: 2 to 8.
+        scale: Positive; a float32.
+        zero_point: The code of 0.
+
+    Example:
+        >>> Grid(bits=2, scale=0.5, zero_point=1)(torch.tensor([-9.0, 0.2, 0.3, 9.0])).tolist()
+        [-0.5, 0.0, 0.5, 1.0]
+    """
+
+    bits: int
+    scale: float
+    zero_point: int
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Values rounded to the grid."""
+        return torch.fake_quantize_per_tensor_affine(values, self.scale, self.zero_point, 0, 2**self.bits - 1)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The grids of one module, or None for what stays as it is.
+
+    Attributes:
+        input: Of what enters; for convolutions and linear layers.
+        output: Of what leaves; for these, and for batch norms, which fold into them.
+    """
+
+    input: Grid | None = None
+    output: Grid | None = None
+
+
+def attach(model: nn.Module, activations: Mapping[str, Activation]) -> None:
+    """Make a detector round its activations, by module, from now on; hooks change it in place.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(1, 1, bias=False))
+        >>> _ = nn.init.ones_(model[0].weight)
+        >>> attach(model, {"0": Activation(input=Grid(bits=2, scale=1.0, zero_point=0))})
+        >>> model(torch.tensor([1.4])).item()
+        1.0
+    """
+    for name, activation in activations.items():
+        module = model.get_submodule(name)
+        if activation.input is not None:
+            module.register_forward_pre_hook(lambda _, args, grid=activation.input: (grid(args[0]), *args[1:]))
+        if activation.output is not None:
+            module.register_forward_hook(lambda _, args, result, grid=activation.output: grid(result))
+
+
+def pack(activations: Mapping[str, Activation]) -> bytes:
+    """As a file holds them: deflated JSON {module: {"input": [bits, scale, zero point], "output": ...}}.
+
+    Scales are the shortest decimals that name their float32.
+    """
+    plain = {
+        name: {side: _plain(grid) for side in SIDES if (grid := getattr(activation, side)) is not None}
+        for name, activation in activations.items()
+    }
+    return zlib.compress(json.dumps(plain, separators=(",", ":")).encode(), 9)
+
+
+def unpack(data: bytes, sites: Mapping[str, frozenset[str]], where: str) -> dict[str, Activation]:
+    """What `pack` packed; `sites` has the modules that may have a grid on their "input" and "output".
+
+    Raises:
+        SubmissionError: It is damaged, names other modules, or a grid is invalid.
+    """
+    try:
+        plain = json.loads(inflate(data))
+        require(isinstance(plain, dict) and bool(plain), "not a list of modules")
+        return {name: _activation(name, sides, sites) for name, sides in plain.items()}
+    except (ValueError, TypeError, RecursionError, MemoryError, zlib.error) as error:
+        raise SubmissionError(
+            f"{where}: damaged activations ({str(error)[:200]})", code="damaged", remedy="save the submission again"
+        ) from None
+
+
+def widest(activations: Mapping[str, Activation]) -> int:
+    """Bits of the finest grid of an input; 32 where no input has one.
+
+    Example:
+        >>> widest({"0": Activation(input=Grid(8, 1.0, 0)), "1": Activation(input=Grid(4, 1.0, 0))})
+        8
+    """
+    bits = [activation.input.bits for activation in activations.values() if activation.input is not None]
+    return max(bits, default=32)
+
+
+def _plain(grid: Grid) -> list[float]:
+    return [grid.bits, float(str(np.float32(grid.scale))), grid.zero_point]
+
+
+def _activation(name: str, sides: Any, sites: Mapping[str, frozenset[str]]) -> Activation:  # noqa: ANN401 - untrusted
+    require(isinstance(sides, dict) and bool(sides), f"{name[:80]} has no grid")
+    for side in sides:
+        known = name in sites.get(side, frozenset())
+        require(known, f"the detector has no {side[:8]} of {name[:80]} to quantize")
+    return Activation(**{side: _grid(values, name) for side, values in sides.items()})
+
+
+def _grid(values: Any, name: str) -> Grid:  # noqa: ANN401 - untrusted
+    require(isinstance(values, list) and len(values) == 3, f"{name} has no grid")
+    bits, scale, zero_point = values
+    require(type(bits) is int and 2 <= bits <= 8, f"{name}: bits outside 2..8")
+    require(type(scale) in (int, float), f"{name}: a scale that is not a number")
+    require(TINY <= scale <= HUGE, f"{name}: a scale that is not positive and finite")
+    require(type(zero_point) is int and 0 <= zero_point < 2**bits, f"{name}: a zero point beyond {bits} bits")
+    return Grid(bits, float(np.float32(scale)), zero_point)
+
 
 Shape = tuple[int, ...]
 
 SHOWN = 3
-"""So many tensors are named in a message."""
+"""Tensors named in a message."""
 
 SMALL_IMAGE = 128
-"""Pixels a side of the image by which a narrowed network is tried."""
+"""Side, in pixels, of the image on which a narrowed network is tried."""
 
 
 def build(manifest: Manifest, where: str) -> nn.Module:
-    """The detector in full width, with random weights.
-
-    Raises:
-        SubmissionError: The zoo has no such detector.
-    """
+    """The detector in full width, with random weights."""
     arguments: dict[str, Any] = {**manifest.detector.arguments, "init": "random"}
-    try:
+    with _named_by(where):
         return zoo.build(manifest.detector.name, len(manifest.categories), **arguments)
+
+
+@contextlib.contextmanager
+def _named_by(where: str) -> Iterator[None]:
+    """The zoo's errors are errors of the file that names the detector."""
+    try:
+        yield
     except RecipeError as error:
         raise SubmissionError(f"{where}: {error.what}", code="unknown-detector", remedy=error.remedy) from None
 
@@ -66,21 +204,14 @@ class Plan:
 
 
 def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
-    """What the manifest's detector is like, told without memory for its tensors.
-
-    Args:
-        manifest: Names it.
-        where: The file, for the message.
-        more_categories: Beyond the manifest's.
+    """What the manifest's detector is like, perhaps with more categories; takes no memory for its tensors.
 
     Raises:
         SubmissionError: The zoo has no such detector, or it is larger than any detector should be.
     """
     arguments = json.dumps(manifest.detector.arguments, sort_keys=True)
-    try:
+    with _named_by(where):
         detector = _plan(manifest.detector.name, arguments, len(manifest.categories) + more_categories)
-    except RecipeError as error:
-        raise SubmissionError(f"{where}: {error.what}", code="unknown-detector", remedy=error.remedy) from None
     elements = sum(math.prod(shape) for shape in detector.shapes.values())
     if elements > MOST_ELEMENTS:
         raise SubmissionError(
@@ -91,9 +222,22 @@ def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
     return detector
 
 
+class _NoInitialValues(TorchFunctionMode):
+    """Leaves out the random initial values, for which torch would import its compiler on the meta device."""
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,  # noqa: ANN401 - torch's protocol
+    ) -> Any:  # noqa: ANN401
+        return args[0] if function in RANDOM else function(*args, **(kwargs or {}))
+
+
 @lru_cache(maxsize=32)
 def _plan(name: str, arguments: str, categories: int) -> Plan:
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialValues():
         model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
     kinds = {"input": LAYERS, "output": (*LAYERS, *NORMS)}
@@ -111,22 +255,12 @@ def _plan(name: str, arguments: str, categories: int) -> Plan:
 
 
 def shapes_of(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
-    """Shapes by name.
-
-    Example:
-        >>> shapes_of({"weight": torch.zeros(3, 5)})
-        {'weight': (3, 5)}
-    """
+    """Shapes by name."""
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bool:
-    """Check that tensors have the names and shapes of a detector's, or such shapes with channels removed.
-
-    Args:
-        shapes: Of the tensors.
-        manifest: Names the detector.
-        where: The file, for the message.
+    """Check that tensors have the names and shapes of the manifest's detector, or these with channels removed.
 
     Returns:
         Whether channels were removed.
@@ -190,10 +324,7 @@ def _first(names: list[str]) -> str:
 def fits(shape: Shape, expected: Shape, other: Shape) -> bool:
     """Whether a tensor could be one of the detector's with some channels removed.
 
-    Args:
-        shape: Of the tensor.
-        expected: Of the detector's own.
-        other: Of the same tensor for another number of categories: a side that depends on it stays whole.
+    `other` is its shape for another number of categories: a side that depends on it stays whole.
 
     Example:
         >>> fits((8, 3, 3, 3), (16, 3, 3, 3), (16, 3, 3, 3)), fits((8, 3, 3, 3), (16, 3, 3, 3), (18, 3, 3, 3))
@@ -208,12 +339,7 @@ def fits(shape: Shape, expected: Shape, other: Shape) -> bool:
 
 
 def narrow(model: nn.Module, shapes: Mapping[str, Shape], groups: Mapping[str, int]) -> None:
-    """Give each layer the shape that is stored for it; its values are not set.
-
-    Args:
-        model: In full width; changed in place.
-        shapes: By tensor.
-        groups: By layer, where the rule does not tell the number of groups.
+    """Give each layer of a model in full width the shape that is stored for it; its values are not set.
 
     Raises:
         ValueError: A convolution's or normalisation's channels do not divide into groups.
@@ -233,24 +359,21 @@ def narrow(model: nn.Module, shapes: Mapping[str, Shape], groups: Mapping[str, i
 
 
 def groups_of(model: nn.Module, full: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """The groups of a network's normalisation layers where the rule does not tell them.
-
-    Args:
-        model: Perhaps narrowed.
-        full: The number of groups and of channels in full width, by layer.
-    """
+    """Groups of a network's normalisations that differ from the rule; `full` has groups and channels in full width."""
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
     usual = {path: _groups(norm.num_channels, *full[path]) for path, norm in norms.items() if path in full}
     return {path: norms[path].num_groups for path, groups in usual.items() if norms[path].num_groups != groups}
 
 
 def try_out(model: nn.Module, where: str) -> None:
-    """Run a narrowed network once on a small image.
-
-    Raises:
-        SubmissionError: Its layers do not fit each other.
-    """
-    transform: GeneralizedRCNNTransform = model.transform  # every detector of the zoo has one
+    """Run a narrowed network once on a small image, to see whether its layers fit each other."""
+    transform = getattr(model, "transform", None)
+    if not isinstance(transform, GeneralizedRCNNTransform):
+        raise SubmissionError(
+            f"{where}: channels were removed, and the detector has no torchvision `transform` by which to try it out",
+            code="widths",
+            remedy="store it in full width",
+        )
     sizes, training = (transform.min_size, transform.max_size), model.training
     try:
         transform.min_size, transform.max_size = (SMALL_IMAGE,), SMALL_IMAGE
@@ -274,7 +397,7 @@ def _own(module: nn.Module) -> list[tuple[str, torch.Tensor]]:
 
 
 def _describe(module: nn.Module, shapes: Mapping[str, Shape], groups: int | None) -> None:
-    """Make the numbers that a layer keeps beside its tensors agree with their shapes."""
+    """Make the numbers that a layer has beside its tensors agree with their shapes."""
     if isinstance(module, nn.ConvTranspose2d):
         module.in_channels, module.out_channels = shapes["weight"][0], shapes["weight"][1] * module.groups
         _check_groups(module.in_channels, module.groups)

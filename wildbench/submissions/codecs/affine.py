@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.fields import (
+from wildbench.submissions.codecs.packing import (
     FLOATS,
     Promise,
     Record,

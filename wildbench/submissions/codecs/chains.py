@@ -16,7 +16,7 @@ from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs import affine, codebook
 from wildbench.submissions.codecs.affine import AFFINE, HALF
 from wildbench.submissions.codecs.codebook import CODEBOOK
-from wildbench.submissions.codecs.fields import DTYPES, Codec, Promise, Record
+from wildbench.submissions.codecs.packing import DTYPES, Codec, Promise, Record
 from wildbench.submissions.codecs.storage import LARGEST_BLOCK, RECORD_BYTES, STORAGE, Steps, cost, store
 
 NUMBERS = ("fp16", "int8", "int8:tensor", "int4", "int4:tensor", "codebook")

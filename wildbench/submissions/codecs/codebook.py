@@ -9,7 +9,16 @@ import numpy as np
 import torch
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.fields import FLOATS, Promise, Record, dtype_of, name_of, require, shape_of, values_of
+from wildbench.submissions.codecs.packing import (
+    FLOATS,
+    Promise,
+    Record,
+    dtype_of,
+    name_of,
+    require,
+    shape_of,
+    values_of,
+)
 from wildbench.submissions.codecs.storage import Steps, inner_of, store
 
 MOST_VALUES = 256

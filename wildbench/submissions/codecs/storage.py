@@ -13,8 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from wildbench.submissions.codecs.fields import Codec, Promise, Record, dtype_of, integer, name_of, require, shape_of
-from wildbench.submissions.codecs.packing import HUFFMAN, PACKED, RAW, Bytes, shannon
+from wildbench.submissions.codecs.packing import (
+    HUFFMAN,
+    PACKED,
+    RAW,
+    Bytes,
+    Codec,
+    Promise,
+    Record,
+    dtype_of,
+    integer,
+    name_of,
+    require,
+    shannon,
+    shape_of,
+)
 
 FLAT: dict[str, Codec] = {"raw": RAW, "packed": PACKED, "huffman": HUFFMAN}
 """How the mask and the non-zero elements may be stored."""

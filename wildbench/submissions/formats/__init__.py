@@ -1,4 +1,4 @@
-"""formats."""
+"""Formats of submission files: one module a format, what they share, and the check of a new one."""
 
 import lazy_loader
 

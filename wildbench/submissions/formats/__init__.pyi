@@ -1,10 +1,10 @@
-from ._admission import Admitted as Admitted
-from ._admission import admit as admit
-from ._admission import embed as embed
+from ._format import Admitted as Admitted
 from ._format import Backend as Backend
 from ._format import Format as Format
 from ._format import Listing as Listing
 from ._format import Tensor as Tensor
+from ._format import admit as admit
+from ._format import embed as embed
 from ._format import resolve_device as resolve_device
 from ._torch_backend import TorchBackend as TorchBackend
 from .conformance import check_format as check_format

@@ -1,9 +1,11 @@
-"""What a format of submissions is: the one thing to write, and to register, for wildbench to take another.
+"""What a format of submissions is, and which files may be opened, by which manifest.
+
+A format is the one thing to write, and to register, for wildbench to take another kind of file:
 
     [project.entry-points."wildbench.formats"]
     tflite = "my_package.tflite:FORMAT"
 
-`wildbench.submissions.formats.conformance` checks one.
+`wildbench.submissions.formats.check_format` checks one.
 """
 
 from __future__ import annotations
@@ -11,21 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.errors import SubmissionError
-from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.files import write_atomically
+from wildbench.plugins import formats
+from wildbench.submissions.contract import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
     from wildbench.submissions.archive import Activation
-
-EXTRA_RECORD = "extra/manifest.json"
-"""Where TorchScript and torch.export keep the extra file "manifest.json"."""
+    from wildbench.submissions.conversion import Outputs
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,7 @@ class Format(Protocol):
     `wildbench.measures.compute.Count`. None where nothing can be counted."""
 
     def sniff(self, source: Source) -> bool:
-        """Whether the bytes are of this format. Nothing is unpickled, nothing is executed."""
+        """Whether the bytes are of this format. Nothing is unpickled or executed."""
 
     def manifest(self, source: Source) -> Mapping[str, Any] | str | bytes | None:
         """The manifest inside the file, as JSON text or plain data; None where there is none.
@@ -171,11 +175,7 @@ class Format(Protocol):
         return
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
-        """List what is stored, without running anything.
-
-        Raises:
-            SubmissionError: The file is damaged.
-        """
+        """List what is stored, without running anything. Raises as `manifest` does."""
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> Backend:
         """Open the network; called in the child alone.
@@ -191,16 +191,6 @@ class Format(Protocol):
         """
 
 
-def zip_parts(source: Source) -> dict[str, int]:
-    """Bytes of a torch zip's records by kind: "data" holds the tensors."""
-    parts: dict[str, int] = {}
-    for name, entry in source.records.items():
-        folder, slash, _ = name.partition("/")
-        if slash and folder in ("data", "code", "constants"):
-            parts[folder] = parts.get(folder, 0) + entry.compress_size
-    return parts
-
-
 def width_of(dtype: str) -> int | None:
     """Bits of values that are stored as they are multiplied, from their type's name.
 
@@ -213,12 +203,12 @@ def width_of(dtype: str) -> int | None:
 
 
 def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -> str:
-    """The device that a name stands for: "cpu" or "cuda:N".
+    """The device that a name ("cpu", "cuda", "cuda:N" or "auto") stands for: "cpu" or "cuda:N".
 
     Args:
-        device: "cpu", "cuda", "cuda:N" or "auto".
+        device: The name.
         library: What runs the network, for the message.
-        has_cuda: Whether it has the CUDA device of a number.
+        has_cuda: Whether it has the CUDA device with this number.
 
     Raises:
         SubmissionError: There is no such device.
@@ -232,9 +222,117 @@ def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -
     kind, colon, number = ("cuda" if device == "auto" else device).partition(":")
     index = int(number) if number.isdecimal() else None if colon else 0
     if kind != "cuda" or index is None or not has_cuda(index):
-        raise SubmissionError(
-            f"{library} has no device {device!r} here",
-            code="no-such-device",
-            remedy=f"use --device cpu, or a build of {library} for CUDA",
-        )
+        remedy = f"use --device cpu, or a build of {library} for CUDA"
+        raise SubmissionError(f"{library} has no device {device!r} here", code="no-such-device", remedy=remedy)
     return f"cuda:{index}"
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A submission that may be opened, as far as can be told from outside. Its file was read once.
+
+    Attributes:
+        source: The file's bytes.
+        format: Its format.
+        manifest: From inside or beside the file.
+    """
+
+    source: Source
+    format: Format
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path:
+        """Where the file was read, for messages."""
+        return self.source.path
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return self.source.sha256
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What is stored in the file; raises SubmissionError where it is damaged."""
+        return self.format.tensors(self.source, self.manifest)
+
+
+def admit(submission: Path | str | Admitted, *, trust: bool = False) -> Admitted:
+    """Read and check a submission without opening it.
+
+    Args:
+        submission: The file; one that is admitted already is returned as it is.
+        trust: Whether formats that can run code may be opened.
+
+    Raises:
+        SubmissionError: The format is unknown, the file is damaged, its manifest is missing or wrong, or it needs code
+            or files from elsewhere.
+        UntrustedSubmission: Opening it can run code, and `trust` is False.
+
+    Example:
+        >>> admit("yolox_nano.onnx").format.name  # doctest: +SKIP
+        'onnx'
+    """
+    if isinstance(submission, Admitted):
+        return submission
+    source = Source.read(submission)
+    format = recognise(source)
+    if format.runs_code and not trust:
+        raise UntrustedSubmission(
+            f"{source.path}: opening {format.title} can run code that is in the file",
+            code="untrusted",
+            remedy="if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX",
+        )
+    manifest = _manifest(source, format)
+    format.check(source, manifest)
+    return Admitted(source, format, manifest)
+
+
+def recognise(source: Source) -> Format:
+    """The format of a file, from its bytes.
+
+    Raises:
+        SubmissionError: No registered format knows it, or it has the suffix of another one.
+    """
+    path, names = source.path, formats.names()
+    candidates: list[Format] = [format for name in names if (format := formats.get(name)).sniff(source)]
+    for format in candidates:
+        if path.suffix == format.suffix:
+            return format
+    if not candidates:
+        remedy = "save it with wildbench.save_submission(model, path, ...), or export it as one of these"
+        raise source.error(f"not in a known format ({', '.join(names)})", code="unknown-format", remedy=remedy)
+    problem = f"{candidates[0].title} by its bytes, but named {path.suffix or 'without a suffix'}"
+    raise source.error(problem, code="wrong-suffix", remedy=f"rename it to {path.stem}{candidates[0].suffix}")
+
+
+def embed(path: Path | str, manifest: Manifest) -> None:
+    """Put a manifest, as JSON, in the slot that a file's format has for it. Nothing in the file runs.
+
+    The same can be done at export time, with `manifest.to_json()` as the text: by
+    `torch.jit.save(..., _extra_files={"manifest.json": text})`, by `torch.export.save` with the same `extra_files`, or
+    by a metadata property "wildbench" of an ONNX model.
+
+    Raises:
+        SubmissionError: The file carries a manifest already, or its format takes none.
+    """
+    source = Source.read(path)
+    write_atomically(source.path, recognise(source).embed(source, manifest))
+
+
+def _manifest(source: Source, format: Format) -> Manifest:
+    """The manifest of a submission, from inside or beside the file."""
+    document, outside = format.manifest(source), manifest_path(source.path)
+    inside = None if document is None else parse_manifest(document, str(source.path))
+    try:
+        beside = parse_manifest(outside.read_bytes(), str(outside))
+    except FileNotFoundError:
+        beside = None
+    if inside and beside and inside != beside:
+        problem = f"{outside}: differs from the manifest inside {source.path.name}"
+        raise SubmissionError(problem, code="two-manifests", remedy="remove one of the two")
+    manifest = inside or beside
+    if manifest is None:
+        remedy = f"write {outside.name} beside it, as docs/submitting.md shows"
+        raise source.error("no manifest inside or beside it", code="no-manifest", remedy=remedy)
+    return manifest

@@ -1,8 +1,14 @@
-"""Networks that torch runs: our own archive, TorchScript and torch.export."""
+"""Networks that torch runs: our own archive, TorchScript and torch.export.
+
+Importing this module imports torchvision without torch's compiler, which takes as long to import as torch itself and
+which nothing here uses.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,8 +17,38 @@ import torch
 from torch import nn
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.conversion import Outputs
 from wildbench.submissions.formats._format import resolve_device
+
+COMPILER = "torch._dynamo.utils"
+
+
+def _is_compile_supported(device_type: str) -> bool:
+    from torch._dynamo.utils import is_compile_supported
+
+    return bool(is_compile_supported(device_type))
+
+
+def _import_torchvision() -> None:
+    """Import torchvision; its `roi_align` asks the compiler one question, and a stand-in takes it meanwhile."""
+    if sys.modules.keys() & {"torchvision", "torch._dynamo", COMPILER}:
+        return
+    stand_in = ModuleType(COMPILER)
+    stand_in.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
+    sys.modules[COMPILER] = stand_in
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:  # a torchvision that asks torch for more
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+    finally:
+        del sys.modules[COMPILER]
+
+
+_import_torchvision()
+
+import torchvision.ops  # noqa: E402, F401 - registers the operators that a scripted detector calls
 
 
 def torch_device(device: str, threads: int | None) -> str:
@@ -39,12 +75,10 @@ class TorchBackend:
         self._layout = manifest.input.layout
 
     def forward(self, image: npt.NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever the module answers
-        """One pass of the module without gradients, over a list with the image, the image, or a batch of one."""
+        """One pass without gradients, over what the manifest's layout asks for."""
         values = torch.from_numpy(image).to(self.device)
         with torch.inference_mode():
-            return self.module(
-                [values] if self._layout == "list" else values[None] if self._layout == "nchw" else values
-            )
+            return self.module({"list": [values], "nchw": values[None], "chw": values}[self._layout])
 
     def run(self, image: npt.NDArray[np.generic]) -> Outputs:
         """One pass; copying the answer to the host waits for CUDA."""
@@ -52,11 +86,10 @@ class TorchBackend:
 
     def facts(self) -> dict[str, Any]:
         """The device's name, and the most memory that torch has taken on it."""
-        if self.device == "cpu":
-            return {"device": "cpu", "peak_memory": None}
+        cuda = self.device != "cpu"
         return {
-            "device": torch.cuda.get_device_name(self.device),
-            "peak_memory": torch.cuda.max_memory_allocated(self.device),
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "peak_memory": torch.cuda.max_memory_allocated(self.device) if cuda else None,
         }
 
 
@@ -67,7 +100,7 @@ def named_tensors(answer: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
     (torchvision's scripted detectors), and tuples of tensors.
 
     Raises:
-        WrongOutput: It is none of these.
+        WrongOutput: It is something else.
 
     Example:
         >>> list(named_tensors([{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0)}]))
@@ -83,6 +116,5 @@ def named_tensors(answer: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
         if len(answer) == 1:
             return named_tensors(answer[0])
         return {f"output {at}": value for at, value in enumerate(answer) if isinstance(value, torch.Tensor)}
-    raise WrongOutput(
-        f"the detector answers with a {type(answer).__name__}", code="no-tensors", remedy="answer with tensors"
-    )
+    problem = f"the detector's answer is a {type(answer).__name__}"
+    raise WrongOutput(problem, code="no-tensors", remedy="answer with tensors")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.errors import SubmissionError, needs
-from wildbench.submissions.contract import Manifest, Outputs
+from wildbench.errors import needs
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.conversion import Outputs
 from wildbench.submissions.formats._format import Format, Listing, Tensor, resolve_device, width_of
 from wildbench.submissions.source import Source
 
@@ -62,23 +63,21 @@ class OnnxGraph(Format):
         functions = {(function.domain, function.name) for function in model.functions}
         for node in (node for graph in _graphs(model) for node in graph.node):
             if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
-                raise SubmissionError(
-                    f"{source.path}: {node.domain}::{node.op_type} is a custom operator, and needs a library",
+                raise source.error(
+                    f"{node.domain}::{node.op_type} is a custom operator, and needs a library",
                     code="custom-operator",
                     remedy="export with standard ONNX operators",
                 )
         for name, tensor in _named_tensors(model):
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise SubmissionError(
-                    f"{source.path}: weight {name} is in another file, so this file's size is not the model's",
+                raise source.error(
+                    f"weight {name} is in another file, so this file's size is not the model's",
                     code="external-weights",
                     remedy="save it with onnx.save_model(model, path, save_as_external_data=False)",
                 )
         if manifest.input.layout == "list":
-            raise SubmissionError(
-                f"{source.path}: manifest: input.layout: an ONNX graph takes no list",
-                code="layout",
-                remedy='say "nchw" or "chw"',
+            raise source.error(
+                "manifest: input.layout: an ONNX graph takes no list", code="layout", remedy='say "nchw" or "chw"'
             )
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
@@ -95,10 +94,8 @@ class OnnxGraph(Format):
         session = open_session(source, device, threads)
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
-            raise SubmissionError(
-                f"{source.path}: the graph takes {names}, not one image",
-                code="inputs",
-                remedy="export it with one input",
+            raise source.error(
+                f"the graph takes {names}, not one image", code="inputs", remedy="export it with one input"
             )
         return OnnxBackend(source, session, device, batched=manifest.input.layout == "nchw")
 
@@ -148,13 +145,11 @@ def load_graph(source: Source) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(source.data)
     except (DecodeError, ValueError) as error:
-        raise SubmissionError(
-            f"{source.path}: not an ONNX model, or cut short ({error})", code="not-onnx", remedy="export it again"
+        raise source.error(
+            f"not an ONNX model, or cut short ({error})", code="not-onnx", remedy="export it again"
         ) from None
     if not model.graph.output:
-        raise SubmissionError(
-            f"{source.path}: not an ONNX model: its graph has no output", code="not-onnx", remedy="export it again"
-        )
+        raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy="export it again")
     return model
 
 
@@ -181,12 +176,10 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     try:
         session = onnxruntime.InferenceSession(source.data, options, [*wanted, CPU], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no base class
-        raise SubmissionError(
-            f"{source.path}: onnxruntime refuses it ({error})", code="cannot-open", remedy="export it again"
-        ) from None
+        raise source.error(f"onnxruntime refuses it ({error})", code="cannot-open", remedy="export it again") from None
     if session.get_providers()[0] != (CUDA if wanted else CPU):
-        raise SubmissionError(
-            f"{source.path}: onnxruntime cannot use {device} and would take {session.get_providers()[0]}",
+        raise source.error(
+            f"onnxruntime cannot use {device} and would take {session.get_providers()[0]}",
             code="no-such-device",
             remedy="install the CUDA libraries that this onnxruntime-gpu was built for, or use --device cpu",
         )
@@ -199,9 +192,7 @@ def _tensor(source: Source, name: str, tensor: onnx.TensorProto) -> Tensor:
     try:
         values = onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError) as error:
-        raise SubmissionError(
-            f"{source.path}: {name} is damaged ({error})", code="damaged", remedy="export it again"
-        ) from None
+        raise source.error(f"{name} is damaged ({error})", code="damaged", remedy="export it again") from None
     width = width_of(values.dtype.name)
     return Tensor(
         name=name,

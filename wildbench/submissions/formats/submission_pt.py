@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_content
 from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats._format import Format, Listing, Tensor
@@ -17,14 +16,11 @@ PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 
 class SubmissionPt(Format):
-    """What `wildbench.save_submission` writes.
-
-    Anything else that `torch.save` wrote is recognised too, so that what is wrong with it can be said.
-    """
+    """What `wildbench.save_submission` writes, and whatever else `torch.save` wrote, to say what is wrong with it."""
 
     name, suffix, title = "wildbench", ".pt", "a torch.save archive"
     runs_code = False
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torchvision")
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torch_backend")
     counter = "wildbench.measures.compute:count_torch"
 
     def sniff(self, source: Source) -> bool:
@@ -38,13 +34,11 @@ class SubmissionPt(Format):
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Refuse: it has one."""
-        raise SubmissionError(
-            f"{source.path}: a submission.pt has its manifest already", code="has-manifest", remedy="save it anew"
-        )
+        raise source.error("a submission.pt has its manifest already", code="has-manifest", remedy="save it again")
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Decode the tensors, and measure each."""
-        import wildbench.submissions.formats._torchvision  # noqa: F401 - before the zoo, which imports it slowly
+        import wildbench.submissions.formats._torch_backend  # noqa: F401 - before the zoo imports torchvision, slowly
         from wildbench.submissions import codecs
         from wildbench.submissions.archive import plan, read_submission
         from wildbench.submissions.codecs import tensors_in

@@ -37,7 +37,7 @@ from wildbench.errors import (
 )
 from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats import Admitted, admit
-from wildbench.submissions.process._wire import (
+from wildbench.submissions.wire import (
     Detections,
     Garbled,
     check_detections,
@@ -216,7 +216,7 @@ class Sandbox:
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wildbench.submissions.process._child", str(theirs.fileno()), str(readable)],
+            [sys.executable, "-m", "wildbench.submissions.runner", str(theirs.fileno()), str(readable)],
             stdin=subprocess.DEVNULL,
             stdout=self._noise,
             stderr=self._noise,

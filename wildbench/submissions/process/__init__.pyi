@@ -1,6 +1,0 @@
-from ._opened import Opened as Opened
-from ._opened import open_submission as open_submission
-from ._parent import Answer as Answer
-from ._parent import Sandbox as Sandbox
-from ._parent import ask as ask
-from ._wire import Detections as Detections
