@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -227,12 +227,14 @@ class _NoInitialValues(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        function: Any,
-        types: Any,
-        args: Any = (),
-        kwargs: Any = None,  # noqa: ANN401 - torch's protocol
-    ) -> Any:  # noqa: ANN401
-        return args[0] if function in RANDOM else function(*args, **(kwargs or {}))
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> object:
+        if function in RANDOM or getattr(function, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 @lru_cache(maxsize=32)
