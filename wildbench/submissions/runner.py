@@ -1,7 +1,8 @@
-"""The child's side of the sandbox, `python -m wildbench.submissions.runner CHANNEL PIXELS` (file descriptors).
+"""An open submission, from an image to detections; and the child process of the sandbox that runs one.
 
-It is given a submission's bytes and then pixels; it answers with checked detections, or with one error. Whatever the
-detector prints goes to stderr and cannot reach the channel.
+The child is `python -m wildbench.submissions.runner CHANNEL PIXELS` (file descriptors). It is given a submission's
+bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints goes to
+stderr and cannot reach the channel.
 """
 
 from __future__ import annotations
@@ -65,11 +66,7 @@ class Opened:
         return self._preprocess(image)
 
     def decode(self, answer: Outputs, height: int, width: int) -> Detections:
-        """Detections in an image of that size from what the backend answered.
-
-        Raises:
-            WrongOutput: The answer is not what the manifest says.
-        """
+        """Detections in an image of this size from the backend's answer."""
         placement = place(self.manifest.input, height, width)
         boxes, labels, scores, masks = decode(self.manifest, answer, placement.canvas)
         return Detections(
@@ -77,10 +74,7 @@ class Opened:
         )
 
     def predict(self, image: npt.NDArray[np.uint8]) -> Detections:
-        """Detect in one image, and time the stages.
-
-        Args:
-            image: uint8, H x W x 3, RGB.
+        """Detect in one image (uint8, H x W x 3, RGB), and time the stages.
 
         Raises:
             WrongOutput: The network's answer is not what the manifest says.

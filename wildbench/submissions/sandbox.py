@@ -1,7 +1,7 @@
-"""The parent's side: a detector in a process of its own, which gets pixels and gives detections.
+"""A detector in a process of its own, which gets pixels and gives detections: the parent's side.
 
-The child is given no label, no file name, no image id and no data set path; its working directory is an empty temporary
-folder and its environment is bare. It is not trusted: whatever it answers is checked again here.
+The child gets no label, file name, image id or data set path; its working directory is an empty temporary folder and
+its environment is bare. It is not trusted: whatever it answers is checked again here.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Answer:
 class Sandbox:
     """A submission, opened in a child process for as long as the `with` block runs.
 
-    The child starts with the block, and is waited for when it is first used: the caller can work meanwhile.
+    The child starts with the block and is waited for when it is first used, so that the caller can work meanwhile.
 
     Args:
         submission: A file of any registered format, or one that is admitted already.
@@ -143,17 +143,11 @@ class Sandbox:
         self._stack.close()
 
     def predict(self, image: npt.NDArray[np.uint8]) -> Answer:
-        """Detect in one image.
-
-        Args:
-            image: uint8, H x W x 3, RGB.
-
-        Returns:
-            Detections in pixels of this image, and the time they took.
+        """Detections in one image (uint8, H x W x 3, RGB), in its pixels, and the time they took.
 
         Raises:
             DetectorError: It crashed, hung, ran out of memory or answered with nonsense; the child is ended.
-            ValueError: The image is none.
+            ValueError: The image has another type or shape.
         """
         height, width = _checked(image).shape[:2]
         self.ready()
@@ -169,14 +163,7 @@ class Sandbox:
         return Answer(detections, seconds)
 
     def ready(self) -> str:
-        """Wait until the detector is open.
-
-        Returns:
-            The device it runs on.
-
-        Raises:
-            SubmissionError: It cannot be opened.
-        """
+        """Wait until the detector is open, and return its device; raises SubmissionError where it cannot be opened."""
         if self._device is None:
             with self._failures():
                 self._device = str(self._receive(self._start_by).get("device"))
@@ -191,10 +178,10 @@ class Sandbox:
             **arguments: JSON values.
 
         Returns:
-            What it returned: a JSON value, made in a process that is not trusted.
+            A JSON value, made in a process that is not trusted.
 
         Raises:
-            ValueError: The function is not one of wildbench's, or the image is none.
+            ValueError: The function is not one of wildbench's, or the image has another type or shape.
             DetectorError: As for `predict`.
         """
         if not function.startswith("wildbench."):
@@ -211,7 +198,7 @@ class Sandbox:
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
-        self._noise = _unnamed_file(stack)
+        self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
         self._pixels, readable = _shared_file(stack)
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
@@ -244,7 +231,7 @@ class Sandbox:
             send(self._channel, request)
 
     def _hand_over(self, image: npt.NDArray[np.uint8]) -> list[int]:
-        """Write an image's pixels to the shared file; not part of the measured time."""
+        """Write an image's pixels to the shared file, before its time is taken."""
         self._write(np.ascontiguousarray(image).data.cast("B"))
         return list(image.shape)
 
@@ -266,7 +253,7 @@ class Sandbox:
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn all that can go wrong with the child into one line, and end it then."""
+        """Turn whatever goes wrong with the child into one error, and end the child."""
         if self._ended:
             raise DetectorCrashed(
                 f"{self.path.name}: its process has ended", code="ended", remedy="open it in a new sandbox"
@@ -339,13 +326,11 @@ def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _default_threads() -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    if wanted.isdecimal() and int(wanted):
-        return int(wanted)
-    return usable_cpus()
+    return int(wanted) if wanted.isdecimal() and int(wanted) else usable_cpus()
 
 
 def _environment(home: str, threads: int, format: type) -> dict[str, str]:
-    """A bare environment: where to find Python, its libraries and the GPU, and nothing that tells of the data."""
+    """A bare environment: where to find Python, its libraries and the GPU, and nothing about the data."""
     environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     added = (*plugins.formats.folders(), *plugins.detectors.folders())
     packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__), *added))
@@ -364,10 +349,6 @@ def _root_of(module: str) -> str:
     return str(Path(str(sys.modules[package].__file__)).parents[1 if hasattr(sys.modules[package], "__path__") else 0])
 
 
-def _unnamed_file(stack: contextlib.ExitStack) -> IO[bytes]:
-    return stack.enter_context(tempfile.TemporaryFile())
-
-
 def _shared_file(stack: contextlib.ExitStack) -> tuple[int, int]:
     """A file without a name: a descriptor to write it, and another that can only read it."""
     with tempfile.NamedTemporaryFile() as file:
@@ -382,13 +363,7 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 
 def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.uint8] | None = None) -> Reply:
-    """Run a function in the child, as `function(opened, image)`, and check what it answers.
-
-    Args:
-        box: The open submission.
-        function: "module:function", whole; the module is imported in the child alone.
-        reply: What it has to answer with.
-        image: uint8, H x W x 3, RGB, or None.
+    """Run "module:function" in the child, as `function(opened, image)`, and validate its reply.
 
     Raises:
         DetectorError: The process failed, or answered with something else.

@@ -1,7 +1,6 @@
-"""Messages between parent and child: a length, a JSON header, raw bytes. Never pickle, in neither direction.
+"""Messages between parent and child: a length, a JSON header, raw bytes; never pickle, in either direction.
 
-With them what they carry, detections, and what makes those valid: the boundary between a detector and all that judges
-it.
+And what they carry, detections, with the rules that make those valid.
 """
 
 from __future__ import annotations
@@ -20,15 +19,14 @@ import numpy.typing as npt
 from wildbench.errors import WrongOutput
 
 MOST_DETECTIONS = 10_000
-"""More than this many of one image is taken for a fault; COCO looks at a hundred."""
-
+"""In one image; more are taken for a fault. COCO looks at a hundred."""
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector detections in one image.
+    """What a detector finds in one image.
 
     Attributes:
         boxes: float32, n x 4, xyxy in pixels of the original image.
@@ -49,13 +47,7 @@ class Detections:
 
 
 def check_detections(detections: Detections, num_categories: int, height: int, width: int) -> None:
-    """Check that an answer is a list of detections in this image.
-
-    Args:
-        detections: The answer.
-        num_categories: Labels run from 1 to this.
-        height: Of the original image, pixels.
-        width: Of the original image, pixels.
+    """Check that an answer is detections in an image of this size, with labels from 1 to `num_categories`.
 
     Raises:
         WrongOutput: Names the array, the position and the rule that it breaks.
@@ -68,18 +60,17 @@ def check_detections(detections: Detections, num_categories: int, height: int, w
         wildbench.errors.WrongOutput: boxes[0] = [4.0, 4.0, 2.0, 8.0] has x2 < x1 or y2 < y1; boxes are x1, y1, x2, y2
     """
     _check_form(detections, height, width)
-    _refuse_first(detections.boxes, ~np.isfinite(detections.boxes).all(axis=1), "boxes", "is not finite", "")
-    _refuse_first(detections.scores, ~np.isfinite(detections.scores), "scores", "is not finite", "")
-    turned = np.any(detections.boxes[:, 2:] < detections.boxes[:, :2], axis=1)
-    _refuse_first(detections.boxes, turned, "boxes", "has x2 < x1 or y2 < y1", "boxes are x1, y1, x2, y2")
-    outside = np.any((detections.boxes < 0) | (detections.boxes > np.array([width, height, width, height])), axis=1)
-    _refuse_first(detections.boxes, outside, "boxes", f"lies outside the image of {width} x {height}", "")
-    beyond = (detections.labels < 1) | (detections.labels > num_categories)
-    _refuse_first(
-        detections.labels, beyond, "labels", f"is outside 1..{num_categories}", "label 1 is the first category"
-    )
-    wild = (detections.scores < 0) | (detections.scores > 1)
-    _refuse_first(detections.scores, wild, "scores", "is outside 0..1", "scores are probabilities, not logits")
+    boxes, labels, scores = detections.boxes, detections.labels, detections.scores
+    _refuse_first(boxes, ~np.isfinite(boxes).all(axis=1), "boxes", "is not finite", "")
+    _refuse_first(scores, ~np.isfinite(scores), "scores", "is not finite", "")
+    turned = np.any(boxes[:, 2:] < boxes[:, :2], axis=1)
+    _refuse_first(boxes, turned, "boxes", "has x2 < x1 or y2 < y1", "boxes are x1, y1, x2, y2")
+    outside = np.any((boxes < 0) | (boxes > np.array([width, height, width, height])), axis=1)
+    _refuse_first(boxes, outside, "boxes", f"lies outside the image of {width} x {height}", "")
+    beyond = (labels < 1) | (labels > num_categories)
+    _refuse_first(labels, beyond, "labels", f"is outside 1..{num_categories}", "label 1 is the first category")
+    wild = (scores < 0) | (scores > 1)
+    _refuse_first(scores, wild, "scores", "is outside 0..1", "scores are probabilities, not logits")
 
 
 def _check_form(detections: Detections, height: int, width: int) -> None:
@@ -117,13 +108,7 @@ class Garbled(Exception):
 
 
 def send(channel: socket.socket, header: dict[str, Any], payload: tuple[npt.NDArray[Any], ...] = ()) -> None:
-    """Send one message.
-
-    Args:
-        channel: A stream socket.
-        header: JSON values.
-        payload: Arrays whose bytes follow in this order; the header tells the receiver their shapes.
-    """
+    """Send one message: JSON values, then the bytes of arrays whose shapes the receiver knows from them."""
     text = json.dumps(header).encode()
     channel.sendall(LENGTH.pack(len(text)) + text)
     for values in payload:
@@ -132,11 +117,7 @@ def send(channel: socket.socket, header: dict[str, Any], payload: tuple[npt.NDAr
 
 
 def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, Any]:
-    """Receive one message's header.
-
-    Args:
-        channel: A stream socket.
-        deadline: By `time.monotonic`; None waits for ever.
+    """Receive one message's header; the deadline is by `time.monotonic`.
 
     Raises:
         TimeoutError: The deadline passed.
@@ -156,7 +137,7 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
 
 
 def send_detections(channel: socket.socket, detections: Detections) -> None:
-    """Answer with detections; they have been checked."""
+    """Answer with checked detections."""
     header = {"detections": len(detections), "masks": detections.masks is not None, "stages": detections.stages}
     masks = () if detections.masks is None else (detections.masks,)
     send(channel, header, (detections.boxes, detections.labels, detections.scores, *masks))
@@ -165,19 +146,9 @@ def send_detections(channel: socket.socket, detections: Detections) -> None:
 def receive_detections(
     channel: socket.socket, header: dict[str, Any], height: int, width: int, deadline: float
 ) -> Detections:
-    """Receive the arrays that a header of `send_detections` announces.
+    """Receive the arrays that an untrusted header of `send_detections` announces, for an image of this size.
 
-    Args:
-        channel: A stream socket.
-        header: Already received; nothing in it is trusted.
-        height: Of the image, pixels.
-        width: Of the image, pixels.
-        deadline: By `time.monotonic`.
-
-    Raises:
-        TimeoutError: The deadline passed.
-        EOFError: The other side closed the channel.
-        Garbled: The header announces nonsense.
+    Raises as `receive`.
     """
     count, masked, stages = header.get("detections"), header.get("masks"), header.get("stages")
     if not isinstance(count, int) or not 0 <= count <= MOST_DETECTIONS:

@@ -11,19 +11,20 @@ import torch
 from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs.packing import (
     FLOATS,
+    RAW,
+    Codec,
     Promise,
     Record,
     dtype_of,
     integer,
     name_of,
     require,
-    shape_of,
     values_of,
 )
-from wildbench.submissions.codecs.storage import STORAGE, Steps, inner_of, store
+from wildbench.submissions.codecs.storage import STORAGE, Layered, Steps, store
 
 
-class Affine:
+class Affine(Layered):
     """{"dtype", "shape", "bits", "axis", "scale", "zero_point", "codes"}.
 
     `scale` (float32) and `zero_point` (uint8, 0..2^bits - 1) have one number, and `axis` is null, or one for each index
@@ -32,26 +33,19 @@ class Affine:
     in float32.
     """
 
-    def promise(self, record: Record) -> Promise:
-        """Before anything is decoded."""
-        return Promise(shape_of(record), dtype_of(record, FLOATS))
+    key, tables = "codes", ("scale", "zero_point")
 
     def decode(self, record: Record) -> torch.Tensor:
         """Multiply."""
         shape, dtype = self.promise(record)
         bits = integer(record, "bits", 2, 8)
         scale, zero_point = self._tables(record, shape, bits)
-        codec, inner = inner_of(record, "codes", Promise(shape, torch.uint8))
+        codec, inner = self.inner(record)
         codes = codec.decode(inner)
         require(not codes.numel() or int(codes.max()) < 2**bits, f"a code beyond {bits} bits")
         steps = ((codes + zero_point) & (2**bits - 1)).to(torch.float32).sub_(zero_point)  # uint8 wraps at 256
         decoded: torch.Tensor = steps.mul_(scale).to(dtype)
         return decoded
-
-    def entropy(self, record: Record) -> float:
-        """Of the codes, and the tables as stored."""
-        codec, inner = inner_of(record, "codes", Promise(shape_of(record), torch.uint8))
-        return codec.entropy(inner) + sum(values_of(record, key).nbytes for key in ("scale", "zero_point"))
 
     def width(self, record: Record) -> int:
         """Of a code."""
@@ -59,7 +53,7 @@ class Affine:
 
     def steps(self, record: Record) -> list[str]:
         """Its bits, and how the codes are stored."""
-        codec, inner = inner_of(record, "codes", Promise(shape_of(record), torch.uint8))
+        codec, inner = self.inner(record)
         return [f"int{record['bits']}", *codec.steps(inner)]
 
     def _tables(self, record: Record, shape: tuple[int, ...], bits: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +152,7 @@ def round_to_nearest(tensor: torch.Tensor, bits: int, per_channel: bool, steps: 
 WIDE = (torch.float32, torch.float64)
 
 
-class HalfPrecision:
+class HalfPrecision(Layered):
     """Two bytes for each number, rounded to nearest even once, when it is encoded: {"dtype", "values"}.
 
     `values` is a tensor of halves, or a record of one.
@@ -170,6 +164,8 @@ class HalfPrecision:
         >>> codec.accepts(torch.tensor([70000.0]))  # beyond the largest half, 65504
         False
     """
+
+    name = "fp16"
 
     def accepts(self, tensor: torch.Tensor) -> bool:
         """Floating tensors whose finite values stay finite."""
@@ -184,35 +180,21 @@ class HalfPrecision:
 
     def promise(self, record: Record) -> Promise:
         """The shape of the halves."""
-        halves = self._stored(record)
-        inner = STORAGE[halves["codec"]].promise(halves)
-        if inner.dtype != torch.float16:
-            raise ValueError("values that are not halves")
-        return Promise(inner.shape, dtype_of(record, WIDE))
+        codec, inner = self.inner(record)
+        return Promise(codec.promise(inner).shape, dtype_of(record, WIDE))
 
     def decode(self, record: Record) -> torch.Tensor:
         """Widen again, which is exact."""
-        promise, halves = self.promise(record), self._stored(record)
-        return STORAGE[halves["codec"]].decode(halves).to(promise.dtype)
+        codec, inner = self.inner(record)
+        return codec.decode(inner).to(dtype_of(record, WIDE))
 
-    def entropy(self, record: Record) -> float:
-        """Of the halves."""
-        halves = self._stored(record)
-        return STORAGE[halves["codec"]].entropy(halves)
-
-    def width(self, record: Record) -> int:
-        """Sixteen."""
-        return 16
-
-    def steps(self, record: Record) -> list[str]:
-        """Rounding, and how the halves are stored."""
-        halves = self._stored(record)
-        return ["fp16", *STORAGE[halves["codec"]].steps(halves)]
-
-    def _stored(self, record: Record) -> Record:
-        """The halves as a record, which they are not where they are stored as they are."""
+    def inner(self, record: Record) -> tuple[Codec, Record]:
+        """The record of the halves; they may also stand there as they are."""
         values = record["values"]
-        return values if isinstance(values, dict) else {"codec": "raw", "values": values_of(record, "values")}
+        halves = values if isinstance(values, dict) else RAW.encode(values_of(record, "values"))
+        codec = STORAGE[halves["codec"]]
+        require(codec.promise(halves).dtype == torch.float16, "values that are not halves")
+        return codec, halves
 
 
 def _rounded(tensor: torch.Tensor) -> torch.Tensor:

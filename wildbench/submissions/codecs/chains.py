@@ -1,4 +1,4 @@
-"""Encoding a tensor by the name of a chain, such as "codebook+sparse+huffman", and reading any record, however damaged.
+"""Encoding a tensor by the name of a chain, such as "codebook+sparse+huffman", and reading records, however damaged.
 
 A chain is at most one way to write the numbers (fp16, int8, int4, codebook), then `sparse`, then `huffman`. The last
 two are left out for a tensor that they do not make smaller, and the first for one that does not accept it.
@@ -143,8 +143,8 @@ def decode(record: Record, where: str) -> torch.Tensor:
     Nothing is allocated beyond a few times what `promise` says.
 
     Args:
-        record: As a codec made it, or as a file holds it.
-        where: File and tensor, for the message.
+        record: As a codec made it, or as a file holds it; untrusted.
+        where: File and tensor, for the message, here and in the functions below, which raise the same errors.
 
     Raises:
         SubmissionError: The record's codec is unknown, or its data are not what the codec stores.
@@ -157,10 +157,7 @@ def decode(record: Record, where: str) -> torch.Tensor:
 
 
 def promise(record: Record, where: str) -> Promise:
-    """Shape and element type of what a record decodes to, told without decoding it.
-
-    Raises:
-        SubmissionError: As `decode`, as far as the record's plain data tell.
+    """Shape and element type of what a record decodes to, from its plain data alone.
 
     Example:
         >>> promise({"codec": "raw", "values": torch.zeros(3, 5)}, "a.pt: weight")
@@ -170,10 +167,7 @@ def promise(record: Record, where: str) -> Promise:
 
 
 def chain_of(record: Record, where: str) -> str:
-    """How a tensor was stored, as `chains.encode` names it.
-
-    Raises:
-        SubmissionError: As `decode`.
+    """How a tensor was stored, as `encode` names it.
 
     Example:
         >>> chain_of({"codec": "fp16", "dtype": "float32", "values": torch.zeros(3).half()}, "a.pt: weight")
@@ -183,19 +177,12 @@ def chain_of(record: Record, where: str) -> str:
 
 
 def stored_bits(record: Record, where: str) -> int:
-    """Bits of one stored number: 32 in fp32, 16 in half precision, 8 or 4 quantized, of an index into a codebook.
-
-    Raises:
-        SubmissionError: As `decode`.
-    """
+    """Bits of one stored number: 32 in fp32, 16 in half precision, 8 or 4 quantized, of an index into a codebook."""
     return _ask(record, where, lambda codec: codec.width(record))
 
 
 def weight_bits(record: Record, where: str) -> int:
     """Bits of a number as arithmetic would see it: those stored, but for a codebook those of its values.
-
-    Raises:
-        SubmissionError: As `decode`.
 
     Example:
         >>> from wildbench.submissions.codecs.chains import encode
@@ -211,13 +198,9 @@ def weight_bits(record: Record, where: str) -> int:
 def entropy_bytes(record: Record, where: str) -> float:
     """What a tensor takes at the zeroth-order (memoryless) entropy of its symbols.
 
-    A symbol is a code, an index, a bit of a mask, or a byte of any other number, whose first, second and further bytes
-    are told apart; each costs Shannon's entropy of the shares within this tensor. Scales and codebooks cost what they
-    take as stored. It is no bound: a coder that sees more than one symbol at a time, such as runs or repetitions, can
-    go below it.
-
-    Raises:
-        SubmissionError: As `decode`.
+    A symbol is a code, an index, a bit of a mask, or a byte of any other number (first, second and further bytes are
+    counted apart); each costs Shannon's entropy of the shares within this tensor. Scales and codebooks cost what they
+    take as stored. It is not a bound: a coder that sees more than one symbol at a time can go below it.
     """
     return _ask(record, where, lambda codec: codec.entropy(record))
 

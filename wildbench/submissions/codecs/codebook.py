@@ -11,36 +11,31 @@ import torch
 from wildbench.errors import SubmissionError
 from wildbench.submissions.codecs.packing import (
     FLOATS,
-    Promise,
     Record,
-    dtype_of,
     name_of,
     require,
-    shape_of,
     values_of,
 )
-from wildbench.submissions.codecs.storage import Steps, inner_of, store
+from wildbench.submissions.codecs.storage import Layered, Steps, store
 
 MOST_VALUES = 256
 
 
-class Codebook:
+class Codebook(Layered):
     """{"dtype", "shape", "codebook", "indices"}.
 
     `codebook` is a vector of 1 to 256 floats of this type, or of halves; `indices` a record of uint8. Zero stands first
     where there is one, so that zeros can be left out of the indices. Zero has no sign here.
     """
 
-    def promise(self, record: Record) -> Promise:
-        """Before anything is decoded."""
-        return Promise(shape_of(record), dtype_of(record, FLOATS))
+    name, key, tables = "codebook", "indices", ("codebook",)
 
     def decode(self, record: Record) -> torch.Tensor:
         """Look up."""
         shape, dtype = self.promise(record)
         table = values_of(record, "codebook", FLOATS)
         require(table.dim() == 1 and 1 <= len(table) <= MOST_VALUES, f"not a codebook of 1 to {MOST_VALUES} values")
-        codec, inner = inner_of(record, "indices", Promise(shape, torch.uint8))
+        codec, inner = self.inner(record)
         indices = codec.decode(inner).reshape(-1)
         require(not indices.numel() or int(indices.max()) < len(table), "an index beyond the codebook")
         whole = torch.zeros(MOST_VALUES, dtype=dtype)
@@ -48,21 +43,6 @@ class Codebook:
         if dtype == torch.bfloat16:  # which numpy lacks
             return whole[indices.long()].reshape(shape)
         return torch.from_numpy(whole.numpy().take(indices.numpy())).reshape(shape)
-
-    def entropy(self, record: Record) -> float:
-        """Of the indices, and the codebook as stored."""
-        codec, inner = inner_of(record, "indices", Promise(shape_of(record), torch.uint8))
-        return codec.entropy(inner) + values_of(record, "codebook").nbytes
-
-    def width(self, record: Record) -> int:
-        """Of an index."""
-        codec, inner = inner_of(record, "indices", Promise(shape_of(record), torch.uint8))
-        return codec.width(inner)
-
-    def steps(self, record: Record) -> list[str]:
-        """Sharing, and how the indices are stored."""
-        codec, inner = inner_of(record, "indices", Promise(shape_of(record), torch.uint8))
-        return ["codebook", *codec.steps(inner)]
 
 
 CODEBOOK = Codebook()

@@ -1,4 +1,4 @@
-"""Storing whole numbers and raw values: as they are, packed into few bits, or Huffman-coded.
+"""Records of tensors, read without trust, and storing values as they are, packed into few bits, or Huffman-coded.
 
 Huffman's code, as in Deep Compression (Han et al., 2016), is in the DEFLATE format (RFC 1951), which any inflater
 reads, bit for bit, on every machine: its tables are whole numbers. A symbol is a byte, so codes of one, two and up to
@@ -21,21 +21,8 @@ Record = dict[str, Any]
 MOST_ELEMENTS = 2**28
 """More than this in one tensor is taken for a lie: the zoo's largest detector has 46 million in all."""
 
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.float16,
-        torch.bfloat16,
-        torch.float32,
-        torch.float64,
-        torch.int8,
-        torch.int16,
-        torch.int32,
-        torch.int64,
-        torch.uint8,
-        torch.bool,
-    )
-}
+_NAMES = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in _NAMES}
 """Element types by the name that records give them."""
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -73,41 +60,31 @@ class Codec(Protocol):
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """`torch.float32` is "float32".
-
-    Example:
-        >>> name_of(torch.float32)
-        'float32'
-    """
+    """`torch.float32` is "float32"."""
     return str(dtype).removeprefix("torch.")
 
 
 def dtype_of(record: Record, allowed: tuple[torch.dtype, ...] | None = None) -> torch.dtype:
     """The record's `dtype`, one of those allowed."""
     dtype = DTYPES[record["dtype"]]
-    if allowed is not None and dtype not in allowed:
-        raise ValueError(f"dtype {name_of(dtype)} does not belong here")
+    require(allowed is None or dtype in allowed, f"dtype {name_of(dtype)} does not belong here")
     return dtype
 
 
 def shape_of(record: Record) -> tuple[int, ...]:
     """The record's `shape`: at most eight sides, none negative, not too many elements."""
     sides = record["shape"]
-    if not isinstance(sides, (list, tuple)) or len(sides) > 8:
-        raise ValueError("shape is not a list of sides")
-    if any(type(side) is not int or not 0 <= side <= MOST_ELEMENTS for side in sides):
-        raise ValueError("a side of the shape is out of range")
-    if math.prod(sides) > MOST_ELEMENTS:
-        raise ValueError(f"more than {MOST_ELEMENTS} elements")
+    require(isinstance(sides, (list, tuple)) and len(sides) <= 8, "shape is not a list of sides")
+    require(all(type(side) is int and 0 <= side <= MOST_ELEMENTS for side in sides), "a side is out of range")
+    require(math.prod(sides) <= MOST_ELEMENTS, f"more than {MOST_ELEMENTS} elements")
     return tuple(sides)
 
 
 def integer(record: Record, key: str, low: int, high: int) -> int:
     """A whole number from `low` to `high`."""
     value = record[key]
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{key} is outside {low}..{high}")
-    return value
+    require(type(value) is int and low <= value <= high, f"{key} is outside {low}..{high}")
+    return int(value)
 
 
 def values_of(record: Record, key: str, dtypes: tuple[torch.dtype, ...] | None = None) -> torch.Tensor:
@@ -117,16 +94,14 @@ def values_of(record: Record, key: str, dtypes: tuple[torch.dtype, ...] | None =
         raise ValueError(f"{key} is not a dense tensor")
     if tensor.device.type != "cpu" or not tensor.is_contiguous() or tensor.nbytes > tensor.untyped_storage().nbytes():
         raise ValueError(f"{key} shows more than it stores")
-    if dtypes is not None and tensor.dtype not in dtypes:
-        raise ValueError(f"{key} is of {name_of(tensor.dtype)}")
+    require(dtypes is None or tensor.dtype in dtypes, f"{key} is of {name_of(tensor.dtype)}")
     return tensor
 
 
 def stored_bytes(record: Record, key: str = "data") -> torch.Tensor:
     """A string of bytes that a record holds."""
     data = values_of(record, key, (torch.uint8,))
-    if data.dim() != 1:
-        raise ValueError(f"{key} is not a string of bytes")
+    require(data.dim() == 1, f"{key} is not a string of bytes")
     return data
 
 
@@ -139,7 +114,7 @@ def require(holds: bool, problem: str) -> None:
 Bytes = npt.NDArray[np.uint8]
 
 CHUNK = 2**20
-"""Groups of eight codes that are packed at a time, so that little memory is needed beside the result."""
+"""Groups of eight codes packed at a time, so that little memory is needed beside the result."""
 
 
 def pack(codes: Bytes, bits: int) -> Bytes:
@@ -150,7 +125,7 @@ def pack(codes: Bytes, bits: int) -> Bytes:
         bits: 1 to 8.
 
     Returns:
-        [ceil(n * bits / 8)]; the bits left over are zero.
+        [ceil(n * bits / 8)]; spare bits are zero.
 
     Example:
         >>> pack(np.array([1, 2, 3], np.uint8), 4).tolist()  # 1 + 2 * 16, 3
@@ -171,12 +146,7 @@ def pack(codes: Bytes, bits: int) -> Bytes:
 
 
 def unpack(data: Bytes, bits: int, count: int) -> Bytes:
-    """The codes that `pack` packed.
-
-    Args:
-        data: [packed_size(count, bits)].
-        bits: 1 to 8.
-        count: Number of codes.
+    """The [count] codes that `pack` packed.
 
     Raises:
         ValueError: `data` has another length, or bits that belong to no code are set.
@@ -305,7 +275,7 @@ STRATEGIES = (zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE)
 
 
 def deflate(data: bytes) -> bytes:
-    """The shortest of the data deflated and the data as they are; what is shorter than the data is deflated.
+    """The data deflated where that is shorter, else the data as they are.
 
     Example:
         >>> len(deflate(bytes(1000))) < 20, deflate(b"zebra")

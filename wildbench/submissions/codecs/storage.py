@@ -1,7 +1,4 @@
-"""Storing a tensor without loss: as it is, packed, Huffman-coded, or as a bitmask and the elements that are not zero.
-
-The mask has one bit for each element, or one for each block, as MicroNet's rules count it.
-"""
+"""Storing a tensor without loss: as it is, packed, Huffman-coded, or as a bitmask and the non-zero elements."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import numpy as np
 import torch
 
 from wildbench.submissions.codecs.packing import (
+    FLOATS,
     HUFFMAN,
     PACKED,
     RAW,
@@ -27,6 +25,7 @@ from wildbench.submissions.codecs.packing import (
     require,
     shannon,
     shape_of,
+    values_of,
 )
 
 FLAT: dict[str, Codec] = {"raw": RAW, "packed": PACKED, "huffman": HUFFMAN}
@@ -201,10 +200,37 @@ def _records_in(record: Record) -> Iterator[Record]:
             yield from _records_in(value)
 
 
-def inner_of(record: Record, key: str, promise: Promise) -> tuple[Codec, Record]:
-    """The record in a record, and its codec, after seeing that it promises what it should."""
-    inner: Any = record[key]
-    codec = STORAGE[inner["codec"]]
-    if codec.promise(inner) != promise:
-        raise ValueError(f"{key} promises another shape or type")
-    return codec, inner
+class Layered:
+    """A codec over the record, or the tensor, that a record has under `key`; it promises codes of the same shape."""
+
+    name: str
+    key: str
+    tables: tuple[str, ...] = ()
+    dtypes: tuple[torch.dtype, ...] = FLOATS
+    codes = torch.uint8
+
+    def promise(self, record: Record) -> Promise:
+        """Before anything is decoded."""
+        return Promise(shape_of(record), dtype_of(record, self.dtypes))
+
+    def entropy(self, record: Record) -> float:
+        """Of the inner record, and the tables as stored."""
+        codec, inner = self.inner(record)
+        return codec.entropy(inner) + sum(values_of(record, table).nbytes for table in self.tables)
+
+    def width(self, record: Record) -> int:
+        """Of a code."""
+        codec, inner = self.inner(record)
+        return codec.width(inner)
+
+    def steps(self, record: Record) -> list[str]:
+        """Its name, and how the inner record is stored."""
+        codec, inner = self.inner(record)
+        return [self.name, *codec.steps(inner)]
+
+    def inner(self, record: Record) -> tuple[Codec, Record]:
+        """The inner record and its codec; ValueError where it promises another shape or type."""
+        inner: Any = record[self.key]
+        codec = STORAGE[inner["codec"]]
+        require(codec.promise(inner) == (shape_of(record), self.codes), f"{self.key} promises another shape or type")
+        return codec, inner
