@@ -1,4 +1,4 @@
-"""The manifest: what a submission says about itself, and how it wants to be fed and read.
+"""The manifest: what a submission says about itself, what input it takes, and what its output means.
 
 The same JSON document travels in every format: as plain data in our own archive, in TorchScript's and torch.export's
 extra files, in ONNX's metadata, or beside the file as ``NAME.manifest.json``.
@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from wildbench.errors import SubmissionError, first_problem
 
 FORMAT = "wildbench-submission"
-"""Tag by which a manifest, and our own archive, is recognised."""
+"""The tag of a manifest, and of our own archive."""
 
 VERSION = 1
-"""Version of the manifest. A reader takes this one and older ones, and refuses newer ones."""
+"""Newest version of the manifest that is read."""
 
 
 class Contract(BaseModel):
-    """Base of every part of a manifest: immutable, no unknown keys, no NaN."""
+    """A part of a manifest: immutable, no unknown keys, no NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -46,8 +46,8 @@ class InputContract(Contract):
 
     resize: Literal["none", "stretch", "letterbox", "shortest_edge"] = Field(
         default="none",
-        description="none: as it is. stretch: to `size`. letterbox: into `size`, proportions kept, the rest padded. "
-        "shortest_edge: its shorter side to `shortest_edge`, the longer at most `longest_edge`.",
+        description="none: as it is. stretch: to `size`. letterbox: into `size`, keeping proportions and padding the "
+        "rest. shortest_edge: the shorter side to `shortest_edge`, the longer at most `longest_edge`.",
     )
     size: tuple[Side, Side] | None = Field(default=None, description="(height, width) for stretch and letterbox.")
     shortest_edge: Side | None = None
@@ -64,7 +64,7 @@ class InputContract(Contract):
     channels: Literal["rgb", "bgr"] = "rgb"
     scale: Literal["0-1", "0-255"] = "0-1"
     mean: Triple | None = Field(default=None, description="Subtracted after scaling; in the order of `channels`.")
-    std: Triple | None = Field(default=None, description="Divided by after that; in the order of `channels`.")
+    std: Triple | None = Field(default=None, description="Divides what is left; in the order of `channels`.")
     dtype: Literal["float32", "float16", "uint8"] = "float32"
     layout: Literal["list", "chw", "nchw"] = Field(
         default="list", description="list: [3 x H x W], as torchvision. chw: 3 x H x W. nchw: 1 x 3 x H x W."
@@ -99,20 +99,20 @@ class TorchvisionOutput(Contract):
 
 
 class _Decoded(Contract):
-    """What every decoding done by the harness states."""
+    """What wildbench needs to know to decode an output itself."""
 
     score_threshold: Fraction = Field(description="Detections below it are dropped.")
     nms_iou: Fraction | None = Field(
         description="IoU above which the weaker box of one category is dropped; null for none."
     )
-    max_detections: Annotated[int, Field(ge=1, le=1000)] = Field(description="The best so many of an image are kept.")
+    max_detections: Annotated[int, Field(ge=1, le=1000)] = Field(description="At most this many, the best, per image.")
 
 
 class _YoloOutput(_Decoded):
     multi_label: bool = Field(
         default=True,
         description="true: a cell gives every category above the threshold, as in Ultralytics' validation. false: only "
-        "its best, as Megvii's `postprocess`.",
+        "its best, as in Megvii's `postprocess`.",
     )
 
 
@@ -147,11 +147,11 @@ OutputContract = Annotated[
     TorchvisionOutput | YoloxOutput | Yolov8Output | DetrOutput,
     Field(discriminator="kind", default_factory=TorchvisionOutput),
 ]
-"""What the detector's output means. Boxes are mapped back to the original image by the harness, and clipped to it."""
+"""What the detector's output means. wildbench maps boxes back to the original image and clips them to it."""
 
 
 class Detector(Contract):
-    """The architecture: a name of the zoo and its arguments for our own archive, else the authors' words."""
+    """The architecture: a name in the zoo and its arguments for our own archive, else in the authors' words."""
 
     name: Annotated[str, Field(min_length=1)]
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
@@ -177,14 +177,14 @@ class Manifest(Contract):
     )
     category_map: dict[str, str] = Field(
         default_factory=dict,
-        description="From the detector's categories to the data set's; where it names any, the others are dropped.",
+        description="From the detector's categories to the data set's; if any is mapped, the others are dropped.",
     )
     input: InputContract = Field(default_factory=InputContract)
     output: OutputContract
     activation_bits: Annotated[int, Field(ge=1, le=32)] = Field(
         default=32,
-        description="Bits of the activations that the weights meet, where they are quantized. Not checked, but for a "
-        "submission.pt that says how each layer rounds them.",
+        description="Bits of quantized activations, where they meet the weights. Not checked, except in a submission.pt "
+        "that says how each layer rounds them.",
     )
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
     training_data: str | None = None
@@ -197,7 +197,7 @@ class Manifest(Contract):
         known = Counter(self.categories)  # a stranger may name very many
         twice = sorted(name for name, times in known.items() if times > 1)
         if twice:
-            raise ValueError(f"`categories` names {twice[0]!r} twice")
+            raise ValueError(f"`categories` has {twice[0]!r} twice")
         unknown = [name for name in self.category_map if name not in known]
         if unknown:
             raise ValueError(f"`category_map` maps {unknown[0]!r}, which is not one of `categories`")
@@ -215,11 +215,7 @@ class Manifest(Contract):
 
 
 def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Manifest:
-    """Validate a manifest.
-
-    Args:
-        document: Its JSON text, or the plain data of it.
-        where: The file it came from, for the message.
+    """Validate a manifest: its JSON text, or its plain data, from the file `where`.
 
     Raises:
         SubmissionError: It is not JSON, of a newer version, or a key is missing, unknown or wrong; names the key.
@@ -235,7 +231,7 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
             document = json.loads(document)
         except (ValueError, RecursionError) as error:
             raise SubmissionError(
-                f"{where}: the manifest is not JSON ({error})", code="manifest", remedy="write it anew"
+                f"{where}: the manifest is not JSON ({error})", code="manifest", remedy="write it again"
             ) from None
     if not isinstance(document, Mapping):
         raise SubmissionError(
@@ -257,7 +253,7 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
 
 
 def manifest_path(submission: Path) -> Path:
-    """Where a manifest beside a submission stands.
+    """The path of a manifest beside a submission.
 
     Example:
         >>> manifest_path(Path("models/yolox_nano.onnx")).name

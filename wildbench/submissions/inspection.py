@@ -1,4 +1,4 @@
-"""What is in a submission and how many bytes each part takes, told without running anything of it."""
+"""What is in a submission, and how many bytes each part takes; nothing of it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wildbench.submissions.archive import Activation
 
 CONTAINER = "container"
-"""The part of a file that is no tensor: the format's own bookkeeping, the manifest, a graph, padding."""
+"""The part of a file that is not tensors: the format's own bookkeeping, the manifest, a graph, padding."""
 
 Number = TypeVar("Number", int, float)
 
@@ -30,8 +30,8 @@ class Inspection:
         format: Name of its format.
         manifest: From inside or beside it.
         file_bytes: The file as it is on disk.
-        bytes_by_part: Bytes by top-level part of the network, of what else the format lists, and of the container; they
-            sum to `file_bytes`.
+        bytes_by_part: Bytes by top-level part of the network, of what else the format lists, and of the container;
+            their sum is `file_bytes`.
         tensors: In the order of the file; None where they cannot be listed without running it.
         reason: Why `tensors` is None.
         activations: How a `submission.pt` rounds its activations, by module; no other format says so.
@@ -58,7 +58,7 @@ class Inspection:
 
     @property
     def bytes_by_layer(self) -> dict[str, int] | None:
-        """Bytes by layer in the order of the file, then what is no tensor; None where they cannot be listed."""
+        """Bytes by layer in the order of the file, then the rest of the file; None where they cannot be listed."""
         if self.tensors is None:
             return None
         layers: Counter[str] = Counter()
@@ -81,10 +81,7 @@ class Inspection:
 
 
 def inspect_submission(submission: Path | str | Admitted) -> Inspection:
-    """Look into a submission; nothing of it runs.
-
-    Args:
-        submission: A file of any registered format, or one that is admitted already.
+    """Look into a file of any registered format, or one that is admitted already; nothing of it runs.
 
     Raises:
         SubmissionError: The file is not readable, or its manifest is missing or wrong.
@@ -114,7 +111,7 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
 
 
 def _total(counts: list[Number | None]) -> Number | None:
-    """The sum, or None where one is not known."""
+    """The sum, or None where a term is unknown."""
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 

@@ -198,7 +198,7 @@ class Sandbox:
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
-        self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+        self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._pixels, readable = _shared_file(stack)
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))

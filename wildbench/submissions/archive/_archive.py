@@ -1,4 +1,4 @@
-"""Saving a detector as a `submission.pt`, reading it back and rebuilding it; `_container` describes the file.
+"""Saving a detector as a `submission.pt`, reading it back and rebuilding it. `_container` describes the file.
 
 The index is deflated JSON {name: codec record}, in which {"tensor": type, "shape": [...]} stands for a tensor, and
 "same": n is added where its bytes are those of the n-th that is stored.
@@ -63,8 +63,8 @@ class Archive:
         records: As they are stored.
         sizes: Bytes of each in the file; those that several share are counted for the first.
         overhead: Bytes of the file that belong to no tensor, by what they are for.
-        groups: Groups of normalisation layers that their widths do not tell.
-        activations: How activations are quantized, by module; none where they are not.
+        groups: Groups of normalisation layers, where their widths do not imply them.
+        activations: How activations are quantized, by module.
     """
 
     manifest: Manifest
@@ -154,12 +154,6 @@ def save_submission(
 def read_submission(submission: Path | str | Source) -> Archive:
     """Read a `submission.pt`; nothing in it is executed.
 
-    Args:
-        submission: The file, or its bytes.
-
-    Returns:
-        Its manifest and decoded tensors.
-
     Raises:
         SubmissionError: It is not a submission, of a newer version, damaged, or a tensor's codec is unknown.
     """
@@ -189,7 +183,7 @@ def rebuild(archive: Archive, where: str) -> nn.Module:
 
 
 def _unpacked(packed: bytes, manifest: Manifest, where: str) -> dict[str, Activation]:
-    """The activations that a file holds, after seeing that they are the detector's and what its manifest says."""
+    """The activations that a file holds, checked against its detector and manifest."""
     if not packed:
         return {}
     grids = unpack(packed, plan(manifest, where).sites, where)
@@ -233,13 +227,7 @@ def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> di
 
 
 def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:
-    """Lay records out.
-
-    Args:
-        records: By name.
-
-    Returns:
-        The index, and the bytes of the tensors, uint8.
+    """The index of records by name, and the bytes of their tensors, uint8.
 
     Example:
         >>> index, data = lay_out({"weight": {"codec": "raw", "values": torch.ones(3)}})
@@ -270,17 +258,10 @@ def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:
 
 
 def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, Record], dict[str, int]]:
-    """The records that `lay_out` laid out, and the bytes that each takes in `data`.
-
-    Bytes that several share are counted for the first.
-
-    Args:
-        index: Untrusted.
-        data: Untrusted, uint8.
-        where: The file, for the message.
+    """The records that `lay_out` laid out, and the bytes of each in `data`; shared bytes are counted for the first.
 
     Raises:
-        SubmissionError: The two do not fit each other.
+        SubmissionError: The two, neither of which is trusted, do not fit each other.
     """
     try:
         plain = json.loads(inflate(index))
@@ -301,11 +282,7 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
 
 
 def stored_records(content: Content, source: Source) -> tuple[dict[str, Record], dict[str, int]]:
-    """The codec records of a file, and the bytes that each takes in it; shared bytes are counted for the first.
-
-    Raises:
-        SubmissionError: The file is damaged.
-    """
+    """The codec records of a file, and the bytes of each in it; shared bytes are counted for the first."""
     if content.version > 1:
         return read_back(content.index, _frozen(content.data, torch.uint8), str(source.path))
     opened: dict[str, int] = {}  # bytes by record of the zip

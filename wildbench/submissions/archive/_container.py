@@ -80,7 +80,7 @@ class Content:
         index: Else, the deflated index.
         activations: How activations are quantized, packed; empty where they are not.
         data: Bytes of the tensors that the index describes.
-        groups: Groups of normalisation layers that their widths do not tell.
+        groups: Groups of normalisation layers, where their widths do not imply them.
         overhead: Bytes of the file that belong to no tensor, by what they are for.
     """
 
@@ -133,10 +133,7 @@ def read_content(source: Source) -> Content:
 
 
 def inflate(data: bytes) -> bytes:
-    """Deflated text, at most `LARGEST_TEXT` bytes of it.
-
-    Args:
-        data: Untrusted.
+    """Inflate untrusted text, of at most `LARGEST_TEXT` bytes.
 
     Raises:
         ValueError: It is longer, or there is more in the data.
@@ -194,7 +191,7 @@ def _stored(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
 
 
 def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
-    """The plain data in the file, after seeing that its records are stored as they are and undamaged."""
+    """The plain data in the file, whose records must be uncompressed and undamaged."""
     if not source.is_zip:
         raise source.error(
             "a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names",
@@ -254,11 +251,7 @@ def _bytes_of(tensor: object, source: Source) -> memoryview:
 
 
 def read_stored(tensor: Stored, itemsize: int, source: Source) -> memoryview:
-    """The bytes of a tensor.
-
-    Raises:
-        SubmissionError: The file holds fewer.
-    """
+    """The bytes of a tensor; SubmissionError where the file holds fewer."""
     data = memoryview(source.record(tensor.record)) if tensor.record in source.records else memoryview(b"")
     start, size = tensor.offset * itemsize, math.prod(tensor.shape) * itemsize
     if start + size > len(data):
