@@ -183,8 +183,8 @@ class Manifest(Contract):
     output: OutputContract
     activation_bits: Annotated[int, Field(ge=1, le=32)] = Field(
         default=32,
-        description="Bits of quantized activations, where they meet the weights. Not checked, except in a submission.pt "
-        "that says how each layer rounds them.",
+        description="Bits of quantized activations, where they meet the weights. Not checked, except in a "
+        "submission.pt that says how each layer rounds them.",
     )
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
     training_data: str | None = None
@@ -230,26 +230,20 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
         try:
             document = json.loads(document)
         except (ValueError, RecursionError) as error:
-            raise SubmissionError(
-                f"{where}: the manifest is not JSON ({error})", code="manifest", remedy="write it again"
-            ) from None
+            problem = f"{where}: the manifest is not JSON ({error})"
+            raise SubmissionError(problem, code="manifest", remedy="write it again") from None
     if not isinstance(document, Mapping):
-        raise SubmissionError(
-            f"{where}: the manifest is not a JSON object", code="manifest", remedy="see docs/submitting.md"
-        )
+        problem = f"{where}: the manifest is not a JSON object"
+        raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md")
     version = document.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
-        raise SubmissionError(
-            f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})",
-            code="newer-version",
-            remedy="upgrade wildbench",
-        )
+        problem = f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})"
+        raise SubmissionError(problem, code="newer-version", remedy="upgrade wildbench")
     try:
         return Manifest.model_validate(document)
     except ValidationError as error:
-        raise SubmissionError(
-            f"{where}: manifest: {first_problem(error)}", code="manifest", remedy="see docs/submitting.md"
-        ) from None
+        problem = f"{where}: manifest: {first_problem(error)}"
+        raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md") from None
 
 
 def manifest_path(submission: Path) -> Path:

@@ -334,9 +334,8 @@ def _softmax(logits: Floats) -> Floats:
 
 def _by_order(outputs: Outputs) -> Outputs:
     if len(outputs) < 3:
-        raise WrongOutput(
-            f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores", code="outputs"
-        )
+        problem = f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores"
+        raise WrongOutput(problem, code="outputs")
     return dict(zip(("boxes", "labels", "scores", "masks"), outputs.values(), strict=False))
 
 
@@ -359,11 +358,8 @@ def _unbatched(values: npt.NDArray[Any], dimensions: int) -> npt.NDArray[Any]:
 
 def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
     if values.shape != shape:
-        raise WrongOutput(
-            f"{name} is {list(values.shape)}, not {list(shape)}",
-            code="shape",
-            remedy="compare the manifest's output, categories and size",
-        )
+        problem = f"{name} is {list(values.shape)}, not {list(shape)}"
+        raise WrongOutput(problem, code="shape", remedy="compare the manifest's output, categories and size")
     return values
 
 

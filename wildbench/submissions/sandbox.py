@@ -255,18 +255,15 @@ class Sandbox:
     def _failures(self) -> Iterator[None]:
         """Turn whatever goes wrong with the child into one error, and end the child."""
         if self._ended:
-            raise DetectorCrashed(
-                f"{self.path.name}: its process has ended", code="ended", remedy="open it in a new sandbox"
-            )
+            problem = f"{self.path.name}: its process has ended"
+            raise DetectorCrashed(problem, code="ended", remedy="open it in a new sandbox")
         try:
             yield
         except TimeoutError:
             self._end()
-            raise DetectorTimedOut(
-                f"{self.path.name}: no answer within {self.timeout_s:g} s",
-                code="timed-out",
-                remedy="see whether it hangs on this image size",
-            ) from None
+            problem = f"{self.path.name}: no answer within {self.timeout_s:g} s"
+            remedy = "see whether it hangs on this image size"
+            raise DetectorTimedOut(problem, code="timed-out", remedy=remedy) from None
         except Garbled as error:
             self._end()
             raise WrongOutput(f"{self.path.name}: its process answered with {error}", code="garbled") from None

@@ -83,13 +83,11 @@ def _check_form(detections: Detections, height: int, width: int) -> None:
     ]
     for name, values, shape, dtype in expected:
         if values is not None and (values.shape != shape or values.dtype != dtype):
-            raise WrongOutput(
-                f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} {list(shape)}", code="shape"
-            )
+            problem = f"{name} is {values.dtype} {list(values.shape)}, not {np.dtype(dtype)} {list(shape)}"
+            raise WrongOutput(problem, code="shape")
     if count > MOST_DETECTIONS:
-        raise WrongOutput(
-            f"{count} detections in one image", code="too-many", remedy=f"keep the best {MOST_DETECTIONS} at most"
-        )
+        problem = f"{count} detections in one image"
+        raise WrongOutput(problem, code="too-many", remedy=f"keep the best {MOST_DETECTIONS} at most")
 
 
 def _refuse_first(values: Array, wrong: Array | np.bool_, name: str, rule: str, remedy: str) -> None:

@@ -117,9 +117,8 @@ def save_submission(
     """
     path = Path(path)
     if path.suffix != ".pt":
-        raise SubmissionError(
-            f"{path}: a submission's suffix is .pt", code="wrong-suffix", remedy=f"name it {path.stem}.pt"
-        )
+        problem = f"{path}: a submission's suffix is .pt"
+        raise SubmissionError(problem, code="wrong-suffix", remedy=f"name it {path.stem}.pt")
     architecture = {"name": detector, "arguments": arguments or {}}
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
     if activations:
@@ -205,25 +204,22 @@ def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> di
         way = "raw" if pattern is None else chosen[pattern]
         used.add(pattern)
         if not isinstance(way, (str, dict)):
-            raise SubmissionError(
-                f"{where}: codec: {name} is to be stored as a {type(way).__name__}",
-                code="codec",
-                remedy="name a chain or give a record",
+            raise _refusal(
+                f"{where}: {name} is to be stored as a {type(way).__name__}", "name a chain or give a record"
             )
         records[name] = encode(tensor, way) if isinstance(way, str) else way
         shape = promise(records[name], f"{where}: {name}").shape
         if shape != tuple(tensor.shape):
-            raise SubmissionError(
-                f"{where}: the record for {name} is of {list(shape)}, the tensor of {list(tensor.shape)}",
-                code="codec",
-                remedy="quantize the tensor that is saved",
-            )
+            problem = f"{where}: the record for {name} has shape {list(shape)}, the tensor {list(tensor.shape)}"
+            raise _refusal(problem, "quantize the tensor that is saved")
     unused = [key for key in chosen if key not in used and key != "*"]
     if unused:
-        raise SubmissionError(
-            f"{where}: codec: no tensor is called {unused[0]!r}", code="codec", remedy="see model.state_dict()"
-        )
+        raise _refusal(f"{where}: codec: no tensor is called {unused[0]!r}", "see model.state_dict()")
     return records
+
+
+def _refusal(problem: str, remedy: str) -> SubmissionError:
+    return SubmissionError(problem, code="codec", remedy=remedy)
 
 
 def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:

@@ -193,28 +193,20 @@ def _stored(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
 def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
     """The plain data in the file, whose records must be uncompressed and undamaged."""
     if not source.is_zip:
-        raise source.error(
-            "a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names",
-            code="bare-pickle",
-            remedy=f"load it where you trust it and {SAVE}",
-        )
+        problem = "a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names"
+        raise source.error(problem, code="bare-pickle", remedy=f"load it where you trust it and {SAVE}")
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in source.records.values()):
-        raise source.error(
-            "its records are compressed by the zip, so their sizes are not the tensors' own",
-            code="zipped-records",
-            remedy="save it with a codec instead",
-        )
+        problem = "its records are compressed by the zip, so their sizes are not the tensors' own"
+        raise source.error(problem, code="zipped-records", remedy="save it with a codec instead")
     for name in source.records:
         if not name.startswith("data/"):  # those are checked when they are read
             source.record(name)
     try:
         return _PlainUnpickler(io.BytesIO(source.record("data.pkl"))).load()
     except _Forbidden as error:
-        raise source.error(
-            f"a pickled {error}, and unpickling an object runs whatever code the file names",
-            code="pickled-object",
-            remedy=f"{SAVE}, or export it as TorchScript, torch.export or ONNX and evaluate it with --trust",
-        ) from None
+        problem = f"a pickled {error}, and unpickling an object runs whatever code the file names"
+        remedy = f"{SAVE}, or export it as TorchScript, torch.export or ONNX and evaluate it with --trust"
+        raise source.error(problem, code="pickled-object", remedy=remedy) from None
     except SubmissionError:
         raise
     except Exception as error:  # a damaged stream raises errors of many kinds
@@ -224,22 +216,17 @@ def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
 def _version(content: Any, source: Source) -> int:  # noqa: ANN401 - whatever the file holds
     if not isinstance(content, dict) or "format" not in content:
         bare = isinstance(content, dict) and any(isinstance(value, Stored) for value in content.values())
-        raise source.error(
-            "" + ("a bare state dict, which does not say what detector it belongs to" if bare else "not a submission"),
-            code="bare-state-dict" if bare else "not-a-submission",
-            remedy="wrap it: wildbench.save_submission(state_dict, path, detector=..., categories=[...])",
-        )
+        problem = "a bare state dict, which does not say what detector it belongs to" if bare else "not a submission"
+        remedy = "wrap it: wildbench.save_submission(state_dict, path, detector=..., categories=[...])"
+        raise source.error(problem, code="bare-state-dict" if bare else "not-a-submission", remedy=remedy)
     tag, version = content["format"], content.get("version")
     if not isinstance(tag, str) or tag != FORMAT:
         shown = repr(tag[:40]) if isinstance(tag, str) else f"of type {type(tag).__name__}"
         raise source.error(f"format tag {shown} is not {FORMAT!r}", code="not-a-submission", remedy=SAVE)
     if type(version) is not int or not 1 <= version <= VERSION:
         shown = str(version)[:40] if isinstance(version, (int, str)) else f"of type {type(version).__name__}"
-        raise source.error(
-            f"format version {shown} is newer than this wildbench reads ({VERSION})",
-            code="newer-version",
-            remedy="upgrade wildbench",
-        )
+        problem = f"format version {shown} is newer than this wildbench reads ({VERSION})"
+        raise source.error(problem, code="newer-version", remedy="upgrade wildbench")
     return version
 
 
@@ -260,7 +247,7 @@ def read_stored(tensor: Stored, itemsize: int, source: Source) -> memoryview:
 
 
 def _incomplete(source: Source, problem: str) -> SubmissionError:
-    return SubmissionError(f"{source.path}: {problem}", code="incomplete", remedy=SAVE)
+    return source.error(problem, code="incomplete", remedy=SAVE)
 
 
 def _count(value: object) -> int | None:

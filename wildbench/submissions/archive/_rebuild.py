@@ -123,9 +123,8 @@ def unpack(data: bytes, sites: Mapping[str, frozenset[str]], where: str) -> dict
         require(isinstance(plain, dict) and bool(plain), "not a list of modules")
         return {name: _activation(name, sides, sites) for name, sides in plain.items()}
     except (ValueError, TypeError, RecursionError, MemoryError, zlib.error) as error:
-        raise SubmissionError(
-            f"{where}: damaged activations ({str(error)[:200]})", code="damaged", remedy="save the submission again"
-        ) from None
+        problem = f"{where}: damaged activations ({str(error)[:200]})"
+        raise SubmissionError(problem, code="damaged", remedy="save the submission again") from None
 
 
 def widest(activations: Mapping[str, Activation]) -> int:
@@ -214,11 +213,8 @@ def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
         detector = _plan(manifest.detector.name, arguments, len(manifest.categories) + more_categories)
     elements = sum(math.prod(shape) for shape in detector.shapes.values())
     if elements > MOST_ELEMENTS:
-        raise SubmissionError(
-            f"{where}: a detector of {elements:,} numbers, more than {MOST_ELEMENTS:,}",
-            code="too-large",
-            remedy="check the detector's arguments",
-        )
+        problem = f"{where}: a detector of {elements:,} numbers, more than {MOST_ELEMENTS:,}"
+        raise SubmissionError(problem, code="too-large", remedy="check the detector's arguments")
     return detector
 
 
@@ -283,11 +279,9 @@ def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bo
     }
     problems = [f"{len(names)} {what} ({_first(names)})" for what, names in suspects.items() if names]
     if problems:
-        raise SubmissionError(
-            f"{where}: the tensors do not fit the detector: {', '.join(problems)}",
-            code="tensors",
-            remedy="name the detector, arguments and categories that it was trained with",
-        )
+        problem = f"{where}: the tensors do not fit the detector: {', '.join(problems)}"
+        remedy = "name the detector, arguments and categories that it was trained with"
+        raise SubmissionError(problem, code="tensors", remedy=remedy)
     return True
 
 
@@ -308,11 +302,8 @@ def rebuild_with(
         try:
             narrow(model, shapes, groups)
         except ValueError as error:
-            raise SubmissionError(
-                f"{where}: its narrowed layers are impossible ({error})",
-                code="widths",
-                remedy="remove whole groups of channels",
-            ) from None
+            problem = f"{where}: its narrowed layers are impossible ({error})"
+            raise SubmissionError(problem, code="widths", remedy="remove whole groups of channels") from None
     model.load_state_dict(dict(tensors))
     if narrowed:
         try_out(model, where)
@@ -382,11 +373,9 @@ def try_out(model: nn.Module, where: str) -> None:
         with torch.inference_mode():
             model.eval()([torch.zeros(3, SMALL_IMAGE, SMALL_IMAGE)])
     except (RuntimeError, ValueError, IndexError, AssertionError) as error:
-        raise SubmissionError(
-            f"{where}: its narrowed layers do not fit each other ({str(error)[:200]})",
-            code="widths",
-            remedy="remove a channel from every layer that makes or reads it",
-        ) from None
+        problem = f"{where}: its narrowed layers do not fit each other ({str(error)[:200]})"
+        remedy = "remove a channel from every layer that makes or reads it"
+        raise SubmissionError(problem, code="widths", remedy=remedy) from None
     finally:
         model.train(training)
         transform.min_size, transform.max_size = sizes

@@ -82,11 +82,9 @@ def parse(chain: str) -> tuple[str | None, Steps]:
         block = (int(match[1] or 1), int(match[2] or 1))
     huffman = names == ["huffman"]
     if (names and not huffman) or (block is not None and not 1 <= min(block) <= max(block) <= LARGEST_BLOCK):
-        raise SubmissionError(
-            f"no codec {chain!r}",
-            code="codec",
-            remedy=f'use "raw", "smallest", or [{" | ".join(NUMBERS)}]+[sparse | sparse:4x4]+[huffman], in this order',
-        )
+        problem = f"no codec {chain!r}"
+        remedy = f'use "raw", "smallest", or [{" | ".join(NUMBERS)}]+[sparse | sparse:4x4]+[huffman], in this order'
+        raise SubmissionError(problem, code="codec", remedy=remedy)
     return numbers, Steps(block, huffman)
 
 
@@ -214,17 +212,11 @@ def _ask(record: Record, where: str, question: Callable[[Codec], Answer]) -> Ans
     name = record.get("codec") if isinstance(record, dict) else None
     if not isinstance(name, str) or name not in CODECS:
         shown = repr(name) if isinstance(name, (str, int, type(None))) else f"of type {type(name).__name__}"
-        raise SubmissionError(
-            f"{where}: codec {shown[:80]} is unknown to this wildbench",
-            code="unknown-codec",
-            remedy="upgrade wildbench",
-        )
+        problem = f"{where}: codec {shown[:80]} is unknown to this wildbench"
+        raise SubmissionError(problem, code="unknown-codec", remedy="upgrade wildbench")
     try:
         return question(CODECS[name])
     except LIES as error:
         problem = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
-        raise SubmissionError(
-            f"{where}: damaged {name} record ({problem[:200]})",
-            code="damaged-record",
-            remedy="save the submission again",
-        ) from None
+        problem = f"{where}: damaged {name} record ({problem[:200]})"
+        raise SubmissionError(problem, code="damaged-record", remedy="save the submission again") from None

@@ -70,11 +70,8 @@ def record(
     table, codes = codebook.detach().cpu().contiguous(), indices.detach().cpu().to(torch.int64)
     inside = not codes.numel() or (int(codes.min()) >= 0 and int(codes.max()) < len(table))
     if table.dim() != 1 or not 1 <= len(table) <= MOST_VALUES or table.dtype not in FLOATS or not inside:
-        raise SubmissionError(
-            f"not a codebook tensor: {list(table.shape)} values",
-            code="codec",
-            remedy=f"share 1 to {MOST_VALUES} values, and index them",
-        )
+        problem = f"not a codebook tensor: {list(table.shape)} values"
+        raise SubmissionError(problem, code="codec", remedy=f"share 1 to {MOST_VALUES} values, and index them")
     order = torch.argsort((table != 0).to(torch.uint8), stable=True)  # zeros first
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order))

@@ -278,11 +278,9 @@ def admit(submission: Path | str | Admitted, *, trust: bool = False) -> Admitted
     source = Source.read(submission)
     format = recognise(source)
     if format.runs_code and not trust:
-        raise UntrustedSubmission(
-            f"{source.path}: opening {format.title} can run code that is in the file",
-            code="untrusted",
-            remedy="if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX",
-        )
+        problem = f"{source.path}: opening {format.title} can run code that is in the file"
+        remedy = "if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX"
+        raise UntrustedSubmission(problem, code="untrusted", remedy=remedy)
     manifest = _manifest(source, format)
     format.check(source, manifest)
     return Admitted(source, format, manifest)

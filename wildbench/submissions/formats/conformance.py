@@ -25,7 +25,7 @@ from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.plugins import formats
 from wildbench.submissions.contract import Manifest, manifest_path
 from wildbench.submissions.conversion import decode, place
-from wildbench.submissions.formats._format import Backend, Format, admit, embed, recognise
+from wildbench.submissions.formats._format import Format, admit, embed, recognise
 from wildbench.submissions.source import Source
 
 Maker = Callable[[Path], object]
@@ -33,12 +33,7 @@ Maker = Callable[[Path], object]
 
 
 def check_format(format: Format, make_submission: Maker, folder: Path) -> None:
-    """Check a registered format from its first byte to its detections.
-
-    Args:
-        format: As it is registered under its name.
-        make_submission: Writes a small detector.
-        folder: An empty folder to work in.
+    """Check a registered format from its first byte to its detections, in an empty folder.
 
     Raises:
         AssertionError: The format breaks the protocol; says where.
@@ -122,12 +117,7 @@ def check_backend(format: Format, path: Path, size: tuple[int, int] = (24, 40)) 
         assert np.array_equal(values, second[name], equal_nan=True), f"{name} differs from one run to the next"
     boxes, labels, scores, _ = decode(admitted.manifest, first, (image.shape[1], image.shape[2]))
     assert len(boxes) == len(labels) == len(scores)
-    check_count(format, backend, image)
-
-
-def check_count(format: Format, backend: Backend, image: npt.NDArray[np.generic]) -> None:
-    """What is counted crosses to the parent as JSON."""
-    if format.counter is not None:
+    if format.counter is not None:  # what is counted crosses to the parent as JSON
         module, _, function = format.counter.partition(":")
         counted = json.loads(json.dumps(getattr(import_module(module), function)(backend, image)))
         assert all(macs >= 0 for macs in counted.get("by_module", {}).values()), "negative MACs"

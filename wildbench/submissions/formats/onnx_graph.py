@@ -12,7 +12,7 @@ from wildbench.errors import needs
 from wildbench.submissions.contract import Manifest
 from wildbench.submissions.conversion import Outputs
 from wildbench.submissions.formats._format import Format, Listing, Tensor, resolve_device, width_of
-from wildbench.submissions.source import Source
+from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 if TYPE_CHECKING:
     import onnx
@@ -63,22 +63,16 @@ class OnnxGraph(Format):
         functions = {(function.domain, function.name) for function in model.functions}
         for node in (node for graph in _graphs(model) for node in graph.node):
             if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
-                raise source.error(
-                    f"{node.domain}::{node.op_type} is a custom operator, and needs a library",
-                    code="custom-operator",
-                    remedy="export with standard ONNX operators",
-                )
+                problem = f"{node.domain}::{node.op_type} is a custom operator, and needs a library"
+                raise source.error(problem, code="custom-operator", remedy="export with standard ONNX operators")
         for name, tensor in _named_tensors(model):
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise source.error(
-                    f"weight {name} is in another file, so this file's size is not the model's",
-                    code="external-weights",
-                    remedy="save it with onnx.save_model(model, path, save_as_external_data=False)",
-                )
+                problem = f"weight {name} is in another file, so this file's size is not the model's"
+                remedy = "save it with onnx.save_model(model, path, save_as_external_data=False)"
+                raise source.error(problem, code="external-weights", remedy=remedy)
         if manifest.input.layout == "list":
-            raise source.error(
-                "manifest: input.layout: an ONNX graph takes no list", code="layout", remedy='say "nchw" or "chw"'
-            )
+            problem = "manifest: input.layout: an ONNX graph takes an array, not a list"
+            raise source.error(problem, code="layout", remedy='say "nchw" or "chw"')
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
@@ -94,9 +88,8 @@ class OnnxGraph(Format):
         session = open_session(source, device, threads)
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
-            raise source.error(
-                f"the graph takes {names}, not one image", code="inputs", remedy="export it with one input"
-            )
+            problem = f"the graph takes {names}, not one image"
+            raise source.error(problem, code="inputs", remedy="export it with one input")
         return OnnxBackend(source, session, device, batched=manifest.input.layout == "nchw")
 
 
@@ -145,11 +138,10 @@ def load_graph(source: Source) -> onnx.ModelProto:
     try:
         model: onnx.ModelProto = onnx.ModelProto.FromString(source.data)
     except (DecodeError, ValueError) as error:
-        raise source.error(
-            f"not an ONNX model, or cut short ({error})", code="not-onnx", remedy="export it again"
-        ) from None
+        problem = f"not an ONNX model, or cut short ({error})"
+        raise source.error(problem, code="not-onnx", remedy=EXPORT_AGAIN) from None
     if not model.graph.output:
-        raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy="export it again")
+        raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy=EXPORT_AGAIN)
     return model
 
 
@@ -157,11 +149,6 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     """Open a session that runs on this device and on no other.
 
     ONNX Runtime would take the CPU, with a mere warning, where CUDA's libraries do not load or an operator fails.
-
-    Args:
-        source: The graph.
-        device: "cpu" or "cuda:N".
-        threads: CPU threads within an operator.
 
     Raises:
         SubmissionError: ONNX Runtime refuses the graph, or cannot use the device.
@@ -176,13 +163,11 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     try:
         session = onnxruntime.InferenceSession(source.data, options, [*wanted, CPU], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no base class
-        raise source.error(f"onnxruntime refuses it ({error})", code="cannot-open", remedy="export it again") from None
+        raise source.error(f"onnxruntime refuses it ({error})", code="cannot-open", remedy=EXPORT_AGAIN) from None
     if session.get_providers()[0] != (CUDA if wanted else CPU):
-        raise source.error(
-            f"onnxruntime cannot use {device} and would take {session.get_providers()[0]}",
-            code="no-such-device",
-            remedy="install the CUDA libraries that this onnxruntime-gpu was built for, or use --device cpu",
-        )
+        problem = f"onnxruntime cannot use {device} and would take {session.get_providers()[0]}"
+        remedy = "install the CUDA libraries that this onnxruntime-gpu was built for, or use --device cpu"
+        raise source.error(problem, code="no-such-device", remedy=remedy)
     return session
 
 
@@ -192,7 +177,7 @@ def _tensor(source: Source, name: str, tensor: onnx.TensorProto) -> Tensor:
     try:
         values = onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError) as error:
-        raise source.error(f"{name} is damaged ({error})", code="damaged", remedy="export it again") from None
+        raise source.error(f"{name} is damaged ({error})", code="damaged", remedy=EXPORT_AGAIN) from None
     width = width_of(values.dtype.name)
     return Tensor(
         name=name,
