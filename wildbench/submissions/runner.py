@@ -105,11 +105,7 @@ def open_submission(
         SubmissionError: The file is not readable, or does not fit its manifest.
         UntrustedSubmission: Opening it can run code, and `trust` is False.
     """
-    return open_admitted(admit(path, trust=trust), device=device, threads=threads)
-
-
-def open_admitted(admitted: Admitted, *, device: str, threads: int | None) -> Opened:
-    """Open a file that `admit` let pass."""
+    admitted = admit(path, trust=trust)
     backend = admitted.format.open(admitted.source, admitted.manifest, device, threads)
     return Opened(admitted.format, admitted.manifest, backend)
 
@@ -181,7 +177,7 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
     if message["memory_bytes"] is not None:  # beyond what the libraries themselves have taken by now
         _limit(message["memory_bytes"])
     admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]))
-    return open_admitted(admitted, device=message["device"], threads=message["threads"])
+    return open_submission(admitted, device=message["device"], threads=message["threads"])
 
 
 def _limit(memory_bytes: int) -> None:

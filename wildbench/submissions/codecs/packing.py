@@ -45,18 +45,21 @@ class Codec(Protocol):
 
     def promise(self, record: Record) -> Promise:
         """Shape and element type of the tensor, from the record's plain data."""
+        return Promise(shape_of(record), dtype_of(record))
 
     def decode(self, record: Record) -> torch.Tensor:
         """The tensor that `record` stands for: the same bits on every machine."""
 
     def entropy(self, record: Record) -> float:
         """Bytes by Shannon: each code and each byte plane at the entropy of its shares, tables as they are stored."""
+        return sum(map(shannon, planes_of(self.decode(record))))
 
     def width(self, record: Record) -> int:
         """Bits of one stored number: what an element takes where nothing is left out and no entropy is coded."""
 
     def steps(self, record: Record) -> list[str]:
-        """The chain that made it."""
+        """The chain that made it; storing as it is and packing go without saying."""
+        return []
 
 
 def name_of(dtype: torch.dtype) -> str:
@@ -202,7 +205,7 @@ def planes_of(tensor: torch.Tensor) -> list[Bytes]:
     return [np.ascontiguousarray(raw[place :: tensor.itemsize]) for place in range(tensor.itemsize)]
 
 
-class Packed:
+class Packed(Codec):
     """Codes below 2^bits, `bits` each, without gaps: {"shape", "bits", "data"}; decodes to uint8."""
 
     def encode(self, codes: torch.Tensor, bits: int) -> Record:
@@ -220,23 +223,15 @@ class Packed:
         codes = unpack(stored_bytes(record).numpy(), bits, promise.elements)
         return torch.from_numpy(codes).reshape(promise.shape)
 
-    def entropy(self, record: Record) -> float:
-        """Of the codes."""
-        return shannon(self.decode(record).reshape(-1).numpy())
-
     def width(self, record: Record) -> int:
         """Of a code."""
         return integer(record, "bits", 1, 8)
-
-    def steps(self, record: Record) -> list[str]:
-        """Packing goes without saying."""
-        return []
 
 
 PACKED = Packed()
 
 
-class Raw:
+class Raw(Codec):
     """The tensor as it is: {"values"}."""
 
     def encode(self, tensor: torch.Tensor) -> Record:
@@ -252,17 +247,9 @@ class Raw:
         """A copy of them: tensors that share their stored bytes must not share their memory."""
         return values_of(record, "values").clone()
 
-    def entropy(self, record: Record) -> float:
-        """Of each byte plane."""
-        return sum(map(shannon, planes_of(values_of(record, "values"))))
-
     def width(self, record: Record) -> int:
         """Of an element."""
         return 8 * values_of(record, "values").itemsize
-
-    def steps(self, record: Record) -> list[str]:
-        """None."""
-        return []
 
 
 RAW = Raw()
@@ -310,7 +297,7 @@ def inflate(data: bytes, size: int) -> bytes:
     return whole
 
 
-class Huffman:
+class Huffman(Codec):
     """Byte planes, each Huffman-coded where that is shorter: {"dtype", "shape", "bits", "lengths", "data"}.
 
     A tensor of k bytes an element has k planes: all first bytes, all second bytes and so on, since sign and exponent
@@ -328,10 +315,6 @@ class Huffman:
             "lengths": [len(plane) for plane in planes],
             "data": torch.from_numpy(np.frombuffer(b"".join(planes), np.uint8).copy()),
         }
-
-    def promise(self, record: Record) -> Promise:
-        """Before anything is decoded."""
-        return Promise(shape_of(record), dtype_of(record))
 
     def decode(self, record: Record) -> torch.Tensor:
         """Decode each plane, and put the bytes of each element together again."""
@@ -354,10 +337,6 @@ class Huffman:
             return torch.from_numpy(codes).reshape(shape)
         require(dtype != torch.bool or not out.size or int(out.max()) <= 1, "a truth value that is neither 0 nor 1")
         return torch.from_numpy(out.reshape(-1)).view(dtype).reshape(shape)
-
-    def entropy(self, record: Record) -> float:
-        """Of codes, or of each byte plane."""
-        return sum(map(shannon, planes_of(self.decode(record))))
 
     def width(self, record: Record) -> int:
         """Of a code, or of an element."""

@@ -38,7 +38,7 @@ LARGEST_BLOCK = 64
 """Rows or columns."""
 
 
-class Sparse:
+class Sparse(Codec):
     """Zeros left out: {"dtype", "shape", "block", "mask", "values"}.
 
     `mask` is a record of ones and zeros, one for each block of `block[0]` rows x `block[1]` columns of the tensor seen
@@ -60,10 +60,6 @@ class Sparse:
                 mask[: there.shape[0], : there.shape[1]] |= there
         plain = {"codec": "sparse", "dtype": name_of(tensor.dtype), "shape": list(tensor.shape), "block": list(block)}
         return plain, torch.from_numpy(mask.reshape(-1)), matrix[_elements(mask, block, rows, columns)]
-
-    def promise(self, record: Record) -> Promise:
-        """Before anything is decoded."""
-        return Promise(shape_of(record), dtype_of(record))
 
     def decode(self, record: Record) -> torch.Tensor:
         """Put the values where the mask says."""
@@ -200,7 +196,7 @@ def _records_in(record: Record) -> Iterator[Record]:
             yield from _records_in(value)
 
 
-class Layered:
+class Layered(Codec):
     """A codec over the record, or the tensor, that a record has under `key`; it promises codes of the same shape."""
 
     name: str
