@@ -27,14 +27,14 @@ sys.addaudithook(watch)
 
 EVALUATE = """
 import os, sys
-from wildbench.submissions.sandbox import _parent
-bare = _parent._environment
+from wildbench.submissions import sandbox
+bare = sandbox._environment
 
 def watched(*arguments):
     environment = bare(*arguments)
     return environment | {"PYTHONPATH": sys.argv[3] + os.pathsep + environment["PYTHONPATH"]}
 
-_parent._environment = watched
+sandbox._environment = watched
 import wildbench
 for path in sys.argv[4:]:
     card = wildbench.evaluate(path, dataset=sys.argv[1], limit=2, device="cpu", out=sys.argv[2])
