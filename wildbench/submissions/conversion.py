@@ -93,14 +93,7 @@ def _shortest_edge(contract: InputContract, height: int, width: int) -> tuple[in
 
 
 def to_image(boxes: npt.NDArray[np.float32], placement: Placement) -> npt.NDArray[np.float32]:
-    """Map boxes from input pixels back to the original image, and clip them to it.
-
-    Args:
-        boxes: n x 4, xyxy in pixels of the input; finite.
-        placement: Of the image in the input.
-
-    Returns:
-        n x 4, xyxy in pixels of the original image.
+    """Map boxes (n x 4, xyxy, finite) from input pixels back to the original image, and clip them to it.
 
     Example:
         >>> placement = place(InputContract(resize="letterbox", size=(416, 416)), 480, 640)
@@ -178,16 +171,9 @@ def decode(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Dec
 
 
 def nms(boxes: Floats, scores: Floats, labels: npt.NDArray[np.int64], iou: float) -> npt.NDArray[np.int64]:
-    """Greedy non-maximum suppression within each category, as `torchvision.ops.batched_nms`.
+    """Positions of the boxes (n x 4, xyxy) to keep, the best score first, as `torchvision.ops.batched_nms`.
 
-    Args:
-        boxes: n x 4, xyxy.
-        scores: n.
-        labels: n.
-        iou: A box is dropped where it overlaps a better one of its category by more than this.
-
-    Returns:
-        Positions of the boxes to keep, the best score first.
+    A box is dropped where it overlaps a better one of its category by more than `iou`.
 
     Example:
         >>> boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9]], np.float32)

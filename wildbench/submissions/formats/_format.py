@@ -205,10 +205,7 @@ def width_of(dtype: str) -> int | None:
 def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -> str:
     """The device that a name ("cpu", "cuda", "cuda:N" or "auto") stands for: "cpu" or "cuda:N".
 
-    Args:
-        device: The name.
-        library: What runs the network, for the message.
-        has_cuda: Whether it has the CUDA device with this number.
+    `has_cuda` says whether the library has the CUDA device with a number.
 
     Raises:
         SubmissionError: There is no such device.
