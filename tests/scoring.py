@@ -5,7 +5,7 @@ from typing import Any
 
 from wildbench.datasets import detection_checks
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.label_checks import Finding
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.predictions import Detections
 from wildbench.measures import accuracy, diagnosis
 from wildbench.measures.matching import Matches

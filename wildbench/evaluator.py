@@ -17,7 +17,7 @@ import numpy.typing as npt
 from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.detection_checks import suspect
-from wildbench.datasets.label_checks import lines
+from wildbench.datasets.findings import lines
 from wildbench.datasets.predictions import Detections, results_bytes
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment

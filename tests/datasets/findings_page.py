@@ -9,8 +9,8 @@ from malformed import LIES, Lie, spoilt
 
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.detection_checks import validate_predictions
-from wildbench.datasets.label_checks._findings import Finding, read_document
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.findings import Finding, read_document
+from wildbench.datasets.label_checks import validate
 
 PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
 
@@ -64,8 +64,7 @@ out what it names. An image with a box left out is not scored for that category.
 
 PACKAGE = Path(__file__).parents[2] / "wildbench"
 SOURCES = [
-    *(PACKAGE / "datasets" / "label_checks").glob("*.py"),
-    *(PACKAGE / "datasets" / "detection_checks").glob("*.py"),
+    *(PACKAGE / "datasets" / f"{name}.py" for name in ("label_checks", "detection_checks", "_readings", "findings")),
     PACKAGE / "datasets" / "predictions.py",
 ]
 """Modules that look for findings in labels and detections; the others import."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from codes import coded
 
 from wildbench.datasets.coco import Dataset, canonical_json, read_coco, write_coco
 from wildbench.errors import DatasetError
@@ -46,7 +47,7 @@ def test_a_file_is_read_in_its_own_order(path: Path) -> None:
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
 def test_a_number_that_cannot_be_written_again_is_refused(path: Path, number: str) -> None:
     path.write_text(path.read_text().replace('"2.jpg"', f'"2.jpg", "lens": {{"f": {number}}}'))
-    with pytest.raises(DatasetError, match=r"images\[1\] \(id 2\): 'lens' holds (nan|-?inf), which JSON does not have"):
+    with pytest.raises(DatasetError, check=coded("dataset/value-not-json")):
         read_coco(path)
 
 
@@ -107,7 +108,7 @@ def test_the_hash_is_of_every_value(path: Path, key: str, value: object) -> None
 
 
 def test_nan_is_never_written(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError):  # noqa: PT011 - json's own
         write_coco({"images": [float("nan")]}, tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
 
@@ -134,22 +135,23 @@ def test_warnings_do_not_refuse(path: Path) -> None:
 
 
 def test_missing_images_refuse_where_a_folder_is_given(path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"images\[0\] \(id 9\): no file .*9.jpg"):
+    with pytest.raises(DatasetError, check=coded("dataset/image-missing")) as caught:
         read_coco(path, path.parent)
+    assert str(path.parent / "night" / "9.jpg") in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["{", "", "\xff", '{"images": ' + "9" * 5000 + "}", "[" * 100_000])
 def test_what_is_not_json_is_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(DatasetError, match=r"a\.json: not JSON"):
+    with pytest.raises(DatasetError, check=coded("dataset/not-json")):
         read_coco(path)
 
 
 @pytest.mark.parametrize("text", ["null", "3", '"images"', "[]"])
 def test_what_is_no_object_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(DatasetError, match=r"a\.json: not a JSON object; name"):
+    with pytest.raises(DatasetError, check=coded("dataset/not-coco")):
         read_coco(tmp_path / "a.json")
 
 
@@ -164,8 +166,9 @@ def test_what_is_odd_stays_with_the_data_set(path: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"absent\.json: No such file"):
+    with pytest.raises(DatasetError, check=coded("dataset/file-unreadable")) as caught:
         read_coco(tmp_path / "absent.json")
+    assert str(tmp_path / "absent.json") in str(caught.value)
 
 
 def test_a_data_set_cannot_be_rebound(path: Path) -> None:

@@ -157,7 +157,7 @@ def test_addresses_that_lead_nowhere(archive: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="file"):
+    with pytest.raises(OutputError, check=coded("output/not-writable", text="file")):
         fetch(server.url, tmp_path / "file" / "cache" / "archive")
     assert server.asked == []
 

@@ -13,8 +13,7 @@ from park_server import Server, serving
 from wildbench import resources
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.parks import PUBLISHED, archive_path, fetch_parks, import_parks, record_path
-from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.summary import registered, summary
+from wildbench.datasets.registry import load_dataset, registered, summary
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import sha256_of
 

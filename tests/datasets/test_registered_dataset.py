@@ -13,8 +13,17 @@ from typer.testing import CliRunner
 
 from wildbench import plugins
 from wildbench.cli import app
-from wildbench.datasets.registry import card, generate, is_shareable, load_dataset, load_whole, names, splits_of
-from wildbench.datasets.summary import registered, summary
+from wildbench.datasets.registry import (
+    card,
+    generate,
+    is_shareable,
+    load_dataset,
+    load_whole,
+    names,
+    registered,
+    splits_of,
+    summary,
+)
 from wildbench.errors import DatasetError, PluginError
 
 CARD = """

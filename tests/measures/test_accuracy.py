@@ -10,7 +10,7 @@ from scoring import measure_accuracy
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.predictions import Detections, read_predictions, write_predictions
+from wildbench.datasets.predictions import Detections, read_predictions, results_bytes
 from wildbench.datasets.registry import load_dataset
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure
 
@@ -257,7 +257,7 @@ def test_what_else_a_file_says_does_not_matter() -> None:
 def test_the_written_file_scores_the_same(seed: int, tmp_path: Path) -> None:
     coco, results = random_set(seed, masks=seed % 2 == 0)
     path = tmp_path / "p.json"
-    write_predictions(Detections.from_coco(results), path)
+    path.write_bytes(results_bytes(Detections.from_coco(results)))
     read = read_predictions(path, Dataset("random", None, coco, tmp_path))
     assert measure(coco, read) == measure(coco, results)
     if len(read):

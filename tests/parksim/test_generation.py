@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 
 from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import validate
 from wildbench.datasets.registry import load_dataset
 from wildbench.parksim import pictures
 from wildbench.parksim._composition import compose

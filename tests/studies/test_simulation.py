@@ -18,7 +18,7 @@ from studies.coverage.population import (
     truth,
 )
 from studies.coverage.simulation import KINDS, SIDES, draw
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import validate
 from wildbench.measures.matching import THRESHOLDS
 from wildbench.measures.uncertainty._bootstrap import estimate
 

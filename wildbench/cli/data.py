@@ -18,8 +18,8 @@ from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.findings import Finding
     from wildbench.datasets.formats import ImportReport
-    from wildbench.datasets.label_checks import Finding
     from wildbench.progress import Progress
 
 NameArgument = Annotated[
@@ -34,7 +34,7 @@ app = typer.Typer(
 @app.command("list")
 def data_list() -> None:
     """List the registered data sets."""
-    from wildbench.datasets.summary import registered
+    from wildbench.datasets.registry import registered
 
     tables.print_tables(tables.datasets_table(registered()))
 
@@ -42,7 +42,7 @@ def data_list() -> None:
 @app.command("info")
 def data_info(name: NameArgument) -> None:
     """Count a data set's images and boxes by category, split and size."""
-    from wildbench.datasets.summary import summary
+    from wildbench.datasets.registry import summary
 
     tables.print_tables(*tables.summary_tables(summary(name)))
 
@@ -155,15 +155,13 @@ def data_validate(
     every: Annotated[bool, typer.Option("--all", help="Print every finding, not three per code.")] = False,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit code 2 on an error."""
-    from wildbench.datasets.coco import read_coco
+    from wildbench.datasets.coco import images_near, read_coco
     from wildbench.datasets.detection_checks import validate_predictions
-    from wildbench.datasets.images import images_near
-    from wildbench.datasets.label_checks import read_document, refusal, validate
+    from wildbench.datasets.findings import read_document, refuse
+    from wildbench.datasets.label_checks import validate
 
     document, findings = read_document(coco)
-    refused = refusal(coco, findings)
-    if refused:
-        raise DatasetError(refused.what, code=refused.code, remedy=refused.remedy)
+    refuse(coco, findings)
     try:
         findings += validate(document, images or images_near(coco))
     except DatasetError as error:  # the labels are worth checking where the images are not at hand
@@ -180,12 +178,14 @@ def data_validate(
 
 def _print_findings(path: Path, findings: list[Finding], every: bool) -> bool:
     """Print the findings of a file, and say whether there is an error among them."""
+    from wildbench.datasets.findings import has_error
+
     if findings:
         typer.echo(f"{path}:")
         tables.print_tables(tables.findings_table(findings, len(findings) if every else 3, hint="--all prints them"))
     else:
         typer.echo(f"{path}: no findings")
-    return any(finding.severity == "error" for finding in findings)
+    return has_error(findings)
 
 
 @app.command("split")
@@ -198,8 +198,7 @@ def data_split(
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets import splits
     from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.registry import load_whole
-    from wildbench.datasets.summary import split_summary
+    from wildbench.datasets.registry import load_whole, split_summary
 
     check_writable(out)
     if out.exists():

@@ -10,9 +10,9 @@ import html
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench import scorecard
-from wildbench.datasets.label_checks import Finding, read_document, refusal, validate
+from wildbench.datasets.findings import Finding, has_error, read_document, refuse
+from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError, WildbenchError, needs
 from wildbench.files import write_atomically
 
@@ -71,9 +72,8 @@ class Columns:
         for name, values in self.columns().items():
             if values is not None:
                 object.__setattr__(self, name, self._checked(name, values))
-        finite = np.isfinite(self.boxes).all(axis=1)
-        self.refuse_first(~finite, "box-not-finite", "is not finite", "give x, y, width, height in pixels")
-        negative = (self.boxes[:, 2:] < 0).any(axis=1)
+        infinite, negative = ~np.isfinite(self.boxes).all(axis=1), (self.boxes[:, 2:] < 0).any(axis=1)
+        self.refuse_first(infinite, "box-not-finite", "is not finite", "give x, y, width, height in pixels")
         self.refuse_first(negative, "box-negative-side", "has a negative side", "give x, y, width, height, not corners")
 
     def _checked(self, name: str, values: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - whatever numpy takes
@@ -83,11 +83,8 @@ class Columns:
             array = array.reshape(-1, 4)
         shape = [len(self.image_ids), 4] if name == "boxes" else [len(self.image_ids)]
         if list(array.shape) != shape:
-            raise self.error(
-                f"{name} has shape {list(array.shape)}, not {shape}",
-                code="columns-differ",
-                remedy="give every column one row for each box",
-            )
+            what = f"{name} has shape {list(array.shape)}, not {shape}"
+            raise self.error(what, code="columns-differ", remedy="give every column one row for each box")
         view = array.view()
         view.flags.writeable = False
         return view
@@ -274,18 +271,14 @@ class Dataset:
         return boxes[np.array([category in listed[image] for image, category in pairs], dtype=np.bool_)]
 
     def __repr__(self) -> str:
-        split = f" {self.split}" if self.split else ""
-        return (
-            f"Dataset({self.name}{split}: {len(self.images)} images, {len(self.annotations)} boxes, "
-            f"{len(self.categories)} categories)"
-        )
+        counts = f"{len(self.images)} images, {len(self.annotations)} boxes, {len(self.categories)} categories"
+        return f"Dataset({self.name}{f' {self.split}' if self.split else ''}: {counts})"
 
     def _repr_html_(self) -> str:
         """The same for a notebook, with how many boxes each category has."""
         counts = Counter(self.labels.category_ids.tolist())
-        rows = "".join(
-            f"<tr><td>{html.escape(entry['name'])}</td><td>{counts[entry['id']]}</td></tr>" for entry in self.categories
-        )
+        cells = [(html.escape(entry["name"]), counts[entry["id"]]) for entry in self.categories]
+        rows = "".join(f"<tr><td>{name}</td><td>{count}</td></tr>" for name, count in cells)
         return f"<p>{html.escape(repr(self))}</p><table><tr><th>category</th><th>boxes</th></tr>{rows}</table>"
 
     def to_frame(self) -> pandas.DataFrame:
@@ -308,7 +301,7 @@ class Dataset:
         boxes = defaultdict(list)
         for annotation in self.annotations:
             boxes[annotation["image_id"]].append(annotation)
-        return dict(boxes)
+        return boxes
 
     def boxes(self, image_id: int) -> list[dict[str, Any]]:
         """Annotations of one image, in file order; none for an empty image."""
@@ -318,18 +311,10 @@ class Dataset:
         """The first `limit` images with their annotations; everything where `limit` is None."""
         if limit is None:
             return self
-        images = self.images[:limit]
-        kept = {image["id"] for image in images}
-        annotations = [annotation for annotation in self.annotations if annotation["image_id"] in kept]
-        coco = {**self.coco, "images": images, "annotations": annotations}
-        return Dataset(self.name, self.split, coco, self.images_dir, self.warnings)
+        return replace(self, coco=subset(self.coco, {image["id"] for image in self.images[:limit]}))
 
     def record(self, limit: int | None = None) -> scorecard.Dataset:
-        """What a scorecard says of it; boxes without crowds.
-
-        Args:
-            limit: The --limit this data set was cut to, where it was.
-        """
+        """What a scorecard says of it, with the --limit it was cut to; boxes without crowds."""
         return scorecard.Dataset(
             name=self.name,
             split=self.split,
@@ -349,9 +334,7 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - whatever is in the fil
         DatasetError: No such file, or not JSON.
     """
     document, findings = read_document(path)
-    refused = refusal(Path(path), findings)
-    if refused:
-        raise DatasetError(refused.what, code=refused.code, remedy=refused.remedy)
+    refuse(path, findings)
     return document
 
 
@@ -364,9 +347,9 @@ def read_coco(
 
     Args:
         path: The file, with any categories.
-        images_dir: Folder of the images. Where it is given, every image has to be there with the size the file says;
-            where it is not, images are not looked at and the file's own folder is noted.
-        name: Name of the data set; by default made of the path.
+        images_dir: Folder of the images, where every one has to be with the size the file says. By default images are
+            not looked at, and the file's own folder is noted.
+        name: Of the data set; by default made of the path.
         split: Its split.
 
     Raises:
@@ -374,13 +357,24 @@ def read_coco(
     """
     path = Path(path)
     coco, findings = read_document(path)
-    if refusal(path, findings) is None:
+    if not has_error(findings):
         findings += validate(coco, images_dir)
-    refused = refusal(path, findings)
-    if refused:
-        remedy = f"{refused.remedy} (wildbench data validate --all lists every finding)"
-        raise DatasetError(refused.what, code=refused.code, remedy=remedy)
-    return Dataset(name or _name_of(path), split, _complete(coco), Path(images_dir or path.parent), tuple(findings))
+    refuse(path, findings, hint=" (wildbench data validate --all lists every finding)")
+    complete = [{"area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0} | one for one in coco["annotations"]]
+    coco = coco | {"annotations": complete}
+    return Dataset(name or _name_of(path), split, coco, Path(images_dir or path.parent), tuple(findings))
+
+
+def subset(coco: Mapping[str, Any], ids: Set[int]) -> dict[str, Any]:
+    """Some images of COCO data by their ids, with their annotations; order and everything else stay.
+
+    Example:
+        >>> subset({"images": [{"id": 1}, {"id": 2}], "annotations": [{"image_id": 1}], "info": {}}, {2})
+        {'images': [{'id': 2}], 'annotations': [], 'info': {}}
+    """
+    images = [image for image in coco["images"] if image["id"] in ids]
+    annotations = [annotation for annotation in coco["annotations"] if annotation["image_id"] in ids]
+    return {**coco, "images": images, "annotations": annotations}
 
 
 def write_coco(coco: dict[str, Any], path: Path) -> None:
@@ -405,16 +399,33 @@ def canonical_json(coco: Mapping[str, Any]) -> str:
         ]
         }
     """
-
-    def compact(value: object) -> str:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    compact = partial(json.dumps, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
     def section(value: object) -> str:
         if isinstance(value, list) and value:
-            return "[\n" + ",\n".join(compact(entry) for entry in value) + "\n]"
+            return "[\n" + ",\n".join(map(compact, value)) + "\n]"
         return compact(value)
 
     return "{\n" + ",\n".join(f"{compact(key)}: {section(coco[key])}" for key in sorted(coco)) + "\n}\n"
+
+
+def images_near(path: Path) -> Path:
+    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
+
+    Raises:
+        DatasetError: The file's first image is in none of them.
+    """
+    try:
+        first = Path(read_json(path)["images"][0]["file_name"])
+    except (TypeError, LookupError):
+        return path.parent  # validation says what is wrong with the list
+    own = normalised(path).parent
+    folders = [own, own / "images", own.parent / "images"]
+    for folder in folders:
+        if (folder / first).is_file():
+            return folder
+    what = f"{path}: its image {first} is not in {', '.join(map(str, folders))}"
+    raise DatasetError(what, code="images-not-found", remedy="name the folder by --images")
 
 
 def normalised(path: Path) -> Path:
@@ -426,15 +437,6 @@ def _name_of(path: Path) -> str:
     """`serengeti/annotations/val.json` → "serengeti/val"; any other `x.json` → "x"."""
     path = normalised(path)
     return f"{path.parent.parent.name}/{path.stem}" if path.parent.name == "annotations" else path.stem
-
-
-def _complete(coco: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what COCO lets one leave out and AP needs."""
-    annotations = [
-        {"area": annotation["bbox"][2] * annotation["bbox"][3], "iscrowd": 0} | annotation
-        for annotation in coco["annotations"]
-    ]
-    return coco | {"annotations": annotations}
 
 
 SMALL, LARGE = 32.0**2, 96.0**2

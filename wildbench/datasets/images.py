@@ -1,4 +1,4 @@
-"""Image files: where they are, and their pixels, decoded ahead of whoever looks at them."""
+"""The pixels of image files, decoded ahead of whoever looks at them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.datasets.coco import normalised, read_json
 from wildbench.errors import DatasetError
 
 Pixels = npt.NDArray[np.uint8]
@@ -53,19 +52,18 @@ def decode(path: Path | str) -> Pixels:
 def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
     """Decode images in order, in threads, while the consumer works on earlier ones.
 
-    At most `depth` decoded images wait. A file that cannot be decoded raises at its turn, after the images before it.
     Closing the iterator early drops what waits and ends the threads.
 
     Args:
         paths: Image files.
         workers: Decoding threads.
-        depth: Images decoded ahead.
+        depth: Decoded images that wait, at most.
 
     Yields:
         uint8 [height, width, 3], RGB, one for each path.
 
     Raises:
-        DatasetError: As `decode`.
+        DatasetError: As `decode`, at the file's turn.
     """
     waiting: deque[Future[Pixels]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
@@ -79,25 +77,3 @@ def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Gener
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def images_near(path: Path) -> Path:
-    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
-
-    Raises:
-        DatasetError: The file's first image is in none of them.
-    """
-    coco = read_json(path)
-    listed = coco.get("images") if isinstance(coco, dict) else None
-    first = listed[0].get("file_name") if isinstance(listed, list) and listed and isinstance(listed[0], dict) else None
-    if not isinstance(first, str):
-        return path.parent  # validation says what is wrong with the list
-    own = normalised(path).parent
-    folders = [own, own / "images", own.parent / "images"]
-    for folder in folders:
-        if (folder / first).is_file():
-            return folder
-    places = ", ".join(map(str, folders))
-    raise DatasetError(
-        f"{path}: its image {first} is not in {places}", code="images-not-found", remedy="name the folder by --images"
-    )

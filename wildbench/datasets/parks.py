@@ -12,7 +12,6 @@ import json
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wildbench.categories import PAPER_COUNTS
@@ -24,9 +23,6 @@ from wildbench.files import check_writable, sha256_of, write_atomically
 from wildbench.progress import Progress, silent
 from wildbench.resources import cache_dir
 from wildbench.text import counted
-
-if TYPE_CHECKING:
-    from requests import HTTPError
 
 NAME = "parks"
 URL = "https://drive.google.com/uc?id=141iHvqb_rD_WwtIhespCSA9maHzQCbb2"
@@ -46,7 +42,7 @@ def archive_path() -> Path:
 
 def record_path() -> Path:
     """The small file beside it that says which archive was used first."""
-    return cache_dir() / "parks-download" / "archive.trusted.json"
+    return archive_path().with_name("archive.trusted.json")
 
 
 def fetch_parks(url: str | None = None, *, strict: bool = False, progress: Progress = silent) -> ImportReport:
@@ -71,9 +67,7 @@ def fetch_parks(url: str | None = None, *, strict: bool = False, progress: Progr
     except DatasetError as error:
         remedy = f"{error.remedy}; while {archive} is there, it is not fetched again"
         raise DatasetError(error.what, code=error.code.partition("/")[2], remedy=remedy) from error
-    if url and not fetched:
-        return _with_remark(report, f"{archive} was fetched before; {url} is not used")
-    return report
+    return _remarked(report, f"{archive} was fetched before; {url} is not used" if url and not fetched else "")
 
 
 def import_parks(
@@ -92,7 +86,7 @@ def import_parks(
 
     Args:
         source: A zip, a tar or a folder.
-        form: "voc", "yolo" or "coco"; by default told from the files.
+        form: "voc", "yolo" or "coco"; by default found by the files.
         strict: Refuse it if anything is found.
         replace: Whether `parks`, where it is there already, may be replaced.
         fetched: Whether it was downloaded from the address that is named for it.
@@ -120,15 +114,13 @@ def import_parks(
     known = report.holds != "neither"
     if sha256 is not None and (fetched or known):
         _trust(source, sha256, record_path())
-    remark = ""
-    if not known:
-        totals = " or ".join(map(str, sorted(PUBLISHED.totals.values())))
-        counts = f"{counted(report.boxes, 'box')}, where the paper has {totals}"
-        remark = f"not the published set by its counts: {counts}; it is parks here"
-        remark += "" if fetched else ", and its hash is not trusted"
-    elif sha256 is None:
-        remark = "a folder has no hash, so nothing shows later that it is still the same"
-    return _with_remark(report, remark) if remark else report
+    if known:
+        hashless = "a folder has no hash, so nothing shows later that it is still the same"
+        return _remarked(report, "" if sha256 else hashless)
+    totals = " or ".join(map(str, sorted(PUBLISHED.totals.values())))
+    counts = f"{counted(report.boxes, 'box')}, where the paper has {totals}"
+    trust = "" if fetched else ", and its hash is not trusted"
+    return _remarked(report, f"not the published set by its counts: {counts}; it is parks here{trust}")
 
 
 def _write_splits(report: ImportReport, folder: Path, progress: Progress = silent) -> None:
@@ -140,8 +132,8 @@ def _write_splits(report: ImportReport, folder: Path, progress: Progress = silen
     coco, parts = report.collection.coco, report.collection.parts
     if parts:
         method = "the lists of images that its authors publish with it"
-        split = make_split(coco, parts, name="authors", dataset=NAME, method=method)
-        write_split(split, folder / "splits" / "authors.json")
+        authors = make_split(coco, parts, name="authors", dataset=NAME, method=method)
+        write_split(authors, folder / "splits" / "authors.json")
     whole = Dataset(NAME, None, coco, folder / "images")
     try:
         split = stratified_split(whole, progress=progress)
@@ -151,8 +143,8 @@ def _write_splits(report: ImportReport, folder: Path, progress: Progress = silen
     write_split(split, folder / "splits" / "wildbench-v1.json")
 
 
-def _with_remark(report: ImportReport, remark: str) -> ImportReport:
-    return dataclasses.replace(report, remarks=(*report.remarks, remark))
+def _remarked(report: ImportReport, remark: str) -> ImportReport:
+    return dataclasses.replace(report, remarks=(*report.remarks, remark)) if remark else report
 
 
 def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
@@ -195,19 +187,13 @@ def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
 
 
 def check_trusted(archive: Path, record: Path) -> str:
-    """Compare an archive with the one that was used first, and return its SHA-256.
-
-    Raises:
-        DatasetError: It is another file than the one whose hash is in `record`.
-    """
+    """Compare an archive with the one that was used first, whose hash is in `record`, and return its SHA-256."""
     own = sha256_of(archive)
     trusted = read_json(record).get("sha256") if record.is_file() else own
     if own != trusted:
-        raise DatasetError(
-            f"{archive} is not the archive that was used first: its SHA-256 is {own}, that of the first {trusted}",
-            code="another-archive",
-            remedy=f"delete the archive and get it again, or delete {record} to trust the new one",
-        )
+        what = f"{archive} is not the archive that was used first: its SHA-256 is {own}, that of the first {trusted}"
+        remedy = f"delete the archive and get it again, or delete {record} to trust the new one"
+        raise DatasetError(what, code="another-archive", remedy=remedy)
     return own
 
 
@@ -238,10 +224,11 @@ def _download(url: str, path: Path, progress: Progress) -> None:
             download(url=url, output=str(path))
             return
         except gdown.exceptions.FileURLRetrievalError as error:
-            message = f"{url}: Google Drive refuses it (over its quota, or no longer shared)"
-            raise DownloadError(message, code="refused", remedy=BY_HAND) from error
+            what = f"{url}: Google Drive refuses it (over its quota, or no longer shared)"
+            raise DownloadError(what, code="refused", remedy=BY_HAND) from error
         except requests.HTTPError as error:
-            what = f"{url}: the server says {_status(error)}"
+            answer = error.response
+            what = f"{url}: the server says {error if answer is None else f'{answer.status_code} {answer.reason}'}"
             raise DownloadError(what, code="refused", remedy=BY_HAND) from error
         except (gdown.exceptions.DownloadError, requests.RequestException) as error:
             parts = _parts(path)
@@ -250,15 +237,15 @@ def _download(url: str, path: Path, progress: Progress) -> None:
             if cannot_resume:
                 parts[-1].unlink()
             if trial == _TRIES or not (cannot_resume or after > before):
-                remedy = "run the command again to go on" if after else f"look at address and network, or {BY_HAND}"
-                what = f"it broke after {after:,} bytes" if after else "no connection"
-                raise DownloadError(
-                    f"{url}: {what}", code="interrupted" if after else "no-connection", remedy=remedy
-                ) from error
+                raise _broken_off(url, after) from error
 
 
-def _status(error: HTTPError) -> str:
-    return str(error) if error.response is None else f"{error.response.status_code} {error.response.reason}"
+def _broken_off(url: str, done: int) -> DownloadError:
+    if done:
+        remedy = "run the command again to go on"
+        return DownloadError(f"{url}: it broke after {done:,} bytes", code="interrupted", remedy=remedy)
+    remedy = f"look at address and network, or {BY_HAND}"
+    return DownloadError(f"{url}: no connection", code="no-connection", remedy=remedy)
 
 
 def _parts(path: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
-from wildbench.datasets.label_checks import WHOLE, Finding, off_by_one, place_of, read_document, refusal
+from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
 from wildbench.errors import PredictionsError, WildbenchError
-from wildbench.files import write_atomically
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,10 +51,8 @@ class Detections(Columns):
 def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
     """Read a results file and check that it can be scored against a data set.
 
-    Args:
-        path: The file. Boxes are `[x, y, width, height]` in pixels, scores in 0..1. A side may be 0, as where a box was
-            clipped away; it then matches nothing. Either every detection carries a mask or none does.
-        dataset: What was detected in.
+    Boxes are `[x, y, width, height]` in pixels, scores in 0..1. A side may be 0, as where a box was clipped away: it
+    matches nothing. Either every detection carries a mask or none does.
 
     Returns:
         The detections in the order of the file.
@@ -66,38 +62,24 @@ def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
             The code is that of the first finding, as docs/findings.md lists them.
     """
     results, findings = read_results(Path(path), dataset)
-    refused = refusal(Path(path), findings)
-    if refused:
-        code = next(finding.code for finding in findings if finding.severity == "error")
-        remedy = f"{refused[1]} (wildbench data validate --predictions lists all)"
-        raise PredictionsError(refused[0], code=code, remedy=remedy)
+    refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
     return Detections.from_coco(results)
 
 
 def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
     """Parse a results file and check each detection by itself; sound where no finding is an error."""
     results, findings = read_document(path)
-    if refusal(path, findings) is None:
+    if not has_error(findings):
         findings += check_results(results, dataset)
     return results, findings
 
 
-def write_predictions(detections: Detections, path: Path) -> str:
-    """Write a results file canonically and atomically: by image, then falling score, ties in their order; one a line.
+def results_bytes(detections: Detections) -> bytes:
+    """A results file: by image, then falling score, ties in their order; one a line.
 
     Numbers are written in full, and pycocotools' order of ties within an image is kept, so that scoring the file gives
     exactly what scoring `detections` gives.
-
-    Returns:
-        SHA-256 of the file's bytes, in hexadecimal.
     """
-    data = results_bytes(detections)
-    write_atomically(path, data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def results_bytes(detections: Detections) -> bytes:
-    """What `write_predictions` writes."""
     ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
     lines = [json.dumps(result, sort_keys=True, allow_nan=False) for result in ordered.to_coco()]
     return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
@@ -112,11 +94,7 @@ _IDS = (("image_id", "unknown-image"), ("category_id", "unknown-category"))
 
 
 def check_results(results: object, dataset: Dataset) -> list[Finding]:
-    """Look for everything that keeps detections from being scored.
-
-    Args:
-        results: The parsed JSON. Sides may be 0, as where a box was clipped away, and boxes may leave the image.
-        dataset: What was detected in.
+    """Look for everything that keeps parsed results from being scored; boxes may leave the image.
 
     Returns:
         One error for each detection that cannot be scored; none where all can.
@@ -128,26 +106,23 @@ def check_results(results: object, dataset: Dataset) -> list[Finding]:
         >>> [(finding.code, finding.place) for finding in check_results(found, Dataset("d", None, coco, Path()))]
         [('score-range', '[0]')]
     """
+    if isinstance(results, dict) and "annotations" in results:
+        return [Finding("not-results", WHOLE, "labels, not a list of detections", "name the detections' own file")]
     if not isinstance(results, list):
-        remedy = f"list objects with {', '.join(KEYS)}"
-        if isinstance(results, dict) and "annotations" in results:
-            return [Finding("not-results", WHOLE, "labels, not a list of detections", "name the detections' own file")]
-        return [Finding("not-results", WHOLE, "not a list of detections", remedy)]
+        return [Finding("not-results", WHOLE, "not a list of detections", f"list objects with {', '.join(KEYS)}")]
     findings: list[Finding] = []
-    sound = [(index, entry) for index, entry in enumerate(results) if not _report(_shape_fault(entry), index, findings)]
+    sound: list[Placed] = []
+    for index, entry in enumerate(results):
+        fault = _shape_fault(entry)
+        if fault is None:
+            sound.append((f"[{index}]", entry))
+        else:
+            findings.append(Finding(fault[0], f"[{index}]", *fault[1:]))
     findings += _check_references(sound, dataset)
     findings += _check_scores(sound)
     wrong = {finding.place for finding in findings}
-    placed = [(place, entry) for index, entry in sound if (place := place_of("", index, None)) not in wrong]
-    findings += _check_masks(placed, dataset)
+    findings += _check_masks([(place, entry) for place, entry in sound if place not in wrong], dataset)
     return sorted(findings, key=lambda finding: int(finding.place[1:-1]))
-
-
-def _report(fault: tuple[str, str, str] | None, index: int, findings: list[Finding]) -> bool:
-    """Add a fault to the findings, and say whether there is one."""
-    if fault is not None:
-        findings.append(Finding(fault[0], place_of("", index, None), *fault[1:]))
-    return fault is not None
 
 
 def _is_number(value: object) -> bool:
@@ -177,41 +152,39 @@ def _shape_fault(entry: object) -> tuple[str, str, str] | None:
     return None
 
 
-def _check_references(sound: list[tuple[int, dict[str, Any]]], dataset: Dataset) -> Iterator[Finding]:
+def _check_references(sound: list[Placed], dataset: Dataset) -> Iterator[Finding]:
     sets = {"image_id": dataset.images, "category_id": dataset.categories}
     for key, code in _IDS:
         known = {entry["id"] for entry in sets[key]}
         hint = off_by_one({entry[key] for _, entry in sound}, known)
-        for index, entry in sound:
+        for place, entry in sound:
             if entry[key] not in known:
                 message = f"{key} {entry[key]} is not in {dataset.name}{hint}"
-                remedy = "score against the data set that was detected in"
-                yield Finding(f"detection-{code}", place_of("", index, None), message, remedy)
+                yield Finding(f"detection-{code}", place, message, "score against the data set that was detected in")
 
 
-def _check_scores(sound: list[tuple[int, dict[str, Any]]]) -> Iterator[Finding]:
+def _check_scores(sound: list[Placed]) -> Iterator[Finding]:
     scores = [entry["score"] for _, entry in sound]
     remedy = "give a score in 0..1"
     if any(score < 0 for score in scores) and any(score > 1 for score in scores):
         remedy += ": these look like logits, so apply the sigmoid or softmax"
     elif sum(1 < score <= 100 for score in scores) > len(scores) / 2:
         remedy += ": these look like percent, so divide by 100"
-    for index, entry in sound:
+    for place, entry in sound:
         if not 0 <= entry["score"] <= 1:
-            yield Finding("score-range", place_of("", index, None), f"score {entry['score']!r:.40}", remedy)
+            yield Finding("score-range", place, f"score {entry['score']!r:.40}", remedy)
 
 
-def _check_masks(placed: list[tuple[str, dict[str, Any]]], dataset: Dataset) -> Iterator[Finding]:
+def _check_masks(sound: list[Placed], dataset: Dataset) -> Iterator[Finding]:
     """Report masks that cannot be filled in, or are missing where other detections have one."""
-    if not any("segmentation" in entry for _, entry in placed):
+    if not any("segmentation" in entry for _, entry in sound):
         return
     images = {image["id"]: image for image in dataset.images}
-    for place, entry in placed:
+    for place, entry in sound:
         if not entry.get("segmentation"):
             message = "no segmentation, which other detections have"
             yield Finding("mask-missing", place, message, "give every detection a mask, or none")
             continue
         image = images[entry["image_id"]]
-        problem = mask_problem(entry["segmentation"], image["height"], image["width"])
-        if problem:
+        if problem := mask_problem(entry["segmentation"], image["height"], image["width"]):
             yield Finding("mask-invalid", place, f"segmentation: {problem}", "encode it for the image's own size")

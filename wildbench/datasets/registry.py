@@ -1,9 +1,11 @@
-"""Data sets by name or by path: their cards, and where their files are."""
+"""Data sets by name or by path: their cards, where their files are, and what is in them."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wildbench.datasets.coco import Dataset, read_coco
+from wildbench.datasets.coco import Dataset, images_near, read_coco, size_of
+from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError, first_problem
 from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
@@ -54,6 +57,10 @@ class Fetched(_Table):
         """The folder in the cache."""
         return cache_dir() / self.folder
 
+    def read(self, images: Path | None = None, with_images: bool = True) -> Dataset:
+        """All splits as one, with its images where they will be needed."""
+        return read_coco(self.place / self.labels, (images or self.place / self.images) if with_images else None)
+
 
 class Card(_Table):
     """A data set's card: the file `dataset.toml` in a folder of its own.
@@ -78,21 +85,16 @@ def names() -> tuple[str, ...]:
 
 
 def card(name: str) -> Card:
-    """The card of a registered data set.
-
-    Raises:
-        DatasetError: No data set has that name, or its card is missing or malformed.
-    """
+    """The card of a registered data set; a DatasetError where there is none, or it is malformed."""
     path = _folder(name) / CARD
     try:
         return Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         what = f"{path}: {error.strerror}"
         raise DatasetError(what, code="no-card", remedy="put the data set's card there") from error
-    except ValidationError as error:
-        raise DatasetError(f"{path}: {first_problem(error)}", code="bad-card", remedy="correct the card") from None
     except ValueError as error:
-        raise DatasetError(f"{path}: {error}", code="bad-card", remedy="correct the card") from error
+        problem = first_problem(error) if isinstance(error, ValidationError) else error
+        raise DatasetError(f"{path}: {problem}", code="bad-card", remedy="correct the card") from None
 
 
 def _folder(name: str) -> Path:
@@ -103,7 +105,7 @@ def _folder(name: str) -> Path:
     target = datasets.get(name)
     if isinstance(target, ModuleType):
         return Path(next(iter(target.__path__))) if hasattr(target, "__path__") else Path(str(target.__file__)).parent
-    return bundled(str(target)) if not Path(target).is_absolute() else Path(target)
+    return Path(target) if Path(target).is_absolute() else bundled(str(target))
 
 
 def call(target: str, *arguments: object, **options: object) -> Any:  # noqa: ANN401 - the card's field says what
@@ -113,11 +115,7 @@ def call(target: str, *arguments: object, **options: object) -> Any:  # noqa: AN
 
 
 def fetched(name: str) -> Fetched:
-    """How a data set is fetched.
-
-    Raises:
-        DatasetError: It does not have to be, or there is none of that name.
-    """
+    """How a data set is fetched; a DatasetError where it does not have to be."""
     own = card(name).fetched
     if own is None:
         others = ", ".join(name for name in names() if card(name).fetched)
@@ -167,8 +165,6 @@ def load_dataset(
         remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
         raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
-        from wildbench.datasets.images import images_near  # OpenCV loads slowly
-
         folder = images_near(path)
     return read_coco(path, folder).take(limit)
 
@@ -179,32 +175,16 @@ def _load_split(name: str, split: str, images: Path | None, with_images: bool, p
         raise DatasetError(f"{name} has no split {split!r}", code="no-such-split", remedy=remedy)
     own = card(name)
     if own.fetched is not None:
-        from wildbench.datasets.splits import apply_split, read_split
-
-        whole = _read_fetched(own.fetched, images, with_images)
+        whole = own.fetched.read(images, with_images)
         coco = apply_split(whole.coco, read_split(_split_file(name, own.fetched)), split)
         return Dataset(name, split, coco, whole.images_dir)
     path = _folder(name) / own.splits[split]
     if images is None and with_images:
-        images = _images(name, path, progress)
+        if own.images.render:
+            images = generate(name, progress)
+        else:
+            images = _folder(name) / own.images.folder if own.images.folder else images_near(path)
     return read_coco(path, images, name, split)
-
-
-def _read_fetched(fetched: Fetched, images: Path | None, with_images: bool) -> Dataset:
-    return read_coco(
-        fetched.place / fetched.labels, (images or fetched.place / fetched.images) if with_images else None
-    )
-
-
-def _images(name: str, labels: Path, progress: Progress) -> Path:
-    own = card(name).images
-    if own.render:
-        return generate(name, progress)
-    if own.folder:
-        return _folder(name) / own.folder
-    from wildbench.datasets.images import images_near
-
-    return images_near(labels)
 
 
 def generate(name: str, progress: Progress = silent) -> Path:
@@ -247,8 +227,6 @@ def splits_of(name: str) -> tuple[str, ...]:
     if not path.is_file():
         what = f"{name}: the imported archive has no lists of its parts"
         raise DatasetError(what, code="no-split-file", remedy="load the same pictures by another name")
-    from wildbench.datasets.splits import read_split
-
     return tuple(read_split(path).parts)
 
 
@@ -266,21 +244,14 @@ def _split_file(name: str, fetched: Fetched) -> Path:
 
 
 def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress: Progress = silent) -> Dataset:
-    """Load all splits of a registered data set as one, or a COCO detection JSON, with its images at hand.
-
-    Raises:
-        DatasetError: As `load_dataset`.
-    """
+    """Load all splits of a registered data set as one, or a COCO detection JSON, with its images at hand."""
     name = str(name_or_path)
     if name not in datasets:
         return load_dataset(name_or_path, images=images)
     fetched = card(name).fetched
     if fetched is not None:
         _check_fetched(name, fetched)
-        whole = _read_fetched(fetched, images, with_images=True)
-        return Dataset(name, None, whole.coco, whole.images_dir)
-    from wildbench.datasets.splits import pool
-
+        return replace(fetched.read(images), name=name)
     parts = load_splits(name, images=images, progress=progress)
     return Dataset(name, None, pool(parts), parts[0].images_dir)
 
@@ -288,3 +259,76 @@ def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress
 def load_splits(name: str, *, images: Path | None = None, progress: Progress = silent) -> list[Dataset]:
     """Load every split of a registered data set."""
     return [load_dataset(name, split=split, images=images, progress=progress) for split in splits_of(name)]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A row of `wildbench data list`; counts are over all splits, and None where the data set has to be fetched."""
+
+    name: str
+    title: str
+    splits: tuple[str, ...] = ()
+    categories: int | None = None
+    images: int | None = None
+    boxes: int | None = None
+
+
+def registered() -> list[DatasetInfo]:
+    """Describe every registered data set."""
+    return [_info(name) for name in names()]
+
+
+def _info(name: str) -> DatasetInfo:
+    if not is_here(name):
+        return DatasetInfo(name, f"{card(name).title}; to get it: wildbench data fetch {name}")
+    parts = [load_dataset(name, split=split, with_images=False) for split in splits_of(name)]
+    images, boxes = sum(len(part.images) for part in parts), sum(len(part.annotations) for part in parts)
+    return DatasetInfo(name, card(name).title, splits_of(name), len(parts[0].categories), images, boxes)
+
+
+def summary(name_or_path: str | Path) -> dict[str, Any]:
+    """Count a registered data set, split by split, or one COCO detection JSON, without its pixels.
+
+    Returns:
+        `{"name", "splits": {split: counts}}` with the counts of `split_summary`; a file is one split, named "all".
+
+    Raises:
+        DatasetError: Unknown name, or a file that validation refuses.
+
+    Example:
+        >>> sum(split["boxes"] for split in summary("parksim")["splits"].values())
+        1309
+    """
+    name = str(name_or_path)
+    splits = splits_of(name) if name in datasets else ("all",)
+    counts = {split: split_summary(load_dataset(name_or_path, split=split, with_images=False)) for split in splits}
+    return {"name": name, "splits": counts}
+
+
+def split_summary(dataset: Dataset) -> dict[str, Any]:
+    """Count one split.
+
+    Returns:
+        `images`, `empty_images`, `boxes`; `categories` (name to boxes, in id order); `sizes` (boxes that are small,
+        medium and large by COCO's bounds); `locations`, `time_of_day` and `weather` (value to images; empty where not
+        recorded).
+    """
+    names = {category["id"]: category["name"] for category in dataset.categories}
+    boxes = Counter(names[annotation["category_id"]] for annotation in dataset.annotations)
+    sizes = Counter(size_of(annotation["area"]) for annotation in dataset.annotations)
+    filled = {annotation["image_id"] for annotation in dataset.annotations}
+    return {
+        "images": len(dataset.images),
+        "empty_images": sum(image["id"] not in filled for image in dataset.images),
+        "boxes": len(dataset.annotations),
+        "categories": {name: boxes[name] for name in dataset.category_names},
+        "sizes": {size: sizes[size] for size in ("small", "medium", "large")},
+        "locations": _values(dataset.images, "location"),
+        "time_of_day": _values(dataset.images, "time_of_day"),
+        "weather": _values(dataset.images, "weather"),
+    }
+
+
+def _values(images: Iterable[dict[str, Any]], key: str) -> dict[str, int]:
+    counts = Counter(image[key] for image in images if key in image)
+    return {str(value): counts[value] for value in sorted(counts)}

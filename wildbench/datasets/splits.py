@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from wildbench.datasets.coco import Dataset, coco_sha256, read_json, size_of
+from wildbench.datasets.coco import Dataset, coco_sha256, read_json, size_of, subset
 from wildbench.errors import DatasetError, first_problem
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
@@ -29,10 +29,7 @@ FORMAT_VERSION = 1
 
 
 class Split(BaseModel):
-    """One way of dividing a data set into parts, as a small file that can be committed.
-
-    An image may be in no part, never in two.
-    """
+    """A way of dividing a data set into parts, as a file to commit; an image may be in no part, never in two."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,15 +59,7 @@ def make_split(
     method: str,
     seed: int | None = None,
 ) -> Split:
-    """Record a division of these very labels.
-
-    Args:
-        coco: All images of the data set.
-        parts: Image ids of each part.
-        name: Name of the split.
-        dataset: Name of the data set.
-        method: How it was decided, in words.
-        seed: Seed of the method, where it has one.
+    """Record a division of these very labels: `parts` has the image ids of each part, the rest is as in `Split`.
 
     Raises:
         DatasetError: An id without an image, or in two parts.
@@ -105,17 +94,10 @@ def apply_split(coco: Mapping[str, Any], split: Split, part: str) -> dict[str, A
         raise DatasetError(what, code="no-such-part", remedy=f"name one of: {', '.join(split.parts)}")
     own = coco_sha256(coco)
     if own != split.sha256:
-        raise DatasetError(
-            f"split {split.name} is of {split.dataset} with SHA-256 {split.sha256}, but this one has {own}",
-            code="split-of-other-labels",
-            remedy="use the labels that were split, or split the new ones (wildbench data split)",
-        )
-    chosen = set(split.parts[part])
-    return {
-        **coco,
-        "images": [image for image in coco["images"] if image["id"] in chosen],
-        "annotations": [annotation for annotation in coco["annotations"] if annotation["image_id"] in chosen],
-    }
+        what = f"split {split.name} is of {split.dataset} with SHA-256 {split.sha256}, but this one has {own}"
+        remedy = "use the labels that were split, or split the new ones (wildbench data split)"
+        raise DatasetError(what, code="split-of-other-labels", remedy=remedy)
+    return subset(coco, set(split.parts[part]))
 
 
 def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
@@ -129,21 +111,15 @@ def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
     first = parts[0].coco
     for data in parts[1:]:
         if data.coco["categories"] != first["categories"]:
-            raise DatasetError(
-                f"{data.name} has other categories than {parts[0].name}",
-                code="categories-differ",
-                remedy="pool files with the same categories",
-            )
+            what = f"{data.name} has other categories than {parts[0].name}"
+            raise DatasetError(what, code="categories-differ", remedy="pool files with the same categories")
     pooled = {key: value for key, value in first.items() if all(data.coco.get(key) == value for data in parts)}
     for section in ("images", "annotations"):
         pooled[section] = [entry for data in parts for entry in data.coco[section]]
         twice = [number for number, uses in Counter(entry["id"] for entry in pooled[section]).items() if uses > 1]
         if twice:
-            raise DatasetError(
-                f"{section} of {' and '.join(data.name for data in parts)} share the id {twice[0]}",
-                code="ids-shared",
-                remedy="give every entry an id of its own",
-            )
+            what = f"{section} of {' and '.join(data.name for data in parts)} share the id {twice[0]}"
+            raise DatasetError(what, code="ids-shared", remedy="give every entry an id of its own")
     return pooled
 
 
@@ -157,15 +133,9 @@ def write_split(split: Split, path: Path) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """Read a split file of this format version or an older one.
-
-    Raises:
-        DatasetError: The file is missing, damaged, no split, or written by a newer wildbench.
-    """
-    no_record, again = (
-        ("not a split file", "name a file that data split wrote"),
-        "write it again by wildbench data split",
-    )
+    """Read a split file; a DatasetError where it is missing, damaged, no split, or written by a newer wildbench."""
+    no_record = ("not a split file", "name a file that data split wrote")
+    again = "write it again by wildbench data split"
     document = read_json(path)
     return read_version(
         document, Split, FORMAT_VERSION, path=path, error=DatasetError, no_record=no_record, again=again, strict=True
@@ -198,7 +168,7 @@ def stratified_split(
 
     Args:
         dataset: All its images.
-        name: Name of the split.
+        name: Of the split.
         seed: Decides between parts and between images that are equally good.
         together: Groups of image ids that stay in one part; by default `kept_together` finds them.
         progress: Called as `progress(task, done, total)`.
@@ -219,8 +189,8 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
         return
     count = len(dataset.images)
     what = f"{dataset.name}: {' and '.join(bare)} would have no image"
-    sizes = [len(members) for members in together]
-    group = set(together[sizes.index(max(sizes))]) if sizes else set()
+    largest: Sequence[int] = max(together, key=len, default=())
+    group = set(largest)
     if len(group) < 2:
         what = f"{what}: it has {counted(count, 'image')} in all"
         raise DatasetError(what, code="empty-part", remedy="add images, or do not split it")
@@ -234,21 +204,16 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
 
 def kept_together(dataset: Dataset, progress: Progress = silent) -> list[list[int]]:
     """Group the image ids of a data set: images that show the same, and those with the same `location`."""
-    from wildbench.datasets.duplicates import (  # OpenCV loads slowly, and few commands look at pictures
-        find_pairs,
-        groups,
-    )
+    from wildbench.datasets.duplicates import find_pairs, groups  # here, because OpenCV loads slowly
 
     images = sorted(dataset.images, key=_key)  # the pairs that are found may depend on the order
     pairs = find_pairs([dataset.image_path(image) for image in images], progress=progress)
+    together = [(pair.a, pair.b) for pair in pairs]
     first_at: dict[object, int] = {}
-    same_place = [
-        (first_at.setdefault(image["location"], number), number)
-        for number, image in enumerate(images)
-        if "location" in image
-    ]
-    together = groups(len(images), [*((pair.a, pair.b) for pair in pairs), *same_place])
-    return [[images[number]["id"] for number in group] for group in together]
+    for number, image in enumerate(images):
+        if "location" in image:
+            together.append((first_at.setdefault(image["location"], number), number))
+    return [[images[number]["id"] for number in group] for group in groups(len(images), together)]
 
 
 def stratify(

@@ -20,8 +20,8 @@ from wildbench.cli.tables import (
     summary_tables,
 )
 from wildbench.cli.tables._cards import MOST, _errors_table
-from wildbench.datasets.label_checks._findings import Finding
-from wildbench.datasets.summary import summary
+from wildbench.datasets.findings import Finding
+from wildbench.datasets.registry import summary
 from wildbench.leaderboard import read_board
 from wildbench.measures import Measure
 from wildbench.scorecard import Figure, Scorecard

@@ -20,7 +20,7 @@ from wildbench.datasets.formats._collection import LEFT_OUT, UNKNOWN_LEFT_OUT, C
 from wildbench.datasets.formats._picture_files import files_below
 from wildbench.datasets.formats._voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
-from wildbench.datasets.label_checks._validation import validate
+from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError
 from wildbench.progress import silent
 
@@ -299,7 +299,11 @@ def test_latin_1_that_says_it_is_utf_8(tmp_path: Path) -> None:
     assert collection.coco["categories"][-1]["name"] == "\u00e9lan"
 
 
-@pytest.mark.parametrize("data", [b"", b"<annotation>", b"no", b"<html/>", xml(box())[:-30], b"\x00\xff\xfe"])
+MALFORMED = [b"", b"<annotation>", b"no", b"<html/>", xml(box())[:-30], b"\x00\xff\xfe"]
+UNREAD_ENCODINGS = [f'<?xml version="1.0" encoding="{name}"?><annotation/>'.encode() for name in ("gb2312", "nonsense")]
+
+
+@pytest.mark.parametrize("data", [*MALFORMED, *UNREAD_ENCODINGS])
 def test_malformed_xml_is_named_and_its_image_left_out(data: bytes, tmp_path: Path) -> None:
     collection = read(tmp_path, {"a.jpg": picture(), "a.xml": data, "b.jpg": picture(1), "b.xml": xml(box())})
     assert codes(collection) == ["picture-unlabelled", "xml-malformed"]

@@ -17,8 +17,8 @@ from wildbench.text import counted
 
 if TYPE_CHECKING:
     from wildbench.datasets.duplicates import LeakReport
-    from wildbench.datasets.label_checks import Finding
-    from wildbench.datasets.summary import DatasetInfo
+    from wildbench.datasets.findings import Finding
+    from wildbench.datasets.registry import DatasetInfo
 
 
 def datasets_table(infos: Sequence[DatasetInfo]) -> Table:

@@ -22,6 +22,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from wildbench.errors import DatasetError, OutputError
@@ -44,17 +45,8 @@ _COMPRESSIONS: dict[bytes, Callable[[Path], io.BufferedIOBase]] = {
     _XZ: lzma.LZMAFile,
 }
 _UNSAFE = re.compile(r"^[A-Za-z]:|^/|(^|/)\.\.(/|$)|[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_DAMAGE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-)
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error)
+_DAMAGE = (*_BROKEN, EOFError, ValueError, RuntimeError)
 
 
 class _Bounded(io.BufferedReader):
@@ -80,12 +72,7 @@ def is_archive(path: Path) -> bool:
 def unpacked(
     archive: Path, beside: Path, *, entries: int = ENTRIES, most: int = BYTES, progress: Progress = silent
 ) -> Iterator[Path]:
-    """Unpack a zip or tar (plain, gz, bz2, xz) into a folder that is gone when the block ends, however it ends.
-
-    Raises:
-        DatasetError: The archive is hostile, damaged, encrypted, or none.
-        OutputError: The disk is full.
-    """
+    """Unpack a zip or tar (plain, gz, bz2, xz) into a folder that is gone when the block ends, however it ends."""
     most = min(most, max(_FREE, _RATIO * archive.stat().st_size))
     with tempfile.TemporaryDirectory(dir=beside, prefix=".unpacking-") as folder:
         try:
@@ -114,13 +101,16 @@ def _damaged(what: str) -> DatasetError:
     return DatasetError(f"{what}: damaged or cut short", code="damaged-archive", remedy=REMEDY)
 
 
+@dataclass
 class _Target:
-    """A folder to unpack into, and what is left of the bounds."""
+    """A folder to unpack into, how much at most, and what was unpacked."""
 
-    def __init__(self, folder: Path, entries: int, most: int) -> None:
-        self.folder, self.entries, self.most = folder, entries, most
-        self.total = self.count = 0
-        self.names: set[str] = set()
+    folder: Path
+    entries: int
+    most: int
+    count: int = 0
+    total: int = 0
+    names: set[str] = field(default_factory=set)
 
     def admit(self, size: int) -> None:
         """Count an entry, or refuse it."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, InvalidOperation, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import canonical_json, normalised
-from wildbench.datasets.label_checks import Finding
+from wildbench.datasets.coco import normalised, subset, write_coco
+from wildbench.datasets.findings import Finding
+from wildbench.datasets.formats._picture_files import Picture
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import Progress
@@ -32,7 +33,6 @@ LEFT_OUT = "left out, and its image is not scored for its category"
 UNKNOWN_LEFT_OUT = "left out, and its image is not scored"
 """The same where it does not say which animal it is."""
 
-_LARGEST = Decimal(10**9)
 _SMALLEST = Decimal("1e-320")
 Number = int | float
 Box = tuple[Decimal, Decimal, Decimal, Decimal]
@@ -61,6 +61,16 @@ class Collection:
     notes: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Category names by id, ascending."""
+        return {one["id"]: one["name"] for one in sorted(self.coco["categories"], key=lambda one: int(one["id"]))}
+
+    def lists(self) -> Iterator[tuple[str, list[str]]]:
+        """Each part with the file names of its images."""
+        names = {image["id"]: image["file_name"] for image in self.coco["images"]}
+        yield from ((part, [names[key] for key in ids]) for part, ids in self.parts.items())
+
     def boxes_of(self) -> dict[int, list[dict[str, Any]]]:
         """Annotations by image id, in file order; every image has a list."""
         boxes: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in self.coco["images"]}
@@ -74,67 +84,83 @@ class Collection:
         return {category["name"]: counts[category["id"]] for category in self.coco["categories"]}
 
 
-def mark_partial(coco: Mapping[str, Any], lost: Mapping[int, Iterable[str | None]]) -> None:
-    """Write `annotated_categories` into images that have lost boxes, so that they are not scored for what was lost.
+@dataclass
+class Draft:
+    """A collection while it is read: an image that loses a box is not scored for it, as the animal is there."""
 
-    Example:
-        >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"name": "lion"}, {"name": "zebra"}]}
-        >>> mark_partial(coco, {1: {"lion"}, 2: {None}})
-        >>> coco["images"]
-        [{'id': 1, 'annotated_categories': ['zebra']}, {'id': 2, 'annotated_categories': []}]
-    """
-    names = [category["name"] for category in coco["categories"]]
-    for image in coco["images"]:
-        missing = set(lost.get(image["id"], ()))
-        if missing:
-            image["annotated_categories"] = [name for name in names if name not in missing and None not in missing]
+    form: str
+    findings: list[Finding]
+    notes: Counter[str] = field(default_factory=Counter)
+    read: Counter[str] = field(default_factory=Counter)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    boxes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+    lost: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Ids of the images by name."""
+        return {image["file_name"]: image["id"] for image in self.images}
+
+    def add_image(self, name: str, picture: Picture) -> None:
+        """Go on with the next image, numbered from 1."""
+        size = {"width": picture.width, "height": picture.height}
+        self.images.append({"id": len(self.images) + 1, "file_name": name, **size})
+        self.files[name] = picture.path
+
+    def add_box(self, name: str, box: Box, place: str, slack: Decimal = Decimal(0), **fields: object) -> bool:
+        """Add a box of this category to the last image, repaired; False where nothing is left of it."""
+        image = self.images[-1]
+        sides, repairs = repaired(box, image["width"], image["height"], place, slack)
+        self.findings += repairs
+        if sides is None:
+            self.lost[image["id"]].add(name)
+        else:
+            own = {"bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0}
+            self.boxes.append((image["id"], name, {**own, **fields}))
+        return sides is not None
+
+    def leave_out(self, name: str, place: str, why: str) -> None:
+        """Report a box of the last image that cannot be read; the name is empty where nothing says what it is."""
+        self.lost[self.images[-1]["id"]].add(name)
+        message = f"{why}; {LEFT_OUT if name else UNKNOWN_LEFT_OUT}"
+        self.findings.append(Finding("box-unreadable", place, message, "label it again"))
+
+    def collection(self, names: Sequence[str], parts: dict[str, list[int]]) -> Collection:
+        """What was read, with these categories numbered from 1."""
+        for image in self.images:
+            if lost := self.lost.get(image["id"]):
+                image["annotated_categories"] = [] if "" in lost else [name for name in names if name not in lost]
+        ids = {name: index for index, name in enumerate(names, start=1)}
+        annotations = [
+            {"id": index, "image_id": image, "category_id": ids[name], **fields}
+            for index, (image, name, fields) in enumerate(self.boxes, start=1)
+        ]
+        categories = [{"id": index, "name": name} for index, name in enumerate(names, start=1)]
+        coco = {"images": self.images, "categories": categories, "annotations": annotations}
+        return Collection(self.form, coco, parts, self.files, self.findings, self.notes, self.read)
 
 
 def number(text: str) -> Decimal:
-    """Read a number of a label file.
-
-    Raises:
-        ValueError: It is not a number, not finite, or absurd.
-    """
+    """Read a number of a label file; a ValueError says that it is not one, not finite, or absurd."""
     try:
         value = Decimal(text.strip())
     except InvalidOperation:
         raise ValueError(f"{text.strip()[:30]!r} is not a number") from None
-    if not value.is_finite() or abs(value) > _LARGEST or (value and abs(value) < _SMALLEST):
+    if not value.is_finite() or abs(value) > 10**9 or (value and abs(value) < _SMALLEST):
         raise ValueError(f"{text.strip()[:30]!r} is not a coordinate")
     return value
 
 
-def plain(value: Decimal) -> Number:
-    """An int where the number is whole, else the nearest float.
-
-    Example:
-        >>> plain(Decimal("3.0")), plain(Decimal("26.8"))
-        (3, 26.8)
-    """
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def exact(value: Number) -> Decimal:
-    """The shortest decimal that reads back as this number.
-
-    Example:
-        >>> exact(26.8)
-        Decimal('26.8')
-    """
+    """The shortest decimal that reads back as this number."""
     return Decimal(repr(value))
 
 
 def repaired(
     box: Box, width: int, height: int, place: str, slack: Decimal = Decimal(0)
 ) -> tuple[list[Number] | None, list[Finding]]:
-    """Clip a box to its image and drop it where nothing is left.
-
-    Example:
-        >>> box, findings = repaired((Decimal(4), Decimal(-2), Decimal(12), Decimal(5)), 10, 10, "a.xml")
-        >>> box, findings[0].message
-        ([4, 0, 6, 5], 'leaves its image of 10 x 10 by 2 pixels; clipped')
-    """
+    """Clip a box to its image and drop it where nothing is left."""
     left, top, right, bottom = box
     shown = "[" + ", ".join(f"{float(value):g}" for value in box) + "]"
     if left >= right or top >= bottom:
@@ -149,18 +175,12 @@ def repaired(
         message = f"leaves its image of {width} x {height} by {float(amount):g} pixels; clipped"
         findings.append(Finding("box-outside", place, message, "check the box and the image's size", "warning"))
     with localcontext(EXACT):
-        sides = inside[2] - inside[0], inside[3] - inside[1]
-    return [plain(value) for value in (*inside[:2], *sides)], findings
+        sides = *inside[:2], inside[2] - inside[0], inside[3] - inside[1]
+    return [int(value) if value == value.to_integral_value() else float(value) for value in sides], findings
 
 
 def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
-    """Turn a box back.
-
-    Example:
-        >>> box = (Decimal(0), Decimal(0), Decimal(2), Decimal(1))
-        >>> [int(value) for value in stored_box(box, 30, 20, 6)]  # the top left is stored at the bottom left
-        [0, 18, 1, 20]
-    """
+    """Turn a box back to where it is in a stored picture of this size."""
     left, top, right, bottom = box
     across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
     down = (left, right) if orientation in (5, 8) else (height - right, height - left)
@@ -169,27 +189,14 @@ def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
 
 def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> None:
     """Write `annotations/all.json`, one file for each part, and `images/` into an empty folder."""
-    (out / "annotations").mkdir(parents=True, exist_ok=True)
-    for name, coco in [(ALL, collection.coco), *parts_of(collection)]:
-        (out / "annotations" / f"{name}.json").write_text(canonical_json(coco), encoding="utf-8")
+    write_coco(collection.coco, out / "annotations" / f"{ALL}.json")
+    for part, ids in collection.parts.items():
+        write_coco(subset(collection.coco, set(ids)), out / "annotations" / f"{part}.json")
     copy_images(collection, out / "images", progress)
 
 
-def parts_of(collection: Collection) -> Iterator[tuple[str, dict[str, Any]]]:
-    """COCO data of each part; images and boxes keep their ids and their order."""
-    for part, ids in collection.parts.items():
-        chosen = set(ids)
-        images = [image for image in collection.coco["images"] if image["id"] in chosen]
-        annotations = [one for one in collection.coco["annotations"] if one["image_id"] in chosen]
-        yield part, {**collection.coco, "images": images, "annotations": annotations}
-
-
 def copy_images(collection: Collection, folder: Path, progress: Progress) -> None:
-    """Copy every image to its `file_name` below a folder.
-
-    Raises:
-        DatasetError: A name that leads out of the folder.
-    """
+    """Copy every image to its `file_name` below a folder."""
     images = collection.coco["images"]
     for done, image in enumerate(images, start=1):
         name = PurePosixPath(image["file_name"])
@@ -204,19 +211,7 @@ def copy_images(collection: Collection, folder: Path, progress: Progress) -> Non
 class NewFolder:
     """A folder that appears whole or not at all: made beside its place, and renamed when the block ends well.
 
-    Args:
-        place: Where it will be. An empty folder there is taken; another is not, unless it may be replaced.
-        replace: Whether what is there may be replaced.
-
-    Raises:
-        OutputError: The place is taken, or cannot be written.
-
-    Example:
-        >>> place = Path(tempfile.mkdtemp()) / "new"
-        >>> with NewFolder(place) as folder:
-        ...     _ = (folder / "a.txt").write_text("whole")
-        >>> [path.name for path in place.iterdir()]
-        ['a.txt']
+    An empty folder in its place is taken; another is not, unless it may be replaced.
     """
 
     def __init__(self, place: Path, *, replace: bool = False) -> None:
@@ -242,9 +237,9 @@ class NewFolder:
             except OSError as problem:
                 error = problem
         if isinstance(error, OSError):
-            where, why = error.filename or self.place, error.strerror or error
+            what = f"{error.filename or self.place}: {error.strerror or error}"
             remedy = "see that it can be read and written, and make room"
-            raise OutputError(f"{where}: {why}", code="not-written", remedy=remedy) from error
+            raise OutputError(what, code="not-written", remedy=remedy) from error
 
     def _put(self, work: Path) -> None:
         """Exchange what is there for what was made; where that fails, what was there comes back."""

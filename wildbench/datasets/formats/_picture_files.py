@@ -12,24 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.images import decode
-from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names that authors give to a part, and ours."""
 
-_ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
-
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+_ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 """What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
-
-_EXIF_ORIENTATION = 0x0112
 
 _READ_ALIKE = ("JPEG", "MPO", "PNG")
 """Forms that Pillow (it calls some JPEGs MPO) and `decode` of evaluation both read; others `decode` judges."""
@@ -39,15 +36,9 @@ _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file.
+    """A picture file: `name` is its path below the folder that was read, with slashes; sides are of the stored pixels.
 
-    Attributes:
-        path: Where it is.
-        name: Its path below the folder that was read, with slashes.
-        width: Of the stored pixels.
-        height: Of the stored pixels.
-        orientation: EXIF orientation, 1 to 8; from 5 on the tag swaps width and height.
-        sha256: Of the file.
+    From 5 on, the EXIF orientation swaps width and height.
     """
 
     path: Path
@@ -58,11 +49,17 @@ class Picture:
     sha256: str
 
 
+def orientation_unsure(picture: Picture, place: str) -> Finding:
+    """A picture that EXIF turns, while nothing says whether its labels do too."""
+    message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
+    remedy = "look at the boxes; they are taken to be of the stored pixels"
+    return Finding("orientation-unsure", place, message, remedy, "warning")
+
+
 def files_below(folder: Path) -> list[PurePosixPath]:
     """Every file below a folder, sorted, without hidden files and what systems leave behind; links are followed.
 
-    Raises:
-        DatasetError: A folder that cannot be read, or a name that is not UTF-8, which no JSON can hold.
+    A name that is not UTF-8 is refused, because no JSON can hold it.
     """
     files, seen = [], set()
     for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
@@ -89,16 +86,10 @@ def _is_litter(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _LITTER
 
 
-def look_at(
-    folder: Path, names: Sequence[PurePosixPath], progress: Progress, workers: int = 4
-) -> tuple[list[Picture], list[Finding]]:
-    """Read every picture file to its end.
-
-    Raises:
-        DatasetError: A picture of more pixels than Pillow opens without a warning (a decompression bomb).
-    """
+def look_at(folder: Path, names: Sequence[PurePosixPath], progress: Progress) -> tuple[list[Picture], list[Finding]]:
+    """Read every picture file to its end; refuse one of more pixels than Pillow opens without a warning (a bomb)."""
     pictures, findings = [], []
-    with ThreadPoolExecutor(workers) as pool, warnings.catch_warnings():
+    with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pillow's, about EXIF and palettes
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for done, seen in enumerate(pool.map(lambda name: _look(folder, name), names), start=1):
@@ -112,14 +103,12 @@ def look_at(
 
 def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
     path = folder / name
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            for chunk in iter(lambda: file.read(1 << 20), b""):
-                digest.update(chunk)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            with Image.open(file, formats=FORMATS) as image:
-                orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+            with Image.open(file, formats=_FORMATS) as image:
+                orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
                 width, height = image.size
                 if image.format in _READ_ALIKE:
                     image.draft("L", (1, 1))  # a JPEG is read to its end, but not in full detail
@@ -130,11 +119,10 @@ def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
         remedy = "take the picture out, if you trust the others"
         raise DatasetError(f"{name}: {error}", code="image-too-large", remedy=remedy) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, DatasetError) as error:
-        why = _why(error)
-        message = f"no whole picture ({why}); left out with its boxes"
+        message = f"no whole picture ({_why(error)}); left out with its boxes"
         return Finding("image-unreadable", str(name), message, "replace the file")
     orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-    return Picture(path, str(name), width, height, orientation, digest.hexdigest())
+    return Picture(path, str(name), width, height, orientation, digest)
 
 
 def _why(error: Exception) -> str:
@@ -153,36 +141,20 @@ def _repeated(pictures: Iterable[Picture]) -> Iterable[Finding]:
 
 
 def short_names(pictures: Sequence[Picture]) -> dict[str, Picture]:
-    """Pictures by their names below the deepest folder that holds them all.
-
-    Example:
-        >>> a, b = (Picture(Path(name), name, 4, 4, 1, "") for name in ("park/images/a.jpg", "park/images/b.jpg"))
-        >>> list(short_names([a, b]))
-        ['a.jpg', 'b.jpg']
-    """
+    """Pictures by their names below the deepest folder that holds them all."""
     folders = [PurePosixPath("/", picture.name).parent for picture in pictures]
     shared = os.path.commonpath(folders) if folders else "/"
     return {PurePosixPath("/", picture.name).relative_to(shared).as_posix(): picture for picture in pictures}
 
 
 def key_of(path: PurePosixPath) -> str:
-    """What a picture and its label share: the path without the folders that tell the two apart, and without suffix.
-
-    Example:
-        >>> key_of(PurePosixPath("park/JPEGImages/night/a.JPG")), key_of(PurePosixPath("park/xml/night/A.xml"))
-        ('park/night/a', 'park/night/a')
-    """
+    """What a picture and its label share: the path without the folders that tell the two apart, and without suffix."""
     folders = [part for part in path.parent.parts if part.casefold() not in _ROLES]
     return "/".join([*folders, path.stem]).casefold()
 
 
 def part_of(stem: str) -> str | None:
-    """Which part a file's name says: `valid` is val, `instances_train2017` is train.
-
-    Example:
-        >>> part_of("Valid"), part_of("instances_train2017"), part_of("readme")
-        ('val', 'train', None)
-    """
+    """Which part a file's name says: `valid` is val, `instances_train2017` is train."""
     words = re.findall(r"[a-z]+", stem.casefold())
     named = {PARTS[word] for word in words if word in PARTS}
     return named.pop() if len(named) == 1 else None
@@ -200,19 +172,23 @@ def text_of(data: bytes) -> str:
 
 def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[Finding]) -> dict[str, str]:
     """Find the picture of each label file: that of the same name, else the one that the file names."""
-    places = _Places(pictures)
+    places: dict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        places[key_of(PurePosixPath(picture.name))].append(picture.name)
+        places[f"\0{PurePosixPath(picture.name).stem.casefold()}"].append(picture.name)  # whatever its folder
     pairs: dict[str, str] = {}
     for label, stated in sorted(labels.items()):
-        candidates = places.of(label, stated)
+        named = PurePosixPath(stated.replace("\\", "/"))
+        candidates = _candidates(label, named, places)
         if not candidates:
-            named = f" and none of the name it states, {stated!r}" if stated else ""
-            findings.append(Finding("picture-missing", label, f"no picture of its name{named}", "add the picture"))
+            other = f" and none of the name it states, {stated!r}" if stated else ""
+            findings.append(Finding("picture-missing", label, f"no picture of its name{other}", "add the picture"))
             continue
         best = candidates[0]
         if len(candidates) > 1:
             message = f"{len(candidates)} pictures may be meant: {', '.join(candidates[:3])}; the first is taken"
             findings.append(Finding("picture-ambiguous", label, message, "give each picture its own name", "warning"))
-        if stated and PurePosixPath(stated.replace("\\", "/")).stem.casefold() != PurePosixPath(best).stem.casefold():
+        if stated and named.stem.casefold() != PurePosixPath(best).stem.casefold():
             message = f"states the picture {stated!r}; {best} is taken"
             findings.append(Finding("filename-differs", label, message, "correct <filename>", "warning"))
         if best in pairs:
@@ -223,24 +199,13 @@ def pair(labels: Mapping[str, str], pictures: Sequence[Picture], findings: list[
     return pairs
 
 
-class _Places:
-    """Pictures by what they may be called."""
-
-    def __init__(self, pictures: Sequence[Picture]) -> None:
-        self.by_key: dict[str, list[str]] = defaultdict(list)
-        self.by_stem: dict[str, list[str]] = defaultdict(list)
-        for picture in pictures:
-            path = PurePosixPath(picture.name)
-            self.by_key[key_of(path)].append(picture.name)
-            self.by_stem[path.stem.casefold()].append(picture.name)
-
-    def of(self, label: str, stated: str) -> list[str]:
-        """Pictures that may be meant, the likeliest first; one where the stated name decides."""
-        path, named = PurePosixPath(label), PurePosixPath(stated.replace("\\", "/"))
-        by_stem = self.by_stem.get(path.stem.casefold()) or self.by_stem.get(named.stem.casefold(), [])
-        candidates = self.by_key.get(key_of(path)) or by_stem
-        exact = [name for name in candidates if PurePosixPath(name).name == named.name]
-        return exact if len(exact) == 1 else candidates
+def _candidates(label: str, stated: PurePosixPath, places: Mapping[str, list[str]]) -> list[str]:
+    """Pictures that may be meant, the likeliest first; one where the stated name decides."""
+    path = PurePosixPath(label)
+    keys = (key_of(path), f"\0{path.stem.casefold()}", f"\0{stated.stem.casefold()}")
+    candidates = next((places[key] for key in keys if key in places), [])
+    exact = [name for name in candidates if PurePosixPath(name).name == stated.name]
+    return exact if len(exact) == 1 else candidates
 
 
 def read_parts(

@@ -1,16 +1,14 @@
-"""Pascal VOC to COCO: whatever folders the files are in, and nothing left out without a finding.
+"""Pascal VOC to COCO and back: whatever folders the files are in, and nothing left out without a finding.
 
 VOC's corners count pixels from 1 and both belong to the box (Everingham and Winn, *The PASCAL Visual Object Classes
 Challenge 2012 Development Kit*, section on annotation; its devkit computes areas as `xmax - xmin + 1`), so that
-`x = xmin - 1`, `width = xmax - xmin + 1`. Boxes are of the stored pixels, as `wildbench.datasets.images.decode` gives
-them.
+`x = xmin - 1`, `width = xmax - xmin + 1`. Boxes are of the stored pixels.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,27 +16,27 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from wildbench.categories import canonical
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import (
     EXACT,
-    LEFT_OUT,
-    UNKNOWN_LEFT_OUT,
     Box,
     Collection,
-    mark_partial,
+    Draft,
+    Number,
+    exact,
     number,
-    repaired,
     stored_box,
 )
 from wildbench.datasets.formats._picture_files import (
     SUFFIXES,
     Picture,
     look_at,
+    orientation_unsure,
     pair,
     read_parts,
     short_names,
     text_of,
 )
-from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 from wildbench.text import counted
@@ -46,63 +44,17 @@ from wildbench.text import counted
 LARGEST = 4 << 20
 """Bytes of the largest file that is read; thousands of boxes fit."""
 
+FIELDS = ("pose", "truncated", "difficult", "occluded")
+"""What VOC holds of an object besides its name and its box."""
+
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-
-_FLAGS = ("difficult", "truncated", "occluded")
-
-_READ = {"name", "bndbox", "pose", *_FLAGS}
+_READ = {"name", "bndbox", *FIELDS}
 
 
-class Malformed(Exception):
-    """The file is not XML, or not an annotation."""
+def _read_xml(path: Path, name: str) -> tuple[ElementTree.Element, bool]:
+    """The root of one file, and whether it had to be read as Latin-1; a ValueError where it is no annotation.
 
-
-@dataclass(frozen=True)
-class VocObject:
-    """An `object` element.
-
-    Attributes:
-        place: Which object of which file.
-        name: As in the file.
-        corners: xmin, ymin, xmax, ymax as in the file: pixels counted from 1, both ends inside the box.
-        problem: Why there are no corners, where there are none.
-        fields: `difficult`, `truncated`, `occluded` and `pose`, where they are given.
-    """
-
-    place: str
-    name: str
-    corners: tuple[Decimal, Decimal, Decimal, Decimal] | None
-    problem: str
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class VocFile:
-    """An annotation file: what it says of its picture, and its objects.
-
-    Attributes:
-        name: Its path below the folder that was read.
-        filename: Of the picture; empty where it does not say.
-        size: Width and height; None where it does not say.
-        objects: In the file's order.
-        unread: Elements of objects that are not read, with counts.
-        latin: Whether it claims to be UTF-8, is not, and was read as Latin-1.
-    """
-
-    name: str
-    filename: str
-    size: tuple[int, int] | None
-    objects: list[VocObject]
-    unread: Counter[str] = field(default_factory=Counter)
-    latin: bool = False
-
-
-def read_voc_xml(path: Path, name: str) -> VocFile:
-    """Read one file.
-
-    Raises:
-        Malformed: No XML, or its root is not `annotation`.
-        DatasetError: It is hostile: it has a document type, or is far too large.
+    A DatasetError says that it is hostile: it has a document type, or is far too large.
     """
     if path.stat().st_size > LARGEST:
         remedy = "take the file out, and look at it"
@@ -114,17 +66,12 @@ def read_voc_xml(path: Path, name: str) -> VocFile:
         try:
             root, latin = _parse(data, name, "iso-8859-1"), True
         except expat.ExpatError:
-            raise Malformed(f"not XML ({error})") from None
+            raise ValueError(f"not XML ({error})") from None
         if data.isascii():
-            raise Malformed(f"not XML ({error})") from None
+            raise ValueError(f"not XML ({error})") from None
     if root.tag != "annotation":
-        raise Malformed(f"its root is <{root.tag[:40]}>, not <annotation>")
-    unread: Counter[str] = Counter()
-    objects = []
-    for index, element in enumerate(root.findall("object"), start=1):
-        objects.append(_object(element, f"{name}: object {index}"))
-        unread.update(child.tag for child in element if child.tag not in _READ)
-    return VocFile(name, _text(root, "filename"), _size(root), objects, unread, latin)
+        raise ValueError(f"its root is <{root.tag[:40]}>, not <annotation>")
+    return root, latin
 
 
 def _parse(data: bytes, name: str, encoding: str | None = None) -> ElementTree.Element:
@@ -146,23 +93,15 @@ def _parse(data: bytes, name: str, encoding: str | None = None) -> ElementTree.E
     return root
 
 
-def _object(element: ElementTree.Element, place: str) -> VocObject:
-    fields: dict[str, Any] = {}
-    for flag in _FLAGS:
-        text = _text(element, flag)
-        if text:
-            fields[flag] = int(text) if text in ("0", "1") else text
-    if pose := _text(element, "pose"):
-        fields["pose"] = pose
+def _corners_of(element: ElementTree.Element) -> tuple[Decimal, ...] | str:
+    """Left, top, right and bottom counted from 1, both ends inside the box; or why there are none."""
     box = element.find("bndbox")
-    corners, problem = None, "no bndbox"
-    if box is not None:
-        try:
-            left, top, right, bottom = (number(_text(box, corner)) for corner in _CORNERS)
-            corners, problem = (left, top, right, bottom), ""
-        except ValueError as error:
-            problem = str(error)
-    return VocObject(place, _text(element, "name"), corners, problem, fields)
+    if box is None:
+        return "no bndbox"
+    try:
+        return tuple(number(_text(box, corner)) for corner in _CORNERS)
+    except ValueError as error:
+        return str(error)
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:
@@ -186,58 +125,41 @@ def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress, k
 
     Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the `known` ones
     and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
-
-    Raises:
-        DatasetError: A hostile file.
     """
     seen = [path for path in files if path.suffix.casefold() in SUFFIXES]
     masks = [path for path in seen if _MASKS.intersection(map(str.casefold, path.parent.parts))]
     pictures, findings = look_at(folder, [path for path in seen if path not in masks], progress)
-    notes = Counter({"segmentation mask not read": len(masks)} if masks else {})
-    labels = list(_read_files(folder, files, progress, findings))
-    pairs = pair({label.name: label.filename for label in labels}, pictures, findings)
+    draft = Draft("voc", findings, Counter({"segmentation mask not read": len(masks)} if masks else {}))
+    labels = dict(_read_files(folder, files, progress, findings))
+    pairs = pair({name: _text(root, "filename") for name, root in labels.items()}, pictures, findings)
     _left_out(labels, pictures, pairs, findings)
     listed = _listed_categories(folder, files)
-    by_name = {label.name: label for label in labels}
     named = short_names([picture for picture in pictures if picture.name in pairs])
-    images: list[dict[str, Any]] = []
-    boxes: list[tuple[int, str, dict[str, Any]]] = []
-    lost: dict[int, set[str | None]] = {}
-    for image_id, (name, picture) in enumerate(sorted(named.items()), start=1):
-        images.append({"id": image_id, "file_name": name, "width": picture.width, "height": picture.height})
-        label = by_name[pairs[picture.name]]
-        lost[image_id] = set()
-        boxes += [(image_id, *box) for box in _boxes(label, picture, bool(listed), findings, notes, lost[image_id])]
-    _count_from_zero(labels, findings)
-    categories = _categories(Counter(name for _, name, _ in boxes), listed or known, findings)
-    ids = {category["name"]: category["id"] for category in categories}
-    annotations = [
-        {"id": index, "image_id": image, "category_id": ids[name], **fields}
-        for index, (image, name, fields) in enumerate(boxes, start=1)
-    ]
-    coco = {"images": images, "categories": categories, "annotations": annotations}
-    mark_partial(coco, lost)
-    parts = read_parts(folder, files, {image["file_name"]: image["id"] for image in images}, findings)
-    places = {name: picture.path for name, picture in named.items()}
-    read = Counter(one.name if listed else canonical(one.name) for label in labels for one in label.objects)
-    return Collection("voc", coco, parts, places, findings, notes, read)
+    for name, picture in sorted(named.items()):
+        draft.add_image(name, picture)
+        _add_boxes(draft, pairs[picture.name], labels[pairs[picture.name]], picture, bool(listed))
+    _count_from_zero(labels.values(), findings)
+    names = _categories(Counter(name for _, name, _ in draft.boxes), listed or known, findings)
+    stated = [_text(element, "name") for root in labels.values() for element in root.findall("object")]
+    draft.read.update(stated if listed else map(canonical, stated))
+    return draft.collection(names, read_parts(folder, files, draft.ids, findings))
 
 
 def _read_files(
     folder: Path, files: Sequence[PurePosixPath], progress: Progress, findings: list[Finding]
-) -> Iterator[VocFile]:
+) -> Iterator[tuple[str, ElementTree.Element]]:
     paths = [path for path in files if path.suffix.casefold() == ".xml"]
     for done, path in enumerate(paths, start=1):
         progress("read annotations", done, len(paths))
         try:
-            label = read_voc_xml(folder / path, str(path))
-        except Malformed as error:
+            root, latin = _read_xml(folder / path, str(path))
+        except (ValueError, LookupError) as error:  # a LookupError where no encoding has the name it states
             findings.append(Finding("xml-malformed", str(path), f"{error}; left out", "repair the file"))
             continue
-        if label.latin:
+        if latin:
             message = "not in the encoding that it states; read as Latin-1"
-            findings.append(Finding("xml-encoding", label.name, message, "save it as UTF-8", "warning"))
-        yield label
+            findings.append(Finding("xml-encoding", str(path), message, "save it as UTF-8", "warning"))
+        yield str(path), root
 
 
 def _listed_categories(folder: Path, files: Sequence[PurePosixPath]) -> list[str]:
@@ -246,60 +168,44 @@ def _listed_categories(folder: Path, files: Sequence[PurePosixPath]) -> list[str
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
-def _categories(counts: Counter[str], known: Sequence[str], findings: list[Finding]) -> list[dict[str, Any]]:
-    """Number the categories: the known ones, then what else occurs, which is reported where any are known."""
+def _categories(counts: Counter[str], known: Sequence[str], findings: list[Finding]) -> list[str]:
+    """The known categories, then what else occurs, which is reported where any are known."""
     others = sorted(set(counts) - set(known))
     for name in others if known else ():
         boxes = counted(counts[name], "box")
         message = f'{boxes} of "{name}", which is not one of the {len(known)} categories; kept as one more'
         remedy = "rename them in the annotation files, if it is another spelling"
         findings.append(Finding("category-unknown", name, message, remedy, "warning"))
-    return [{"id": index, "name": name} for index, name in enumerate([*known, *others], start=1)]
+    return [*known, *others]
 
 
-def _boxes(
-    label: VocFile,
-    picture: Picture,
-    exact_names: bool,
-    findings: list[Finding],
-    notes: Counter[str],
-    lost: set[str | None],
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield category and fields of each box that can be kept, in stored pixels; `lost` gets the others' categories."""
-    turned = _check_size(label, picture, findings)
-    notes.update({f"element not read: {tag}": count for tag, count in label.unread.items()})
-    for one in label.objects:
-        name = one.name if exact_names else canonical(one.name)
-        if one.corners is None or not one.name:
-            message = f"{one.problem or 'no name'}; {LEFT_OUT if one.name else UNKNOWN_LEFT_OUT}"
-            lost.add(name or None)
-            findings.append(Finding("box-unreadable", one.place, message, "label it again"))
+def _add_boxes(draft: Draft, label: str, root: ElementTree.Element, picture: Picture, exact_names: bool) -> None:
+    turned = _check_size(label, root, picture, draft.findings)
+    for index, element in enumerate(root.findall("object"), start=1):
+        draft.notes.update(f"element not read: {child.tag}" for child in element if child.tag not in _READ)
+        place, stated, corners = f"{label}: object {index}", _text(element, "name"), _corners_of(element)
+        name = stated if exact_names else canonical(stated)
+        if isinstance(corners, str) or not stated:
+            draft.leave_out(name, place, corners if isinstance(corners, str) else "no name")
             continue
-        box = _from_one(one, findings)
+        box = _from_one(corners, place, draft.findings)
         if turned:
             box = stored_box(box, picture.width, picture.height, picture.orientation)
-        sides, repairs = repaired(box, picture.width, picture.height, one.place)
-        findings += repairs
-        if sides is None:
-            lost.add(name)
-            continue
-        if name != one.name:
-            notes[f"{one.name} read as {name}"] += 1
-        yield name, {"bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0, **one.fields}
+        fields: dict[str, Any] = {key: text for key in FIELDS if (text := _text(element, key))}
+        fields |= {key: int(text) for key, text in fields.items() if text in ("0", "1") and key != "pose"}
+        if draft.add_box(name, box, place, **fields) and name != stated:
+            draft.notes[f"{stated} read as {name}"] += 1
 
 
-def _from_one(one: VocObject, findings: list[Finding]) -> Box:
+def _from_one(corners: tuple[Decimal, ...], place: str, findings: list[Finding]) -> Box:
     """Corners from 1, both inside, as left, top, right, bottom from 0; swapped where they are the wrong way round."""
-    assert one.corners is not None
-    left, top, right, bottom = one.corners
-    if _inverted(left, right) or _inverted(top, bottom):
-        shown = ", ".join(str(value) for value in one.corners)
-        message = f"corners {shown} are the wrong way round; swapped"
-        findings.append(Finding("box-inverted", one.place, message, "order the corners", "warning"))
-    if _inverted(left, right):
-        left, right = right, left
-    if _inverted(top, bottom):
-        top, bottom = bottom, top
+    left, top, right, bottom = corners
+    across, down = _inverted(left, right), _inverted(top, bottom)
+    if across or down:
+        message = f"corners {', '.join(map(str, corners))} are the wrong way round; swapped"
+        findings.append(Finding("box-inverted", place, message, "order the corners", "warning"))
+    left, right = (right, left) if across else (left, right)
+    top, bottom = (bottom, top) if down else (top, bottom)
     with localcontext(EXACT):
         return left - 1, top - 1, right, bottom
 
@@ -310,34 +216,34 @@ def _inverted(low: Decimal, high: Decimal) -> bool:
     return high < low if whole else high < low - 1
 
 
-def _check_size(label: VocFile, picture: Picture, findings: list[Finding]) -> bool:
+def _check_size(label: str, root: ElementTree.Element, picture: Picture, findings: list[Finding]) -> bool:
     """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned."""
-    real, turned = (picture.width, picture.height), picture.orientation >= 5
-    if turned and label.size == real[::-1] != real:
+    size, real, turned = _size(root), (picture.width, picture.height), picture.orientation >= 5
+    if turned and size == real[::-1] != real:
         message = f"boxes are of the picture as EXIF orientation {picture.orientation} turns it; turned back"
-        findings.append(Finding("boxes-turned", label.name, message, "store the picture upright", "warning"))
+        findings.append(Finding("boxes-turned", label, message, "store the picture upright", "warning"))
         return True
-    unsure = picture.orientation > 1 and (label.size is None or not turned or real[0] == real[1])
-    if unsure:
-        message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
-        remedy = "look at the boxes; they are taken to be of the stored pixels"
-        findings.append(Finding("orientation-unsure", label.name, message, remedy, "warning"))
-    if label.size is not None and label.size != real:
-        stated = f"{label.size[0]} x {label.size[1]}"
+    if picture.orientation > 1 and (size is None or not turned or real[0] == real[1]):
+        findings.append(orientation_unsure(picture, label))
+    if size is not None and size != real:
+        stated = f"{size[0]} x {size[1]}"
         message = f"states {stated}, the picture has {real[0]} x {real[1]}; boxes are kept, not scaled"
-        findings.append(Finding("size-differs", label.name, message, "look at the boxes of this picture", "warning"))
+        findings.append(Finding("size-differs", label, message, "look at the boxes of this picture", "warning"))
     return False
 
 
 def _left_out(
-    labels: Sequence[VocFile], pictures: Sequence[Picture], pairs: dict[str, str], findings: list[Finding]
+    labels: Mapping[str, ElementTree.Element],
+    pictures: Sequence[Picture],
+    pairs: Mapping[str, str],
+    findings: list[Finding],
 ) -> None:
     """Report pictures without labels, and how many boxes go with labels without a picture."""
     used = set(pairs.values())
-    for label in labels:
-        if label.name not in used:
-            message = f"{counted(len(label.objects), 'box')} left out with it"
-            findings.append(Finding("label-unused", label.name, message, "see what was found about its picture"))
+    for label, root in labels.items():
+        if label not in used:
+            message = f"{counted(len(root.findall('object')), 'box')} left out with it"
+            findings.append(Finding("label-unused", label, message, "see what was found about its picture"))
     for picture in pictures:
         if picture.name not in pairs:
             message = "no label file, so it cannot be told from an empty image; left out"
@@ -345,11 +251,52 @@ def _left_out(
             findings.append(Finding("picture-unlabelled", picture.name, message, remedy))
 
 
-def _count_from_zero(labels: Sequence[VocFile], findings: list[Finding]) -> None:
+def _count_from_zero(roots: Iterable[ElementTree.Element], findings: list[Finding]) -> None:
     """A corner at 0 cannot be counted from 1; many of them say that the labelling tool counted from 0."""
-    boxes = [one.corners for label in labels for one in label.objects if one.corners is not None]
+    corners = [_corners_of(element) for root in roots for element in root.findall("object")]
+    boxes = [box for box in corners if not isinstance(box, str)]
     zeros = sum(0 in box[:2] for box in boxes)
     if zeros:
         message = f"{zeros} of {len(boxes)} boxes have xmin or ymin 0, which a count from 1 does not have"
         remedy = "if the tool counted from 0, every box is one pixel too far left and up"
         findings.append(Finding("boxes-from-zero", "all annotation files", message, remedy, "warning"))
+
+
+def voc_files(collection: Collection, lost: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file beside the pictures; `lost` counts what is written as something else."""
+    names, boxes = collection.names, collection.boxes_of()
+    for image in collection.coco["images"]:
+        own = boxes[image["id"]]
+        lost["annotations: iscrowd (difficult instead)"] += sum(bool(one["iscrowd"]) for one in own)
+        yield f"annotations/{PurePosixPath(image['file_name']).with_suffix('.xml')}", _xml(image, own, names)
+    yield "labels.txt", "".join(f"{name}\n" for name in names.values())
+    for part, listed in collection.lists():
+        yield f"{part}.txt", "".join(f"{PurePosixPath(name).with_suffix('')}\n" for name in listed)
+
+
+def _xml(image: dict[str, Any], boxes: list[dict[str, Any]], names: dict[int, str]) -> str:
+    root = ElementTree.Element("annotation")
+    _add(root, {"filename": PurePosixPath(image["file_name"]).name})
+    size = {"width": image["width"], "height": image["height"], "depth": 3}
+    _add(ElementTree.SubElement(root, "size"), size)
+    for one in boxes:
+        element = ElementTree.SubElement(root, "object")
+        given = {key: one.get(key, 1) for key in FIELDS if key in one or (key == "difficult" and one["iscrowd"])}
+        _add(element, {"name": names[one["category_id"]], **given})
+        _add(ElementTree.SubElement(element, "bndbox"), dict(zip(_CORNERS, _corners(one["bbox"]), strict=True)))
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode")
+
+
+def _add(parent: ElementTree.Element, texts: dict[str, object]) -> None:
+    for tag, text in texts.items():
+        ElementTree.SubElement(parent, tag).text = str(text)
+
+
+def _corners(bbox: Sequence[Number]) -> Iterator[str]:
+    """Without exponent, and without a fraction where there is none: other readers take `12`, not `12.0`."""
+    x, y, width, height = map(exact, bbox)
+    with localcontext(EXACT):
+        corners = x + 1, y + 1, x + width, y + height
+    for value in corners:
+        yield str(int(value)) if value == value.to_integral_value() else f"{value:f}"

@@ -1,4 +1,4 @@
-"""YOLO's text labels: `class x_centre y_centre width height`, in shares of the picture's sides.
+"""YOLO's text labels, read and written: `class x_centre y_centre width height`, in shares of the picture's sides.
 
 Labels are written with as few digits as read back as the same numbers, at least six; other readers take any number of
 digits. hotcoco's exporter writes six always, which moves boxes by up to a thousandth of a pixel in a large picture, and
@@ -16,29 +16,18 @@ from typing import Any
 
 import yaml
 
-from wildbench.datasets.formats._collection import (
-    EXACT,
-    LEFT_OUT,
-    UNKNOWN_LEFT_OUT,
-    Box,
-    Collection,
-    Number,
-    exact,
-    mark_partial,
-    number,
-    repaired,
-)
+from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, repaired
 from wildbench.datasets.formats._picture_files import (
     PARTS,
     SUFFIXES,
     Picture,
     look_at,
+    orientation_unsure,
     pair,
     read_parts,
     short_names,
     text_of,
 )
-from wildbench.datasets.label_checks import Finding
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 
@@ -52,58 +41,50 @@ _SLACK = Decimal("0.01")
 
 
 def read_yolo(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
-    """Read every label file and picture below a folder; a picture without label file is empty, as YOLO has it.
-
-    Raises:
-        DatasetError: No category names, or a hostile file.
-    """
+    """Read every label file and picture below a folder; a picture without label file is empty, as YOLO has it."""
     pictures, findings = look_at(folder, [path for path in files if path.suffix.casefold() in SUFFIXES], progress)
     config = next((path for name in CONFIGS for path in files if path.name.casefold() == name), None)
     if config is None:
         remedy = "give the names of the categories in one of them"
         raise DatasetError("no data.yaml or classes.txt", code="no-category-names", remedy=remedy)
     settings = _settings(folder, config)
-    categories = [{"id": index, "name": name} for index, name in enumerate(settings["names"], start=1)]
     pairs = pair({str(path): "" for path in _label_files(files, config)}, pictures, findings)
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    read: Counter[str] = Counter()
-    lost: dict[int, set[str | None]] = {}
+    draft = Draft("yolo", findings)
     named = dict(sorted(short_names(pictures).items()))
-    for index, (name, picture) in enumerate(named.items(), start=1):
-        images.append({"id": index, "file_name": name, "width": picture.width, "height": picture.height})
-        lost[index] = set()
-        label = pairs.get(picture.name)
-        for fields in _boxes(folder, label, picture, settings["names"], findings, read, lost[index]):
-            annotations.append({"id": len(annotations) + 1, "image_id": index, **fields})
-    coco = {"images": images, "categories": categories, "annotations": annotations}
-    mark_partial(coco, lost)
-    ids = {name: index for index, name in enumerate(named, start=1)}
+    for name, picture in named.items():
+        draft.add_image(name, picture)
+        if picture.orientation > 1:
+            findings.append(orientation_unsure(picture, picture.name))
+        if picture.name in pairs:
+            _add_boxes(draft, folder, pairs[picture.name], settings["names"])
+    ids = draft.ids
     parts = read_parts(folder, [path for path in files if str(path) not in pairs.values()], ids, findings)
     parts = parts or _folder_parts(settings, {ids[name]: picture for name, picture in named.items()})
-    places = {name: picture.path for name, picture in named.items()}
-    return Collection("yolo", coco, parts, places, findings, read=read)
+    return draft.collection(settings["names"], parts)
 
 
-def label_lines(
-    image: Mapping[str, Any], boxes: Sequence[Mapping[str, Any]], classes: Mapping[int, int]
-) -> tuple[str, int]:
-    """The label file of one image."""
-    lines, moved = [], 0
-    for annotation in boxes:
-        if not annotation["iscrowd"]:
-            shares, same = _shares(annotation["bbox"], image["width"], image["height"])
-            lines.append(f"{classes[annotation['category_id']]} {' '.join(shares)}\n")
-            moved += not same
-    return "".join(lines), moved
-
-
-def config_text(names: Sequence[str], parts: Sequence[str]) -> str:
-    """`data.yaml`, with one list of images for each part, or all images where there are no parts."""
-    places = {part: f"{part}.txt" for part in parts} or {"train": "images", "val": "images"}
-    lines = [f"{part}: {place}\n" for part, place in places.items()]
-    listed = [f"  {index}: {json.dumps(name, ensure_ascii=False)}\n" for index, name in enumerate(names)]
-    return "".join(["path: .\n", *lines, "names:\n", *listed])
+def yolo_files(collection: Collection, lost: Counter[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each file beside the pictures; `lost` counts what is left out or moved."""
+    boxes = collection.boxes_of()
+    classes = {key: index for index, key in enumerate(collection.names)}
+    for image in collection.coco["images"]:
+        lines = []
+        for one in boxes[image["id"]]:
+            if one["iscrowd"]:
+                lost["annotations: iscrowd (left out)"] += 1
+                continue
+            shares, same = _shares(one["bbox"], image["width"], image["height"])
+            lost["annotations: bbox (finer than 1e-30 pixels, or outside the image)"] += not same
+            lines.append(f"{classes[one['category_id']]} {' '.join(shares)}\n")
+        yield f"labels/{PurePosixPath(image['file_name']).with_suffix('.txt')}", "".join(lines)
+    lists = dict(collection.lists())
+    places = {part: f"{part}.txt" for part in lists} or {"train": "images", "val": "images"}
+    lines = ["path: .", *(f"{part}: {place}" for part, place in places.items()), "names:"]
+    for index, name in enumerate(collection.names.values()):
+        lines.append(f"  {index}: {json.dumps(name, ensure_ascii=False)}")
+    yield "data.yaml", "".join(f"{line}\n" for line in lines)
+    for part, listed in lists.items():
+        yield f"{part}.txt", "".join(f"./images/{name}\n" for name in listed)
 
 
 def _shares(bbox: Sequence[Number], width: int, height: int) -> tuple[list[str], bool]:
@@ -129,63 +110,35 @@ def _pixels(shares: Sequence[Decimal], width: int, height: int) -> Box:
     return left, top, right, bottom
 
 
-def _boxes(
-    folder: Path,
-    label: str | None,
-    picture: Picture,
-    names: list[str],
-    findings: list[Finding],
-    read: Counter[str],
-    lost: set[str | None],
-) -> Iterator[dict[str, Any]]:
-    """Yield the fields of each box that can be kept; `lost` gets the categories of the others."""
-    if picture.orientation > 1:
-        message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
-        remedy = "look at the boxes; they are taken to be of the stored pixels"
-        findings.append(Finding("orientation-unsure", picture.name, message, remedy, "warning"))
-    lines = text_of((folder / label).read_bytes()).splitlines() if label else []
-    for index, line in enumerate(lines, start=1):
-        place = f"{label}: line {index}"
-        try:
-            row = _row(line, len(names))
-        except ValueError as error:
-            name = _name(line, names)
-            message = f"{error}; {LEFT_OUT if name else UNKNOWN_LEFT_OUT}"
-            findings.append(Finding("box-unreadable", place, message, "label it again"))
-            read["unreadable"] += 1
-            lost.add(name)
+def _add_boxes(draft: Draft, folder: Path, label: str, names: list[str]) -> None:
+    image = draft.images[-1]
+    for index, line in enumerate(text_of((folder / label).read_bytes()).splitlines(), start=1):
+        words, place = line.split(), f"{label}: line {index}"
+        if not words:
             continue
-        if row is not None:
-            read[names[int(row[0])]] += 1
-            box = _pixels(row[1:], picture.width, picture.height)
-            sides, repairs = repaired(box, picture.width, picture.height, place, _SLACK)
-            findings += repairs
-            if sides is None:
-                lost.add(names[int(row[0])])
-            else:
-                yield {"category_id": int(row[0]) + 1, "bbox": sides, "area": sides[2] * sides[3], "iscrowd": 0}
+        name = names[int(words[0])] if _is_class(words[0], len(names)) else ""
+        try:
+            shares = _row(words, len(names))
+        except ValueError as error:
+            draft.read["unreadable"] += 1
+            draft.leave_out(name, place, str(error))
+            continue
+        draft.read[name] += 1
+        box = _pixels(shares, image["width"], image["height"])
+        draft.add_box(name, box, place, _SLACK, category_id=int(words[0]) + 1)
 
 
-def _row(line: str, classes: int) -> list[Decimal] | None:
-    """Class and four shares; None for an empty line."""
-    words = line.split()
-    if not words:
-        return None
+def _row(words: Sequence[str], classes: int) -> list[Decimal]:
+    """The four shares of a line."""
     if len(words) != 5:
         raise ValueError(f"{len(words)} numbers instead of 5 (a polygon or a score, perhaps)")
     if not _is_class(words[0], classes):
         raise ValueError(f"class {words[0][:20]!r} is outside 0..{classes - 1}")
-    return [number(word) for word in words]
+    return [number(word) for word in words[1:]]
 
 
 def _is_class(word: str, classes: int) -> bool:
     return word.isdecimal() and len(word) < 10 and int(word) < classes
-
-
-def _name(line: str, names: Sequence[str]) -> str | None:
-    """The category of a line that cannot be read, where it starts with one."""
-    word = line.split()[0]
-    return names[int(word)] if _is_class(word, len(names)) else None
 
 
 def _label_files(files: Sequence[PurePosixPath], config: PurePosixPath) -> list[PurePosixPath]:

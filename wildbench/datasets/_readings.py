@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from hotcoco import primitives
 
 from wildbench.datasets.coco import Columns, Dataset
-from wildbench.datasets.label_checks import Finding
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.predictions import Detections
 
 Boxes = npt.NDArray[np.float64]
@@ -25,91 +26,45 @@ IOU = 0.5
 """Overlap from which a detection and a label agree."""
 
 
-@dataclass(frozen=True)
-class Located:
-    """Boxes with the place of their image and category in the data set, both by rising id.
-
-    Attributes:
-        boxes: float64 [n, 4], x, y, width, height in pixels.
-        image: int64 [n].
-        category: int64 [n].
-        score: float64 [n]; of labels 1.
-    """
-
-    boxes: Boxes
-    image: Numbers
-    category: Numbers
-    score: Boxes
-
-    def shifted(self, *, image: int = 0, category: int = 0) -> Located:
-        """The same boxes, their images and categories that many places on."""
-        return replace(self, image=self.image + image, category=self.category + category)
-
-    def unnamed(self) -> Located:
-        """The same boxes, all of one category."""
-        return replace(self, category=np.zeros_like(self.category))
-
-
-def located(rows: Columns, dataset: Dataset) -> Located:
-    """Place labels or detections in a data set."""
+def located(rows: Columns, dataset: Dataset) -> Detections:
+    """Labels or detections with images and categories numbered from 0, by rising id; the score of a label is 1."""
     images = np.array(sorted(image["id"] for image in dataset.images), dtype=np.int64)
     categories = np.array([entry["id"] for entry in dataset.categories], dtype=np.int64)
-    return Located(
-        boxes=rows.boxes,
-        image=np.searchsorted(images, rows.image_ids),
-        category=np.searchsorted(categories, rows.category_ids),
-        score=rows.scores if isinstance(rows, Detections) else np.ones(len(rows)),
-    )
+    scores = rows.scores if isinstance(rows, Detections) else np.ones(len(rows))
+    places = np.searchsorted(images, rows.image_ids), np.searchsorted(categories, rows.category_ids)
+    return Detections(*places, rows.boxes, scores)
 
 
-def pairs(labels: Located, detections: Located) -> tuple[Numbers, Numbers]:
-    """Each label with those of its category among the best detections of its image: as many as the image has labels.
+def pairs(labels: Detections, detections: Detections) -> tuple[Numbers, Numbers]:
+    """Indices of detections and of labels of their category, among as many of an image's best as it has labels.
 
     So a flood of detections of low score agrees with no more labels than a handful does.
-
-    Returns:
-        Indices of detections and of labels, a pair a place.
     """
-    images, counts = np.unique(labels.image, return_counts=True)
-    order = np.lexsort((-detections.score, detections.image))
-    ranked = detections.image[order]
+    images, counts = np.unique(labels.image_ids, return_counts=True)
+    order = np.lexsort((-detections.scores, detections.image_ids))
+    ranked = detections.image_ids[order]
     rank = np.arange(len(ranked)) - np.searchsorted(ranked, ranked)
     limits = dict(zip(images.tolist(), counts.tolist(), strict=True))
     best = order[rank < np.array([limits.get(image, 0) for image in ranked.tolist()], dtype=np.int64)]
-    repeats = np.array([limits[image] for image in detections.image[best].tolist()], dtype=np.int64)
-    by_image = np.argsort(labels.image, kind="stable")
-    starts = np.searchsorted(labels.image[by_image], detections.image[best])
+    repeats = np.array([limits[image] for image in detections.image_ids[best].tolist()], dtype=np.int64)
+    by_image = np.argsort(labels.image_ids, kind="stable")
+    starts = np.searchsorted(labels.image_ids[by_image], detections.image_ids[best])
     within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    found, wanted = np.repeat(best, repeats), by_image[np.repeat(starts, repeats) + within]
-    same = detections.category[found] == labels.category[wanted]
-    return found[same], wanted[same]
+    near, wanted = np.repeat(best, repeats), by_image[np.repeat(starts, repeats) + within]
+    same = detections.category_ids[near] == labels.category_ids[wanted]
+    return near[same], wanted[same]
 
 
-def agreeing(labels: Located, boxes: Boxes, paired: tuple[Numbers, Numbers], iou: float = IOU) -> Flags:
-    """Labels that one of the detections paired with them overlaps by `iou` or more.
-
-    Args:
-        labels: The labels.
-        boxes: float64 [d, 4], the detections' boxes as they are read, x, y, width, height.
-        paired: From `pairs`.
-        iou: Overlap from which the two agree.
-
-    Returns:
-        bool [labels].
-    """
-    found, wanted = paired
+def agreeing(labels: Detections, boxes: Boxes, paired: tuple[Numbers, Numbers], iou: float = IOU) -> Flags:
+    """Labels (bool [labels]) that a detection paired with them overlaps by `iou`, its `boxes` read as x, y, w, h."""
+    detections, wanted = paired
     agree = np.zeros(len(labels.boxes), dtype=np.bool_)
-    agree[wanted[overlap(boxes[found], labels.boxes[wanted]) >= iou]] = True
+    agree[wanted[overlap(boxes[detections], labels.boxes[wanted]) >= iou]] = True
     return agree
 
 
 def overlap(boxes: Boxes, others: Boxes) -> Boxes:
-    """Intersection over union, pair by pair; 0 where a side is not positive.
-
-    Example:
-        >>> overlap(np.array([[0.0, 0, 2, 2]]), np.array([[1.0, 0, 2, 2]])).round(3).tolist()
-        [0.333]
-    """
+    """Intersection over union, pair by pair; 0 where a side is not positive."""
     near = np.maximum(boxes[:, :2], others[:, :2])
     far = np.minimum(boxes[:, :2] + boxes[:, 2:], others[:, :2] + others[:, 2:])
     common = np.clip(far - near, 0, None).prod(1)
@@ -117,8 +72,6 @@ def overlap(boxes: Boxes, others: Boxes) -> Boxes:
     sound = (boxes[:, 2:] > 0).all(1) & (others[:, 2:] > 0).all(1)
     return np.asarray(np.where(sound, common / np.where(union > 0, union, 1.0), 0.0))
 
-
-AS_IS = "[x, y, width, height]"
 
 MORE = 6
 """Labels that a reading has to agree with beyond those it loses; by chance alone 1 in 2 to the power of it."""
@@ -131,32 +84,37 @@ FITTED_IOU = 0.75
 
 Form = Callable[[Boxes, Boxes], Boxes]
 
+
+def _corners(box: Boxes) -> Boxes:
+    return np.hstack([box[:, :2], box[:, 2:] - box[:, :2]])
+
+
+def _centred(box: Boxes) -> Boxes:
+    return np.hstack([box[:, :2] - box[:, 2:] / 2, box[:, 2:]])
+
+
 FORMS: dict[str, tuple[str, Form, str]] = {
-    "detections-xyxy": (
-        "[x1, y1, x2, y2]",
-        lambda box, _: np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]),
-        "give [x1, y1, x2 - x1, y2 - y1]",
-    ),
+    "detections-xyxy": ("[x1, y1, x2, y2]", lambda box, _: _corners(box), "give [x1, y1, x2 - x1, y2 - y1]"),
     "detections-cxcywh": (
         "[centre x, centre y, width, height]",
-        lambda box, _: np.hstack([box[:, :2] - box[:, 2:] / 2, box[:, 2:]]),
+        lambda box, _: _centred(box),
         "subtract half of width and height from the centre",
     ),
     "detections-transposed": ("[y, x, height, width]", lambda box, _: box[:, [1, 0, 3, 2]], "give x before y"),
     "detections-yxyx": (
         "[y1, x1, y2, x2]",
-        lambda box, _: np.hstack([box[:, [1, 0]], box[:, [3, 2]] - box[:, [1, 0]]]),
+        lambda box, _: _corners(box[:, [1, 0, 3, 2]]),
         "give [x1, y1, x2 - x1, y2 - y1]",
     ),
     "detections-normalised": ("shares of the image's size", lambda box, size: box * np.tile(size, 2), "multiply by it"),
     "detections-normalised-xyxy": (
         "corners in shares of the image's size",
-        lambda box, size: np.hstack([box[:, :2], box[:, 2:] - box[:, :2]]) * np.tile(size, 2),
+        lambda box, size: _corners(box) * np.tile(size, 2),
         "multiply by it, then give [x1, y1, x2 - x1, y2 - y1]",
     ),
     "detections-normalised-cxcywh": (
         "centres in shares of the image's size",
-        lambda box, size: np.hstack([box[:, :2] - box[:, 2:] / 2, box[:, 2:]]) * np.tile(size, 2),
+        lambda box, size: _centred(box) * np.tile(size, 2),
         "multiply by it, then subtract half of width and height from the centre",
     ),
     "detections-mirrored-x": (
@@ -178,9 +136,7 @@ class Reading:
     """One way to read the numbers.
 
     Attributes:
-        code: Of the finding, where it is the right way.
-        words: The way in words, before "the boxes agree with".
-        remedy: What to do then.
+        code, words, remedy: Of the finding where it is the right way; the words go before "the boxes agree with".
         boxes: float64 [detections, 4], as they are read, in pixels.
         paired: Detections and labels to compare.
         fitted: Whether its scale was chosen for the best agreement.
@@ -196,26 +152,22 @@ class Reading:
     fitted: bool = False
     as_is: tuple[Boxes, tuple[Numbers, Numbers]] | None = None
 
-    def fits(self, agree: Flags, labels: Located, iou: float) -> bool:
+    def fits(self, agree: Flags, labels: Detections, iou: float) -> bool:
         """Whether agreement at this overlap can be evidence for it."""
-        several = len(set(labels.category[agree].tolist())) > 1
+        several = len(set(labels.category_ids[agree].tolist())) > 1
         return (iou == FITTED_IOU or not self.fitted) and (several or self.as_is is None)
 
 
 def check_readings(
-    labels: Located, detections: Located, everything: Located, sizes: Boxes, names: list[str]
+    labels: Detections, detections: Detections, everything: Detections, sizes: Boxes, names: list[str]
 ) -> Iterator[Finding]:
     """Report the reading that agrees with far more labels than the numbers as they are; at most one.
 
-    Args:
-        labels: Boxes that are no crowds.
-        detections: Detections of categories that are boxed in their image.
-        everything: All detections: under other labels, others of them may be boxed.
-        sizes: float64 [images, 2], width and height by image.
-        names: Names of the categories.
+    `labels` are no crowds, `detections` are of categories that are boxed in their image, and `everything` is all of
+    them: under other labels, others may be boxed. `sizes` are width and height [images, 2].
     """
     paired = pairs(labels, detections)
-    size = sizes[detections.image] if len(sizes) else np.zeros((len(detections.image), 2))
+    size = sizes[detections.image_ids] if len(sizes) else np.zeros((len(detections.image_ids), 2))
     readings = [
         Reading(code, f"read as {words}", remedy, form(detections.boxes, size), paired)
         for code, (words, form, remedy) in FORMS.items()
@@ -230,10 +182,10 @@ def check_readings(
             if reading.fits(agree, labels, iou) and _far_better(agree, as_is):
                 better.append((float(agree.mean()), float(as_is.mean()), iou, reading))
     if better:
-        share, before, iou, best = max(better, key=lambda found: found[0])
+        share, before, iou, best = max(better, key=lambda one: one[0])
         message = (
             f"{best.words} the boxes agree with {share:.0%} of the {len(labels.boxes)} labels at IoU {iou}, "
-            f"as they are ({AS_IS}) with {before:.0%}"
+            f"as they are ([x, y, width, height]) with {before:.0%}"
         )
         yield Finding(best.code, f"all {len(detections.boxes)} detections", message, best.remedy, "warning")
 
@@ -243,14 +195,16 @@ def _far_better(agree: Flags, as_is: Flags) -> bool:
     return gained - 4 * lost >= MORE and agree.sum() >= max(TIMES * as_is.sum(), SHARE * len(agree))
 
 
-def _scales(labels: Located, detections: Located, size: Boxes, paired: tuple[Numbers, Numbers]) -> Iterator[Reading]:
+def _scales(
+    labels: Detections, detections: Detections, size: Boxes, paired: tuple[Numbers, Numbers]
+) -> Iterator[Reading]:
     """Boxes at the scale that the sides of labels and detections suggest: one factor, or a square input."""
-    found, wanted = paired
-    sides, true = detections.boxes[found, 2:], labels.boxes[wanted, 2:]
-    usable = (sides > 0).all(1) & (np.bincount(found, minlength=len(detections.boxes))[found] == 1)
+    near, wanted = paired
+    sides, true = detections.boxes[near, 2:], labels.boxes[wanted, 2:]
+    usable = (sides > 0).all(1) & (np.bincount(near, minlength=len(detections.boxes))[near] == 1)
     if not usable.any():
         return
-    sides, true, image = sides[usable], true[usable], size[found][usable]
+    sides, true, image = sides[usable], true[usable], size[near][usable]
     longest = size.max(1, keepdims=True)
     factor = np.median(true / sides, axis=0)
     readings = {f"times {factor[0]:.3g} and {factor[1]:.3g}": detections.boxes * np.tile(factor, 2)}
@@ -268,37 +222,32 @@ def _scales(labels: Located, detections: Located, size: Boxes, paired: tuple[Num
 
 
 def _input_size(fitted: float) -> float:
-    """The multiple of 32 that a detector's input has, where it is near; else what was fitted.
-
-    Example:
-        >>> _input_size(411.0), _input_size(90.0)
-        (416.0, 90.0)
-    """
+    """The multiple of 32 that a detector's input has, where it is near; else what was fitted."""
     usual = 32.0 * round(fitted / 32)
     return usual if abs(usual - fitted) <= 0.03 * fitted else float(fitted)
 
 
-def _other_places(labels: Located, detections: Located) -> Iterator[Reading]:
+def _other_places(labels: Detections, detections: Detections) -> Iterator[Reading]:
     """Images and scores that count from elsewhere."""
+    remedy = "give each detection the id of its own image"
     for step, way in ((1, "next"), (-1, "previous")):
-        moved = detections.shifted(image=step)
+        paired = pairs(labels, replace(detections, image_ids=detections.image_ids + step))
         words = f"with each image_id taken for the {way} image"
-        remedy = "give each detection the id of its own image"
-        yield Reading("detections-images-shifted", words, remedy, moved.boxes, pairs(labels, moved))
-    reverse = replace(detections, score=-detections.score)
-    words = "with the lowest scores taken for the best"
-    remedy = "give the surest detection the highest score"
-    yield Reading("scores-reversed", words, remedy, reverse.boxes, pairs(labels, reverse))
+        yield Reading("detections-images-shifted", words, remedy, detections.boxes, paired)
+    paired = pairs(labels, replace(detections, scores=1 - detections.scores))
+    words, remedy = "with the lowest scores taken for the best", "give the surest detection the highest score"
+    yield Reading("scores-reversed", words, remedy, detections.boxes, paired)
 
 
-def _other_labels(labels: Located, everything: Located, names: list[str]) -> Iterator[Reading]:
+def _other_labels(labels: Detections, everything: Detections, names: list[str]) -> Iterator[Reading]:
     """Categories that count from elsewhere, as where the background has a label or has none."""
-    as_is = (everything.boxes, pairs(labels, everything))
+    boxes = everything.boxes
+    as_is = (boxes, pairs(labels, everything))
+    remedy = "map the detector's labels to the data set's ids; mind the background label"
     for step, way in ((1, "next"), (-1, "previous")):
-        moved = everything.shifted(category=step)
+        paired = pairs(labels, replace(everything, category_ids=everything.category_ids + step))
         words = f"with each category_id taken for the {way} of {len(names)} categories"
-        remedy = "map the detector's labels to the data set's ids; mind the background label"
-        yield Reading("detections-labels-shifted", words, remedy, moved.boxes, pairs(labels, moved), as_is=as_is)
+        yield Reading("detections-labels-shifted", words, remedy, boxes, paired, as_is=as_is)
 
 
 MUTUAL = 5.0
@@ -308,8 +257,7 @@ SHOWN = 4
 """Names that a message spells out."""
 
 
-@dataclass(frozen=True)
-class Confusion:
+class Confusion(NamedTuple):
     """What the labels that detections lie on are called, whatever their own category.
 
     Attributes:
@@ -323,26 +271,21 @@ class Confusion:
     labels: Numbers
 
 
-def confusion(labels: Located, detections: Located, categories: int) -> Confusion:
+def confusion(labels: Detections, detections: Detections, categories: int) -> Confusion:
     """Count what labels are called by the best detections of their image, as many as it has labels."""
-    near, wanted = pairs(labels.unnamed(), detections.unnamed())
+    unnamed = (replace(rows, category_ids=np.zeros_like(rows.category_ids)) for rows in (labels, detections))
+    near, wanted = pairs(*unnamed)
     agree = overlap(detections.boxes[near], labels.boxes[wanted]) >= IOU
     near, wanted = near[agree], wanted[agree]
-    each = np.unique(np.stack([detections.category[near], wanted]), axis=1)
+    each = np.unique(np.stack([detections.category_ids[near], wanted]), axis=1)
     table = np.zeros((categories, categories), dtype=np.int64)
-    np.add.at(table, (each[0], labels.category[each[1]]), 1)
-    found = np.bincount(labels.category[np.unique(wanted)], minlength=categories)
-    return Confusion(table, found, np.bincount(labels.category, minlength=categories))
+    np.add.at(table, (each[0], labels.category_ids[each[1]]), 1)
+    found = np.bincount(labels.category_ids[np.unique(wanted)], minlength=categories)
+    return Confusion(table, found, np.bincount(labels.category_ids, minlength=categories))
 
 
-def check_namings(labels: Located, detections: Located, names: list[str]) -> Iterator[Finding]:
-    """Report categories that have each other's names, else one name for all; at most one of the two.
-
-    Args:
-        labels: Boxes that are no crowds.
-        detections: All detections.
-        names: Names of the categories.
-    """
+def check_namings(labels: Detections, detections: Detections, names: list[str]) -> Iterator[Finding]:
+    """Report categories that have each other's names, else one name for all detections; at most one of the two."""
     if len(names) < 2 or not len(labels.boxes):
         return
     counts = confusion(labels, detections, len(names))
@@ -361,10 +304,10 @@ def check_namings(labels: Located, detections: Located, names: list[str]) -> Ite
         )
         remedy = "map the detector's labels to the data set's ids by name, not by place"
         yield Finding("detections-labels-permuted", where, message, remedy, "warning")
-    elif len(set(detections.category.tolist())) == 1:
+    elif len(set(detections.category_ids.tolist())) == 1:
         found, total, before = counts.found.sum(), counts.labels.sum(), right.sum()
         if found >= TIMES * before and found - before >= MORE:
-            name = names[int(detections.category[0])]
+            name = names[int(detections.category_ids[0])]
             message = (
                 f"every one is called {name}: whatever their category the boxes agree with {found / total:.0%} of the "
                 f"{total} labels at IoU {IOU}, as they are with {before / total:.0%}"
@@ -374,13 +317,7 @@ def check_namings(labels: Located, detections: Located, names: list[str]) -> Ite
 
 
 def _called(counts: Confusion) -> Numbers:
-    """What each category is called, if every name has one meaning and as many labels as possible are to agree.
-
-    Example:
-        >>> table = np.array([[0, 9], [8, 1]])
-        >>> _called(Confusion(table, table.sum(0), table.sum(0))).tolist()
-        [1, 0]
-    """
+    """What each category is called, if every name has one meaning and as many labels as possible are to agree."""
     own = 0.5 * np.eye(len(counts.table))  # where nothing speaks against it, a name means what it says
     return primitives.lsap((counts.table + own).T, maximize=True)[1].astype(np.int64)
 
@@ -399,12 +336,7 @@ def _moved(counts: Confusion, called: Numbers) -> list[int]:
 
 
 def _circle(called: Numbers, place: int) -> list[int]:
-    """The categories whose names go round: this one, what it is called, what that is called, and back.
-
-    Example:
-        >>> _circle(np.array([2, 1, 0]), 0), _circle(np.array([2, 1, 0]), 1)
-        ([0, 2], [1])
-    """
+    """The categories whose names go round: this one, what it is called, what that is called, and back."""
     circle = [place]
     while (following := int(called[circle[-1]])) != place:
         circle.append(following)

@@ -1,23 +1,28 @@
-"""A zip, tar or folder of labelled photographs, in VOC, YOLO or COCO form, made one folder of COCO files."""
+"""Photographs with labels in VOC, YOLO or COCO form, made one folder of COCO files, and written in one of them again.
+
+hotcoco exports too, but rounds: its VOC boxes are whole pixels and its YOLO shares have six digits; it knows no split
+lists and writes no pictures. What is written here reads back as the same numbers, or is reported as lost.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import read_coco, read_json
+from wildbench.datasets.coco import Dataset, images_near, read_coco, read_json
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._archives import is_archive, unpacked
-from wildbench.datasets.formats._collection import ALL, Collection, NewFolder, write_coco_folder
+from wildbench.datasets.formats._collection import ALL, Collection, NewFolder, copy_images, write_coco_folder
 from wildbench.datasets.formats._picture_files import SUFFIXES, files_below, part_of
-from wildbench.datasets.formats._voc import read_voc
-from wildbench.datasets.formats._yolo import CONFIGS, read_yolo
-from wildbench.datasets.images import images_near
-from wildbench.datasets.label_checks import Finding, validate
+from wildbench.datasets.formats._voc import FIELDS, read_voc, voc_files
+from wildbench.datasets.formats._yolo import CONFIGS, read_yolo, yolo_files
+from wildbench.datasets.label_checks import validate
+from wildbench.datasets.splits import pool
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
@@ -26,15 +31,12 @@ from wildbench.text import counted
 _SUFFIXES = {"voc": {".xml", ".txt"}, "yolo": {".txt", ".yaml", ".yml"}, "coco": {".json"}}
 """Forms, and the suffixes of the files that each reads besides pictures."""
 
+_NAME_FOLDER = "name the folder that holds labels and pictures"
+
 
 @dataclass(frozen=True)
 class Published:
-    """What the authors of a data set say it holds.
-
-    Attributes:
-        counts: Boxes by category, in the order of the categories' ids.
-        totals: Total number of boxes by where it is stated, such as "text" and "table".
-    """
+    """What the authors of a data set say it holds: boxes by category, and totals by where they are stated."""
 
     counts: dict[str, int]
     totals: dict[str, int]
@@ -49,7 +51,7 @@ class ImportReport:
         sha256: Of the archive; None for a folder.
         collection: Images, boxes and findings.
         unused: Files that are neither pictures nor labels nor lists.
-        published: What the data set should hold; None where nothing is published.
+        published: What the data set should hold, where that is published.
         remarks: What else the importer should know.
     """
 
@@ -130,18 +132,13 @@ class StrictFindings(DatasetError):
 
 @contextlib.contextmanager
 def _opened(source: Path, beside: Path, progress: Progress) -> Iterator[Path]:
-    """Yield the folder of a source: itself, or where it is unpacked for the time of the block.
-
-    Raises:
-        DatasetError: No such file, or neither archive nor folder.
-    """
+    """Yield the folder of a source: itself, or where it is unpacked for the time of the block."""
+    remedy = "name a zip, a tar or a folder"
     if source.is_dir():
         yield source
     elif not source.is_file():
-        remedy = "name a zip, a tar or a folder"
         raise DatasetError(f"{source}: no such file or folder", code="no-such-file", remedy=remedy)
     elif not is_archive(source):
-        remedy = "name a zip, a tar or a folder"
         raise DatasetError(f"{source}: neither a folder nor a zip or tar", code="no-archive", remedy=remedy)
     else:
         with unpacked(source, beside, progress=progress) as folder:
@@ -176,11 +173,7 @@ def _read(
 
 
 def _form(folder: Path, files: list[PurePosixPath]) -> str:
-    """Which form the labels have.
-
-    Raises:
-        DatasetError: None, or more than one.
-    """
+    """Which form the labels have: one and only one."""
     suffixes = Counter(path.suffix.casefold() for path in files)
     names = {path.name.casefold() for path in files}
     forms = {
@@ -201,23 +194,19 @@ def _form(folder: Path, files: list[PurePosixPath]) -> str:
     if inner:
         what = f"no labels, but an archive: {inner[0]}"
         raise DatasetError(what, code="nested-archive", remedy="unpack it by hand and import that")
-    remedy = "name the folder that holds labels and pictures"
-    raise DatasetError("no VOC, YOLO or COCO labels in it", code="no-labels", remedy=remedy)
+    raise DatasetError("no VOC, YOLO or COCO labels in it", code="no-labels", remedy=_NAME_FOLDER)
 
 
 def _record(report: ImportReport) -> str:
     """What was imported, beside it: its hash, its counts and every finding."""
-    findings = [
-        {"code": one.code, "severity": one.severity, "place": one.place, "message": one.message}
-        for one in report.collection.findings
-    ]
+    keys = ("code", "severity", "place", "message")
     record = {
         "source": report.source,
         "sha256": report.sha256,
         "form": report.collection.form,
         "boxes": report.collection.boxes_by_category(),
         **({"holds": report.holds} if report.published else {}),
-        "findings": findings,
+        "findings": [{key: getattr(one, key) for key in keys} for one in report.collection.findings],
         "notes": dict(sorted(report.collection.notes.items())),
     }
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -237,14 +226,10 @@ def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress)
 
     `all.json` holds every part and the other files then say which images are of which part; without it the files are
     put together, and renumbered where their ids collide. A single file is not a part, unless its name says so.
-
-    Raises:
-        DatasetError: A file that validation refuses, images that are nowhere, or files with different categories.
     """
     paths = [folder / path for path in files if path.suffix.casefold() == ".json" and _is_coco(folder / path)]
     if not paths:
-        remedy = "name the folder that holds labels and pictures"
-        raise DatasetError("no COCO file in it", code="no-labels", remedy=remedy)
+        raise DatasetError("no COCO file in it", code="no-labels", remedy=_NAME_FOLDER)
     findings: list[Finding] = []
     read: dict[str, dict[str, Any]] = {}
     places: dict[str, Path] = {}
@@ -263,7 +248,7 @@ def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress)
     parts = {
         name: [ids[image["file_name"]] for image in coco["images"] if image["file_name"] in ids]
         for name, coco in read.items()
-        if len(read) > 1 or whole is not coco or part_of(name)
+        if len(paths) > 1 or part_of(name)
     }
     collection = Collection("coco", whole, parts, places, findings)
     collection.read.update(collection.boxes_by_category())
@@ -273,21 +258,95 @@ def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress)
 def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:
     """One COCO dict of several, renumbered where ids collide."""
     first = cocos[0]
-    if len(cocos) == 1:
-        return first
     if any(coco["categories"] != first["categories"] for coco in cocos):
         what = "the files have different categories"
         raise DatasetError(what, code="categories-differ", remedy="import one of them at a time")
     images = [image for coco in cocos for image in coco["images"]]
     annotations = [annotation for coco in cocos for annotation in coco["annotations"]]
-    if all(len({entry["id"] for entry in entries}) == len(entries) for entries in (images, annotations)):
-        return {**first, "images": images, "annotations": annotations}
-    message = f"ids of {len(cocos)} files collide; images and boxes are numbered anew"
-    findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
-    images, annotations = [], []
-    for coco in cocos:
-        new = {image["id"]: len(images) + index for index, image in enumerate(coco["images"], start=1)}
-        images += [{**image, "id": new[image["id"]]} for image in coco["images"]]
-        for one in coco["annotations"]:
-            annotations.append({**one, "id": len(annotations) + 1, "image_id": new[one["image_id"]]})
+    if any(len({entry["id"] for entry in entries}) < len(entries) for entries in (images, annotations)):
+        message = f"ids of {len(cocos)} files collide; images and boxes are numbered anew"
+        findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
+        images, annotations = [], []
+        for coco in cocos:
+            new = {image["id"]: len(images) + index for index, image in enumerate(coco["images"], start=1)}
+            images += [{**image, "id": new[image["id"]]} for image in coco["images"]]
+            for one in coco["annotations"]:
+                annotations.append({**one, "id": len(annotations) + 1, "image_id": new[one["image_id"]]})
     return {**first, "images": images, "annotations": annotations}
+
+
+Lost = Counter[str]
+"""What a form cannot hold, with the number of entries that have it."""
+
+_FILES = {"voc": voc_files, "yolo": yolo_files}
+
+
+def export_dataset(parts: list[Dataset], form: str, out: Path, *, progress: Progress = silent) -> Lost:
+    """Write a data set with its pictures.
+
+    Args:
+        parts: Its splits, or the one data set that a file is.
+        form: "voc", "yolo" or "coco".
+        out: Folder to write; it appears whole or not at all.
+        progress: Called during long work.
+
+    Returns:
+        What the form cannot hold; empty where importing the folder gives the same COCO data.
+
+    Raises:
+        DatasetError: No such form, splits that have ids in common, or images that the form cannot tell apart.
+        OutputError: `out` is taken or cannot be written.
+    """
+    if form not in _SUFFIXES:
+        raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_SUFFIXES)}")
+    ids = {part.split: [image["id"] for image in part.images] for part in parts if part.split is not None}
+    files = {image["file_name"]: part.image_path(image) for part in parts for image in part.images}
+    collection = Collection("coco", pool(parts), ids, files)
+    lost = Counter(set().union(*(part.coco for part in parts)) - collection.coco.keys())
+    with NewFolder(out) as new:
+        if form == "coco":
+            write_coco_folder(collection, new, progress)
+            return lost
+        _check_label_files(files)
+        copy_images(collection, new / "images", progress)
+        lost += _lost(collection, form)
+        for name, text in _FILES[form](collection, lost):
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode())
+    return +lost
+
+
+def _check_label_files(names: Iterable[str]) -> None:
+    """Refuse images that differ in suffix or case only: their label files would be one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(str(PurePosixPath(name).with_suffix("")).casefold(), name)
+        if other != name:
+            what = f"{other} and {name} would share a label file"
+            raise DatasetError(what, code="label-file-shared", remedy="rename one, or take coco")
+
+
+def _lost(collection: Collection, form: str) -> Lost:
+    """Count what neither form holds, and the fields of boxes that only VOC does."""
+    coco, boxes = collection.coco, collection.boxes_of()
+    held = {
+        "images": {"id", "file_name", "width", "height"},
+        "categories": {"id", "name"},
+        "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", *(FIELDS if form == "voc" else ())},
+    }
+    lost = Counter(coco.keys() - held.keys())
+    for section, keys in held.items():
+        lost.update(f"{section}: {key}" for entry in coco[section] for key in entry.keys() - keys)
+    unlike = sum(one["area"] != one["bbox"][2] * one["bbox"][3] for one in coco["annotations"])
+    lost["annotations: area (width × height is taken)"] = unlike
+    ordered = sorted(coco["images"], key=lambda image: str(image["file_name"]))
+    orders = {
+        "images": [image["id"] for image in ordered],
+        "categories": list(collection.names),
+        "annotations": [one["id"] for image in ordered for one in boxes[image["id"]]],
+    }
+    for section, ids in orders.items():
+        if ids != list(range(1, len(ids) + 1)):
+            lost[f"{section}: id (numbered anew)"] = len(ids)
+    return lost

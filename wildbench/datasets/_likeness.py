@@ -86,16 +86,9 @@ def windows(small: Floats) -> Floats:
 
 
 def likenesses(small: Sequence[Floats], parts: Sequence[int], most: int, least: float) -> Iterator[list[Likeness]]:
-    """For each image in turn, those whose whole looks most like a window of it.
+    """For each thumbnail in turn, at most `most` others whose whole looks like a window of it, in no order.
 
-    Args:
-        small: Thumbnails.
-        parts: One number for each image; images of the same number are not compared.
-        most: How many are given for each image.
-        least: Correlation from which on two images are worth a closer look.
-
-    Yields:
-        At most `most` likenesses of an image with others, in no order.
+    Images with the same number in `parts` are not compared; `least` is the correlation from which two look alike.
     """
     if not small:
         return
@@ -166,14 +159,8 @@ class Keypoints:
     grey: Grey
 
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
-    """How one image maps onto another.
-
-    Attributes:
-        matches: Keypoints that agree on the transform.
-        correlation: Of the pixels under the transform, without their local mean; at most 1.
-    """
+class Alignment(NamedTuple):
+    """How one image maps onto another: keypoints that agree, and the correlation of pixels less their local mean."""
 
     matches: int
     correlation: float

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wildbench.datasets.label_checks._validation import Finding, validate
+from wildbench.datasets.findings import Finding
+from wildbench.datasets.label_checks import validate
 
 Coco = dict[str, Any]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.datasets.coco import Dataset
-from wildbench.datasets.detection_checks._other_readings import (
+from wildbench.datasets._readings import (
     Boxes,
-    Located,
     agreeing,
     check_namings,
     check_readings,
@@ -21,7 +20,8 @@ from wildbench.datasets.detection_checks._other_readings import (
     overlap,
     pairs,
 )
-from wildbench.datasets.label_checks import WHOLE, Finding, refusal
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.findings import WHOLE, Finding, has_error
 from wildbench.datasets.predictions import Detections, read_results
 
 MOST = 100
@@ -34,24 +34,14 @@ SMALLEST = 4
 """Pixels of an image's side, up to which a box of one pixel may be a box."""
 
 _DOUBLED, _OUTSIDE, _CUT, _CHANCE = 0.1, 0.1, 5, 1.5
-
 _NEARLY, _SAME_IOU, _SAME_SCORE = 0.25, 0.99, 0.01
-
 _SILENT, _NEVER_FEWER = 0.1, 5
 
 
 def validate_predictions(path: Path | str, dataset: Dataset) -> list[Finding]:
-    """Look for everything that is wrong or odd in a results file; what is odd only where nothing is wrong.
-
-    Args:
-        path: The file.
-        dataset: What was detected in.
-
-    Returns:
-        Findings; none for a file that can be trusted.
-    """
+    """Look for everything that is wrong in a results file, or, where nothing is, for what is odd in it."""
     results, findings = read_results(Path(path), dataset)
-    if refusal(Path(path), findings) is None:
+    if not has_error(findings):
         findings += suspect(Detections.from_coco(results), dataset)
     return findings
 
@@ -60,10 +50,6 @@ def suspect(detections: Detections, dataset: Dataset) -> list[Finding]:
     """Look for mistakes in sound detections, by the labels and the sizes of the images.
 
     Thresholds are such that a weak but honest detector raises no warning, however many boxes of low score it gives.
-
-    Args:
-        detections: Of images and categories of the data set.
-        dataset: What was detected in.
 
     Returns:
         Warnings and notes, each about the whole file.
@@ -92,9 +78,9 @@ def suspect(detections: Detections, dataset: Dataset) -> list[Finding]:
     return findings
 
 
-def _check_centres(detections: Located, sizes: Boxes) -> Iterator[Finding]:
+def _check_centres(detections: Detections, sizes: Boxes) -> Iterator[Finding]:
     """Report boxes whose centre is not in their image, and boxes within its first pixel."""
-    boxes, size = detections.boxes, sizes[detections.image]
+    boxes, size = detections.boxes, sizes[detections.image_ids]
     count = len(boxes)
     centres = boxes[:, :2] + boxes[:, 2:] / 2
     outside = int(((centres < 0) | (centres > size)).any(1).sum())
@@ -110,15 +96,14 @@ def _check_centres(detections: Located, sizes: Boxes) -> Iterator[Finding]:
         yield Finding("detections-normalised", f"all {count} detections", message, remedy, "warning")
 
 
-def _check_chance(labels: Located, detections: Located, images: int) -> Iterator[Finding]:
+def _check_chance(labels: Detections, detections: Detections, images: int) -> Iterator[Finding]:
     """Report detections that agree with their own images no better than with images far away in the list."""
     if len(labels.boxes) < FEW or len(detections.boxes) < FEW or images < FEW:
         return
     own = agreeing(labels, detections.boxes, pairs(labels, detections)).mean()
     others = []
     for part in (1 / 4, 1 / 2, 3 / 4):
-        moved = detections.shifted(image=round(images * part))
-        moved = Located(moved.boxes, moved.image % images, moved.category, moved.score)
+        moved = replace(detections, image_ids=(detections.image_ids + round(images * part)) % images)
         others.append(agreeing(labels, moved.boxes, pairs(labels, moved)).mean())
     chance = float(np.mean(others))
     if own <= _CHANCE * chance or own == 0:
@@ -127,12 +112,12 @@ def _check_chance(labels: Located, detections: Located, images: int) -> Iterator
         yield Finding("agreement-by-chance", f"all {len(detections.boxes)} detections", message, remedy, "note")
 
 
-def _check_doubled(detections: Located) -> Iterator[Finding]:
+def _check_doubled(detections: Detections) -> Iterator[Finding]:
     """Report detections that are equal in everything, or nearly all of them: a few are a note, as scores may coincide.
 
     Boxes without an area, as where one was clipped away, may be equal.
     """
-    columns = (detections.image, detections.category, *detections.boxes.T, detections.score)
+    columns = (detections.image_ids, detections.category_ids, *detections.boxes.T, detections.scores)
     solid = np.stack(columns, axis=1)[(detections.boxes[:, 2:] > 0).all(axis=1)]
     doubled = len(solid) - len(np.unique(solid, axis=0))
     nearly, count = int(_repeats(detections).sum()), len(detections.boxes)
@@ -151,11 +136,11 @@ def _check_doubled(detections: Located) -> Iterator[Finding]:
         yield Finding("detections-duplicate", where, message, remedy, severity)
 
 
-def _repeats(detections: Located) -> npt.NDArray[np.bool_]:
+def _repeats(detections: Detections) -> npt.NDArray[np.bool_]:
     """Detections that are, but for rounding, one of the two before them of their image and category, from the left."""
-    order = np.lexsort((detections.boxes[:, 1], detections.boxes[:, 0], detections.category, detections.image))
-    boxes, score = detections.boxes[order], detections.score[order]
-    cell = np.stack([detections.image, detections.category])[:, order]
+    order = np.lexsort((detections.boxes[:, 1], detections.boxes[:, 0], detections.category_ids, detections.image_ids))
+    boxes, score = detections.boxes[order], detections.scores[order]
+    cell = np.stack([detections.image_ids, detections.category_ids])[:, order]
     repeat = np.zeros(len(order), dtype=np.bool_)
     for step in (1, 2):
         same = (cell[:, step:] == cell[:, :-step]).all(0)
@@ -192,14 +177,14 @@ def _check_coverage(detections: Detections, dataset: Dataset) -> Iterator[Findin
         yield Finding("images-without-detections", where, message, remedy, severity)
 
 
-def _check_counts(detections: Located) -> Iterator[Finding]:
+def _check_counts(detections: Detections) -> Iterator[Finding]:
     where = f"all {len(detections.boxes)} detections"
-    cells = Counter(zip(detections.image.tolist(), detections.category.tolist(), strict=True))
+    cells = Counter(zip(detections.image_ids.tolist(), detections.category_ids.tolist(), strict=True))
     beyond = sum(max(count - MOST, 0) for count in cells.values())
     if beyond:
         message = f"{beyond} come after the {MOST} best of their image and category, and AP does not look at them"
         yield Finding("detections-beyond-limit", where, message, f"give the best {MOST} of each", "note")
-    scores = set(detections.score.tolist())
-    if len(scores) == 1 and len(detections.score) >= FEW:
+    scores = set(detections.scores.tolist())
+    if len(scores) == 1 and len(detections.scores) >= FEW:
         message = f"every score is {scores.pop():g}, so that their order, which decides AP, is that of the file"
         yield Finding("scores-all-equal", where, message, "give the detector's own scores", "note")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from wildbench.errors import DatasetError, WildbenchError
 
 Entry = dict[str, Any]
 
@@ -48,40 +51,29 @@ def place_of(section: str, index: int, entry: object) -> str:
     return f"{section}[{index}]" + (f" (id {entry['id']})" if isinstance(entry, dict) and "id" in entry else "")
 
 
-def repeated(entries: Sequence[Placed], key: str) -> list[tuple[str, Any, str]]:
-    """Find entries whose `key` an earlier entry has already: place, value, place of the first."""
-    first: dict[Any, str] = {}
-    duplicates = []
-    for place, entry in entries:
-        if entry[key] in first:
-            duplicates.append((place, entry[key], first[entry[key]]))
-        first.setdefault(entry[key], place)
-    return duplicates
+def has_error(findings: Iterable[Finding]) -> bool:
+    """Whether a file with these findings is refused."""
+    return any(finding.severity == "error" for finding in findings)
 
 
-class Refusal(NamedTuple):
-    """Why a file is refused, in one line, what to do about it, and the code of the first error."""
-
-    what: str
-    remedy: str
-    code: str
-
-
-def refusal(path: Path, findings: Iterable[Finding]) -> Refusal | None:
-    """What is wrong with a file in one line, by its first error; None where there is no error.
+def refuse(
+    path: Path | str, findings: Iterable[Finding], error: type[WildbenchError] = DatasetError, hint: str = ""
+) -> None:
+    """Raise for the first error in a file, with its code and how many there are; do nothing where there is none.
 
     Example:
-        >>> error = Finding("box-zero-side", "[3]", "bbox [1, 2, 0, 4]", "remove it")
-        >>> refusal(Path("p.json"), [error, error]).what
-        'p.json: [3]: bbox [1, 2, 0, 4] (the first of 2 errors)'
+        >>> side = Finding("box-zero-side", "[3]", "bbox [1, 2, 0, 4]", "remove it")
+        >>> refuse("p.json", [side, side])
+        Traceback (most recent call last):
+        ...
+        wildbench.errors.DatasetError: p.json: [3]: bbox [1, 2, 0, 4] (the first of 2 errors); remove it
     """
     errors = [finding for finding in findings if finding.severity == "error"]
-    if not errors:
-        return None
-    first = errors[0]
-    more = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
-    place = "" if first.place == WHOLE else f"{first.place}: "
-    return Refusal(f"{path}: {place}{first.message}{more}", first.remedy, first.code)
+    for first in errors[:1]:
+        more = f" (the first of {len(errors)} errors)" if len(errors) > 1 else ""
+        place = "" if first.place == WHOLE else f"{first.place}: "
+        what = f"{path}: {place}{first.message}{more}"
+        raise error(what, code=first.code, remedy=first.remedy + hint)
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
@@ -94,8 +86,7 @@ def lines(findings: Sequence[Finding]) -> list[str]:
     shown = []
     for code in dict.fromkeys(finding.code for finding in findings):
         same = [finding for finding in findings if finding.code == code]
-        more = f" (and {len(same) - 1} more)" if len(same) > 1 else ""
-        first = same[0]
+        first, more = same[0], f" (and {len(same) - 1} more)" if len(same) > 1 else ""
         shown.append(f"{first.severity} {code}: {first.place}: {first.message}{more}; {first.remedy}")
     return shown
 
@@ -138,9 +129,8 @@ remedy='name a JSON file that can be read', severity='error')])
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         entry = dict(pairs)
         if len(entry) < len(pairs):
-            names = [name for name, _ in pairs]
-            repeated = next(name for name in names if names.count(name) > 1)
-            twice.append(f'"{repeated}"' + (f" in the object of id {entry['id']}" if "id" in entry else ""))
+            first = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            twice.append(f'"{first}"' + (f" in the object of id {entry['id']}" if "id" in entry else ""))
         return entry
 
     try:

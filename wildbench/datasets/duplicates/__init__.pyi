@@ -1,9 +1,0 @@
-from ._leaks import LeakReport as LeakReport
-from ._leaks import find_leaks as find_leaks
-from ._leaks import leaks_page as leaks_page
-from ._pairs import KINDS as KINDS
-from ._pairs import Look as Look
-from ._pairs import find_pairs as find_pairs
-from ._pairs import groups as groups
-from ._pairs import look_at as look_at
-from ._pairs import pairs_among as pairs_among
