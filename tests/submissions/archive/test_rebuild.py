@@ -9,7 +9,7 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
-from wildbench.submissions.archive._rebuild import fits, groups_of, narrow
+from wildbench.submissions.archive._rebuild import fits, groups_of, narrow, try_out
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.runner import open_submission
 
@@ -181,3 +181,8 @@ def test_only_channels_may_be_missing() -> None:
     for shape in ((16, 8, 1, 1), (17, 8, 3, 3), (0, 8, 3, 3), (16, 8), (16, 8, 3, 3, 1)):
         assert not fits(shape, full, full)
     assert not fits((12, 8, 3, 3), full, (18, 8, 3, 3)), "sixteen outputs follow from the categories"
+
+
+def test_a_narrowed_detector_without_torchvisions_transform_is_refused() -> None:
+    with refused("submission/widths"):
+        try_out(nn.Identity(), "a.pt")
