@@ -15,7 +15,7 @@ from made_up_parks import SIZE, box, lay, parks, picture, xml
 
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.formats._collection import NewFolder
-from wildbench.datasets.formats._conversion import Published, StrictFindings, import_dataset
+from wildbench.datasets.formats._transfer import Published, StrictFindings, import_dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, OutputError
 
@@ -331,7 +331,7 @@ def test_a_json_that_is_not_coco_is_no_obstacle(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from wildbench.datasets.formats._conversion import import_dataset
+from wildbench.datasets.formats._transfer import import_dataset
 from wildbench.errors import OutputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
