@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from wildbench.measures import Measure, all_measures
-from wildbench.measures.figures import Stored
 from wildbench.scorecard import Figure
 from wildbench.sweeps.record import Change, Measured, PointRecord, Summary
-
-SHOWN = ("file_bytes", "macs", "latency_ratio", "ap50")
-"""Of wildbench's own measures, those that a table shows; of other packages', it shows all."""
 
 LEGEND = (
     "differences from the dense detector in points of AP, in brackets 95 % intervals; latency over that of the "
@@ -19,7 +15,7 @@ LEGEND = (
 
 def shown() -> list[Measure]:
     """The measures that are columns of a sweep's table."""
-    return [one for one in all_measures() if not isinstance(one, Stored) or one.key in SHOWN]
+    return [measure for measure in all_measures() if measure.headline]
 
 
 def headings() -> list[str]:
