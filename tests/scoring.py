@@ -8,8 +8,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.predictions import Detections
 from wildbench.measures import accuracy, diagnosis
-from wildbench.measures.matching import Matches
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Matches, Scored
 from wildbench.scorecard import Accuracy, Errors
 
 Results = list[dict[str, Any]] | Detections

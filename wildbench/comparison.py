@@ -16,8 +16,7 @@ from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.matching import AREAS, Matches
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import AREAS, Matches, Scored
 from wildbench.measures.uncertainty import (
     LEVEL,
     REPLICATES,

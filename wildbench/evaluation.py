@@ -19,7 +19,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.errors import OutputError
 from wildbench.evaluator import Detector, evaluate_model, kept_predictions, known_categories, make_record
 from wildbench.files import check_writable, sha256_of
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Scorecard, Submission
 

@@ -26,7 +26,7 @@ from wildbench.files import check_writable, write_atomically
 from wildbench.measures import Evidence, measure_added
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
-from wildbench.measures.scored import ENGINE, Scored
+from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Compute, Latency, Protocol, Scorecard, Size, Submission
 

@@ -31,7 +31,7 @@ from wildbench.leaderboard._standings import Paired
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.build import BOARD, PAGE, build
 from wildbench.leaderboard.verify import verify
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.measures.uncertainty import difference_interval
 from wildbench.resources import bundled
 from wildbench.scorecard import Scorecard, read_scorecard

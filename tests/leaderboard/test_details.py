@@ -18,7 +18,7 @@ from wildbench.leaderboard._board import build_board
 from wildbench.leaderboard._details import WIDTH, RowDetail, details, pictures
 from wildbench.leaderboard._recompute import measure_curves
 from wildbench.leaderboard._results import Result, read_results
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 
 SIZE = (960, 640)
 

@@ -13,7 +13,7 @@ from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset
 from wildbench.leaderboard._recompute import measure_curves
 from wildbench.leaderboard._results import Curves
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.resources import bundled
 
 

@@ -81,7 +81,8 @@ def results_bytes(detections: Detections) -> bytes:
     exactly what scoring `detections` gives.
     """
     ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
-    lines = [json.dumps(result, sort_keys=True, allow_nan=False) for result in ordered.to_coco()]
+    encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
+    lines = [encode(result) for result in ordered.to_coco()]
     return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
 
 

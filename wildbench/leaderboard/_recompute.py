@@ -18,7 +18,7 @@ from wildbench.files import sha256_of
 from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.measures.size import measure_size
 from wildbench.scorecard import Protocol, Record, Scorecard, read_scorecard
 from wildbench.text import printable

@@ -10,7 +10,7 @@ from pathlib import Path
 from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard import _recompute, _results
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.scorecard import Scorecard, read_scorecard
 
 

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wildbench.datasets.coco import Flags, Floats, Ints
-from wildbench.measures.matching import AREAS, IGNORED, MAX_DETECTIONS, THRESHOLDS, TRUE
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import AREAS, IGNORED, MAX_DETECTIONS, THRESHOLDS, TRUE, Scored
 from wildbench.measures.uncertainty import (
     CHUNK,
     REPLICATES,

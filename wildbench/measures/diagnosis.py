@@ -16,7 +16,7 @@ import hotcoco
 import numpy as np
 
 from wildbench.measures.accuracy import best_threshold
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import Scored
 from wildbench.scorecard import Calibration, CalibrationBin, Errors, ErrorType, Figure, ImageScore, ImageScores
 
 POSITIVE, BACKGROUND = 0.5, 0.1

@@ -35,7 +35,7 @@ from wildbench.errors import PluginError
 from wildbench.scorecard import Figure, Scorecard
 
 if TYPE_CHECKING:
-    from wildbench.measures.scored import Scored  # loads a compiler
+    from wildbench.measures.matching import Scored  # loads a compiler
     from wildbench.submissions.formats import Admitted
 
 

@@ -4,7 +4,7 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 "Bootstrapping clustered data", 2007, for drawing whole locations. Every detector is given the same drawn images, so
 that a difference of two columns is the difference on one drawn set.
 
-    matches = [Scored(dataset, a).matches, Scored(dataset, b).matches]    # wildbench.measures.scored
+    matches = [Scored(dataset, a).matches, Scored(dataset, b).matches]    # wildbench.measures.matching
     kind, groups = groups_of(dataset)                                     # "locations" or "images"
     drawn = resample(matches, groups)                                     # paired; seeded
     difference = drawn.ap()[:, 0] - drawn.ap()[:, 1]                      # one for each replicate
@@ -27,8 +27,7 @@ import numpy as np
 
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset, Flags, Floats, Ints
-from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches
-from wildbench.measures.scored import Scored
+from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches, Scored
 from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution, interval
 from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 from wildbench.scorecard import Figure
@@ -135,7 +134,7 @@ def resample(
     Example:
         >>> from pathlib import Path
         >>> from wildbench.datasets.predictions import Detections
-        >>> from wildbench.measures.scored import Scored
+        >>> from wildbench.measures.matching import Scored
         >>> box = {"category_id": 1, "bbox": [9, 9, 40, 40], "area": 1600, "iscrowd": 0}
         >>> coco = {"images": [{"id": 1}, {"id": 2}], "categories": [{"id": 1, "name": "lion"}],
         ...         "annotations": [box | {"image_id": 1}, box | {"image_id": 2}]}
