@@ -8,7 +8,7 @@ from made_up_cards import make_card
 from pydantic import ValidationError
 
 from wildbench.errors import ScorecardError
-from wildbench.scorecard import FORMAT_VERSION, Figure, Scorecard, coco_figure, json_schema, read_scorecard
+from wildbench.scorecard import FORMAT_VERSION, Figure, Scorecard, json_schema, read_scorecard
 
 SCHEMA_FILE = Path(__file__).parents[1] / "docs" / "scorecard.schema.json"
 
@@ -29,11 +29,6 @@ def test_a_null_needs_a_reason_and_a_value_must_have_none() -> None:
 def test_a_figure_is_finite(value: float) -> None:
     with pytest.raises(ValidationError):
         Figure(value=value, unit="AP")
-
-
-def test_cocos_minus_one_becomes_null_and_zero_stays_zero() -> None:
-    assert coco_figure(-1.0, "AP", 0, "no box").reason == "no box"
-    assert coco_figure(0.0, "AP", 5, "no box").value == 0.0
 
 
 def test_a_card_survives_the_file_to_the_byte(card: Scorecard, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from wildbench.datasets.coco import Dataset
+from wildbench.datasets.coco import Dataset, Ints
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
@@ -141,16 +141,11 @@ def compare(
     """
     paths = [Path(card) for card in cards]
     if len(paths) < 2:
-        raise ScorecardError(
-            "one scorecard compares with nothing", code="too-few", remedy="name the baseline's first, then others"
-        )
-    for wanted in differences:
-        if not 0 < wanted <= 1:
-            raise ScorecardError(
-                f"a difference of {wanted * 100:g} points of AP",
-                code="difference-range",
-                remedy="ask for one in 0..100",
-            )
+        remedy = "name the baseline's first, then others"
+        raise ScorecardError("one scorecard cannot be compared with itself", code="too-few", remedy=remedy)
+    if wrong := [wanted for wanted in differences if not 0 < wanted <= 1]:
+        what = f"a difference of {wrong[0] * 100:g} points of AP"
+        raise ScorecardError(what, code="difference-range", remedy="ask for one in 0..100")
     records = [read_scorecard(path) for path in paths]
     data = _common_dataset(paths, records, dataset)
     unknown = {name for record in records for name in record.accuracy.unknown_categories}
@@ -170,14 +165,16 @@ def compare(
         changes |= found.changes({name: choice})
     for figure, choice in (("ap", {}), ("ap50", {"iou": 0.5})):
         changes |= found.changes({f"{figure} {name}": {**choice, "category": name} for name in known})
-    first, shown = records[0], _names(paths, records)
+    first, shown = records[0], [record.submission.name for record in records]
+    if len(set(shown)) < len(shown):
+        shown = [path.stem for path in paths]
     return Comparison(
         wildbench=version("wildbench"),
         dataset=data.name,
         split=data.split,
         dataset_sha256=data.sha256,
         images=len(data.images),
-        boxes=found.boxes({}),
+        boxes=len(found.boxes({})),
         drawn=kind,
         groups=found.groups,
         replicates=replicates,
@@ -205,16 +202,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Findings:
-    """Everything that is known of the detectors, baseline first.
-
-    Attributes:
-        matches: One a detector.
-        kind: "images" or "locations".
-        groups: How many of them there are to draw.
-        whole: On the data set.
-        drawn: On resampled sets.
-        without: Without each group in turn.
-    """
+    """Everything that is known of the detectors, baseline first."""
 
     matches: list[Matches]
     kind: Kind
@@ -223,22 +211,15 @@ class _Findings:
     drawn: Replicates
     without: Replicates
 
-    def boxes(self, choice: Choice) -> int:
-        """How many boxes a figure is over."""
-        return int(self._held(choice).sum())
-
-    def _held(self, choice: Choice) -> Any:  # noqa: ANN401 - bool [box]
-        category, area, _ = self.matches[0].boxes.T
-        wanted = area == list(AREAS).index(choice.get("area", "all"))
-        if "category" in choice:
-            wanted &= category == self.whole.categories.index(choice["category"])
-        return wanted
+    def boxes(self, choice: Choice) -> Ints:
+        """int64 [box, 3]: category, area and image of the boxes that a figure is over."""
+        return self.matches[0].boxes[self.matches[0].held(choice.get("area", "all"), choice.get("category"))]
 
     def difference(self, choice: Choice, row: int) -> Difference | None:
         """One figure of one row against the baseline's."""
         whole, drawn, without = (side.ap(**choice)[:, [0, row + 1]] for side in (self.whole, self.drawn, self.without))
-        held = self.matches[0].boxes[self._held(choice)]
-        return difference(whole[0], drawn, without, boxes=len(held), categories=len(set(held[:, 0].tolist())))
+        boxes = self.boxes(choice)
+        return difference(whole[0], drawn, without, boxes=len(boxes), categories=len(set(boxes[:, 0].tolist())))
 
     def changes(self, family: Mapping[str, Choice]) -> dict[str, list[Change]]:
         """Figures of one kind, of all rows; their p-values are corrected for there being so many of them."""
@@ -257,37 +238,22 @@ class _Findings:
         self, choice: Choice, row: int, found: Difference | None, p_value: float | None, comparisons: int
     ) -> Change:
         values = [None if value != value else float(value) for value in self.whole.ap(**choice)[0, [0, row + 1]]]
-        held = self._held(choice)
-        boxes, images = int(held.sum()), len(set(self.matches[0].boxes[held, 2].tolist()))
-        if found is None or p_value is None:
-            why = f"no interval: all {boxes} boxes are in one of the {self.kind}" if boxes else "no box in the split"
-            return Change(
-                n=boxes,
-                baseline=values[0],
-                value=values[1],
-                difference=None,
-                interval=None,
-                baseline_better=None,
-                p_value=None,
-                comparisons=comparisons,
-                smallest=None,
-                caution=why,
-                verdict=why,
-            )
-        smallest = found.smallest(comparisons)
-        return Change(
-            n=boxes,
-            baseline=values[0],
-            value=values[1],
-            difference=found.value,
-            interval=found.interval,
-            baseline_better=found.baseline_better,
-            p_value=p_value,
-            comparisons=comparisons,
-            smallest=smallest,
-            caution=caution(boxes, images, self.groups, self.kind),
-            verdict=_verdict(found, p_value, smallest, boxes),
-        )
+        over = self.boxes(choice)
+        boxes, images = len(over), len(set(over[:, 2].tolist()))
+        why = f"no interval: all {boxes} boxes are in one of the {self.kind}" if boxes else "no box in the split"
+        figures: dict[str, Any] = dict.fromkeys(("difference", "interval", "baseline_better", "smallest"))
+        figures |= {"caution": why, "verdict": why}
+        if found is not None and p_value is not None:
+            smallest = found.smallest(comparisons)
+            figures = {
+                "difference": found.value,
+                "interval": found.interval,
+                "baseline_better": found.baseline_better,
+                "smallest": smallest,
+                "caution": caution(boxes, images, self.groups, self.kind),
+                "verdict": _verdict(found, p_value, smallest, boxes),
+            }
+        return Change(n=boxes, baseline=values[0], value=values[1], p_value=p_value, comparisons=comparisons, **figures)
 
     def groups_needed(self, wanted: float) -> list[int | None]:
         """For each row, how many groups like these would show a difference of `wanted` in AP."""
@@ -305,13 +271,7 @@ def _verdict(found: Difference, p_value: float, smallest: float, boxes: int) -> 
 
 def _points(value: float) -> str:
     """Points of AP with two digits or, from ten on, one after the point."""
-    return f"{value * 100:.{1 if value >= 0.1 else 2}{'f' if value >= 0.1 else 'g'}} points"
-
-
-def _names(paths: Sequence[Path], records: Sequence[Scorecard]) -> list[str]:
-    """What tells the detectors apart: their names, or those of the files where two have one name."""
-    names = [record.submission.name for record in records]
-    return names if len(set(names)) == len(names) else [path.stem for path in paths]
+    return f"{value * 100:{'.1f' if value >= 0.1 else '.2g'}} points"
 
 
 def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None) -> Dataset:
@@ -331,11 +291,9 @@ def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset
         )
     data = load_dataset(dataset or first.name, split=first.split or "test", limit=first.limit, with_images=False)
     if data.sha256 != first.sha256:
-        raise DatasetError(
-            f"{data.name} is not the data set of {paths[0]}: its hash is {data.sha256[:12]}, not {first.sha256[:12]}",
-            code="other-labels",
-            remedy="name the COCO JSON it was scored on, or score again",
-        )
+        what = f"{data.name} is not the data set of {paths[0]}: {data.sha256[:12]}, not {first.sha256[:12]}"
+        remedy = "name the COCO JSON it was scored on, or score again"
+        raise DatasetError(what, code="other-labels", remedy=remedy)
     return data
 
 
@@ -349,11 +307,8 @@ def detections_of(path: Path, record: Scorecard, data: Dataset) -> Detections:
     if not predictions.is_file():
         raise PredictionsError(f"{predictions}: no such file", code="missing", remedy=f"keep it beside {path.name}")
     if sha256_of(predictions) != record.accuracy.predictions_sha256:
-        raise PredictionsError(
-            f"{predictions}: not the detections {path.name} was scored from",
-            code="not-as-scored",
-            remedy="score them again",
-        )
+        what = f"{predictions}: not the detections {path.name} was scored from"
+        raise PredictionsError(what, code="not-as-scored", remedy="score them again")
     return read_predictions(predictions, data)
 
 

@@ -3,23 +3,6 @@
 A user's mistake is one line and exit code 2: what is wrong, where, what to do about it. Anything else is a bug and
 keeps its traceback.
 
-    WildbenchError
-    ├── DatasetError               a data set that cannot be found, read or trusted
-    ├── PredictionsError           a results file that cannot be scored
-    ├── SubmissionError            a submission file that cannot be read or must not be opened
-    │   ├── UntrustedSubmission    opening it may run code, and nobody said --trust
-    │   └── DetectorError          the detector was opened but did not behave
-    │       ├── DetectorCrashed    its process ended or raised
-    │       ├── DetectorTimedOut   it did not answer in time
-    │       ├── DetectorOutOfMemory
-    │       └── WrongOutput        it answered with something that is no detection
-    ├── ScorecardError             a record that cannot be read (a newer format, say)
-    ├── RecipeError                a recipe that cannot be run
-    ├── CurationError              FiftyOne is missing, or does not run
-    ├── MissingExtra               a package that only some commands need is not installed
-    ├── PluginError                a format, detector, method, data set or measure that is not there, or is there twice
-    ├── DownloadError              something has to be fetched, and there is no network
-    └── OutputError                a file cannot be written where it was asked for
 """
 
 from __future__ import annotations

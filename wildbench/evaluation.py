@@ -1,8 +1,4 @@
-"""The pipeline: one submission in, one scorecard out.
-
-Everything flows one way: file → detector in its own process → detections → measures → record. Only this module knows
-them all.
-"""
+"""The pipeline: file → detector in its own process → detections → measures → scorecard; only this module knows all."""
 
 from __future__ import annotations
 
@@ -17,7 +13,14 @@ from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import OutputError
-from wildbench.evaluator import Detector, evaluate_model, kept_predictions, known_categories, make_record
+from wildbench.evaluator import (
+    Detector,
+    detections_in,
+    evaluate_model,
+    kept_predictions,
+    known_categories,
+    make_record,
+)
 from wildbench.files import check_writable, sha256_of
 from wildbench.measures.matching import Scored
 from wildbench.progress import Progress, silent
@@ -98,16 +101,11 @@ def evaluate(
         compute = measure_compute(box, [decode(path) for path in _sample(data)], operands_of(inspection))
     manifest = admitted.manifest
     described = Submission(
-        name=manifest.name,
         file=admitted.path.name,
         sha256=admitted.sha256,
         format=admitted.format.name,
         detector=manifest.detector.name,
-        authors=manifest.authors,
-        licence=manifest.licence,
-        method=manifest.method,
-        training_data=manifest.training_data,
-        parent=manifest.parent,
+        **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
     )
     return make_record(
         Scored(data, detections, frozenset(category_ids.values())),
@@ -146,11 +144,8 @@ def score(
     if out:
         check_writable(out)
         if predictions.resolve() in (out.resolve(), kept_predictions(out).resolve()):
-            raise OutputError(
-                f"{out}: would replace the predictions that are scored",
-                code="replaces-input",
-                remedy="choose another --out",
-            )
+            what = f"{out}: would replace the predictions that are scored"
+            raise OutputError(what, code="replaces-input", remedy="choose another --out")
     whole = load_dataset(dataset, split=split, images=images, with_images=False)
     data, detections = whole.take(limit), read_predictions(predictions, whole)
     detections = detections[np.isin(detections.image_ids, [image["id"] for image in data.images])]
@@ -181,21 +176,11 @@ def _detect(
 
 
 def detections_of(image_id: int, answered: Answered, category_ids: dict[int, int]) -> Detections:
-    """One image's detections as the data set has them, in thousandths of a pixel.
-
-    Labels without a category in the data set are dropped. The detections are kept and scored as they are here.
-    """
+    """One image's answer as detections; labels without a category in the data set are dropped."""
     known = np.isin(answered.labels, list(category_ids))
-    corners = answered.boxes[known].astype(np.float64)
+    ids = np.array([category_ids[label] for label in answered.labels[known].tolist()], dtype=np.int64)
     masks = None if answered.masks is None else objects(encode_mask(mask) for mask in answered.masks[known])
-    return Detections(
-        image_ids=np.full(len(corners), image_id),
-        category_ids=np.array([category_ids[label] for label in answered.labels[known].tolist()], dtype=np.int64),
-        boxes=np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(3),
-        # the shortest number that is this float32: order is kept
-        scores=np.array([float(str(score)) for score in answered.scores[known]], dtype=np.float64),
-        masks=masks,
-    )
+    return detections_in(image_id, ids, answered.boxes[known], answered.scores[known], masks)
 
 
 def _sample(data: Dataset) -> list[Path]:

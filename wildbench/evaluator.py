@@ -1,8 +1,4 @@
-"""Scoring detections made in Python: a model in memory, any callable, or a loop of your own.
-
-Whatever detects, its detections end here as one record: an `Evaluator` gathers them image by image, and `make_record`
-measures them.
-"""
+"""Scoring detections made in Python: a model in memory, any callable, or a loop of your own."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.categories import canonical
-from wildbench.datasets.coco import Dataset
+from wildbench.datasets.coco import Dataset, Ints, Objects
 from wildbench.datasets.detection_checks import suspect
 from wildbench.datasets.findings import lines
 from wildbench.datasets.predictions import Detections, results_bytes
@@ -78,10 +74,8 @@ class Evaluator:
         self.dataset = load_dataset(dataset, with_images=False, **self._source)
         """The labels, and which images there are."""
         self._ids: dict[str, int] = {category["name"]: category["id"] for category in self.dataset.categories}
-        self._labels: dict[int, int] | None = None
-        self._names = 0 if categories is None else len(categories)
-        if categories is not None:
-            self._labels = known_categories(dict(enumerate(categories, start=1)), self.dataset, "the detector")
+        self._names = dict(enumerate(categories or (), start=1))
+        self._labels = None if categories is None else known_categories(self._names, self.dataset, "the detector")
         self._parts: dict[int, Detections] = {}
 
     def __repr__(self) -> str:
@@ -119,18 +113,10 @@ class Evaluator:
             raise PredictionsError(
                 f"image {image_id} is not in {self.dataset.name}", code="unknown-image", remedy="take ids from images()"
             )
-        corners = _array(boxes).astype(np.float64).reshape(-1, 4) if len(boxes) else np.zeros((0, 4))
+        corners = _array(boxes).reshape(-1, 4) if len(boxes) else np.zeros((0, 4))
         category_ids = np.array([self._category(label) for label in _array(labels).tolist()], dtype=np.int64)
-        values = _array(scores)
-        if values.dtype.itemsize < 8:  # the shortest number that is this float: the order stays
-            values = np.array([float(str(score)) for score in values], dtype=np.float64)
-        found = Detections(
-            np.full(len(corners), image_id),
-            category_ids,
-            np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(3),
-            scores=values,
-        )
-        self._parts[image_id] = found[category_ids >= 0]
+        detections = detections_in(image_id, category_ids, corners, _array(scores))
+        self._parts[image_id] = detections[category_ids >= 0]
         return self
 
     def compute(self, *, name: str = "detections", out: Path | str | None = None) -> Scorecard:
@@ -149,35 +135,37 @@ class Evaluator:
         order = [image["id"] for image in self.dataset.images]
         detections = Detections.concatenate(self._parts[image] for image in order if image in self._parts)
         known = None if self._labels is None else frozenset(self._labels.values())
-        described = Submission(
-            name=name,
-            file=f"{name}.predictions.json",
-            sha256=hashlib.sha256(results_bytes(detections)).hexdigest(),
-            format="coco-results",
-        )
+        sha256 = hashlib.sha256(results_bytes(detections)).hexdigest()
+        described = Submission(name=name, file=f"{name}.predictions.json", sha256=sha256, format="coco-results")
         missing = len(order) - len(self._parts)
         notes = [f"warning images-not-added: {missing} of {len(order)} images; add each, also without detections"]
-        return make_record(
-            Scored(self.dataset, detections, known),
-            described,
-            target,
-            limit=self._limit,
-            notes=notes if missing else [],
-        )
+        scored = Scored(self.dataset, detections, known)
+        return make_record(scored, described, target, limit=self._limit, notes=notes if missing else [])
 
     def _category(self, label: object) -> int:
         """The id of a label's category; -1 where the data set has no such category."""
         if isinstance(label, str):
             return self._ids.get(label, -1)
         if isinstance(label, int):
-            if self._labels is not None and 1 <= label <= self._names:
+            if self._labels is not None and label in self._names:
                 return self._labels.get(label, -1)
             if self._labels is None and label in self._ids.values():
                 return label
-        allowed = f"1..{self._names}" if self._labels is not None else f"the ids {sorted(self._ids.values())}"
+        allowed = f"1..{len(self._names)}" if self._labels is not None else f"the ids {sorted(self._ids.values())}"
         raise PredictionsError(
             f"label {label!r} is outside {allowed}", code="unknown-label", remedy="name the categories by categories="
         )
+
+
+def detections_in(
+    image_id: int, category_ids: Ints, corners: npt.NDArray[Any], scores: npt.NDArray[Any], masks: Objects | None = None
+) -> Detections:
+    """One image's detections as they are kept and scored: boxes in thousandths of a pixel, scores in their order."""
+    if scores.dtype.itemsize < 8:  # the shortest number that is this float: the order stays
+        scores = np.array([float(str(score)) for score in scores], dtype=np.float64)
+    corners = corners.astype(np.float64)
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(3)
+    return Detections(np.full(len(corners), image_id), category_ids, boxes, scores=scores, masks=masks)
 
 
 def _array(values: Any) -> npt.NDArray[Any]:  # noqa: ANN401
@@ -194,17 +182,10 @@ def evaluate_model(
     out: Path | str | None = None,
     progress: Progress = silent,
 ) -> Scorecard:
-    """Score a detector in memory on every image of a data set: `wildbench.evaluate` of an `nn.Module` or a callable.
+    """Score a detector in memory on every image of a data set; the arguments are those of `wildbench.evaluate`.
 
-    It runs in this process, as it is: nothing is said of size, arithmetic or time, which belong to a file.
-
-    Args:
-        model: See `wildbench.evaluate`.
-        data: With its images.
-        categories: See `Evaluator`.
-        device: Of an `nn.Module`, which is moved there and put in eval mode; "auto" leaves it where it is.
-        out: Scorecard to write.
-        progress: Called as `progress(task, done, total)`.
+    It runs in this process, as it is: nothing is said of size, arithmetic or time, which belong to a file. An
+    `nn.Module` is put in eval mode and moved to `device`; "auto" leaves it where it is.
     """
     evaluator = Evaluator(data, categories=categories)
     detect = _as_function(model, device)
@@ -213,11 +194,9 @@ def evaluate_model(
         if isinstance(answer, Mapping):
             answer = tuple(answer.get(key) for key in ("boxes", "labels", "scores"))
         if not isinstance(answer, tuple | list) or len(answer) != 3 or any(part is None for part in answer):
-            raise PredictionsError(
-                f"the detector answered image {image_id} with {type(answer).__name__}",
-                code="answer-form",
-                remedy="answer with a tuple of boxes, labels and scores, or a dict with these keys",
-            )
+            what = f"the detector answered image {image_id} with {type(answer).__name__}"
+            remedy = "answer with a tuple of boxes, labels and scores, or a dict with these keys"
+            raise PredictionsError(what, code="answer-form", remedy=remedy)
         boxes, labels, scores = answer
         evaluator.update(image_id, boxes, scores, labels)
     return evaluator.compute(name=getattr(model, "__name__", type(model).__name__), out=out)
@@ -300,35 +279,22 @@ def kept_predictions(card: Path) -> Path:
 
 
 def known_categories(label_names: Mapping[int, str], data: Dataset, detector: str) -> dict[int, int]:
-    """Match a detector's labels with a data set's category ids, by name or alias.
-
-    Args:
-        label_names: What each label means.
-        data: The data set to detect in.
-        detector: Its name, for messages.
-
-    Returns:
-        Label → category id, for the categories both know.
+    """Match a detector's labels with a data set's category ids, by name or alias: label → id, where both know it.
 
     Raises:
-        SubmissionError: They have no category in common.
-        DatasetError: Two categories of the data set are one by their name.
+        SubmissionError: `no-common-category`.
+        DatasetError: `category-name-variant`: two categories of the data set are one by their name.
     """
     ids: dict[str, int] = {}
     for category in data.categories:
         if ids.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
-            raise DatasetError(
-                f"{data.name}: its category {category['name']!r} has the name of another",
-                code="category-name-variant",
-                remedy="rename one of them",
-            )
+            what = f"{data.name}: its category {category['name']!r} has the name of another"
+            raise DatasetError(what, code="category-name-variant", remedy="rename one of them")
     names = {label: canonical(name) for label, name in label_names.items()}
     matched = {label: ids[name] for label, name in names.items() if name in ids}
     if not matched:
-        raise SubmissionError(
-            f"{detector}: none of its {len(label_names)} categories is in {data.name} "
-            f"({', '.join(data.category_names[:5])}, ...)",
-            code="no-common-category",
-            remedy='name its categories as the data set does, or the pairs under "category_map" in the manifest',
-        )
+        examples = ", ".join(data.category_names[:5])
+        what = f"{detector}: none of its {len(label_names)} categories is in {data.name} ({examples}, ...)"
+        remedy = 'name its categories as the data set does, or the pairs under "category_map" in the manifest'
+        raise SubmissionError(what, code="no-common-category", remedy=remedy)
     return matched

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -75,38 +74,20 @@ class Figure(Record):
             >>> Figure(value=0.61, unit="AP").read(), Figure(value=8340000, unit="B").read()
             ('61.0 %', '8.34 MB')
         """
-        if self.value is None:
-            return f"undefined ({self.reason})"
-        scale, unit, digits = _READING.get(self.unit, (1.0, self.unit, 3))
-        return f"{self.value * scale:.{digits}f} {unit}"
+        return f"undefined ({self.reason})" if self.value is None else self._shown(self.value)
 
     def range(self) -> str:
         """The interval as people read it; empty where there is none."""
-        if self.interval is None:
-            return ""
+        return self._shown(*self.interval) if self.interval else ""
+
+    def _shown(self, *values: float) -> str:
         scale, unit, digits = _READING.get(self.unit, (1.0, self.unit, 3))
-        return f"{self.interval[0] * scale:.{digits}f} to {self.interval[1] * scale:.{digits}f} {unit}"
+        return f"{' to '.join(f'{value * scale:.{digits}f}' for value in values)} {unit}"
 
     @classmethod
     def undefined(cls, unit: str, reason: str, n: int | None = None) -> Self:
         """A figure that has no value, and says why."""
         return cls(value=None, unit=unit, reason=reason, n=n)
-
-
-def _coco_value(value: float) -> float | None:
-    """COCO's -1, and NaN, mean "undefined"."""
-    return None if math.isnan(value) or value == -1 else float(value)
-
-
-def coco_figure(value: float, unit: str, n: int, reason: str) -> Figure:
-    """A figure from a COCO statistic, in which -1 stands for "undefined".
-
-    Example:
-        >>> coco_figure(-1.0, "AP", 0, "no small box in the split").reason
-        'no small box in the split'
-    """
-    found = _coco_value(value)
-    return Figure.undefined(unit, reason, n) if found is None else Figure(value=found, unit=unit, n=n)
 
 
 class Submission(Record):
@@ -299,7 +280,7 @@ class Size(Record):
     bitmask_bytes: Figure = Field(description="Parameters as a bit each, and those not zero at their stored bits.")
     entropy_bytes: Figure = Field(
         description="All tensors at the zeroth-order (memoryless) entropy of their stored symbols; no bound: runs and "
-        "repetitions can be coded below it.",
+        "repetitions can be coded below it."
     )
     by_part: dict[str, Figure] = Field(description="Stored bytes by part of the network; they sum to file_bytes.")
     by_layer: list[LayerBytes] | None = Field(
@@ -373,12 +354,10 @@ class Scorecard(Record):
     environment: Environment
 
     def __repr__(self) -> str:
-        figures = self.headline()
-        shown = ", ".join(f"{title} {figure.read()}" for title, figure in figures.items() if figure.value is not None)
-        return (
-            f"Scorecard({self.submission.name} on {self.dataset.name} {self.dataset.split or ''}".rstrip()
-            + f": {shown})"
-        )
+        figures = self.headline().items()
+        shown = ", ".join(f"{title} {figure.read()}" for title, figure in figures if figure.value is not None)
+        place = f"{self.dataset.name} {self.dataset.split or ''}".rstrip()
+        return f"Scorecard({self.submission.name} on {place}: {shown})"
 
     def _repr_html_(self) -> str:
         rows = "".join(

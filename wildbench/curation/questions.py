@@ -50,8 +50,7 @@ SIDE = 224
 def operating_point(data: Dataset, one: NamedPredictions) -> float:
     """The confidence at which F1 is largest, at an IoU of 0.5; without a hit the highest, without a detection 1."""
     from wildbench.measures.accuracy import best_threshold
-    from wildbench.measures.matching import IGNORED, TRUE
-    from wildbench.measures.matching import Scored
+    from wildbench.measures.matching import IGNORED, TRUE, Scored
 
     matches = Scored(data, one.detections).matches
     outcome = matches.outcome[0, 0]

@@ -4,16 +4,15 @@ Reference: Lin et al., "Microsoft COCO: Common Objects in Context", 2014, and `p
 thresholds of intersection over union, 0.50:0.05:0.95; 101 recall points; at most 1, 10 or 100 detections an image and
 category; small up to 32² square pixels, medium up to 96², large above.
 
-Some papers report one "IoU@0.5" beside or instead of AP, such as the 0.72 of Frühwirth, "Structured Filter Pruning
-applied to Mask R-CNN", 2024, and do not say which detections it is over. Here a match is a true positive of COCO at IoU
-0.5, among the detections at or above the score where F1 over the split is best: without a threshold the mean would
-depend on how many faint detections a detector gives. It is the mean over matches, not over categories. It says nothing
-of boxes that are not found, and a detector that gives up its hard boxes gains by it: read it beside AP, never alone.
+Some papers report one "IoU@0.5" and do not say which detections it is over. Here it is the mean over the matches at IoU
+0.5, among the detections at or above the score where F1 over the split is best. It says nothing of boxes that are not
+found, and a detector that gives up its hard boxes gains by it: read it beside AP, never alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +23,11 @@ from wildbench.measures.uncertainty import (
     REPLICATES,
     Uncertainty,
     blocks_of,
-    caution,
     draw,
     interval,
     measure_uncertainty,
-    rounded,
 )
-from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory, coco_figure
+from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory
 
 _THRESHOLD = {0.5: 0, 0.75: 5}
 
@@ -52,9 +49,6 @@ def measure_accuracy(scored: Scored, *, predictions_file: str, predictions_sha25
         scored: Detections on a data set.
         predictions_file: Name of the file that keeps the detections.
         predictions_sha256: Its hash.
-
-    Returns:
-        Every figure with its number of boxes and its interval, or null with the reason.
 
     Example:
         >>> coco = {"images": [{"id": 1, "file_name": "a.jpg", "width": 90, "height": 90}],
@@ -90,19 +84,18 @@ def _box_accuracy(scored: Scored, uncertainty: Uncertainty) -> BoxAccuracy:
         name: _category(curves, names.index(name)) if name in names else _unknown(name)
         for name in scored.dataset.category_names
     }
+    sizes = [area for area in AREAS if area != "all"]
+    of_sizes: dict[str, Any] = {
+        f"{unit.lower()}_{area}": curves.figure(unit, area=area) for unit in ("AP", "AR") for area in sizes
+    }
     return BoxAccuracy(
         ap=curves.figure("AP"),
         ap50=curves.figure("AP", iou=0.5),
         ap75=curves.figure("AP", iou=0.75),
-        ap_small=curves.figure("AP", area="small"),
-        ap_medium=curves.figure("AP", area="medium"),
-        ap_large=curves.figure("AP", area="large"),
         ar_1=curves.figure("AR", most=1),
         ar_10=curves.figure("AR", most=10),
         ar_100=curves.figure("AR"),
-        ar_small=curves.figure("AR", area="small"),
-        ar_medium=curves.figure("AR", area="medium"),
-        ar_large=curves.figure("AR", area="large"),
+        **of_sizes,
         per_category=per_category,
         mean_iou50=mean_iou(uncertainty),
     )
@@ -110,34 +103,18 @@ def _box_accuracy(scored: Scored, uncertainty: Uncertainty) -> BoxAccuracy:
 
 @dataclass(frozen=True)
 class _Curves:
-    """The engine's arrays, and the boxes they are over.
+    """The engine's arrays, -1 where undefined, and the boxes they are over."""
 
-    Attributes:
-        precision: float64 [threshold, recall point, category, area, max detections]; -1 where undefined.
-        recall: float64 [threshold, category, area, max detections]; -1 where undefined.
-        boxes: int64 [category, area]: boxes that are no crowds.
-        names: Names of the categories, in the order of the arrays.
-        uncertainty: Of the same detections.
-    """
-
-    precision: Floats
-    recall: Floats
-    boxes: Ints
+    precision: Floats  # [threshold, recall point, category, area, max detections]
+    recall: Floats  # [threshold, category, area, max detections]
+    boxes: Ints  # [category, area]: boxes that are no crowds
     names: list[str]
     uncertainty: Uncertainty
 
     def figure(
         self, unit: str, *, area: str = "all", iou: float | None = None, most: int = 100, only: int | None = None
     ) -> Figure:
-        """One statistic, taken as `COCOeval.summarize` takes it: the mean of what is defined.
-
-        Args:
-            unit: AP or AR.
-            area: A key of `AREAS`.
-            iou: One threshold; None for the mean over all ten.
-            most: Detections an image and category.
-            only: Index of one category; None for the mean over all.
-        """
+        """AP or AR as `COCOeval.summarize` takes it: the mean of what is defined, of all categories or of one."""
         thresholds = slice(None) if iou is None else slice(_THRESHOLD[iou], _THRESHOLD[iou] + 1)
         categories = slice(None) if only is None else slice(only, only + 1)
         size, limit = list(AREAS).index(area), MAX_DETECTIONS.index(most)
@@ -149,9 +126,11 @@ class _Curves:
         kind = "box" if area == "all" else f"{area} box"
         name = None if only is None else self.names[only]
         of = "" if only is None else f" of {name}"
-        value = float(np.mean(defined)) if defined.size else -1.0
-        found = coco_figure(value, unit, int(self.boxes[categories, size].sum()), f"no {kind}{of} in the split")
-        return self.uncertainty.complete(found, area=area, iou=iou, most=most, category=name)
+        boxes = int(self.boxes[categories, size].sum())
+        if not defined.size:
+            return Figure.undefined(unit, f"no {kind}{of} in the split", boxes)
+        figure = Figure(value=float(np.mean(defined)), unit=unit, n=boxes)
+        return self.uncertainty.complete(figure, area=area, iou=iou, most=most, category=name)
 
 
 def _category(curves: _Curves, only: int) -> PerCategory:
@@ -181,14 +160,8 @@ def _count(scored: Scored) -> Ints:
 def mean_iou(uncertainty: Uncertainty) -> Figure:
     """Mean IoU of a detector's matches at IoU 0.5, with its interval.
 
-    A match has an IoU between 0.5 and 1. Mapped to 0..1 their mean varies no more than a share does, so that the
-    interval is that of `measures.intervals.interval`, mapped back. The threshold stays in the replicates.
-
-    Args:
-        uncertainty: The detector's matches, and the groups that are drawn.
-
-    Returns:
-        Unit IoU; `n` is the number of matches. Undefined where there is none.
+    A match has an IoU between 0.5 and 1. Mapped to 0..1 their mean varies no more than a share does, so the interval
+    is that of a share, mapped back. The threshold stays in the replicates. `n` is the number of matches.
     """
     matches, groups = uncertainty.matches, uncertainty.group
     found, counts = matches.outcome[0, 0] == TRUE, matches.outcome[0, 0] != IGNORED
@@ -204,20 +177,16 @@ def mean_iou(uncertainty: Uncertainty) -> Figure:
     parts = _sums(blocks[image], mapped, blocks)
     ends = interval(float(mapped.mean()), drawn, _ratio(parts.sum(axis=0) - parts), len(mapped))
     figure = Figure(value=float(overlap.mean()), unit="IoU", n=len(overlap))
-    if ends is None:
-        told = f"all {len(overlap)} matches are in one of the {uncertainty.kind}: no interval"
-        return figure.model_copy(update={"caution": told})
-    low, high = rounded(*(LEAST + (1 - LEAST) * end for end in ends))
-    told_if = caution(len(overlap), len(set(image.tolist())), uncertainty.groups, uncertainty.kind)
-    return figure.model_copy(update={"interval": (low, high), "caution": told_if})
+    low_high = ends and (LEAST + (1 - LEAST) * ends[0], LEAST + (1 - LEAST) * ends[1])
+    return uncertainty.with_interval(figure, low_high, len(overlap), image, "matches")
 
 
 def best_threshold(scores: Floats, hits: Flags, boxes: int) -> float | None:
-    """The score from which on F1 over all detections is best; the highest of them; None where nothing is found.
+    """The score from which on F1 is best, the highest of several; None where nothing is found.
 
     Args:
-        scores: [detection], in any order.
-        hits: [detection]: whether it finds a box.
+        scores: [detection], in any order; `hits` says whether each finds a box.
+        hits: See `scores`.
         boxes: How many there are to be found.
 
     Example:

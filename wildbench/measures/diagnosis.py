@@ -40,10 +40,7 @@ def measure_errors(scored: Scored, images_file: str) -> tuple[Errors, bytes]:
 
     Args:
         scored: Detections on a data set.
-        images_file: Name of the CSV that keeps the figures of each image.
-
-    Returns:
-        Every figure with what it is over, or null with the reason; and the CSV, one row for each image.
+        images_file: Name of the CSV that keeps the figures of each image; its bytes are returned, one row an image.
 
     Example:
         >>> from pathlib import Path
@@ -96,15 +93,10 @@ def _calibration(engine: hotcoco.COCOeval) -> Calibration:
     """How far the scores are from the share of detections that are right."""
     measured = engine.calibration(BINS, POSITIVE)
     count = measured["num_detections"]
-
-    def figure(name: str) -> Figure:
-        if not count:
-            return Figure.undefined("1", "no detection", 0)
-        return Figure(value=measured[name], unit="1", n=count)
-
+    none = None if count else Figure.undefined("1", "no detection", 0)
     return Calibration(
-        ece=figure("ece"),
-        mce=figure("mce"),
+        ece=none or Figure(value=measured["ece"], unit="1", n=count),
+        mce=none or Figure(value=measured["mce"], unit="1", n=count),
         bins=[
             CalibrationBin(
                 low=entry["bin_lower"],
@@ -136,6 +128,7 @@ def _image_scores(scored: Scored, diagnostics: dict[str, Any], file: str) -> tup
         _image_score(image["id"], found[image["id"]], wrong[image["id"]], summary.get(image["id"]))
         for image in data.images
     ]
+    f1 = [row.f1 for row in rows if row.f1 is not None]
     table = _table(rows, {image["id"]: image["file_name"] for image in data.images})
     return ImageScores(
         file=file,
@@ -145,7 +138,11 @@ def _image_scores(scored: Scored, diagnostics: dict[str, Any], file: str) -> tup
             if threshold is None
             else Figure(value=threshold, unit="1", n=len(hits))
         ),
-        mean_f1=_mean([row.f1 for row in rows if row.f1 is not None]),
+        mean_f1=(
+            Figure(value=float(np.mean(f1)), unit="1", n=len(f1))
+            if f1
+            else Figure.undefined("1", "no box and no detection in any image", 0)
+        ),
         without_error=Figure(value=sum(not row.wrong + row.missed for row in rows), unit="image", n=len(rows)),
         worst=sorted(
             (row for row in rows if row.wrong + row.missed), key=lambda row: (-row.wrong - row.missed, row.image_id)
@@ -165,12 +162,6 @@ def _image_score(image_id: int, found: int, wrong: int, summary: dict[str, Any] 
         f1=2 * found / taken if taken else None,
         ap50=summary["ap"] if summary and boxes else None,
     )
-
-
-def _mean(values: list[float]) -> Figure:
-    if not values:
-        return Figure.undefined("1", "no box and no detection in any image", 0)
-    return Figure(value=float(np.mean(values)), unit="1", n=len(values))
 
 
 def _table(rows: list[ImageScore], names: dict[int, str]) -> bytes:

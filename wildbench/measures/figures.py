@@ -1,28 +1,15 @@
 """Figures that boards, fronts and sweeps show, and how a package adds one of its own.
 
-A `Measure` says how a figure is called, in which unit it is, and whether more of it is better. `all_measures()` lists
-those that are registered, wildbench's own first, and `figure_of(card, key)` reads one from any scorecard. Whatever
-shows figures iterates:
+A `Measure` says how a figure is called, in which unit it is, and whether more of it is better. Whatever shows figures
+iterates:
 
     for measure in all_measures():
         figure = measure.read(card)                        # None where the card has no such part
         if measure.limits:                                 # it can be the cost axis of a Pareto front
             place = measure.within(card)                   # compare figures of one place only; None compares with all
 
-A package adds a measure by one class and one entry point; its figure is then in every scorecard under `measures`, and
-in every board, front and sweep:
-
-    class Energy(Measure):
-        key, title, unit, better, limits = "energy", "energy", "mJ", "lower", (1e-3, 1e6)
-
-        def measure(self, evidence: Evidence) -> Figure:
-            compute = evidence.card.compute
-            if compute is None or compute.macs.value is None:
-                return Figure.undefined(self.unit, "nothing was counted")
-            return Figure(value=4.6e-9 * compute.macs.value, unit=self.unit, n=compute.macs.n)
-
-    [project.entry-points."wildbench.measures"]
-    energy = "my_package:Energy"
+A package adds a measure by one class and one entry point, as docs/extending.md shows; its figure is then in every
+scorecard under `measures`, and in every board, front and sweep.
 """
 
 from __future__ import annotations
@@ -41,43 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a measure may look at.
-
-    Attributes:
-        card: The record with everything that wildbench measures itself; `measures` is still empty.
-        scored: Labels, detections, and which finds which.
-        submission: What was evaluated, its bytes read already; None where detections are scored without a model.
-    """
+    """What a measure may look at."""
 
     card: Scorecard
+    """With everything that wildbench measures itself; `measures` is still empty."""
     scored: Scored
     submission: Admitted | None = None
+    """What was evaluated; None where detections are scored without a model."""
 
 
 class Measure:
-    """One figure of a scorecard. Subclass it to add another.
+    """One figure of a scorecard. Subclass it to add another."""
 
-    Attributes:
-        key: Its name in the registry and under `measures`.
-        title: What people call it, in few words.
-        unit: Of the stored value, as `Figure.unit` has it.
-        better: Whether "higher" or "lower" values are.
-        shown_unit: Unit in which people read it; the value is multiplied by `scale` for it.
-        scale: See `shown_unit`.
-        digits: After the point, where it is read.
-        limits: Lowest and highest value of a front's log axis, where it can be a cost; None where it is none.
-        headline: Whether tables of many records have a column of it; the rest stand where one record is shown.
-    """
-
-    key: str
-    title: str
-    unit: str
+    key: str  # in the registry and under `measures`
+    title: str  # what people call it, in few words
+    unit: str  # of the stored value, as `Figure.unit` has it
     better: Literal["higher", "lower"]
-    shown_unit: str = ""
+    shown_unit: str = ""  # in which people read it: the value times `scale`, with so many `digits`
     scale: float = 1.0
     digits: int = 2
-    limits: tuple[float, float] | None = None
-    headline: bool = True
+    limits: tuple[float, float] | None = None  # of a front's log axis, where it can be a cost
+    headline: bool = True  # whether tables of many records have a column of it
 
     def measure(self, evidence: Evidence) -> Figure | None:
         """Work the figure out; None where the record has it already."""
@@ -92,22 +63,12 @@ class Measure:
         return None
 
     def text(self, figure: Figure | None, missing: str = "-") -> str:
-        """The figure as tables show it.
-
-        Example:
-            >>> FILE_BYTES.text(Figure(value=7340032, unit="B"))
-            '7.34'
-        """
+        """The figure as tables show it: of 7340032 bytes, 7.34."""
         return missing if figure is None or figure.value is None else f"{figure.value * self.scale:.{self.digits}f}"
 
 
 class Stored(Measure):
-    """A figure that wildbench itself writes.
-
-    Args:
-        path: Where it stands in the record: `size.file_bytes`.
-        key: As for `Measure`, and so the rest.
-    """
+    """A figure that wildbench itself writes, at a path in the record such as `size.file_bytes`."""
 
     def __init__(
         self,
@@ -127,7 +88,7 @@ class Stored(Measure):
         self.headline = headline
 
     def read(self, card: Scorecard) -> Figure | None:
-        """The figure in a record; None where the record lacks it."""
+        """What stands at the path; None where the record ends before."""
         part: object = card
         for name in self.path.split("."):
             part = getattr(part, name, None)
@@ -141,12 +102,10 @@ class Stored(Measure):
 
 
 def hardware(card: Scorecard) -> str | None:
-    """Where a card's latency was measured: times compare within one place only. None where there is no latency."""
+    """Where a card's latency was measured; None where it has none."""
     latency = card.latency
-    if latency is None:
-        return None
-    if latency.device != "cpu":
-        return latency.device
+    if latency is None or latency.device != "cpu":
+        return latency.device if latency else None
     threads = latency.threads or "unknown number of"
     return f"{card.environment.cpu}, {threads} thread{'' if threads == 1 else 's'}"
 
@@ -183,10 +142,10 @@ PEAK_MEMORY = Stored("latency.peak_memory", "peak_memory", "peak memory", "B", "
 
 
 def all_measures() -> list[Measure]:
-    """Every registered measure, wildbench's own first, in the order in which they are shown.
+    """Every registered measure in the order in which they are shown, wildbench's own first.
 
     Raises:
-        PluginError: `collision`, or `wrong-key` where a measure calls itself by another name than it is registered by.
+        PluginError: `collision`, or `wrong-key` where a measure is registered by another name than its own.
     """
     return [_measure(name) for name in plugins.measures.names()]
 
@@ -202,8 +161,7 @@ def figure_of(card: Scorecard, key: str) -> Figure | None:
 
 def measure_added(evidence: Evidence) -> dict[str, Figure]:
     """What the measures of installed packages add to a record, by key."""
-    figures = {measure.key: measure.measure(evidence) for measure in all_measures()}
-    return {key: figure for key, figure in figures.items() if figure is not None}
+    return {one.key: figure for one in all_measures() if (figure := one.measure(evidence)) is not None}
 
 
 def _measure(name: str) -> Measure:

@@ -5,10 +5,8 @@ network runs now and then, so that a slow moment of the machine slows both.
 
 Percentiles and their intervals assume nothing of the distribution: the number of n independent samples below the
 p-quantile is binomial(n, p), so two order statistics enclose it with a known probability (Hahn and Meeker, "Statistical
-Intervals", 1991, section 5.2).
-
-References: MLPerf Inference's single-stream scenario (one query at a time, tail percentiles; Reddi et al., 2020); Hahn
-and Meeker, 1991, for the intervals; Künsch, 1989, for the bootstrap of blocks.
+Intervals", 1991, section 5.2). References: MLPerf Inference's single-stream scenario (one query at a time, tail
+percentiles; Reddi et al., 2020); Künsch, 1989, for the bootstrap of blocks.
 """
 
 from __future__ import annotations
@@ -96,18 +94,7 @@ REFERENCE = "wildbench.measures.reference_network:run"
 
 
 class Stopwatch:
-    """Collects the times of one evaluation.
-
-    Example:
-        >>> watch = Stopwatch()
-        >>> with Sandbox("submission.pt") as box:  # doctest: +SKIP
-        ...     watch.warm_up(box, images[:3])
-        ...     for image in images:
-        ...         watch.add(box.predict(image))
-        ...         watch.interleave_reference(box)
-        ...     watch.latency(box).p50.value
-        41.7
-    """
+    """Collects the times of one evaluation: `warm_up`, for each image `add` and `interleave_reference`, `latency`."""
 
     def __init__(self) -> None:
         self.warmup_runs = 0
@@ -117,14 +104,11 @@ class Stopwatch:
         self._references: list[float] = []
 
     def warm_up(self, box: Sandbox, images: Sequence[Image]) -> None:
-        """Run until the time is stable, and decide after how many images the reference network runs.
-
-        A round is three images, the same ones each time. It ends when the medians of two rounds in succession are
-        within 10 % of each other, after 6 rounds at the latest.
+        """Run until the time is stable, for 6 rounds at most, and decide how often the reference network runs.
 
         Args:
             box: The open submission.
-            images: Real images, uint8, H x W x 3, RGB; the first three are taken, fewer are repeated.
+            images: Real images, uint8, H x W x 3, RGB; the first three are a round, fewer are repeated.
         """
         some = list(islice(cycle(images), ROUND)) if images else []
         medians: list[float] = []
@@ -149,11 +133,7 @@ class Stopwatch:
             self._references.append(_time_reference(box))
 
     def latency(self, box: Sandbox) -> Latency:
-        """The figures. Ask before anything else runs in the box: its peak memory is read now.
-
-        Args:
-            box: Still open.
-        """
+        """The figures. Ask before anything else runs in the open box: its peak memory is read now."""
         process = ask(box, "wildbench.measures.latency:describe", Process)
         on_cpu = box.device == "cpu"
         times = [1000 * seconds for seconds in self._times]
@@ -164,15 +144,19 @@ class Stopwatch:
             p90=percentile_figure(times, 0.90, "ms"),
             p99=percentile_figure(times, 0.99, "ms"),
             mean=mean_figure(times, "ms"),
-            stages={name: self._stage(name) for name in sorted(set().union(*self._stages))},
+            stages={
+                name: percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
+                for name in sorted(set().union(*self._stages))
+            },
             reference_ratio=ratio_figure(self._times, self._references, self.every),
             reference=f"{reference_network.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
             warmup_runs=self.warmup_runs,
-            peak_memory=_memory_figure(process.peak_memory),
+            peak_memory=(
+                Figure.undefined("B", "ONNX Runtime keeps no record of the CUDA memory it takes")
+                if process.peak_memory is None
+                else Figure(value=process.peak_memory, unit="B", n=1)
+            ),
         )
-
-    def _stage(self, name: str) -> Figure:
-        return percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
 
 
 def ratio_figure(times: Sequence[float], references: Sequence[float], every: int) -> Figure:
@@ -180,11 +164,6 @@ def ratio_figure(times: Sequence[float], references: Sequence[float], every: int
 
     A block is `every` times and the reference run that followed them. The interval is that of a bootstrap of whole
     blocks, which keeps together what the machine did at one moment.
-
-    Args:
-        times: Seconds, in the order of the images.
-        references: Seconds; one after every so many images.
-        every: How many.
 
     Example:
         >>> ratio_figure([4.0, 4.0, 6.0, 6.0], [2.0, 2.0], every=2).value
@@ -223,19 +202,8 @@ def _time_reference(box: Sandbox) -> float:
     return time.perf_counter() - begin
 
 
-def _memory_figure(peak: int | None) -> Figure:
-    if peak is None:
-        return Figure.undefined("B", "ONNX Runtime keeps no record of the CUDA memory it takes")
-    return Figure(value=peak, unit="B", n=1)
-
-
 def percentile_figure(samples: Sequence[float], p: float, unit: str) -> Figure:
     """The p-quantile: the smallest sample that at least a share p of all samples does not exceed.
-
-    Args:
-        samples: In any order.
-        p: Between 0 and 1.
-        unit: Of the samples.
 
     Returns:
         Null where fewer than 1 / (1 - p) samples make the percentile no more than a maximum; without an interval where
@@ -262,19 +230,13 @@ def quantile_ranks(n: int, p: float) -> tuple[int, int] | None:
         >>> quantile_ranks(100, 0.5), quantile_ranks(5, 0.5)
         ((40, 61), None)
     """
-    below = np.cumsum(_binomial(n, p))
+    from scipy.special import bdtr  # here, because the detector's process imports this module and does without
+
+    below = bdtr(np.arange(n + 1), n, p)
     tail = (1 - CONFIDENCE) / 2
     lower = int(np.searchsorted(below, tail, side="right"))
     upper = int(np.searchsorted(below, 1 - tail, side="left")) + 1
     return (lower, upper) if lower >= 1 and upper <= n else None
-
-
-def _binomial(n: int, p: float) -> np.ndarray:
-    """Probabilities of 0..n successes."""
-    log = np.array([math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)])
-    k = np.arange(n + 1)
-    probabilities: np.ndarray = np.exp(log + k * math.log(p) + (n - k) * math.log1p(-p))
-    return probabilities
 
 
 def mean_figure(samples: Sequence[float], unit: str) -> Figure:

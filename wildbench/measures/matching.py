@@ -59,41 +59,37 @@ class Matches:
     Detections stand by category, then falling score, ties by image and then as they were given: the order in which COCO
     ranks them. Images are numbered from 0 in the order of their ids, categories too.
 
-    Attributes:
-        categories: Names of the data set's categories.
-        images: Number of images.
-        start: int64 [category + 1]: category `c` has detections `start[c]` to `start[c + 1] - 1`.
-        image: int64 [detection].
-        score: float64 [detection].
-        place: int64 [detection]: rank from 0 among the detections of its image and category.
-        outcome: uint8 [area, threshold, detection]: `FALSE`, `TRUE` or `IGNORED`; areas in the order of `AREAS`.
-        overlap: float64 [detection]: with the box that it finds among all at the lowest threshold; 0 for none.
-        boxes: int64 [box, 3]: category, area and image of each box to be found; a box is in "all" and in its size, a
-            category that the detector does not know has none.
     """
 
     categories: tuple[str, ...]
     images: int
     start: Ints
+    """[category + 1]: category `c` has detections `start[c]` to `start[c + 1] - 1`."""
     image: Ints
     score: Floats
     place: Ints
+    """[detection]: rank from 0 among the detections of its image and category."""
     outcome: Outcomes
+    """[area, threshold, detection]: `FALSE`, `TRUE` or `IGNORED`; areas in the order of `AREAS`."""
     overlap: Floats
+    """[detection]: with the box that it finds among all at the lowest threshold; 0 for none."""
     boxes: Ints
+    """[box, 3]: category, area and image of each box to be found in a category that the detector knows; a box is in
+    "all" and in its size."""
+
+    def held(self, area: str = "all", category: str | None = None) -> Flags:
+        """Bool [box]: which boxes a figure is over."""
+        of_category, of_area, _ = self.boxes.T
+        chosen: Flags = of_area == list(AREAS).index(area)
+        return chosen if category is None else chosen & (of_category == self.categories.index(category))
 
 
 def match(
     labels: Labels, detections: Detections, *, image_ids: Ints, categories: dict[int, str], sizes: Sizes | None = None
 ) -> Matches:
-    """Match detections with boxes; `Scored.matches` does it for one data set.
+    """Match detections with boxes that count, as `Scored.matches` asks; image and category ids rise.
 
-    Args:
-        labels: The boxes that count, crowds too.
-        detections: Those that count.
-        image_ids: Of all images, rising.
-        categories: Name of each category by its id, rising.
-        sizes: Height and width of each image, to match masks; None to match boxes.
+    Masks are matched where `sizes` gives the height and width of each image, else boxes.
     """
     category_ids = np.array(list(categories), dtype=np.int64)
     boxes = _order(labels, image_ids, category_ids)
@@ -184,9 +180,8 @@ class Scored:
     def engine(self) -> hotcoco.COCOeval:
         """The engine, with everything evaluated and accumulated.
 
-        It has ids from 1 in the order of the data set's own: pycocotools orders images and categories by id, and takes
-        a match with annotation 0 for none. Its ids of boxes and detections are places in `labels` and `counted`,
-        from 1.
+        Its ids count from 1 in the order of the data set's own: pycocotools takes a match with annotation 0 for none.
+        Those of boxes and detections are places in `labels` and `counted`.
         """
         labels, found = self.labels, self.counted
         entries = {image["id"]: image for image in self.dataset.images}
@@ -241,14 +236,9 @@ class Scored:
 
 
 class _Order(NamedTuple):
-    """Boxes or detections by category, image and, for detections, falling score; at most 100 detections a pair.
+    """Boxes or detections by category, image and, for detections, falling score; int64 [box] each.
 
-    Attributes:
-        row: int64 [box]: where each was before.
-        category: int64 [box], from 0.
-        image: int64 [box], from 0.
-        pair: int64 [box]: number of the pair of category and image; rising.
-        place: int64 [box]: rank from 0 within the pair.
+    `row` is where each was before, `pair` the number of its category and image, `place` its rank from 0 in the pair.
     """
 
     row: Ints
@@ -296,13 +286,7 @@ def _run_lengths(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:  #
 
 @kernel
 def _choose(
-    overlaps: Floats,
-    spans: Ints,
-    ignored: Flags,
-    crowd: Flags,
-    thresholds: Floats,
-    outcome: Outcomes,
-    overlap: Floats,
+    overlaps: Floats, spans: Ints, ignored: Flags, crowd: Flags, thresholds: Floats, outcome: Outcomes, overlap: Floats
 ) -> None:
     """Let the detections of each pair of image and category choose their boxes, in turn."""
     free = np.empty(len(crowd), dtype=np.bool_)

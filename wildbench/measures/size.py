@@ -12,14 +12,7 @@ NO_SYMBOLS = "only a submission.pt is stored by codecs whose symbols can be coun
 
 
 def measure_size(path: Path | str) -> Size:
-    """Measure a submission file.
-
-    Args:
-        path: A `.pt`, `.onnx` or `.pt2` file.
-
-    Returns:
-        The file's bytes, what they are spent on and what they could be; `n` of the counts is the number of parameter
-        tensors.
+    """Measure a submission file: its bytes, what they are spent on, and what they could be.
 
     Raises:
         SubmissionError: The file is not readable, or its manifest is missing or wrong.
@@ -32,7 +25,7 @@ def measure_size(path: Path | str) -> Size:
 
 
 def size_of(inspection: Inspection) -> Size:
-    """Make figures of what an inspection found."""
+    """Make figures of an inspection; `n` of the counts is the number of parameter tensors."""
     tensors = sum(tensor.parameter for tensor in inspection.tensors or ())
     unknown = inspection.reason or "the values of some tensors cannot be read"
 

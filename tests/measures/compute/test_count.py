@@ -154,8 +154,9 @@ def test_stacked_projections_are_one_weight() -> None:
 
 
 def test_a_child_cannot_count_more_by_weight_than_there_is() -> None:
-    with pytest.raises(ValidationError, match="more MACs by weight"):
+    with pytest.raises(ValidationError) as error:
         Count.model_validate({"by_module": {"a": 1}, "by_weight": {"a.weight": 2}})
+    assert [(problem["type"], problem["loc"]) for problem in error.value.errors()] == [("value_error", ())]
 
 
 def test_a_weight_that_is_made_as_it_runs_is_unnamed() -> None:

@@ -34,11 +34,8 @@ def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -
 
     Args:
         box: The open submission. Counting is slow beside a plain pass: give it a sample, after the timing is done.
-        images: uint8, H x W x 3, RGB.
+        images: uint8, H x W x 3, RGB; figures are means over them, null with the reason where counting fails.
         operands: What they multiply, by `operands_of`.
-
-    Returns:
-        Means over these images; `n` is their number. Where counting fails, null with the reason.
 
     Example:
         >>> operands = operands_of(inspect_submission("submission.pt"))  # doctest: +SKIP
@@ -93,8 +90,8 @@ def summarise(counts: Sequence[Count], operands: Operands) -> Compute:
     def mean(unit: str, numbers: list[int]) -> Figure:
         return Figure.undefined(unit, unseen) if unseen else Figure(value=fmean(numbers), unit=unit, n=len(numbers))
 
-    modules = _names(one.by_module for one in counts)
-    operators = _names(one.uncounted for one in counts)
+    modules = sorted(set().union(*(one.by_module for one in counts)))
+    operators = sorted(set().union(*(one.uncounted for one in counts)))
     proposals, each = _stages(counts, unseen)
     unknown = next((reason for one in counts if (reason := operands.unknown_in(one))), unseen)
 
@@ -115,10 +112,6 @@ def summarise(counts: Sequence[Count], operands: Operands) -> Compute:
         by_module={name: mean("MAC", [one.by_module.get(name, 0) for one in counts]) for name in modules},
         uncounted={name: fmean(one.uncounted.get(name, 0) for one in counts) for name in operators},
     )
-
-
-def _names(tables: Iterable[dict[str, int]]) -> list[str]:
-    return sorted(set().union(*tables))
 
 
 def _stages(counts: Sequence[Count], unseen: str | None) -> tuple[Figure, Figure]:

@@ -78,13 +78,7 @@ class Count(BaseModel):
 
 
 def convolution_macs(x: Sequence[int], weight: Sequence[int], out: Sequence[int], *, transposed: bool = False) -> int:
-    """MACs of a convolution: each weight meets each position once; a grouped convolution simply has fewer weights.
-
-    Args:
-        x: Input shape, [N, C_in, *positions].
-        weight: Weight shape, [C_out, C_in / groups, *kernel]; [C_in, C_out / groups, *kernel] when transposed.
-        out: Output shape, [N, C_out, *positions].
-        transposed: Whether the kernel is placed at input positions.
+    """MACs of a convolution by its shapes: each weight meets each position once, of the input when transposed.
 
     Example:
         >>> convolution_macs([1, 3, 8, 8], [16, 3, 3, 3], [1, 16, 6, 6])  # 6 x 6 positions, 16 x 3 x 3 x 3 weights
@@ -95,10 +89,6 @@ def convolution_macs(x: Sequence[int], weight: Sequence[int], out: Sequence[int]
 
 def product_macs(a: Sequence[int], out: Sequence[int]) -> int:
     """MACs of a matrix product: each element of the result sums over the last axis of the left factor.
-
-    Args:
-        a: Shape of the left factor, [..., k].
-        out: Shape of the result, whatever was broadcast.
 
     Example:
         >>> product_macs([7, 2, 3], [7, 2, 5])
@@ -113,18 +103,13 @@ FLOAT_BITS = 32
 
 @dataclass(frozen=True)
 class Weight:
-    """One stored tensor, as arithmetic sees it.
-
-    Attributes:
-        elements: Number of values.
-        nonzero: Of them, those that are not zero after decoding.
-        bits: Of one value as an arithmetic unit takes it: 32 for float32, 8 for affine int8; with a codebook those of
-            its entries, because an index is looked up and not multiplied.
-    """
+    """One stored tensor, as arithmetic sees it."""
 
     elements: int
     nonzero: int
+    """Values that are not zero after decoding."""
     bits: int
+    """Of one value as an arithmetic unit takes it: of a codebook's entries, because an index is not multiplied."""
 
     def nonzero_macs(self, macs: int) -> Fraction:
         """Of so many MACs with it, those with a value that is not zero: each value meets each position once.
@@ -136,20 +121,16 @@ class Weight:
 
 @dataclass(frozen=True)
 class Operands:
-    """Everything that a submission's MACs multiply.
-
-    Attributes:
-        weights: By name in the state dict or graph.
-        activation_bits: Of every activation, as the manifest states, where the file does not say it of each layer.
-        rounded: Bits of what meets a weight, by its name, where the file says how its layer rounds it; what it does not
-            name is a float. None where the file says nothing, and the manifest's word is all there is.
-        unknown: Why the weights cannot be told, if so.
-    """
+    """Everything that a submission's MACs multiply."""
 
     weights: Mapping[str, Weight] = field(default_factory=dict)
+    """By name in the state dict or graph."""
     activation_bits: int = FLOAT_BITS
+    """Of every activation, as the manifest states, where the file does not say it of each layer."""
     rounded: Mapping[str, int] | None = None
+    """Bits of what meets a weight, by its name, where the file says how layers round; the others meet floats."""
     unknown: str | None = None
+    """Why nothing is known of the weights, if so."""
 
     @property
     def caution(self) -> str | None:
@@ -182,7 +163,7 @@ class Operands:
 
 
 def operands_of(inspection: Inspection) -> Operands:
-    """What a submission's MACs multiply, from what was found in its file."""
+    """What a submission's MACs multiply, by an inspection of its file."""
     bits = inspection.manifest.activation_bits
     if inspection.tensors is None:
         return Operands(activation_bits=bits, unknown=inspection.reason)

@@ -26,11 +26,8 @@ FACTORS: dict[str, tuple[int, ...]] = {
 
 ZERO_POINTS = {
     "DequantizeLinear": 2,
-    "QLinearConv": 5,
-    "QLinearMatMul": 5,
-    "QGemm": 5,
-    "ConvInteger": 3,
-    "MatMulInteger": 3,
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 5),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), 3),
 }
 """The input that says which stored number means zero."""
 
@@ -39,11 +36,7 @@ REARRANGING = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze
 
 
 class OnnxWeights:
-    """Finds the weights of one graph.
-
-    Args:
-        model: The graph, its functions inlined.
-    """
+    """Finds the weights of one graph, its functions inlined."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.names = {tensor.name for tensor in model.graph.initializer}
@@ -51,11 +44,9 @@ class OnnxWeights:
         self.values = {tensor.name: tensor for tensor in model.graph.initializer} | dict(_constants(model))
 
     def of(self, node: onnx.NodeProto) -> str | None:
-        """The name under which a node's weight is stored.
+        """The name under which a node's weight is stored; None where it multiplies two activations.
 
-        Returns:
-            None where it multiplies two activations; `NO_NAME` where what is stored is not its values one by one, or
-            where a stored 0 is no 0, so that zeros and bits cannot be told from it.
+        `NO_NAME` where what is stored is not its values one by one, or where a stored 0 is no 0.
         """
         places = FACTORS[node.op_type]
         found = [name for place in places if (name := self._stored(node.input[place]))]
@@ -137,7 +128,14 @@ class OnnxCounter:
         model = inliner.inline_local_functions(model)
         self.nodes = list(model.graph.node)
         self.weights = OnnxWeights(model)
-        self.names = sorted({name for node in self.nodes if _is_counted(node) for name in _tensors(node)})
+        self.names = sorted(
+            {
+                name
+                for node in self.nodes
+                if (node.op_type in RULES or node.op_type == "RoiAlign")
+                for name in _tensors(node)
+            }
+        )
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3
@@ -146,11 +144,7 @@ class OnnxCounter:
         )
 
     def count(self, inputs: Sequence[npt.NDArray[np.generic]]) -> Count:
-        """Run the graph once and count.
-
-        Args:
-            inputs: The graph's inputs, in its order.
-        """
+        """Run the graph once on its inputs, in its order, and count."""
         named = {slot.name: value for slot, value in zip(self.session.get_inputs(), inputs, strict=True)}
         found = self.session.run([_shape_of(name) for name in self.names], named) if self.names else []
         shapes = {name: [int(side) for side in shape] for name, shape in zip(self.names, found, strict=True)}
@@ -170,10 +164,6 @@ class OnnxCounter:
         owners = (name.rpartition(".")[0] for name in node.input if name in self.weights.names)
         scopes = node.name.rpartition("/")[0].strip("/").replace("/", ".")
         return next((owner for owner in owners if owner), scopes or node.name or node.output[0])
-
-
-def _is_counted(node: onnx.NodeProto) -> bool:
-    return node.op_type in RULES or node.op_type == "RoiAlign"
 
 
 def _tensors(node: onnx.NodeProto, *, every: bool = False) -> list[str]:

@@ -101,30 +101,22 @@ UNSEEN = ("prim::mkldnn_convolution", "prim::MKLDNNGroup", "prim::TensorExprGrou
 
 @dataclass(frozen=True)
 class Call:
-    """One run of an operator that calculates.
-
-    Attributes:
-        operator: As the dispatcher names it: "aten::convolution".
-        place: Path of the innermost running module.
-        macs: What a rule gives it; None without a rule.
-        elements: Of its first argument, and of its result; 0 where that is no tensor.
-    """
+    """One run of an operator that calculates."""
 
     operator: str
+    """As the dispatcher names it: "aten::convolution"."""
     place: str
+    """Path of the innermost running module."""
     macs: int | None
+    """None without a rule."""
     elements: tuple[int, int]
+    """Of its first argument, and of its result; 0 where that is no tensor."""
 
 
 def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None) -> Count:
-    """Run `forward` once and count.
+    """Run `forward` once and count, by the parts of the module that it runs.
 
-    Args:
-        forward: The pass, as a call without arguments.
-        module: The model it runs, to tell its parts from each other.
-
-    Returns:
-        What was counted; `unseen` tells of TorchScript that was rewritten to nodes that bypass the dispatcher.
+    TorchScript that was rewritten to nodes that bypass the dispatcher is not counted: `unseen` says so.
 
     Example:
         >>> layer = torch.nn.Conv2d(3, 16, 3)
@@ -133,19 +125,15 @@ def count_macs(forward: Callable[[], Any], module: torch.nn.Module | None = None
         (15552, {})
     """
     if isinstance(module, torch.jit.ScriptModule):
+        graph: Any = module.inlined_graph
         for kind in UNSEEN:
-            if _has(module, kind):
+            if graph.findAllNodes(kind, recurse=True):
                 return Count(unseen=f"its TorchScript runs {kind}, which bypasses the operators that can be counted")
     return record_macs(forward, module)[0]
 
 
 def record_macs(forward: Callable[[], Any], module: torch.nn.Module | None) -> tuple[Count, list[Call]]:
-    """Run `forward` once; give the count, and every operator of it that calculates, in order.
-
-    Args:
-        forward: The pass, as a call without arguments.
-        module: The model it runs.
-    """
+    """Run `forward` once; return the count, and every operator of it that calculates, in order."""
     counter = _Counter(module)
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
@@ -243,7 +231,6 @@ def _elements(found: object) -> int:
 
 
 def _names(module: torch.nn.Module) -> dict[int, str]:
-    """Name in the state dict by the storage of each parameter and buffer."""
     return {_storage(tensor): name for name, tensor in [*module.named_buffers(), *module.named_parameters()]}
 
 
@@ -256,8 +243,3 @@ def _slow_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(enabled)
-
-
-def _has(module: torch.jit.ScriptModule, kind: str) -> bool:
-    graph: Any = module.inlined_graph
-    return bool(graph.findAllNodes(kind, recurse=True))

@@ -4,19 +4,14 @@ Reference: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapt
 "Bootstrapping clustered data", 2007, for drawing whole locations. Every detector is given the same drawn images, so
 that a difference of two columns is the difference on one drawn set.
 
-    matches = [Scored(dataset, a).matches, Scored(dataset, b).matches]    # wildbench.measures.matching
-    kind, groups = groups_of(dataset)                                     # "locations" or "images"
-    drawn = resample(matches, groups)                                     # paired; seeded
-    difference = drawn.ap()[:, 0] - drawn.ap()[:, 1]                      # one for each replicate
-    drawn.ap(iou=0.5, category="lion"), drawn.ap(area="small"), drawn.ar(most=10)
-    estimate(matches).ap()[0], jackknife(matches, groups).ap()            # on all images; without each group in turn
-    resample(matches, groups, draws=500)                                  # as if there were 500 groups like these
+    kind, groups = groups_of(dataset)
+    drawn = resample([Scored(dataset, a).matches, Scored(dataset, b).matches], groups)
+    difference = drawn.ap(iou=0.5)[:, 0] - drawn.ap(iou=0.5)[:, 1]        # one for each replicate
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,9 +21,10 @@ import numba
 import numpy as np
 
 from wildbench import scorecard
-from wildbench.datasets.coco import Dataset, Flags, Floats, Ints
+from wildbench.datasets.coco import Dataset, Floats, Ints
+from wildbench.environment import usable_cpus
 from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches, Scored
-from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, caution, interval
+from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, Interval, caution, interval
 from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
 from wildbench.scorecard import Figure
 
@@ -51,8 +47,6 @@ _MEMORY = 2**30
 @dataclass(frozen=True, eq=False)
 class Replicates:
     """Figures of several detectors on several weighted versions of one data set; NaN where one has no such box.
-
-    They take 416 bytes a detector, replicate and category, whatever the number of images.
 
     Attributes:
         categories: Names of the categories.
@@ -95,7 +89,7 @@ def groups_of(dataset: Dataset) -> tuple[Kind, Ints]:
     """What is drawn: locations where every image has one, because images of a location are alike; otherwise images.
 
     Returns:
-        "locations" or "images", and int64 [image]: the number of each image's group; images in the order of their ids.
+        The kind, and int64 [image]: the number of each image's group; images in the order of their ids.
 
     Example:
         >>> from pathlib import Path
@@ -220,83 +214,51 @@ def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], repli
 
 
 def _threads(matches: Sequence[Matches]) -> int:
-    """As many as this process has processors, and as there is memory for the running sums and weights of each."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """As many as there are processors, and memory for the running sums and weights of each."""
     widest = max(int(np.diff(one.start).max(initial=0)) for one in matches)
     each = CHUNK * (4 * widest + 20 * matches[0].images)
-    return max(1, min(usable, _MEMORY // max(each, 1)))
+    return max(1, min(usable_cpus(), _MEMORY // max(each, 1)))
 
 
 METHOD = "bootstrap: centre corrected for bias, Student's t, Wilson's ends"
 
-_DIGITS = 4
-"""Of an interval's ends: a hundredth of a point of AP, far less than the seed makes of them."""
-
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """One detector's replicates on one data set.
-
-    Attributes:
-        matches: What became of its detections.
-        kind: "locations" or "images", whatever is drawn.
-        group: int64 [image]: the group of each image, numbered from 0.
-        drawn: On the drawn sets.
-        without: Without each group in turn, or blocks of them where there are very many.
-    """
+    """One detector's replicates on one data set."""
 
     matches: Matches
     kind: Kind
     group: Ints
+    """[image]: the group of each image, numbered from 0."""
     drawn: Replicates
     without: Replicates
+    """Without each group in turn, or blocks of them where there are very many."""
 
     @property
     def groups(self) -> int:
-        """How many of them there are."""
         return len(set(self.group.tolist()))
 
-    def complete(
-        self,
-        figure: Figure,
-        *,
-        area: str = "all",
-        iou: float | None = None,
-        most: int = 100,
-        category: str | None = None,
-    ) -> Figure:
-        """A figure with its interval and what to know about it; unchanged where it has no value.
-
-        Args:
-            figure: An average precision (unit AP) or recall (AR).
-            area: As for `Replicates.ap`; `iou`, `most` and `category` likewise.
-            iou: See `area`.
-            most: See `area`.
-            category: See `area`.
-        """
-        if figure.value is None:
-            return figure
+    def complete(self, figure: Figure, *, area: str, iou: float | None, most: int, category: str | None) -> Figure:
+        """An AP or AR with its interval and what to know about it."""
+        assert figure.value is not None
         drawn, without = (
             side.ap(area=area, iou=iou, category=category)
             if figure.unit == "AP"
             else side.ar(area=area, most=most, category=category)
             for side in (self.drawn, self.without)
         )
-        held = self._held(area, category)
-        boxes, images = int(held.sum()), len(set(self.matches.boxes[held, 2].tolist()))
-        categories = len(set(self.matches.boxes[held, 0].tolist()))
-        ends = interval(figure.value, drawn[:, 0], without[:, 0], boxes, categories=categories)
-        if ends is None:
-            told = f"all {boxes} boxes are in one of the {self.kind}: no interval"
-            return figure.model_copy(update={"caution": told})
-        told_if = caution(boxes, images, self.groups, self.kind)
-        return figure.model_copy(update={"interval": rounded(*ends), "caution": told_if})
+        category_index, _, image = self.matches.boxes[self.matches.held(area, category)].T
+        categories = len(set(category_index.tolist()))
+        ends = interval(figure.value, drawn[:, 0], without[:, 0], len(image), categories=categories)
+        return self.with_interval(figure, ends, len(image), image, "boxes")
 
-    def _held(self, area: str, category: str | None) -> Flags:
-        """Which of the boxes a figure is over."""
-        of_category, of_area, _ = self.matches.boxes.T
-        held: Flags = of_area == list(AREAS).index(area)
-        return held if category is None else held & (of_category == self.matches.categories.index(category))
+    def with_interval(self, figure: Figure, ends: Interval | None, n: int, image: Ints, kind: str) -> Figure:
+        """A figure over so many boxes or matches, in these images, with its interval and what to know about it."""
+        if ends is None:
+            return figure.model_copy(update={"caution": f"all {n} {kind} are in one of the {self.kind}: no interval"})
+        message = caution(n, len(set(image.tolist())), self.groups, self.kind)
+        return figure.model_copy(update={"interval": rounded(*ends), "caution": message})
 
     def record(self) -> scorecard.Uncertainty:
         """What a scorecard says of its intervals."""
@@ -324,11 +286,10 @@ def measure_uncertainty(scored: Scored) -> Uncertainty:
 
 
 def rounded(low: float, high: float) -> tuple[float, float]:
-    """Rounded away from each other, so that what they enclose stays enclosed.
+    """Rounded outwards to a hundredth of a point of AP, far less than the seed makes of them.
 
     Example:
         >>> rounded(0.41236, 0.51231)
         (0.4123, 0.5124)
     """
-    scale = 10**_DIGITS
-    return math.floor(low * scale) / scale, math.ceil(high * scale) / scale
+    return math.floor(low * 10**4) / 10**4, math.ceil(high * 10**4) / 10**4

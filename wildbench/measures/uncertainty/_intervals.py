@@ -1,29 +1,20 @@
 """Intervals of average precision and recall, from a bootstrap and a jackknife over groups of images.
 
-Average precision is hard on the usual intervals. It takes the largest precision further down the ranking, and the
-largest of noisy numbers is too large: on few images the figure is biased upwards by almost a standard error, and a
-percentile interval, whose replicates carry the bias once more, lies above the truth. Three things mend it; what each is
-worth is measured by `wildbench audit coverage` and told in docs/uncertainty.md.
+Average precision is hard on the usual intervals: it takes the largest of noisy precisions, so that on few images it is
+biased upwards. Three things mend it; docs/uncertainty.md says why, and `python -m studies.coverage` measures it.
 
-* The centre is corrected for bias. A replicate has the noise of the sample and its own, twice the variance. A bias in
-  proportion to the standard error, like that of a maximum, is then sqrt(2) times as large in the replicates: it is
-  their excess over the figure, divided by sqrt(2) - 1. A bias that falls faster with the number of images is smaller,
-  one time to 2.4 times the excess; so the excess itself stands for the standard error of the correction.
-* The standard error of the figure is the larger of the bootstrap's and the jackknife's, which errs upwards (Efron and
-  Stein, 1981). With that of the correction it is taken times Student's t, with the degrees of freedom that the kurtosis
-  of the jackknife values leaves (Satterthwaite, 1946): few where few groups matter.
-* The ends are Wilson's (1927), for a share of as many trials as would have that standard error, so that they stay
-  between 0 and 1. They are at least as far as his for none missed of n boxes, over the square root of the number of
-  categories in a mean of several: no resampling shows what was not seen.
+* The centre is corrected for bias: the replicates' excess over the figure, divided by sqrt(2) - 1, because a replicate
+  has twice the variance. The excess itself stands for the standard error of the correction.
+* The standard error is the larger of the bootstrap's and the jackknife's (Efron and Stein, 1981), with that of the
+  correction, times Student's t with the degrees of freedom that the kurtosis of the jackknife values leaves
+  (Satterthwaite, 1946).
+* The ends are Wilson's (1927), and at least as far as his for none missed of n boxes, over the square root of the
+  number of categories in a mean of several: no resampling shows what was not seen.
 
-The difference of two detectors needs the last alone: two that were right on all of eight boxes may still differ on the
-ninth. Its margin is at least Wilson's end for a share of boxes on which they differ, none seen of n, over the number of
-categories: unlike in one category, the two differ in the mean by one of so many parts. (The single figure's root is for
-errors that add up; here more of them would have been more likely to be seen.)
-
-Replicates of two detectors are paired: both are measured on the same drawn images, so that what makes an image hard for
-both cancels. References: Holm, "A simple sequentially rejective multiple test procedure", 1979, for several comparisons
-at once; Dror et al., "Replicability Analysis for Natural Language Processing", 2017, for why it is needed.
+The difference of two detectors, paired on the same drawn images, needs the last alone. Its margin is at least Wilson's
+end for a share of boxes on which they differ, none seen of n, over the number of categories. References: Holm, "A
+simple sequentially rejective multiple test procedure", 1979; Dror et al., "Replicability Analysis for Natural Language
+Processing", 2017.
 """
 
 from __future__ import annotations
@@ -52,17 +43,12 @@ FEW_BOXES, FEW_IMAGES, FEW_GROUPS = 10, 5, 12
 
 @dataclass(frozen=True)
 class Spread:
-    """Student's t distribution of a figure: what its intervals and probabilities are read from.
-
-    Attributes:
-        centre: The figure without its bias.
-        error: Its standard error.
-        freedom: Degrees of freedom; infinite where no group stands out.
-    """
+    """Student's t distribution of a figure, its bias removed: intervals and probabilities are read from it."""
 
     centre: float
     error: float
     freedom: float
+    """Infinite where no group stands out."""
 
     def margin(self, level: float = LEVEL) -> float:
         """Half the length of an interval."""
@@ -118,13 +104,7 @@ def spread_of(
 
 
 def interval(
-    estimate: float,
-    replicates: Floats,
-    jackknife: Floats,
-    boxes: int,
-    *,
-    categories: int = 1,
-    level: float = LEVEL,
+    estimate: float, replicates: Floats, jackknife: Floats, boxes: int, *, categories: int = 1, level: float = LEVEL
 ) -> Interval | None:
     """Interval of an average precision or recall.
 
@@ -167,16 +147,8 @@ def difference_interval(
 ) -> Interval | None:
     """Student's t interval of a difference of two detectors' figures on the same images.
 
-    Args:
-        estimate: As for `spread_of`, and so the next four.
-        replicates: See `estimate`.
-        jackknife: See `estimate`.
-        boxes: See `estimate`.
-        categories: See `estimate`.
-        level: As for `interval`.
-
-    Returns:
-        Ends within -1..1 that enclose the difference; None where it is undefined, or everything is in one group.
+    Arguments are those of `spread_of` and `interval`; the ends are within -1..1. None where it is undefined, or
+    everything is in one group.
 
     Example:
         >>> drawn, without = np.random.default_rng(0).normal(0.1, 0.02, 2000), 0.1 + np.linspace(-1, 1, 50) / 210
@@ -184,20 +156,16 @@ def difference_interval(
         [0.06, 0.14]
     """
     spread = spread_of(estimate, replicates, jackknife, boxes=boxes, categories=categories)
-    if spread is None:
-        return None
+    return _ends(estimate, spread, level) if spread else None
+
+
+def _ends(estimate: float, spread: Spread, level: float = LEVEL) -> Interval:
     margin = spread.margin(level)
     return max(estimate - margin, -1.0), min(estimate + margin, 1.0)
 
 
 def caution(boxes: int, images_with_boxes: int, groups: int, kind: str = "locations") -> str | None:
     """What to tell a reader of an interval that rests on little; None where nothing.
-
-    Args:
-        boxes: What the figure is over.
-        images_with_boxes: Images that hold them.
-        groups: Groups that were drawn.
-        kind: What they are: locations, or images.
 
     Example:
         >>> caution(4, 3, 168)
@@ -260,19 +228,13 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """A detector's figure less the baseline's.
-
-    Attributes:
-        value: On the data set.
-        interval: 95 %.
-        spread: The distribution that both are read from.
-        alike: Whether no drawn set tells the two apart.
-    """
+    """A detector's figure less the baseline's, with its 95 % interval and the distribution that it is read from."""
 
     value: float
     interval: Interval
     spread: Spread
     alike: bool
+    """Whether no drawn set tells the two apart."""
 
     @property
     def baseline_better(self) -> float:
@@ -285,11 +247,7 @@ class Difference:
         return 2 * min(self.baseline_better, 1 - self.baseline_better)
 
     def smallest(self, comparisons: int = 1) -> float:
-        """The difference that would be called with a probability of `POWER`.
-
-        Args:
-            comparisons: Of how many it is one; Bonferroni's bound, which Holm's correction never exceeds.
-        """
+        """The difference that would be called with a probability of `POWER`, by Bonferroni's bound for so many."""
         return self.spread.error * (
             self.spread.quantile(1 - SIGNIFICANCE / 2 / comparisons) + self.spread.quantile(POWER)
         )
@@ -319,22 +277,15 @@ def difference(whole: Floats, drawn: Floats, without: Floats, *, boxes: int, cat
     value = float(whole[1] - whole[0])
     changes = drawn[:, 1] - drawn[:, 0], without[:, 1] - without[:, 0]
     spread = spread_of(value, *changes, boxes=boxes, categories=categories)
-    interval = difference_interval(value, *changes, boxes=boxes, categories=categories)
-    if spread is None or interval is None:
+    if spread is None:
         return None
-    return Difference(value, interval, spread, alike=not any(np.nan_to_num(side).any() for side in changes))
+    return Difference(value, _ends(value, spread), spread, alike=not any(np.nan_to_num(side).any() for side in changes))
 
 
 def groups_needed(found: Difference, groups: int, wanted: float, comparisons: int = 1) -> int:
     """How many groups like these would show a difference of `wanted` with a probability of `POWER`.
 
     The standard error falls with the square root of the number of groups.
-
-    Args:
-        found: What was found on `groups` groups.
-        groups: Images, or locations where those are drawn.
-        wanted: More than 0.
-        comparisons: As for `Difference.smallest`.
 
     Example:
         >>> found = Difference(-0.01, (-0.03, 0.01), Spread(-0.01, error=0.01, freedom=math.inf), alike=False)
@@ -352,9 +303,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
         [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values, kind="stable")
-    corrected = np.array(p_values, dtype=float)
-    most = 0.0
-    for rank, index in enumerate(order):
-        most = max(most, min(1.0, (len(order) - rank) * p_values[index]))
-        corrected[index] = most
-    return [float(p) for p in corrected]
+    rising = np.minimum(np.arange(len(order), 0, -1) * np.array(p_values)[order], 1)
+    return [float(p) for p in np.maximum.accumulate(rising)[np.argsort(order)]]

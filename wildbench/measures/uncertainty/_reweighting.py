@@ -7,9 +7,7 @@ thresholds share. Detections of one image with one score come again in turn, t1 
 otherwise copies stand together, and precision is largest after the last of them.
 
 The result is that of `pycocotools.cocoeval.COCOeval.accumulate` on the set with its images duplicated in place, to
-rounding. The loops are numba's: a running sum, a few thousand events and a running maximum stay in the processor's
-nearest cache. torch's gathers, running sums and maxima pass through memory for each step, threshold and replicate, and
-take eight times as long without yet looking up a recall point.
+rounding. The loops are numba's, because their sums then stay in the processor's nearest cache.
 """
 
 from __future__ import annotations
@@ -33,39 +31,25 @@ Places = npt.NDArray[np.uint32]  # unsigned, because numba then need not look fo
 
 
 class Layout(NamedTuple):
-    """Matches in the order in which the sums run.
+    """Matches in the order in which the sums run; a span is a first and an end in the fields after it.
 
-    Attributes:
-        ranked_span: [area, category, 2]: first and end, in the next.
-        ranked: Image of each detection that counts at the highest threshold, by area, category and rank.
-        event_span: [area, threshold, category, 2]: first and end, in the next five.
-        image: Image of each event, the last in rank first. An event is a detection that is a true positive, or that
-            counts at this threshold and not at the highest, or the other way round.
-        rank: How many of the ranked detections have come when the event has.
-        true: 1 for a true positive.
-        more: 1 where the event counts and is not among the ranked, -1 where it is and does not count.
-        run: Its run of detections of one image with one score.
-        in_turn: [area, threshold, category]: whether any run of several holds an event.
-        run_rank: [area, run, 2]: how many of the ranked detections come before the run, and until its end.
-        held_span: [area, category, 2]: first and end, in the next two.
-        held_image: Images with boxes of a category and area.
-        held: [., 4]: those boxes, and the detections that find one, summed over the thresholds, among the first 1, 10
-            and 100 of the image.
+    An event is a detection that is a true positive, or that counts at this threshold and not at the highest, or the
+    other way round; events stand the last in rank first.
     """
 
-    ranked_span: Ints
-    ranked: Places
-    event_span: Ints
-    image: Places
-    rank: Places
-    true: Numbers
-    more: Numbers
-    run: Places
-    in_turn: Flags
-    run_rank: Places
-    held_span: Ints
-    held_image: Places
-    held: Numbers
+    ranked_span: Ints  # [area, category, 2]
+    ranked: Places  # image of each detection that counts at the highest threshold, by area, category and rank
+    event_span: Ints  # [area, threshold, category, 2], in the next five
+    image: Places  # of each event
+    rank: Places  # how many of the ranked detections have come when the event has
+    true: Numbers  # 1 for a true positive
+    more: Numbers  # 1 where the event counts and is not among the ranked, -1 where it is and does not count
+    run: Places  # its run of detections of one image with one score
+    in_turn: Flags  # [area, threshold, category]: whether any run of several holds an event
+    run_rank: Places  # [area, run, 2]: how many of the ranked detections come before the run, and until its end
+    held_span: Ints  # [area, category, 2], in the next two
+    held_image: Places  # images with boxes of a category and area
+    held: Numbers  # [., 4]: those boxes, and detections that find one, over all thresholds, of the first 1, 10 and 100
 
 
 def lay_out(matches: Matches) -> Layout:
@@ -112,11 +96,7 @@ def _pairs(edges: Ints) -> Ints:
 
 
 def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Ints, Ints, Places]:
-    """Number the runs of detections of one image with one score.
-
-    Returns:
-        The run of each detection, how many detections each run has, and `Layout.run_rank`.
-    """
+    """The run (of one image with one score) of each detection, each run's length, and `Layout.run_rank`."""
     many = len(matches.image)
     new = np.ones(many, dtype=np.bool_)
     new[1:] = (np.diff(matches.image) != 0) | (np.diff(matches.score) != 0)
@@ -146,14 +126,14 @@ def _held(matches: Matches, true: Flags) -> tuple[Ints, Places, Numbers]:
 
 @kernel
 def reweighted(layout: Layout, weights: Numbers, recall_points: Floats, precision: Floats, recall: Floats) -> None:
-    """Fill in the figures of each replicate.
+    """Fill in the figures of each replicate; NaN where there is no box.
 
     Args:
         layout: One detector's matches.
         weights: [replicate, image]: how often each image stands in each replicate.
         recall_points: `RECALL_POINTS`.
-        precision: Filled: [replicate, category, area, threshold], average precision; NaN where there is no box.
-        recall: Filled: [replicate, category, area, 3], average recall with at most 1, 10 and 100 detections; likewise.
+        precision: [replicate, category, area, threshold]: average precision.
+        recall: [replicate, category, area, 3]: average recall with at most 1, 10 and 100 detections.
     """
     replicates, categories, areas, levels = precision.shape
     for category in range(categories):
