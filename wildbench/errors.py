@@ -2,7 +2,6 @@
 
 A user's mistake is one line and exit code 2: what is wrong, where, what to do about it. Anything else is a bug and
 keeps its traceback.
-
 """
 
 from __future__ import annotations
@@ -37,6 +36,9 @@ class WildbenchError(Exception):
 
     area: ClassVar[str] = "error"
 
+    def __init_subclass__(cls, area: str = "") -> None:
+        cls.area = area or cls.area
+
     def __init__(self, what: str, *, code: str, remedy: str = "") -> None:
         self.what = printable(" ".join(what.split()))
         self.remedy = printable(" ".join(remedy.split()))
@@ -48,32 +50,24 @@ class WildbenchError(Exception):
         return f"wildbench: {self} [{self.code}]"
 
 
-class DatasetError(WildbenchError):
+class DatasetError(WildbenchError, area="dataset"):
     """A data set cannot be found, read or trusted."""
 
-    area = "dataset"
 
-
-class PredictionsError(WildbenchError):
+class PredictionsError(WildbenchError, area="predictions"):
     """A results file cannot be scored against this data set."""
 
-    area = "predictions"
 
-
-class SubmissionError(WildbenchError):
+class SubmissionError(WildbenchError, area="submission"):
     """A submission file cannot be read, or must not be opened."""
-
-    area = "submission"
 
 
 class UntrustedSubmission(SubmissionError):
     """Opening this format may run code that is in the file, and nobody said it is trusted."""
 
 
-class DetectorError(SubmissionError):
+class DetectorError(SubmissionError, area="detector"):
     """The detector was opened but did not behave."""
-
-    area = "detector"
 
 
 class DetectorCrashed(DetectorError):
@@ -92,46 +86,32 @@ class WrongOutput(DetectorError):
     """The detector answered with something that is no detection."""
 
 
-class ScorecardError(WildbenchError):
+class ScorecardError(WildbenchError, area="scorecard"):
     """A scorecard cannot be read: damaged, or of a newer format."""
 
-    area = "scorecard"
 
-
-class RecipeError(WildbenchError):
+class RecipeError(WildbenchError, area="recipe"):
     """A training recipe cannot be run."""
 
-    area = "recipe"
 
-
-class CurationError(WildbenchError):
+class CurationError(WildbenchError, area="curation"):
     """Labels cannot be looked at: FiftyOne is missing, or does not run."""
 
-    area = "curation"
 
-
-class DownloadError(WildbenchError):
+class DownloadError(WildbenchError, area="download"):
     """Something has to be fetched, and the network does not give it."""
 
-    area = "download"
 
-
-class OutputError(WildbenchError):
+class OutputError(WildbenchError, area="output"):
     """A file cannot be written where it was asked for."""
 
-    area = "output"
 
-
-class PluginError(WildbenchError):
+class PluginError(WildbenchError, area="plugin"):
     """A format, detector, method, data set or measure is not registered, or is registered twice."""
 
-    area = "plugin"
 
-
-class MissingExtra(WildbenchError):
+class MissingExtra(WildbenchError, area="missing-extra"):
     """A package that only some commands need is not installed."""
-
-    area = "missing-extra"
 
 
 @contextmanager

@@ -58,10 +58,6 @@ def peak_resident() -> int:
     """Peak resident memory of this process in bytes.
 
     Linux's `ru_maxrss` counts what the parent had when it started this process, across fork and exec; `VmHWM` does not.
-
-    Example:
-        >>> peak_resident() > 2**20
-        True
     """
     if STATUS.exists():
         fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
@@ -240,12 +236,7 @@ def quantile_ranks(n: int, p: float) -> tuple[int, int] | None:
 
 
 def mean_figure(samples: Sequence[float], unit: str) -> Figure:
-    """The mean, with the interval of the central limit theorem from 30 samples on.
-
-    Example:
-        >>> mean_figure([1.0, 2.0], "ms").value
-        1.5
-    """
+    """The mean, with the interval of the central limit theorem from 30 samples on."""
     if not samples:
         return Figure.undefined(unit, "there are no samples", 0)
     n, mean = len(samples), fmean(samples)

@@ -59,15 +59,12 @@ class Replicates:
     recall: Floats
 
     def ap(self, *, area: str = "all", iou: float | None = None, category: str | None = None) -> Floats:
-        """Average precision, as COCO averages it.
+        """Average precision as COCO averages it, float64 [replicate, detector].
 
         Args:
             area: A key of `AREAS`.
             iou: One threshold; None for the mean over all ten.
             category: One category; None for the mean over those with boxes.
-
-        Returns:
-            float64 [replicate, detector].
         """
         levels = slice(None) if iou is None else [int(np.abs(THRESHOLDS - iou).argmin())]
         return self._mean(self.precision[:, :, :, list(AREAS).index(area), levels].mean(axis=3), category)
@@ -86,10 +83,9 @@ class Replicates:
 
 
 def groups_of(dataset: Dataset) -> tuple[Kind, Ints]:
-    """What is drawn: locations where every image has one, because images of a location are alike; otherwise images.
+    """What is drawn, and the number of each image's group, int64 [image], by rising id.
 
-    Returns:
-        The kind, and int64 [image]: the number of each image's group; images in the order of their ids.
+    Locations are drawn where every image has one, because images of a location are alike; otherwise images.
 
     Example:
         >>> from pathlib import Path

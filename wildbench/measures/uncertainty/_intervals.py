@@ -74,9 +74,9 @@ def spread_of(
 ) -> Spread | None:
     """The distribution of a difference of two detectors' figures on the same images.
 
-    Around the difference itself: bias is much the same in both figures and drops out. The bootstrap's variance is taken
-    to be that of one group more than there are degrees of freedom, and made up for it. A margin of less than what may
-    not have been seen is replaced by that, as a normal distribution.
+    Around the difference itself, because bias is much the same in both figures. The bootstrap's variance is taken to be
+    that of one group more than there are degrees of freedom. A margin of less than what may not have been seen is
+    replaced by that, as a normal distribution.
 
     Args:
         estimate: Difference on the data set, -1..1.
@@ -262,9 +262,6 @@ def difference(whole: Floats, drawn: Floats, without: Floats, *, boxes: int, cat
         without: [group, 2]: both without each group in turn.
         boxes: What the figure is over.
         categories: Of how many categories it is a mean.
-
-    Returns:
-        None where the figure is undefined, or everything is in one group.
 
     Example:
         >>> noise = np.random.default_rng(0).normal(0, 0.02, (2, 2000))
