@@ -140,10 +140,7 @@ class Stopwatch:
             p90=percentile_figure(times, 0.90, "ms"),
             p99=percentile_figure(times, 0.99, "ms"),
             mean=mean_figure(times, "ms"),
-            stages={
-                name: percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
-                for name in sorted(set().union(*self._stages))
-            },
+            stages={name: self._stage(name) for name in sorted(set().union(*self._stages))},
             reference_ratio=ratio_figure(self._times, self._references, self.every),
             reference=f"{reference_network.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
             warmup_runs=self.warmup_runs,
@@ -153,6 +150,9 @@ class Stopwatch:
                 else Figure(value=process.peak_memory, unit="B", n=1)
             ),
         )
+
+    def _stage(self, name: str) -> Figure:
+        return percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
 
 
 def ratio_figure(times: Sequence[float], references: Sequence[float], every: int) -> Figure:
