@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from studies.places import spread
 from wildbench.scorecard import Figure
-from wildbench.sweeps.record import Measured, PointRecord, Summary, spread
+from wildbench.sweeps.record import Measured, PointRecord, Summary
 
 COMPARE = "Another network and other images than the paper's: at most the curves' shapes compare."
 

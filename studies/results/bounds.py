@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from studies.places import Place, mean_difference, places
 from wildbench.compression.recipes import find_recipe, load_recipe
-from wildbench.sweeps.record import Place, PointRecord, mean_difference, places
+from wildbench.sweeps.record import PointRecord
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from studies.places import Place, places, position_of, spread
 from studies.results.bounds import BOUNDS
 from wildbench.errors import ScorecardError
 from wildbench.sweeps.cells import change
-from wildbench.sweeps.record import (
-    Change,
-    Place,
-    PointRecord,
-    Summary,
-    places,
-    position_of,
-    read_summary,
-    series_of,
-    spread,
-)
+from wildbench.sweeps.record import Change, PointRecord, Summary, read_summary, series_of
 
 HALF = 0.5
 """A category is called lost where less than this share of the dense parent's AP50 remains."""

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wildbench.compression.methods._coupling import Channels, Slice
+from wildbench.compression.methods._filters import Channels, Slice
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset

@@ -8,6 +8,7 @@ import pytest
 from made_up_points import figure, measures, point, summary
 from typer.testing import CliRunner
 
+from studies.places import places
 from studies.results.__main__ import app
 from studies.results.bounds import BOUNDS, BY_INTERVAL, BY_MEAN, BY_VALUE, NO
 from studies.results.document import PLACE, bounds_table, fill, lost_categories, read_summaries, sweep_table
@@ -16,7 +17,7 @@ from wildbench.errors import ScorecardError
 from wildbench.resources import bundled
 from wildbench.sweeps.charts import chart, svg
 from wildbench.sweeps.grid import load_sweep
-from wildbench.sweeps.record import Summary, places
+from wildbench.sweeps.record import Summary
 
 RESULTS = bundled("baselines/RESULTS.md")
 CHANNELS = next(bound for bound in BOUNDS if bound.title.startswith("Channels"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -13,79 +14,47 @@ _METHODS = "wildbench.compression.methods"
 PART = "Which part of the detector."
 
 
-def _ratio(description: str) -> float:
-    ratio: float = Field(default=0.3, ge=0, lt=1, description=description)
-    return ratio
-
-
 def _images(default: int, description: str) -> int:
     images: int = Field(default=default, ge=1, le=1_000_000, description=description)
     return images
 
 
-class Weights(Settings):
+class Zeroing(Settings):
+    """What `units` and `kernels` take."""
+
+    ratio: float = Field(default=0.3, ge=0, lt=1, description="Part that goes, of their number and not their bytes.")
+    scope: Scope = Field(default="backbone", description=PART)
+
+
+class Weights(Zeroing):
     """What `weights` takes."""
 
-    ratio: float = _ratio("Part of the scope's weights that become zero.")
-    scope: Scope = Field(default="backbone", description=PART)
-    criterion: Literal["l1", "random"] = Field(
-        default="l1", description="Which go: the smallest by magnitude, or any (the control)."
-    )
+    criterion: Literal["l1", "random"] = Field(default="l1", description="The smallest go first, or any (the control).")
 
 
-class Units(Settings):
-    """What `units` takes."""
-
-    ratio: float = _ratio("Part of each layer's units that become zero.")
-    scope: Scope = Field(default="backbone", description=PART)
-
-
-class Kernels(Settings):
-    """What `kernels` takes."""
-
-    ratio: float = _ratio("Part of the scope's kernels that become zero.")
-    scope: Scope = Field(default="backbone", description=PART)
-
-
-class Filters(Settings):
+class Filters(Zeroing):
     """What `filters` takes."""
 
-    ratio: float = _ratio("Part of the scope's filters that go; of their number, not of their bytes.")
-    scope: Scope = Field(default="backbone", description=PART)
-    importance: Literal["l1", "group-l2", "taylor", "random"] = Field(
-        default="l1", description="Which go first (`importance`); random is the control."
-    )
-    distribution: Literal["global", "uniform"] = Field(
-        default="global", description="All layers ranked together, or the same part of each (the control)."
-    )
-    round_to: int = Field(default=8, ge=1, le=64, description="Widths that are left are multiples of it.")
-    images: int = _images(32, "Training images whose losses Taylor importance asks.")
+    importance: Literal["l1", "group-l2", "taylor", "random"] = Field(default="l1", description="Which go first.")
+    distribution: Literal["global", "uniform"] = Field(default="global", description="Over all layers, or in each.")
+    round_to: int = Field(default=8, ge=1, le=64, description="Remaining widths are multiples of it.")
+    images: int = _images(32, "Training images whose losses Taylor importance uses.")
 
 
 class Quantize(Settings):
     """What `quantize` takes."""
 
     weights: int = Field(default=8, ge=2, le=8, description="Bits of a weight.")
-    activations: int | None = Field(
-        default=8, ge=2, le=8, description="Bits of an activation; `false` leaves them float."
-    )
-    scope: Scope = Field(default="all", description="Part of the detector.")
-    keep: Literal["none", "outputs", "head"] = Field(
-        default="none", description="What stays float: nothing, the layers that predict classes and boxes, the head."
-    )
-    rounding: Literal["minmax", "mse"] = Field(default="mse", description="How a channel's scale is found.")
-    calibrator: Literal["minmax", "percentile", "mse"] = Field(
-        default="mse", description="How an activation's range is found."
-    )
-    percentile: float = Field(default=99.99, gt=50, lt=100, description="Of the calibrator of that name.")
+    activations: int | None = Field(default=8, ge=2, le=8, description="Bits of an activation; `false` for float.")
+    scope: Scope = Field(default="all", description=PART)
+    keep: Literal["none", "outputs", "head"] = Field(default="none", description="Left float: the head or its outputs.")
+    rounding: Literal["minmax", "mse"] = Field(default="mse", description="How a channel's scale is chosen.")
+    calibrator: Literal["minmax", "percentile", "mse"] = Field(default="mse", description="How a range is chosen.")
+    percentile: float = Field(default=99.99, gt=50, lt=100, description="For the calibrator of that name.")
     images: int = _images(32, "To calibrate with, evenly spaced through the training data.")
     fold: bool = Field(default=True, description="Fold batch norms into the layers before them.")
-    correct: bool = Field(
-        default=True, description="Let biases, where a layer has one, take back what rounding does to means of results."
-    )
-    rest: Literal["fp16", "raw"] = Field(
-        default="fp16", description="Biases, norms and the weights that are kept: rounded to half precision, or not."
-    )
+    correct: bool = Field(default=True, description="Let biases make up for what rounding does to mean results.")
+    rest: Literal["fp16", "raw"] = Field(default="fp16", description="How biases, norms and float weights are stored.")
 
 
 class Half(Settings):
@@ -95,24 +64,17 @@ class Half(Settings):
 class Share(Settings):
     """What `share` takes."""
 
-    bits: int = Field(default=5, ge=2, le=8, description="Of an index; so many bits tell 2^bits values apart.")
-    table: Literal["layer", "global"] = Field(default="layer", description="Whether layers have values of their own.")
-    scope: Scope = Field(default="all", description="Part of the detector.")
-    small: int = Field(
-        default=4096,
-        ge=0,
-        description="Layers of fewer weights, which have a table of their own, take 8 bits: depthwise ones are most of "
-        "them, carry much and weigh little.",
-    )
+    bits: int = Field(default=5, ge=2, le=8, description="Of an index, which distinguishes 2^bits values.")
+    table: Literal["layer", "global"] = Field(default="layer", description="One table per layer, or one for all.")
+    scope: Scope = Field(default="all", description=PART)
+    small: int = Field(default=4096, ge=0, description="Layers of fewer weights take 8 bits, if each has a table.")
 
 
 class Code(Settings):
     """What `code` takes."""
 
-    codec: str = Field(default="smallest", description="Chain of codecs; what it rounds is rounded in the detector.")
-    half: bool = Field(
-        default=True, description="Whether statistics are merged into scales, and all numbers rounded to halves, first."
-    )
+    codec: str = Field(default="smallest", description="Chain of codecs; a lossy one rounds the detector too.")
+    half: bool = Field(default=True, description="First merge statistics into scales and round all numbers to halves.")
 
     @field_validator("codec")
     @classmethod
@@ -130,7 +92,7 @@ class Code(Settings):
 class Recalibrate(Settings):
     """What `recalibrate` takes."""
 
-    images: int = _images(64, "So many training images are looked at.")
+    images: int = _images(64, "How many training images are used.")
     batch_size: int = Field(default=8, ge=1, le=4096, description="Images in a forward pass.")
 
 
@@ -139,20 +101,16 @@ class FineTune(Settings):
 
     epochs: float = Field(default=4, gt=0, le=10_000, description="Passes through the training data.")
     learning_rate: float = Field(default=3e-4, gt=0, description="Largest, of AdamW.")
-    backbone_factor: float = Field(
-        default=1.0, ge=0, description="Learning rate of the backbone, relative to the rest."
-    )
+    backbone_factor: float = Field(default=1.0, ge=0, description="Learning rate of the backbone over the rest's.")
     batch_size: int = Field(default=8, ge=1, le=4096, description="Images in a step.")
-    warmup_steps: int = Field(
-        default=20, ge=0, le=1_000_000, description="In which the learning rate rises from nothing."
-    )
+    warmup_steps: int = Field(default=20, ge=0, le=1_000_000, description="Over which the learning rate rises from 0.")
     weight_decay: float = Field(default=0.05, ge=0, description="Of matrices and kernels; biases and norms have none.")
     ema_decay: float = Field(default=0.99, ge=0, lt=1, description="Of the averaged weights that are the result.")
     plain_fraction: float = Field(default=0.25, ge=0, le=1, description="Last part without mosaic and pasting.")
     like: str | None = Field(
         default=None,
         description="Training recipe whose augmentation to use; by default the bundled reference's, at the size that "
-        "the detector sees, and without pasting where no masks are.",
+        "the detector sees, and without pasting if masks are missing.",
     )
 
 
@@ -164,38 +122,32 @@ class Distil(FineTune):
 
 
 class FromScratch(FineTune):
-    """What `from-scratch` takes: what `fine-tune` does, faster. Give it the epochs that it is compared with."""
+    """What `from-scratch` takes: what `fine-tune` does, with a larger learning rate; give both as many epochs."""
 
     learning_rate: float = Field(default=1.5e-3, gt=0, description="Largest, of AdamW.")
 
 
-WEIGHTS = Method(
+_zeroing = partial(Method, family="pruning", keeps=True, splits=True)
+_recovery = partial(Method, family="recovery", needs_data=True)
+
+WEIGHTS = _zeroing(
     settings=Weights,
     apply=f"{_METHODS}._zeroing:prune_weights",
     summary="global unstructured pruning: the weights of least magnitude become zero",
     source="Han et al. (2015), Learning both Weights and Connections for Efficient Neural Networks; as in "
     "Muhawenayo & Gkioxari (2021), Compressed Object Detection",
-    family="pruning",
-    keeps=True,
-    splits=True,
 )
-UNITS = Method(
-    settings=Units,
+UNITS = _zeroing(
+    settings=Zeroing,
     apply=f"{_METHODS}._zeroing:prune_units",
     summary="unit pruning: in each layer the filters or rows of least L2 norm become zero",
     source="Muhawenayo & Gkioxari (2021), Compressed Object Detection",
-    family="pruning",
-    keeps=True,
-    splits=True,
 )
-KERNELS = Method(
-    settings=Kernels,
+KERNELS = _zeroing(
+    settings=Zeroing,
     apply=f"{_METHODS}._zeroing:prune_kernels",
     summary="kernel pruning: the k x k slices of least L1 norm become zero",
     source='Frühwirth (2024), "Global Kernel Level Filter Pruning" read as pruning of kernels',
-    family="pruning",
-    keeps=True,
-    splits=True,
 )
 FILTERS = Method(
     settings=Filters,
@@ -228,7 +180,7 @@ HALF = Method(
 SHARE = Method(
     settings=Share,
     apply=f"{_METHODS}._coding:share",
-    summary="k-means weight sharing: 2 to 8 bits tell the values of a layer apart",
+    summary="k-means weight sharing: 2 to 8 bits distinguish the values of a layer",
     source="Han et al. 2016, Deep Compression",
     family="coding",
     ties=True,
@@ -241,39 +193,31 @@ CODE = Method(
     family="coding",
     last=True,
 )
-RECALIBRATE = Method(
+RECALIBRATE = _recovery(
     settings=Recalibrate,
     apply=f"{_METHODS}._recalibration:recalibrate",
     summary="new statistics for batch norms, so that channels keep the mean and spread of the dense detector",
     source="Jordan et al. 2023, REPAIR: REnormalizing Permuted Activations for Interpolation Repair",
-    family="recovery",
-    needs_data=True,
     norms="matches",
 )
-FINE_TUNE = Method(
+FINE_TUNE = _recovery(
     settings=FineTune,
     apply=f"{_METHODS}._retraining:fine_tune",
     summary="train on, with what earlier steps imposed kept true",
     source="Han et al. 2015, Learning both Weights and Connections for Efficient Neural Networks",
-    family="recovery",
-    needs_data=True,
     norms="trains",
 )
-DISTIL = Method(
+DISTIL = _recovery(
     settings=Distil,
     apply=f"{_METHODS}._retraining:distil",
     summary="fine-tune with the features and outputs of the dense detector as further targets",
     source="Cao et al. 2022, PKD (features); Chen et al. 2017 (outputs)",
-    family="recovery",
-    needs_data=True,
     norms="trains",
 )
-FROM_SCRATCH = Method(
+FROM_SCRATCH = _recovery(
     settings=FromScratch,
     apply=f"{_METHODS}._retraining:from_scratch",
     summary="the control: the compressed shape trained from random weights",
     source="Liu et al. 2019, Rethinking the Value of Network Pruning",
-    family="recovery",
-    needs_data=True,
     norms="replaces",
 )

@@ -35,14 +35,7 @@ IMPOSING = ("codebook", "sparse")
 
 @dataclass(frozen=True)
 class Compressed:
-    """A submission made by a recipe.
-
-    Attributes:
-        path: The file.
-        method: What was done, as in its manifest.
-        before: Bytes of the dense file.
-        after: Bytes of this file.
-    """
+    """A submission made by a recipe: its path, the `method` in its manifest, its bytes and those of the dense file."""
 
     path: Path
     method: str
@@ -70,8 +63,8 @@ def compress(
     """Make a smaller submission of a dense one.
 
     Args:
-        recipe: What to do: a recipe, the name of one that comes with wildbench, or the path of a TOML file.
-        dense: A `.pt` of our own format.
+        recipe: A recipe, the name of one that comes with wildbench, or the path of a TOML file.
+        dense: A `.pt` of wildbench's own format.
         out: What to write: ".pt", or ".onnx" for a quantized detector that runs in int8.
         dataset: Instead of the recipe's, for steps that calibrate or train.
         images: Folder of its images.
@@ -84,7 +77,7 @@ def compress(
         The submission. It was read again, and holds exactly the detector's numbers.
 
     Raises:
-        WildbenchError: A recipe, file or data set that cannot be used; nothing is written then.
+        WildbenchError: A recipe, file or data set cannot be used; nothing is written then.
 
     Example:
         >>> compress("unstructured", "dense.pt", "small.pt").ratio  # doctest: +SKIP
@@ -97,17 +90,14 @@ def compress(
     archive = _read(dense)
     parent, before = sha256_of(dense), dense.stat().st_size
     _check_steps(recipe, archive, dense)
-    subject, teacher = _opened(archive, dense)
+    teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
+    past = [archive.manifest.method] if archive.manifest.parent and archive.manifest.method else []
+    subject = Subject(copy.deepcopy(teacher).requires_grad_(), archive.manifest, history=past)
     check_norms(recipe.steps, recipe.place, subject.model)
     parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
     where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
-    load = partial(
-        load_dataset,
-        dataset or recipe.data.dataset,
-        split=split or recipe.data.split,
-        images=images,
-        progress=progress,
-    )
+    name, part = dataset or recipe.data.dataset, split or recipe.data.split
+    load = partial(load_dataset, name, split=part, images=images, progress=progress)
     workshop = Workshop(teacher, load, seed=seed, device=where, progress=progress)
     for number, step in enumerate(recipe.steps, 1):
         try:
@@ -120,13 +110,9 @@ def compress(
 
 
 def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None = None) -> None:
-    """Write a compressed detector as .pt or .onnx, whole or not at all, after reading it again.
+    """Write a compressed detector as .pt or .onnx, whole or not at all.
 
-    Args:
-        subject: After the last step.
-        out: The file.
-        parent: Hash of the dense file.
-        trained_on: Data that steps have seen, beside the dense detector's training data.
+    `parent` is the hash of the dense file; `trained_on` the data that steps have seen.
 
     Raises:
         RecipeError: An ONNX graph of a detector that is not quantized.
@@ -142,16 +128,12 @@ def save(subject: Subject, out: Path, *, parent: str, trained_on: Dataset | None
 
             export(subject, written, parse_manifest(manifest, out.name))
         else:
-            _save_archive(subject, written, manifest)
+            codec: dict[str, Any] = {**subject.records, "*": subject.codec}
+            detector = manifest.pop("detector")
+            about = {"detector": detector["name"], "arguments": detector["arguments"], **manifest}
+            save_submission(subject.model, written, codec=codec, activations=subject.activations, **about)
+            check_same(subject.model, written)
         written.replace(out)
-
-
-def _save_archive(subject: Subject, path: Path, manifest: dict[str, Any]) -> None:
-    codec: dict[str, Any] = {**subject.records, "*": subject.codec}
-    detector = manifest.pop("detector")
-    about = {"detector": detector["name"], "arguments": detector["arguments"], **manifest}
-    save_submission(subject.model, path, codec=codec, activations=subject.activations, **about)
-    check_same(subject.model, path)
 
 
 def check_same(model: nn.Module, path: Path) -> None:
@@ -159,15 +141,12 @@ def check_same(model: nn.Module, path: Path) -> None:
     stored = read_submission(path).tensors
     for name, tensor in model.state_dict().items():
         if not torch.equal(stored[name], tensor):
-            raise SubmissionError(
-                f"{path.name}: {name} is not stored as the steps left it",
-                code="stored-differently",
-                remedy="do not change in a later step what an earlier one has quantized",
-            )
+            message, remedy = f"{path.name}: {name} would be stored differently", "quantize in the last step"
+            raise SubmissionError(message, code="stored-differently", remedy=remedy)
 
 
 def _check_out(out: Path, dense: Path, recipe: Recipe) -> None:
-    """Refuse a file that could not be written at the end."""
+    """Refuse a file that could not be written after the last step."""
     if out.suffix not in SUFFIXES:
         raise RecipeError(f"{out}: not a .pt or .onnx", code="wrong-suffix", remedy=f"name it {out.stem}.pt")
     check_writable(out)
@@ -190,13 +169,10 @@ def _check_data(recipe: Recipe, given: Mapping[str, object]) -> None:
 
 def _read(dense: Path) -> Archive:
     """A submission that can be compressed."""
-    remedy = "start from the dense detector"
     archive = read_submission(dense)
-    quantized = "activations are" if archive.activations else ""
-    if any(record["codec"] == "affine" for record in archive.records.values()):
-        quantized = "weights are"
-    if quantized:
-        raise SubmissionError(f"{dense}: its {quantized} quantized already", code="already-quantized", remedy=remedy)
+    if archive.activations or any(record["codec"] == "affine" for record in archive.records.values()):
+        remedy = "start from the dense detector"
+        raise SubmissionError(f"{dense}: it is quantized already", code="already-quantized", remedy=remedy)
     bad = next((name for name, tensor in archive.tensors.items() if not bool(tensor.isfinite().all())), None)
     if bad is not None:
         raise SubmissionError(f"{dense}: {bad} is not finite", code="not-finite", remedy="train the detector again")
@@ -205,25 +181,22 @@ def _read(dense: Path) -> Archive:
 
 def _check_steps(recipe: Recipe, archive: Archive, dense: Path) -> None:
     """Refuse steps that would undo an earlier compression: its constraints are not in the file."""
-    imposed = any(
-        record["codec"] in IMPOSING for name, record in archive.records.items() if archive.tensors[name].dim() > 1
-    )
+    weights = [record for name, record in archive.records.items() if archive.tensors[name].dim() > 1]
+    imposed = any(record["codec"] in IMPOSING for record in weights)
     if archive.manifest.parent is None and not imposed:
         return
     for number, step in enumerate(recipe.steps, 1):
         if not step.kind.keeps:
-            raise RecipeError(
-                f"{recipe.place}: step {number} ({step.method}): {dense} is compressed already, and this would undo it",
-                code="already-compressed",
-                remedy="start from the dense submission, with all steps in one recipe",
-            )
+            message = f"{recipe.place}: step {number} ({step.method}) would undo the compression of {dense}"
+            remedy = "start from the dense submission, with all steps in one recipe"
+            raise RecipeError(message, code="already-compressed", remedy=remedy)
 
 
 def check_norms(steps: Sequence[Step], place: str, model: nn.Module) -> None:
-    """Check that the channels of narrowed batch norms can be recognised by their constants when it is their turn.
+    """Check that steps which recognise narrowed batch norms by their constants can do so.
 
     Raises:
-        RecipeError: An earlier step changes them; `place` names the recipe.
+        RecipeError: An earlier step changes these constants; `place` names the recipe.
     """
     for number, step in enumerate(steps, 1):
         if step.kind.norms != "matches":
@@ -239,20 +212,9 @@ def check_norms(steps: Sequence[Step], place: str, model: nn.Module) -> None:
         replaced = trained or any(isinstance(norm, FrozenBatchNorm2d) for norm in norms)
         changed = next((one.method for one in steps[: number - 1] if changes.get(one.kind.norms, replaced)), None)
         if changed is not None:
-            raise RecipeError(
-                f"{place}: step {number} ({step.method}): {changed} changes the batch norms by which the channels that "
-                "pruning left are recognised",
-                code="norms-changed",
-                remedy=f"let {step.method} come right after the channels are removed, and only once",
-            )
-
-
-def _opened(archive: Archive, dense: Path) -> tuple[Subject, nn.Module]:
-    """The detector of a submission to work on, and a copy as a teacher."""
-    teacher = rebuild(archive, str(dense)).requires_grad_(requires_grad=False)
-    model = copy.deepcopy(teacher).requires_grad_()
-    past = [archive.manifest.method] if archive.manifest.parent and archive.manifest.method else []
-    return Subject(model, archive.manifest, history=past), teacher
+            message = f"{place}: step {number} ({step.method}): {changed} changes the batch norms that it starts from"
+            remedy = f"let {step.method} come right after channels are removed, and only once"
+            raise RecipeError(message, code="norms-changed", remedy=remedy)
 
 
 def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | None) -> dict[str, Any]:
@@ -260,12 +222,7 @@ def _manifest(subject: Subject, name: str, parent: str, trained_on: Dataset | No
     seen = [subject.manifest.training_data]
     if trained_on is not None:
         seen.append(" ".join(filter(None, (trained_on.name, trained_on.split))))
-    kept = subject.manifest.model_dump(mode="json", exclude={"format", "version", "activation_bits"})
+    manifest = subject.manifest.model_dump(mode="json", exclude={"format", "version", "activation_bits"})
     training_data = "; ".join(dict.fromkeys(filter(None, seen))) or None
-    return {
-        **kept,
-        "name": name,
-        "method": "; ".join(subject.history),
-        "parent": parent,
-        "training_data": training_data,
-    }
+    method = "; ".join(subject.history)
+    return manifest | {"name": name, "method": method, "parent": parent, "training_data": training_data}

@@ -1,7 +1,4 @@
-"""Compression recipes: a short TOML file that names the steps of a chain and the settings of each.
-
-They live beside the training recipes in `baselines/`, and differ from them by their steps.
-"""
+"""Compression recipes: a short TOML file that names the steps of a chain and the settings of each."""
 
 from __future__ import annotations
 
@@ -14,32 +11,24 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from wildbench import plugins
-from wildbench.compression.subject import Method, Step
+from wildbench.compression.subject import Method, Settings, Step
 from wildbench.errors import PluginError, RecipeError, first_problem
 from wildbench.resources import bundled
 
-SUFFIX = ".toml"
-
-SEE = "see docs/baselines.md"
+SUFFIX, SEE = ".toml", "see docs/baselines.md"
 
 
-class Data(BaseModel):
-    """What steps that calibrate or train see: never what the result is scored on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Data(Settings):
+    """What steps calibrate and train on: never what the result is scored on."""
 
     dataset: str = Field(default="parksim", description="A registered name, or the path of a COCO JSON.")
     split: str = Field(default="train", description="Split of a registered data set.")
 
 
-class _Document(BaseModel):
-    """A recipe as it is written; each step is checked by the settings of its method."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Document(Settings):
     summary: str = Field(min_length=1)
     source: str | None = None
     data: Data = Data()
@@ -48,15 +37,14 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A chain of steps.
+    """A chain of steps, at least one.
 
     Attributes:
         name: Of the file, without its suffix.
         place: Where it was read from, for messages.
         summary: One line.
-        source: The paper whose experiment it is; None for one of our own.
+        source: The paper whose experiment it is, if any.
         data: For the steps that calibrate or train.
-        steps: At least one.
     """
 
     name: str
@@ -87,7 +75,7 @@ class Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """The file of a recipe: a path, or the name of one that comes with wildbench."""
+    """The file of a recipe: a path, or the name of one that comes with wildbench; RecipeError if there is none."""
     path = Path(name)
     if path.suffix != SUFFIX and len(path.parts) == 1:
         path = bundled(f"baselines/{name}{SUFFIX}")
@@ -105,7 +93,7 @@ def bundled_recipes() -> list[Recipe]:
 
 def _bundled() -> list[Path]:
     paths = sorted(bundled("baselines").glob(f"*{SUFFIX}"), key=lambda path: path.stem)
-    return [path for path in paths if is_compression(_read(path))]
+    return [path for path in paths if is_compression(read_toml(path))]
 
 
 def is_compression(values: dict[str, Any]) -> bool:
@@ -124,7 +112,7 @@ def load_recipe(path: Path | str) -> Recipe:
         >>> recipe.chain, recipe.steps[0].settings.ratio
         ('weights', 0.3)
     """
-    return parse_recipe(_read(Path(path)), str(path), Path(path).stem)
+    return parse_recipe(read_toml(Path(path)), str(path), Path(path).stem)
 
 
 def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "recipe") -> Recipe:
@@ -143,11 +131,7 @@ def parse_recipe(values: dict[str, Any], place: str = "recipe", name: str = "rec
 
 
 def check_order(steps: Sequence[Step], place: str) -> None:
-    """Check that no step destroys what an earlier one imposed, whatever the detector.
-
-    Raises:
-        RecipeError: One does; `place` names the recipe.
-    """
+    """Check that no step destroys what an earlier one imposed; a RecipeError names the place."""
     for number, step in enumerate(steps[1:], 2):
         problem = _misplaced(step, steps[: number - 1])
         if problem is not None:
@@ -171,17 +155,11 @@ def _misplaced(step: Step, before: Sequence[Step]) -> tuple[str, str, str] | Non
 
 
 def check_integers(recipe: Recipe, place: str) -> None:
-    """Check that the result of a recipe can be an ONNX graph of integers.
-
-    Raises:
-        RecipeError: Its last step does not round activations to 8 bits; `place` is named.
-    """
+    """Check that the last step of a recipe rounds activations to 8 bits; a RecipeError names the place."""
     if getattr(recipe.steps[-1].settings, "activations", None) != 8:
-        raise RecipeError(
-            f"{place}: an ONNX graph takes 8-bit activations, which {recipe.name} does not make",
-            code="not-8-bit",
-            remedy="let the last step be quantize with activations = 8, or write a .pt",
-        )
+        message = f"{place}: an ONNX graph takes 8-bit activations, which {recipe.name} does not make"
+        remedy = "let the last step be quantize with activations = 8, or write a .pt"
+        raise RecipeError(message, code="not-8-bit", remedy=remedy)
 
 
 def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
@@ -189,8 +167,8 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
 
     Args:
         recipe: As it was read.
-        changes: Keys and values. "ratio" is of the one step that takes it, "filters.ratio" of the one step of that
-            method, "2.ratio" of the second step.
+        changes: Keys and values: "ratio" for the one step that takes it, "filters.ratio" for the one step of that
+            method, "2.ratio" for the second step.
 
     Raises:
         RecipeError: No step takes the key, several do, a setting is changed twice, or the value is wrong.
@@ -205,8 +183,8 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
     for key, value in changes:
         number, field = _addressed(recipe, key)
         if (number, field) in done:
-            place = f"{recipe.place}: {field} of step {number + 1}"
-            raise RecipeError(f"{place} is set twice", code="set-twice", remedy="set it once")
+            message = f"{recipe.place}: {field} of step {number + 1} is set twice"
+            raise RecipeError(message, code="set-twice", remedy="set it once")
         done.add((number, field))
         plain = {"method": steps[number].method, **steps[number].settings.model_dump(), field: value}
         steps[number] = _step(plain, f"{recipe.place}: {key}: step {number + 1}")
@@ -214,7 +192,7 @@ def with_settings(recipe: Recipe, changes: Sequence[tuple[str, Any]]) -> Recipe:
 
 
 def parse_change(text: str) -> tuple[str, Any]:
-    """Read "ratio=0.4" as it is given on the command line; the value is TOML's, or a plain word.
+    """Read "ratio=0.4" from the command line; the value is TOML's, or a plain word.
 
     Raises:
         RecipeError: There is no "=" or no key, or it has several lines.
@@ -242,10 +220,8 @@ def _addressed(recipe: Recipe, key: str) -> tuple[int, str]:
     if not matches:
         keys = ", ".join(f"{n + 1}.{name}" for n, name, _ in fields)
         raise RecipeError(f"{recipe.place}: no step takes {key!r}", code="no-such-setting", remedy=f"set one of {keys}")
-    keys = ", ".join(f"{n + 1}.{field}" for n in matches)
-    raise RecipeError(
-        f"{recipe.place}: {len(matches)} steps take {key!r}", code="ambiguous-setting", remedy=f"set one of {keys}"
-    )
+    message, keys = f"{recipe.place}: {len(matches)} steps take {key!r}", ", ".join(f"{n + 1}.{field}" for n in matches)
+    raise RecipeError(message, code="ambiguous-setting", remedy=f"set one of {keys}")
 
 
 def _step(plain: dict[str, Any], place: str) -> Step:
@@ -272,11 +248,11 @@ def _or_nothing(kind: Method, key: str, value: object) -> object:
     return None if value is False and field is not None and NoneType in get_args(field.annotation) else value
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, remedy: str = "name a recipe of `wildbench baseline list`") -> dict[str, Any]:
+    """The values of a file; RecipeError if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        remedy = "name a recipe of `wildbench baseline list`"
         raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
         raise RecipeError(f"{path}: not TOML ({error})", code="not-toml", remedy=SEE) from None

@@ -28,7 +28,7 @@ Constraint = Callable[["Tensor"], "Tensor"]
 """Maps a tensor to the nearest one that obeys: pruned weights are zero, shared weights are equal."""
 
 Scope = Literal["backbone", "head", "both", "all"]
-"""backbone: with its feature pyramid. head: the ROI heads of a two-stage detector, else the dense head. both: these
+"""backbone: with its feature pyramid. head: the RoI heads of a two-stage detector, else the dense head. both: these
 two, without a region proposal network, as in Muhawenayo & Gkioxari (2021). all: the whole detector."""
 
 _OUTPUTS = re.compile(
@@ -46,7 +46,7 @@ class Subject:
         manifest: Of the dense submission it was made from: its name in the zoo, arguments and categories.
         constraints: By parameter: what must stay true when later steps train it.
         joint: What must stay true of several parameters together; each brings a detector back to it, in place.
-        records: By tensor: how a quantizer, which knows its scales, wants it stored; the model holds the same values.
+        records: By tensor: how a quantizer, which knows the scales, stores it; the model holds the same values.
         codec: Chain of codecs for the other tensors (`submissions.codecs.chains`); by default the smallest lossless.
         activations: By module: how its inputs and outputs are quantized (`submissions.activations`).
         errors: By module: relative error of its result after quantization, measured on calibration images.
@@ -82,43 +82,35 @@ class Subject:
                 restore(self.model)
 
 
+@dataclass
 class Workshop:
     """What steps may use beside the subject.
 
-    Args:
+    Attributes:
         teacher: The dense detector, in eval mode; never changed.
-        source: The data, or a function that loads them when a step first asks for them: most pruning needs none.
+        source: The data, or a function that loads them when a step first asks; until then `used` is None.
         seed: Of everything random.
         device: "cpu" or "cuda", for training.
         progress: Called as `progress(task, done, total)`.
-
-    Attributes:
-        used: The data; None as long as no step asked for them.
     """
 
-    def __init__(
-        self,
-        teacher: nn.Module,
-        source: Dataset | Callable[[], Dataset],
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress = silent,
-    ) -> None:
-        self.teacher, self.seed, self.device, self.progress = teacher, seed, device, progress
-        self.used: Dataset | None = None
-        self._source = source
+    teacher: nn.Module
+    source: Dataset | Callable[[], Dataset]
+    seed: int = 0
+    device: str = "cpu"
+    progress: Progress = silent
+    used: Dataset | None = field(default=None, init=False)
 
     @property
     def data(self) -> Dataset:
-        """What the detector was trained on: calibration and fine-tuning see this and nothing else."""
+        """The training data: calibration and fine-tuning see these and nothing else."""
         if self.used is None:
-            self.used = self._source if isinstance(self._source, Dataset) else self._source()
+            self.used = self.source if isinstance(self.source, Dataset) else self.source()
         return self.used
 
     def drawn(self, count: int) -> list[int]:
         """Indices of `count` of its images, drawn by the seed; of all of them if there are fewer."""
-        order: list[int] = np.random.default_rng(self.seed).permutation(len(self.data.images)).tolist()
-        return order[:count]
+        return list(map(int, np.random.default_rng(self.seed).permutation(len(self.data.images))[:count]))
 
 
 class Settings(BaseModel):
@@ -140,19 +132,16 @@ class Method:
         apply: The function, or `"module:function"`, which is imported when the step is run.
         summary: One line.
         source: The paper it comes from.
-        family: What kind of method it is: "pruning", "quantization", "coding" or "recovery", or another word.
+        family: "pruning", "quantization", "coding", "recovery", or another word.
         needs_data: Whether it looks at images; a function of the settings where it depends on them.
         last: Whether its numbers are final, so that no later step may change the weights.
-        keeps: Whether it only sets some weights to zero, so that whatever was imposed on the weights before stays true;
+        keeps: Whether it only sets some weights to zero, so that whatever was imposed on weights before stays true;
             only such methods may work on a submission that is compressed already.
-        splits: Whether it may give different values to weights that shared one, so that it must come before a method
-            that ties.
+        splits: Whether weights that shared a value may differ afterwards, so that it must come before one that ties.
         ties: Whether it makes weights share their values.
-        narrows: Whether it removes channels, so that it must come before methods that impose something on single
-            weights (`keeps`, `ties`).
+        narrows: Whether it removes channels, so that it must come before methods that keep or tie.
         norms: What it does to batch norms: "keeps" them, "trains" those that are not frozen, "replaces" the statistics
-            of all, or "matches" them with the dense detector's, for which they must not have changed since a
-            method that narrows.
+            of all, or "matches" the dense detector's, which must not have changed since a method that narrows.
     """
 
     settings: type[Settings]
@@ -189,11 +178,7 @@ class Step:
         return needs(self.settings) if callable(needs) else needs
 
     def apply(self, subject: Subject, workshop: Workshop) -> None:
-        """Change the subject in place.
-
-        Raises:
-            RecipeError: The method cannot change this detector.
-        """
+        """Change the subject in place; RecipeError if the method cannot change this detector."""
         apply = self.kind.apply
         function: Apply = plugins.resolve(apply) if isinstance(apply, str) else apply
         function(subject, self.settings, workshop)
@@ -219,15 +204,12 @@ def prefixes(model: nn.Module, scope: Scope) -> tuple[str, ...]:
 
 
 def prunable(model: nn.Module, scope: Scope) -> dict[str, Layer]:
-    """The layers with weights in a scope, by name, in the model's order; biases and normalisations stay."""
+    """The layers with weights in a scope, by name, in the model's order."""
     from torch import nn
 
-    beginnings = prefixes(model, scope)
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and name.startswith(beginnings)
-    }
+    kinds, beginnings = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear), prefixes(model, scope)
+    modules = model.named_modules()
+    return {name: module for name, module in modules if isinstance(module, kinds) and name.startswith(beginnings)}
 
 
 def is_output(name: str) -> bool:

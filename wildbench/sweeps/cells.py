@@ -30,14 +30,14 @@ def titled(measure: Measure) -> str:
 
 
 def rows(summary: Summary) -> list[list[str]]:
-    """The others: dense parents, then points; intervals stand below their values."""
+    """The other rows: dense parents, then points; intervals stand below their values."""
     dense = [[one.name, "1", *_figures(one), "-"] for one in summary.dense]
     points = [[label(one), f"{one.ratio:.2f}", *_figures(one), change(one.overall["ap50"])] for one in summary.points]
     return [[cell.replace(" [", "\n[") for cell in row] for row in dense + points]
 
 
 def label(point: PointRecord) -> str:
-    """What tells a point from the others, in words: "unstructured, ratio 0.4, seed 0, of reference"."""
+    """What distinguishes a point, in words: "unstructured, ratio 0.4, seed 0, of reference"."""
     settings = [f"{key} {value}" for key, value in point.settings.items()]
     graph = [] if point.format == "pt" else [point.format]
     return ", ".join([point.recipe, *settings, *graph, f"seed {point.seed}", f"of {point.dense}"])

@@ -30,11 +30,7 @@ def write_charts(summary: Summary, stem: Path) -> None:
 
 
 def svg(spec: dict[str, Any]) -> bytes:
-    """Draw a Vega-Lite specification.
-
-    Raises:
-        MissingExtra: vl-convert is not installed.
-    """
+    """Draw a Vega-Lite specification; MissingExtra without vl-convert."""
     with needs("board"):
         import vl_convert
     return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()
@@ -72,7 +68,7 @@ def chart(summary: Summary) -> dict[str, Any]:
 
 
 def _differs(summary: Summary, key: str) -> bool:
-    """Whether a cost differs by more than 1 %: otherwise the points of its panel would lie above each other."""
+    """Whether a cost differs by more than 1 %: otherwise the points of its panel would coincide."""
     values = [value for one in (*summary.dense, *summary.points) if (value := one.value(key)) is not None]
     return bool(values) and max(values) > 1.01 * min(values)
 
@@ -95,19 +91,14 @@ def _panel(cost: Measure, figure: Measure, uncertain: bool) -> dict[str, Any]:
         "scale": {"type": "log", "nice": False, "padding": 12},
         "axis": {"format": ".3~g", "tickCount": 4},
     }
-    y = {
-        "field": figure.key,
-        "type": "quantitative",
-        "title": titled(figure),
-        "scale": {"zero": False},
-    }
+    y = {"field": figure.key, "type": "quantitative", "title": titled(figure), "scale": {"zero": False}}
     colour = {"field": "series", "type": "nominal", "title": None}
     is_dense = {"test": f"datum.series === '{DENSE}'"}
     shape = {"condition": is_dense | {"value": "diamond"}, "value": "circle"}
     size = {"condition": is_dense | {"value": 120}, "value": 40}
     bar = {"mark": {"type": "rule", "opacity": 0.35}}
     ends = {"x": x, "y": y | {"field": f"{figure.key}_low"}, "y2": {"field": f"{figure.key}_high"}}
-    if uncertain:  # whose noise would make a scribble of the line
+    if uncertain:  # a noisy cost would make a scribble of the line
         x_ends = {"x": x | {"field": f"{cost.key}_low"}, "x2": {"field": f"{cost.key}_high"}, "y": y}
         second = bar | {"encoding": x_ends}
     else:

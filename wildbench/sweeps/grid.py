@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import itertools
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from wildbench import plugins
 from wildbench.compression import recipes
-from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, with_settings
+from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe, read_toml, with_settings
+from wildbench.compression.subject import Settings
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, RecipeError, first_problem
 from wildbench.files import sha256_of
 from wildbench.resources import bundled
 
-SEE = "see docs/baselines.md"
-REMEDY = "name other data by --train-on"
+REMEDY = "name other data with --train-on"
 UNSAFE = re.compile(r"[^\w.=,+-]+")
 """What must not be in the name of a folder: a setting may be a path."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Data(_Section):
+class Data(Settings):
     """What every point is scored on."""
 
     dataset: str = "parksim"
     split: str = "test"
 
 
-class Axis(_Section):
-    """Some points of the grid: a recipe, and every combination of the values and the seeds."""
+class Axis(Settings):
+    """Some points of the grid: a recipe with every combination of values and seeds."""
 
     recipe: str
     set: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
@@ -63,7 +58,7 @@ class Axis(_Section):
         return flat
 
 
-class _Document(_Section):
+class _Document(Settings):
     summary: str
     dense: list[str] = Field(default_factory=list)
     data: Data = Data()
@@ -80,7 +75,7 @@ class Plan:
         settings: Those that the grid changed.
         seed: Of everything random.
         dense: What it is made from.
-        format: Of the submission: "pt", or "onnx" for a quantized detector that runs in int8.
+        format: "pt", or "onnx" for a quantized detector that runs in int8.
     """
 
     name: str
@@ -93,15 +88,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A grid.
-
-    Attributes:
-        name: Of the file, without its suffix.
-        summary: One line.
-        data: What every point is scored on.
-        dense: What points are made from.
-        plans: Every point, in the order of the file.
-    """
+    """A grid: `plans` has every point, in the order of the file, and `dense` what they are made from."""
 
     name: str
     summary: str
@@ -111,11 +98,7 @@ class Sweep:
 
 
 def find_sweep(name: str) -> Path:
-    """The file of a sweep: a path, or the name of one that comes with wildbench.
-
-    Raises:
-        RecipeError: There is none.
-    """
+    """The file of a sweep: a path, or the name of one that comes with wildbench; RecipeError if there is none."""
     path = Path(name)
     if path.suffix != ".toml" and len(path.parts) == 1:
         path = bundled(f"baselines/sweeps/{name}.toml")
@@ -126,43 +109,37 @@ def find_sweep(name: str) -> Path:
 
 
 def load_sweep(path: Path, dense: Sequence[Path] = ()) -> Sweep:
-    """Read a sweep and lay out its points.
-
-    Args:
-        path: The TOML file.
-        dense: Instead of the file's.
+    """Read a sweep's TOML file and lay out its points; `dense` replaces the file's parents.
 
     Raises:
         RecipeError: No TOML, a wrong key, recipe or setting, no dense parent, or two points of one name.
+
+    Example:
+        >>> len(load_sweep(find_sweep("strength")).plans) > 10
+        True
     """
     document = _document(path)
     parents = tuple(dense) or tuple(_dense(name, path) for name in document.dense)
+    remedy = "name a dense submission by --from"
     if not parents:
-        raise RecipeError(
-            f"{path}: it names no dense submission", code="no-dense", remedy="name one by --from, or several"
-        )
+        raise RecipeError(f"{path}: it names no dense submission", code="no-dense", remedy=remedy)
     for parent in parents:
         if not parent.is_file():
-            raise RecipeError(f"{parent}: no such file", code="no-dense", remedy="name a dense submission by --from")
+            raise RecipeError(f"{parent}: no such file", code="no-dense", remedy=remedy)
     plans = [plan for axis in document.grid for parent in parents for plan in _plans(axis, parent, path)]
     names = Counter([plan.name for plan in plans] + [parent.stem for parent in parents])
     twice = [name for name, times in names.items() if times > 1]
     if twice:
-        raise RecipeError(
-            f"{path}: two points would be called {twice[0]!r}", code="same-name", remedy="rename a file, or drop one"
-        )
+        message = f"{path}: two points would be called {twice[0]!r}"
+        raise RecipeError(message, code="same-name", remedy="rename a file, or drop one")
     return Sweep(path.stem, document.summary, document.data, parents, tuple(plans))
 
 
 def _document(path: Path) -> _Document:
     try:
-        return _Document.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy="name a sweep's TOML file") from None
+        return _Document.model_validate(read_toml(path, "name a sweep's TOML file"))
     except ValidationError as error:
-        raise RecipeError(f"{path}: {first_problem(error)}", code="invalid", remedy=SEE) from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise RecipeError(f"{path}: not TOML ({error})", code="not-toml", remedy=SEE) from None
+        raise RecipeError(f"{path}: {first_problem(error)}", code="invalid", remedy="see docs/baselines.md") from None
 
 
 def _dense(name: str, sweep: Path) -> Path:
@@ -199,11 +176,11 @@ def check_apart(
     """Check that no recipe sees what is scored, nor parksim unasked where something else is scored.
 
     Args:
-        chains: The recipes of a sweep; those that see no data are passed over.
+        chains: The recipes of a sweep.
         dataset: What is scored on.
         split: Of a registered data set.
-        images: Folder of the images, of both where `training` is given.
-        training: Instead of the recipes' data; None for these.
+        images: Folder of the images, and of the training images if `training` is given.
+        training: Instead of the recipes' data.
 
     Raises:
         RecipeError: A recipe would fall back to parksim.
@@ -214,19 +191,13 @@ def check_apart(
         sources.setdefault((training or recipe.data.dataset, recipe.data.split), recipe)
     for (source, part), recipe in sources.items():
         if training is None and source == recipes.Data().dataset != dataset:
-            raise RecipeError(
-                f"{recipe.place}: it would train or calibrate on {source}, and {dataset} is scored",
-                code="other-data",
-                remedy=REMEDY,
-            )
+            message = f"{recipe.place}: it would train or calibrate on {source}, and {dataset} is scored"
+            raise RecipeError(message, code="other-data", remedy=REMEDY)
         seen = load_dataset(source, split=part, images=images if training else None)
         shared = _shared(seen, load_dataset(dataset, split=split, images=images))
         if shared:
-            raise DatasetError(
-                f"{recipe.place}: it would train or calibrate on {source}, of which {shared} scored",
-                code="scored-data",
-                remedy=REMEDY,
-            )
+            message = f"{recipe.place}: it would train or calibrate on {source}, of which {shared} scored"
+            raise DatasetError(message, code="scored-data", remedy=REMEDY)
 
 
 def _shared(seen: Dataset, scored: Dataset) -> str | None:
@@ -240,5 +211,5 @@ def _shared(seen: Dataset, scored: Dataset) -> str | None:
 
 
 def _paths(data: Dataset) -> list[Path]:
-    """Images that are there; whoever opens a missing one reports it."""
+    """Images that exist; whoever opens a missing one reports it."""
     return [path for path in map(data.image_path, data.images) if path.is_file()]

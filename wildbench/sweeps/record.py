@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
@@ -58,12 +57,7 @@ class Measured(Record):
     figures: dict[str, Figure] = Field(description="By the key of the measure (`wildbench.plugins.measures`).")
 
     def value(self, key: str) -> float | None:
-        """The value of a figure; None where it is undefined or was not measured.
-
-        Example:
-            >>> Measured(name="a", sha256="", detector=None, method=None, figures={}).value("macs") is None
-            True
-        """
+        """The value of a figure; None if it is undefined or was not measured."""
         figure = self.figures.get(key)
         return None if figure is None else figure.value
 
@@ -121,11 +115,7 @@ class Summary(Record):
         return str(self.to_frame()[["file_bytes", "ratio", "ap50", "ap50_difference"]].to_html())
 
     def to_frame(self) -> pandas.DataFrame:
-        """A table with one row for each point and the columns of the CSV; its index is the point's name.
-
-        Raises:
-            MissingExtra: pandas is not installed.
-        """
+        """A table with one row per point and the columns of the CSV, indexed by name; MissingExtra without pandas."""
         with needs("board"):
             import pandas
         return pandas.DataFrame([_csv_row(point) for point in self.points]).set_index("name")
@@ -151,6 +141,10 @@ def read_summary(path: Path | str) -> Summary:
 
     Raises:
         ScorecardError: It is missing, damaged, not a summary, or written by a newer wildbench.
+
+    Example:
+        >>> read_summary("baselines/sweeps/strength.json").sweep  # doctest: +SKIP
+        'strength'
     """
     path = Path(path)
     no_record, again = (
@@ -194,18 +188,11 @@ class Point:
 
 
 def gather(sweep: Sweep, dense: Mapping[str, Scorecard], points: Sequence[Point], failed: Sequence[Failure]) -> Summary:
-    """Make the record of a sweep.
-
-    Args:
-        sweep: The grid.
-        dense: Scorecards of the dense parents by their name, at least one.
-        points: Those that were run.
-        failed: Those that could not be.
+    """Make the record of a sweep from the scorecards of its dense parents, by name, and of its points.
 
     Raises:
         ScorecardError: A scorecard is one of detections without a model.
     """
-    parents = {name: Measured.model_validate(_measured(name, card)) for name, card in dense.items()}
     card, paired = next(iter(dense.values())), points[0].comparison if points else None
     return Summary(
         wildbench=version("wildbench"),
@@ -216,7 +203,7 @@ def gather(sweep: Sweep, dense: Mapping[str, Scorecard], points: Sequence[Point]
         groups_drawn=paired.groups if paired else None,
         replicates=paired.replicates if paired else None,
         environment=card.environment,
-        dense=list(parents.values()),
+        dense=[Measured.model_validate(_measured(name, card)) for name, card in dense.items()],
         points=[_point(point, dense[point.plan.dense.stem]) for point in points],
         failed=list(failed),
     )
@@ -236,24 +223,20 @@ def _measured(name: str, card: Scorecard) -> dict[str, Any]:
 
 def _bytes(name: str, card: Scorecard) -> float:
     if card.size is None or not card.size.file_bytes.value:
-        raise ScorecardError(
-            f"{name}: a scorecard without a model", code="no-model", remedy="evaluate the submission's file"
-        )
+        message = f"{name}: a scorecard without a model"
+        raise ScorecardError(message, code="no-model", remedy="evaluate the submission's file")
     return card.size.file_bytes.value
 
 
 def _point(point: Point, dense: Scorecard) -> PointRecord:
     plan, (row,) = point.plan, point.comparison.rows
+    steps = [{"method": step.method, "settings": step.settings.model_dump(mode="json")} for step in plan.recipe.steps]
     return PointRecord.model_validate(
         {
             **_measured(plan.name, point.card),
             "recipe": plan.recipe.name,
-            "steps": [
-                {"method": step.method, "settings": step.settings.model_dump(mode="json")} for step in plan.recipe.steps
-            ],
-            "settings": plan.settings,
-            "format": plan.format,
-            "seed": plan.seed,
+            "steps": steps,
+            **{key: getattr(plan, key) for key in ("settings", "format", "seed")},
             "dense": plan.dense.stem,
             "parent": point.comparison.baseline_sha256,
             "ratio": _bytes(plan.dense.stem, dense) / _bytes(plan.name, point.card),
@@ -267,58 +250,11 @@ def _point(point: Point, dense: Scorecard) -> PointRecord:
 def _change(full: Compared) -> dict[str, Any]:
     """What the record keeps of a change; a difference without an interval is one too."""
     difference = None if full.value is None or full.baseline is None else full.value - full.baseline
-    kept = {key: getattr(full, key) for key in ("n", "value", "interval", "smallest", "caution", "verdict")}
-    return {**kept, "dense": full.baseline, "difference": difference}
-
-
-Place = tuple[PointRecord, ...]
-"""Points that differ in their seed or dense parent alone; at least one."""
-
-
-def places(points: Iterable[PointRecord]) -> list[Place]:
-    """Group points of the same steps and format, in the order of the first of each.
-
-    A point that stands in two sweeps counts once: the first of those with one recipe, seed and parent.
-    """
-    grouped: dict[str, dict[tuple[int, str, str], PointRecord]] = {}
-    for point in points:
-        steps = [step.model_dump(mode="json") for step in point.steps]
-        same = grouped.setdefault(json.dumps([point.recipe, point.format, steps], sort_keys=True), {})
-        same.setdefault((point.seed, point.dense, point.parent), point)
-    return [tuple(members.values()) for members in grouped.values()]
+    same = {key: getattr(full, key) for key in ("n", "value", "interval", "smallest", "caution", "verdict")}
+    return {**same, "dense": full.baseline, "difference": difference}
 
 
 def series_of(point: PointRecord) -> str:
     """The curve that a point is on: its recipe, those of its settings that are words, and the format if not `.pt`."""
     words = [value for value in point.settings.values() if isinstance(value, str)]
     return " ".join([point.recipe, *words, *([] if point.format == "pt" else [point.format])])
-
-
-def position_of(point: PointRecord) -> str:
-    """Where on its curve a point is: those of its settings that are numbers, or nothing."""
-    numbers = {key: value for key, value in point.settings.items() if not isinstance(value, str)}
-    return ", ".join(f"{key} {value}" for key, value in numbers.items())
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Mean and range over several points; no interval: they are few."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def spread(values: Sequence[float | None]) -> Spread | None:
-    """Mean and range; None where a value is undefined."""
-    defined = [value for value in values if value is not None]
-    if not defined or len(defined) < len(values):
-        return None
-    return Spread(mean=fmean(defined), low=min(defined), high=max(defined))
-
-
-def mean_difference(place: Place, of: Callable[[PointRecord], Change | None]) -> float | None:
-    """The mean paired difference over a place's points; None where it is undefined for one of them."""
-    changes = [of(point) for point in place]
-    mean = spread([None if change is None else change.difference for change in changes])
-    return None if mean is None else mean.mean

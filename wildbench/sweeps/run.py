@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from wildbench.comparison import Comparison, compare
 from wildbench.compression.chain import compress
@@ -41,7 +42,7 @@ class Bench:
         dataset: What is scored on: a registered name, or the path of a COCO JSON.
         split: Of a registered data set.
         images: Folder of the images, where it is not near the JSON.
-        training: What steps calibrate and train on, instead of the recipes'; None for these.
+        training: What steps calibrate and train on, instead of the recipes' data.
         device: "auto", "cpu", "cuda" or "cuda:N".
         replicates: Of the paired bootstrap.
         progress: Called as `progress(task, done, total)`.
@@ -79,10 +80,6 @@ def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
     A point that fails is in the record with its reason, and the others are run. After an interruption the same call
     goes on with the first point that is not done.
 
-    Args:
-        sweep: The grid.
-        bench: Where to run it, and on what.
-
     Raises:
         WildbenchError: A dense parent or the data set cannot be used; a dense parent lies in a folder that the sweep
             clears; a recipe would train or calibrate on what is scored.
@@ -108,18 +105,15 @@ def run_sweep(sweep: Sweep, bench: Bench) -> Summary:
 
 
 def run_dense(dense: Path, bench: Bench) -> Path:
-    """Evaluate a dense parent, unless that was done.
-
-    Returns:
-        Its scorecard.
+    """Evaluate a dense parent, unless that was done; the path of its scorecard.
 
     Raises:
-        WildbenchError: A file or data set that cannot be used.
+        WildbenchError: A file or data set cannot be used.
     """
     folder = bench.folder / DENSE / dense.stem
     card, depends = folder / f"{dense.stem}.json", {"sha256": sha256_of(dense), **_common(bench)}
     if not is_done(folder, depends):
-        _clear(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         _evaluate(dense, card, bench)
         _mark(folder, depends)
     return card
@@ -128,30 +122,18 @@ def run_dense(dense: Path, bench: Bench) -> Path:
 def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
     """Make, evaluate and compare one point, unless that was done.
 
-    Args:
-        plan: What to do.
-        dense_card: Scorecard of its dense parent.
-        bench: What all points share.
-
     Raises:
-        WildbenchError: A file or data set that cannot be used, or a method that cannot change this detector.
+        WildbenchError: A file or data set cannot be used, or a method cannot change this detector.
     """
     folder = bench.folder / POINTS / plan.name
     card, depends = folder / f"{plan.name}.json", depends_on(plan, bench)
     if not is_done(folder, depends):
-        _clear(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         made = folder / f"{plan.name}.{plan.format}"
         training = bench.training if plan.recipe.needs_data else None
-        compress(
-            plan.recipe,
-            plan.dense,
-            made,
-            dataset=training,
-            images=bench.images if training else None,
-            seed=plan.seed,
-            device=bench.device,
-            progress=bench.progress,
-        )
+        images = bench.images if training else None
+        options: dict[str, Any] = {"seed": plan.seed, "device": bench.device, "progress": bench.progress}
+        compress(plan.recipe, plan.dense, made, dataset=training, images=images, **options)
         _evaluate(made, card, bench)
         compare([dense_card, card], dataset=bench.dataset, replicates=bench.replicates).write(folder / COMPARISON)
         _mark(folder, depends)
@@ -160,15 +142,8 @@ def run_point(plan: Plan, dense_card: Path, bench: Bench) -> Point:
 
 
 def _evaluate(submission: Path, card: Path, bench: Bench) -> None:
-    evaluate(
-        submission,
-        dataset=bench.dataset,
-        images=bench.images,
-        split=bench.split,
-        device=bench.device,
-        out=card,
-        progress=bench.progress,
-    )
+    shared = {key: getattr(bench, key) for key in ("dataset", "images", "split", "device", "progress")}
+    evaluate(submission, out=card, **shared)
 
 
 def _common(bench: Bench) -> dict[str, str]:
@@ -207,10 +182,6 @@ def _files(folder: Path) -> dict[str, str]:
     return {path.name: sha256_of(path) for path in folder.iterdir() if path.is_file() and path.name != MARK}
 
 
-def _clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _mark(folder: Path, depends: dict[str, str]) -> None:
     mark = Mark(depends=depends, files=dict(sorted(_files(folder).items())))
     write_atomically(folder / MARK, f"{mark.model_dump_json(indent=2)}\n".encode())
@@ -222,9 +193,9 @@ def _labels(dataset: str, split: str) -> str:
 
 
 def _check_dense(sweep: Sweep, bench: Bench) -> None:
+    """Refuse dense parents that would be cleared away."""
     for dense in sweep.dense:
         for own in (bench.folder / DENSE, bench.folder / POINTS):
             if dense.resolve().is_relative_to(own.resolve()):
-                raise RecipeError(
-                    f"{dense} lies in {own}, where a sweep clears folders", code="dense-in-sweep", remedy="move it"
-                )
+                message = f"{dense} is in {own}, where a sweep clears folders"
+                raise RecipeError(message, code="dense-in-sweep", remedy="move it elsewhere")

@@ -16,9 +16,9 @@ from wildbench.compression.methods._calibration import (
     Values,
     by_error,
     by_percentile,
-    by_range,
     calibration_images,
     grid_between,
+    grids,
     mean_inputs,
     most_of,
     moved,
@@ -69,7 +69,7 @@ def test_a_range_by_hand(low: float, high: float, bits: int, scale: float, zero_
 def test_the_whole_range_is_that_of_all_images(values: Tensor) -> None:
     found = seen(values, histograms=False)
     assert (found.low, found.high) == (-11.0, 30.0)
-    assert by_range(found, 8) == grid_between(-11.0, 30.0, 8)
+    assert grids({SITE: found}, "minmax", 8, 99.0)[SITE] == grid_between(-11.0, 30.0, 8)
     assert seen(values).counts.sum() == len(values)
 
 
@@ -95,8 +95,8 @@ def test_the_least_error_is_found_as_by_brute_force(values: Tensor, bits: int) -
 
 def test_values_that_are_never_negative_get_a_zero_point_of_zero(values: Tensor) -> None:
     found = seen(values.relu())
-    for grid in (by_range(found, 8), by_percentile(found, 8, 99.9), by_error(found, 8)):
-        assert grid.zero_point == 0
+    for calibrator in ("minmax", "percentile", "mse"):
+        assert grids({SITE: found}, calibrator, 8, 99.9)[SITE].zero_point == 0
 
 
 def test_what_is_not_finite_is_refused() -> None:

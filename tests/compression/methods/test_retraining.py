@@ -98,12 +98,12 @@ def test_it_learns(pictures: Dataset) -> None:
 
 def test_augmentation_is_the_references_at_the_size_that_the_detector_sees(pictures: Dataset) -> None:
     reference = load_recipe(bundled("baselines/reference.toml")).augmentation
-    found = augmentation_for(detector().model, pictures, None)
+    found = augmentation_for(detector(), pictures, None)
     assert found == reference.model_copy(update={"height": 96, "width": 128})
     del pictures.annotations[0]["segmentation"]
-    assert augmentation_for(detector().model, pictures, None).paste == 0
+    assert augmentation_for(detector(), pictures, None).paste == 0
     wild = bundled("baselines/wildlife_real.toml")
-    assert augmentation_for(detector().model, pictures, str(wild)) == load_recipe(wild).augmentation
+    assert augmentation_for(detector(), pictures, str(wild)) == load_recipe(wild).augmentation
 
 
 @pytest.mark.parametrize(

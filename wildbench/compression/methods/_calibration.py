@@ -22,39 +22,24 @@ Site = tuple[str, str]
 BINS = 2048
 """Of a histogram, as in TensorRT's and ONNX Runtime's calibrators."""
 
-SHRUNK = torch.linspace(0.2, 1.0, 81)
-"""Parts of an activation's range that are tried for the least squared error."""
+SHRUNK, SHRUNK_WEIGHTS = torch.linspace(0.2, 1.0, 81), torch.linspace(0.3, 1.0, 15)
+"""Parts of an activation's range, and of a channel's largest weight, tried for the least squared error."""
 
 LARGEST_BIAS = 2**30
 """Code of a bias; the other half of a 32-bit sum is for the products."""
 
-SHRUNK_WEIGHTS = torch.linspace(0.3, 1.0, 15)
-"""Parts of a channel's largest weight that are tried for the least squared error."""
-
 
 @dataclass
 class Values:
-    """The values that passed one site.
-
-    Attributes:
-        low: Least value, at most 0.
-        high: Largest value, at least 0.
-        counts: Of the values in `BINS` equal parts of low to high, float64.
-    """
+    """The values that passed one site: `counts` of them in `BINS` equal parts of low (<= 0) to high (>= 0)."""
 
     low: float = 0.0
     high: float = 0.0
     counts: Tensor = field(default_factory=lambda: torch.zeros(BINS, dtype=torch.float64))
 
-    @property
-    def centres(self) -> Tensor:
-        """Middle of each bin, float64."""
-        step = (self.high - self.low) / BINS
-        return self.low + step * (torch.arange(BINS, dtype=torch.float64) + 0.5)
-
 
 def calibration_images(data: Dataset, number: int) -> list[Tensor]:
-    """Images evenly spaced through a data set, as `opened` gives them; RecipeError if there are none."""
+    """Images evenly spaced through a data set; RecipeError if there are none."""
     if not data.images:
         raise RecipeError(f"{data.name}: no images", code="no-images", remedy="calibrate with a training split")
     chosen = np.unique(np.linspace(0, len(data.images) - 1, number).round().astype(int))
@@ -69,13 +54,9 @@ def opened(data: Dataset, indices: Iterable[int]) -> list[Tensor]:
 
 @torch.no_grad()
 def observe(model: nn.Module, images: Sequence[Tensor], sites: Sequence[Site], histograms: bool) -> dict[Site, Values]:
-    """The values that pass the sites of a detector.
+    """The values that pass the sites of a detector, or only their range; RecipeError if one is not finite.
 
-    The images are shown one by one; twice for histograms, without which only the range is known. A site that nothing
-    passes (a mask head without detections) is left out.
-
-    Raises:
-        RecipeError: A value is not finite.
+    A site that nothing passes (a mask head without detections) is left out.
     """
     seen: dict[Site, Values] = {}
 
@@ -119,21 +100,11 @@ def looking(model: nn.Module, sites: Sequence[Site], look: Callable[[Site, Tenso
 
 
 def grid_between(low: float, high: float, bits: int) -> Grid:
-    """The grid from low to high that has 0 on it.
-
-    Example:
-        >>> grid_between(-1.0, 2.0, 2)
-        Grid(bits=2, scale=1.0, zero_point=1)
-    """
+    """The grid from low to high that has 0 on it."""
     most = 2**bits - 1
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32(max((high - low) / most, TINY))) if high > low else 1.0
     return Grid(bits, scale, min(max(round(-low / scale), 0), most))
-
-
-def by_range(values: Values, bits: int) -> Grid:
-    """From the least to the largest value (Jacob et al., CVPR 2018)."""
-    return grid_between(values.low, values.high, bits)
 
 
 def by_percentile(values: Values, bits: int, percentile: float) -> Grid:
@@ -148,21 +119,25 @@ def by_percentile(values: Values, bits: int, percentile: float) -> Grid:
 
 def by_error(values: Values, bits: int) -> Grid:
     """The part of the range of least squared error (Banner et al., NeurIPS 2019, by search)."""
+    step = (values.high - values.low) / BINS
+    centres = (values.low + step * (torch.arange(BINS, dtype=torch.float64) + 0.5)).float()
     grids = [grid_between(values.low * part, values.high * part, bits) for part in SHRUNK.tolist()]
-    centres = values.centres.float()
     errors = [float((values.counts * (grid(centres) - centres).double().square()).sum()) for grid in grids]
     return grids[min(range(len(grids)), key=errors.__getitem__)]
 
 
 def grids(seen: Mapping[Site, Values], calibrator: str, bits: int, percentile: float) -> dict[Site, Grid]:
     """The grid of each site."""
-    by: dict[str, Callable[[Values, int], Grid]] = {"minmax": by_range, "mse": by_error}
-    make = by.get(calibrator, partial(by_percentile, percentile=percentile))
-    return {site: make(values, bits) for site, values in seen.items()}
+    by: dict[str, Callable[[Values, int], Grid]] = {
+        "minmax": lambda values, bits: grid_between(values.low, values.high, bits),  # Jacob et al., CVPR 2018
+        "percentile": partial(by_percentile, percentile=percentile),
+        "mse": by_error,
+    }
+    return {site: by[calibrator](values, bits) for site, values in seen.items()}
 
 
 def scales(weight: Tensor, bits: int, axis: int, rounding: str) -> Tensor:
-    """The scale of each channel of a weight.
+    """The scale of each channel of a weight, float32 `[channels]`; 1 where all weights are zero.
 
     Args:
         weight: Float32, any shape.
@@ -170,22 +145,16 @@ def scales(weight: Tensor, bits: int, axis: int, rounding: str) -> Tensor:
         axis: Of the channels.
         rounding: "minmax": the largest magnitude gets the largest code (Krishnamoorthi, 2018). "mse": of the parts of
             that scale in `SHRUNK_WEIGHTS`, the one of least squared error.
-
-    Returns:
-        Float32 [channels], positive; 1 where all weights are zero.
-
-    Example:
-        >>> scales(torch.tensor([[127.0, -3.0], [0.0, 0.0]]), bits=8, axis=0, rounding="minmax")
-        tensor([1., 1.])
     """
     rows = weight.detach().movedim(axis, 0).flatten(1).float()
     largest = rows.abs().amax(1)
-    whole = torch.where(largest > 0, largest / most_of(bits), 1.0).clamp_min(torch.finfo(torch.float32).tiny)
+    tiny = torch.finfo(torch.float32).tiny
+    whole = torch.where(largest > 0, largest / most_of(bits), 1.0).clamp_min(tiny)
     if rounding == "minmax":
         return whole
     best, least = whole, torch.full_like(whole, float("inf"))
     for part in SHRUNK_WEIGHTS.flip(0):
-        tried = (whole * part).clamp_min(torch.finfo(torch.float32).tiny)
+        tried = (whole * part).clamp_min(tiny)
         error = to_codes(rows, tried, bits, 0).mul_(tried[:, None]).sub_(rows).square_().sum(1)
         best, least = torch.where(error < least, tried, best), torch.minimum(error, least)
     return best
@@ -194,10 +163,9 @@ def scales(weight: Tensor, bits: int, axis: int, rounding: str) -> Tensor:
 def least_scales(bias: Tensor, entering: float) -> Tensor:
     """The scales of weights below which a channel's bias is too large for integer kernels.
 
-    They add the bias to sums of products of codes, as a 32-bit code in units of the two scales' product. A norm that
-    has all but closed a channel leaves weights near zero and a bias that is not: such a code overflows, and ONNX
-    Runtime returns nonsense. The weights are then far less than the bias's last digits, and a larger scale costs
-    nothing.
+    They add the bias as a 32-bit code in units of the product of the scales of weights and input. A channel that a norm
+    has all but closed has weights near zero and a bias that is not: its code overflows, and ONNX Runtime returns
+    nonsense. A larger scale costs such weights nothing.
 
     Example:
         >>> least_scales(torch.tensor([2.0**30, 0.0]), entering=0.5)
@@ -219,10 +187,7 @@ def most_of(bits: int) -> int:
 
 @torch.no_grad()
 def mean_inputs(model: nn.Module, images: Sequence[Tensor], layers: Iterable[str]) -> dict[str, Tensor]:
-    """Mean input of each layer, by channel, over images and positions: float32 [channels].
-
-    Layers without an input on these images are left out.
-    """
+    """Mean of each layer's input over images and positions, float32 `[channels]`; without layers that had no input."""
     sums: dict[str, Tensor] = {}
     numbers: dict[str, int] = {}
 
@@ -238,19 +203,9 @@ def mean_inputs(model: nn.Module, images: Sequence[Tensor], layers: Iterable[str
 
 
 def moved(layer: nn.Module, change: Tensor, mean: Tensor) -> Tensor | None:
-    """By how much a change of a layer's weight moves the mean of its result, away from padding.
+    """By how much a change of a layer's weight moves its mean result, away from padding: `[output channels]`.
 
-    Args:
-        layer: A convolution or linear layer.
-        change: Of its weight.
-        mean: Of its input, [channels].
-
-    Returns:
-        [output channels]; None for a transposed convolution, where it depends on the position.
-
-    Example:
-        >>> moved(nn.Linear(2, 1), torch.tensor([[0.5, -1.0]]), torch.tensor([2.0, 3.0]))
-        tensor([-2.])
+    It depends on the mean input `[channels]`. None for a transposed convolution, where it depends on the position too.
     """
     if isinstance(layer, nn.ConvTranspose2d):
         return None

@@ -1,8 +1,4 @@
-"""Deep Compression (Han et al., ICLR 2016): weight sharing, and numbers that a file stores in few bytes.
-
-`share`: every weight of a layer takes one of a few values, the centroids of k-means; pruned weights stay zero. Later
-training moves the centroids: a step moves each weight, and then all that share a value take their mean.
-"""
+"""Deep Compression (Han et al., ICLR 2016): weight sharing, and numbers that a file stores in few bytes."""
 
 from __future__ import annotations
 
@@ -22,28 +18,18 @@ from wildbench.submissions.codecs import HALF, decode, encode
 Vector = npt.NDArray[np.float64]
 
 MOST_STEPS = 1000
+"""Of k-means; it usually converges long before."""
 
 FINE = 8
 """Bits in small layers."""
 
 
 def kmeans(values: npt.NDArray[np.floating], k: int) -> Vector:
-    """Centroids of numbers, started evenly between the least and the largest, as in Deep Compression.
+    """At most `k` centroids of finite numbers `[n]`, float64, ascending and distinct; empty clusters are left out.
 
-    That start keeps centroids for the few large weights, which matter most (section 3.2). Clusters of numbers are
-    intervals, so that sums over them are differences of one cumulative sum: 40 million numbers take as long as sorting
-    them. Nothing is random.
-
-    Args:
-        values: [n] finite numbers, at least one, in any order.
-        k: Largest number of centroids, at least one.
-
-    Returns:
-        float64 [at most k], ascending and distinct; empty clusters are left out.
-
-    Example:
-        >>> kmeans(np.array([3.0, 1.0, 9.0, 2.0]), 2).tolist()
-        [2.0, 9.0]
+    They start evenly between the least and the largest, as in Deep Compression (section 3.2): that keeps centroids for
+    the few large weights, which matter most. Clusters of numbers are intervals, so that sums over them are differences
+    of one cumulative sum, and 40 million numbers take as long as sorting them. Nothing is random.
     """
     ordered = np.sort(values)
     sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
@@ -73,7 +59,10 @@ def _ends(ordered: npt.NDArray[np.floating], centroids: Vector) -> npt.NDArray[n
 
 
 def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
-    """Replace weights by centroids, which later training keeps equal; zeros stay zero and take one of the values."""
+    """Replace weights by centroids of k-means; zeros stay zero and take one of the values.
+
+    Later training moves the centroids: a step moves each weight, and then all that share a value take their mean.
+    """
     names = [f"{name}.weight" for name in prunable(subject.model, settings.scope)]
     groups = [[name] for name in names] if settings.table == "layer" else [names]
     finer = False
@@ -83,7 +72,7 @@ def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
         finer |= fine and settings.bits < FINE
         indices = clusters(weights, 2 ** (FINE if fine else settings.bits))
         if settings.table == "layer":
-            subject.constrain(group[0], partial(_tied_alone, index=indices[0]))
+            subject.constrain(group[0], lambda weight, index=indices: tied([weight], index)[0])
         else:
             subject.joint.append(partial(_tie, names=group, indices=indices))
         workshop.progress("share weights", done, len(groups))
@@ -94,18 +83,9 @@ def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
 
 
 def clusters(weights: Sequence[Tensor], values: int) -> list[Tensor]:
-    """The cluster of each weight.
+    """The cluster of each weight, uint8 of each tensor's shape; 0 is for zeros alone.
 
-    Args:
-        weights: Any shapes; all of them share the same values.
-        values: How many there may be; zero, if there is one, is one of them.
-
-    Returns:
-        uint8, of each tensor's shape; 0 is for zeros alone.
-
-    Example:
-        >>> [indices.tolist() for indices in clusters([torch.tensor([0.0, 1.0, 9.0]), torch.tensor([1.5])], 3)]
-        [[0, 1, 2], [1]]
+    Tensors of any shapes share at most that many values, zero included if there is one.
     """
     arrays = [weight.detach().cpu().numpy() for weight in weights]
     nonzero = np.concatenate([array[array != 0] for array in arrays])
@@ -120,12 +100,7 @@ def clusters(weights: Sequence[Tensor], values: int) -> list[Tensor]:
 def tied(weights: Sequence[Tensor], indices: Sequence[Tensor]) -> list[Tensor]:
     """The mean of each cluster in place of its weights, and zero in cluster 0.
 
-    Returns:
-        New tensors on the CPU, where sums have one order and so the same bits each time.
-
-    Example:
-        >>> tied([torch.tensor([0.1, 1.0, 2.0])], [torch.tensor([0, 1, 1], dtype=torch.uint8)])
-        [tensor([0.0000, 1.5000, 1.5000])]
+    They are on the CPU, where sums have one order and so the same bits each time.
     """
     flat = [index.flatten().long() for index in indices]
     sums, counts = torch.zeros(256, dtype=torch.float64), torch.zeros(256, dtype=torch.float64)
@@ -135,10 +110,6 @@ def tied(weights: Sequence[Tensor], indices: Sequence[Tensor]) -> list[Tensor]:
     means = sums / counts.clamp(min=1)
     means[0] = 0
     return [means[at].to(weight.dtype).view(weight.shape) for weight, at in zip(weights, flat, strict=True)]
-
-
-def _tied_alone(weight: Tensor, index: Tensor) -> Tensor:
-    return tied([weight], [index])[0]
 
 
 def _tie(model: nn.Module, names: Sequence[str], indices: Sequence[Tensor]) -> None:
@@ -170,8 +141,7 @@ def code(subject: Subject, settings: Code, workshop: Workshop) -> None:
 def merge_statistics(model: nn.Module) -> None:
     """Move the statistics of batch norms into their scales and shifts: means become 0 and variances 1.
 
-    The norms compute the same up to rounding. Two of their four vectors then take hardly any bytes, and there are no
-    small variances, which lose digits in half precision.
+    Two of a norm's four vectors then take hardly any bytes, and no small variance loses digits in half precision.
     """
     for norm in norms_of(model).values():
         scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()

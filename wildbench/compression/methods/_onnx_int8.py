@@ -1,7 +1,7 @@
 """A quantized detector as an ONNX graph that ONNX Runtime runs in integers.
 
 torch's exporter traces the whole detector with its suppression, and turns what rounds activations into QuantizeLinear
-and DequantizeLinear with our very scales. Here weights become int8 with a DequantizeLinear each; ONNX Runtime makes
+and DequantizeLinear with the same scales. Here weights become int8 with a DequantizeLinear each; ONNX Runtime makes
 integer kernels of a layer between the two (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
@@ -40,18 +40,23 @@ MOST = 100
 LEAST_IOU = 0.9
 """Of two boxes that count as the same."""
 
+OPSET = 17
+
+ANSWERS = ("boxes", "labels", "scores", "masks")
+
+IMAGE = (3, 240, 320)
+"""Shape of the image that is traced; height and width stay free."""
+
+PREFIX = "detector."
+
 Answer = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two detectors agree on the same images.
+    """How many of a detector's best boxes on some images another one finds, with the same label and a similar box.
 
-    Attributes:
-        images: How many.
-        boxes: The best of each image, of the first.
-        matched: Boxes for which the second has one of the same label with an IoU of at least `LEAST_IOU`.
-        apart: Median absolute difference of the matched scores; None without any.
+    `apart` is the median absolute difference of the matched scores; None without any.
     """
 
     images: int
@@ -81,13 +86,7 @@ def measure(model: nn.Module, graph: bytes, images: Sequence[Tensor]) -> Agreeme
 
 
 def compare(pairs: Sequence[tuple[Answer, Answer]]) -> Agreement:
-    """Look for the boxes of each first answer in the second.
-
-    Example:
-        >>> box = {"boxes": torch.tensor([[0.0, 0, 8, 8]]), "labels": torch.tensor([1]), "scores": torch.tensor([0.5])}
-        >>> compare([(box, {**box, "scores": torch.tensor([0.25])})])
-        Agreement(images=1, boxes=1, matched=1, apart=0.25)
-    """
+    """Find the boxes of each first answer in the second."""
     differences: list[float] = []
     boxes = 0
     for first, second in pairs:
@@ -104,16 +103,6 @@ def compare(pairs: Sequence[tuple[Answer, Answer]]) -> Agreement:
     return Agreement(len(pairs), boxes, len(differences), median)
 
 
-OPSET = 17
-
-ANSWERS = ("boxes", "labels", "scores", "masks")
-
-IMAGE = (3, 240, 320)
-"""Shape of the image that is traced; height and width stay free."""
-
-PREFIX = "detector."
-
-
 class _Whole(nn.Module):
     """A detector that takes one image and answers with a tuple."""
 
@@ -128,10 +117,10 @@ class _Whole(nn.Module):
 
 
 def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
-    """Write a quantized detector as `out.onnx`, with its manifest inside.
+    """Write a quantized detector as an ONNX graph.
 
     Its detections are nearly those of the `.pt` of the same subject: torch multiplies by 1 / scale and sums in floats,
-    ONNX Runtime divides and sums in integers, and a tie that is rounded otherwise early may change more later. The
+    ONNX Runtime divides and sums in integers, and a tie that is rounded differently may change more later. The
     agreement on calibration images is measured and stated in the manifest's `method`.
 
     Args:
@@ -144,9 +133,6 @@ def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
 
     Raises:
         RecipeError: The subject is not quantized, or to other widths.
-
-    Example:
-        >>> export(subject, Path("int8.onnx"), manifest)  # doctest: +SKIP
     """
     grids = [grid for one in subject.activations.values() for grid in (one.input, one.output) if grid]
     if not grids or any(grid.bits != 8 for grid in grids):
@@ -155,7 +141,7 @@ def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
     model = traced(subject.model)
     stored = {name: record for name, record in subject.records.items() if record["codec"] == "affine"}
     for name, record in stored.items():
-        store_codes(model, name, record)
+        store_codes(model.graph, name, record)
     whole = {f"{name}.weight" for name in prunable(subject.model, "all")} <= stored.keys()
     document = manifest.model_dump(mode="json")
     document["input"] = {**document["input"], "layout": "chw"}
@@ -169,7 +155,7 @@ def export(subject: Subject, path: Path, manifest: Manifest) -> Manifest:
 
 
 def traced(detector: nn.Module) -> onnx.ModelProto:
-    """The graph of a detector, with folded norms merged into biases; weights are named as in the state dict."""
+    """The graph of a detector, with folded norms merged into biases and weights named as in the state dict."""
     detector = copy.deepcopy(detector).eval().requires_grad_(requires_grad=False)
     image = torch.rand(IMAGE, generator=torch.Generator().manual_seed(0))
     merge_shifts(detector, watch(detector, image).folding())
@@ -177,16 +163,10 @@ def traced(detector: nn.Module) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter is deprecated, its successor takes no detector; and it traces
         file = Path(folder) / "detector.onnx"
-        torch.onnx.export(
-            _Whole(detector).eval(),
-            (image,),
-            file,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=answers,
-            dynamic_axes={"image": {1: "height", 2: "width"}},
-        )
+        ends: dict[str, Any] = {"input_names": ["image"], "output_names": answers}
+        free = {"image": {1: "height", 2: "width"}}
+        whole = _Whole(detector).eval()
+        torch.onnx.export(whole, (image,), file, dynamo=False, opset_version=OPSET, dynamic_axes=free, **ends)
         model = onnx.load_model(file)
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.removeprefix(PREFIX)
@@ -210,13 +190,8 @@ def merge_shifts(detector: nn.Module, norms: dict[str, str]) -> None:
         setattr(detector.get_submodule(parent), child, passing)
 
 
-def store_codes(model: onnx.ModelProto, name: str, record: Record) -> None:
-    """Replace a weight by its codes in int8 and a DequantizeLinear node.
-
-    Raises:
-        RecipeError: The graph has no such weight.
-    """
-    graph = model.graph
+def store_codes(graph: onnx.GraphProto, name: str, record: Record) -> None:
+    """Replace a weight by its codes in int8 and a DequantizeLinear node; RecipeError without such a weight."""
     place = next((at for at, tensor in enumerate(graph.initializer) if tensor.name == name), None)
     if place is None:
         raise RecipeError(f"{name}: torch's exporter changed this weight", code="export", remedy="write a .pt")

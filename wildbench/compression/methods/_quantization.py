@@ -15,7 +15,7 @@ from wildbench.compression.methods._wiring import Wiring, channel_axis, fold_nor
 from wildbench.compression.subject import Subject, Workshop, is_output, prefixes, prunable
 from wildbench.errors import RecipeError
 from wildbench.submissions import codecs
-from wildbench.submissions.archive import Activation, Grid, attach
+from wildbench.submissions.archive import Activation, attach
 from wildbench.submissions.codecs import HALF, Steps
 
 STORED = Steps((1, 1), huffman=True)
@@ -24,18 +24,15 @@ STORED = Steps((1, 1), huffman=True)
 SAMPLED = 4096
 """Values of one result from which its error is estimated."""
 
-CHECKED = 2
-"""Calibration images on which an exported graph is run."""
-
-LOOKS = 4
-"""Calibration images on which errors are measured."""
+CHECKED, LOOKS = 2, 4
+"""Calibration images on which an exported graph is run, and on which errors are measured."""
 
 
 def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
     """Quantize a detector after training.
 
-    Weights are rounded to symmetric codes with one scale per output channel, activations to one grid each; both as in
-    ONNX's QuantizeLinear. Biases make up for what rounding the weights does to means. A result that goes anywhere but
+    Weights are rounded to symmetric codes with one scale per output channel, activations to one grid each, as ONNX's
+    QuantizeLinear does. Biases make up for what rounding the weights does to means. A result that goes anywhere but
     into another quantized layer is rounded too, so that the layer runs in integers.
 
     Raises:
@@ -52,7 +49,7 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         sites = sites_of(layers, norms, wiring)
         values = _calibration.observe(model, images, sites, histograms=settings.calibrator != "minmax")
         grids = _calibration.grids(values, settings.calibrator, settings.activations, settings.percentile)
-        activations = by_module(grids)
+        activations = {name: Activation(grids.get((name, "input")), grids.get((name, "output"))) for name, _ in grids}
     means = mean_inputs(model, images, layers) if settings.correct else {}
     corrected = 0
     for name, layer in layers.items():
@@ -62,7 +59,7 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
         if name in means:
             corrected += take_back(layer, shift, change, means[name])
     if settings.rest == "fp16":
-        to_half(model, leave=subject.records.keys())
+        to_half(model, but=subject.records.keys())
     attach(model, activations)
     subject.activations.update(activations)
     subject.images = images[:CHECKED]
@@ -72,22 +69,22 @@ def quantize(subject: Subject, settings: Quantize, workshop: Workshop) -> None:
 
 def half(subject: Subject, settings: Half, workshop: Workshop) -> None:
     """Round every tensor but the variances of norms to half precision; the smallest codec stores it like that."""
-    to_half(subject.model, leave=())
+    to_half(subject.model, but=())
     subject.history.append("half precision, but for the variances of batch norms")
 
 
 def chosen(model: nn.Module, settings: Quantize) -> dict[str, nn.Module]:
     """The layers to quantize, by name."""
-    kept: tuple[str, ...] = ()
-    if settings.keep == "head":
-        kept = (*prefixes(model, "head"), "rpn.")
-    layers = {name: layer for name, layer in prunable(model, settings.scope).items() if not name.startswith(kept)}
-    if settings.keep == "outputs":
-        layers = {name: layer for name, layer in layers.items() if not is_output(name)}
+    heads = (*prefixes(model, "head"), "rpn.") if settings.keep == "head" else ()
+    layers: dict[str, nn.Module] = {
+        name: layer
+        for name, layer in prunable(model, settings.scope).items()
+        if not name.startswith(heads) and not (settings.keep == "outputs" and is_output(name))
+    }
     if not layers:
-        part = f"scope {settings.scope!r} without {settings.keep!r}"
-        raise RecipeError(f"{part} has no layer", code="nothing-to-quantize", remedy="keep less")
-    return dict(layers)
+        message = f"scope {settings.scope!r} without {settings.keep!r} has no layer"
+        raise RecipeError(message, code="nothing-to-quantize", remedy="keep less")
+    return layers
 
 
 def sites_of(layers: dict[str, nn.Module], norms: dict[str, str], wiring: Wiring) -> list[_calibration.Site]:
@@ -100,12 +97,6 @@ def sites_of(layers: dict[str, nn.Module], norms: dict[str, str], wiring: Wiring
 
     outputs = [(norms.get(name, name), "output") for name in layers if not passes_on(name)]
     return [*((name, "input") for name in layers), *outputs]
-
-
-def by_module(grids: dict[_calibration.Site, Grid]) -> dict[str, Activation]:
-    """Grids by module."""
-    names = dict.fromkeys(name for name, _ in grids)
-    return {name: Activation(grids.get((name, "input")), grids.get((name, "output"))) for name in names}
 
 
 @torch.no_grad()
@@ -145,10 +136,10 @@ def take_back(layer: nn.Module, shift: nn.Module, change: Tensor, mean: Tensor) 
 
 
 @torch.no_grad()
-def to_half(model: nn.Module, leave: Collection[str]) -> None:
-    """Round all but some tensors and the variances to half precision; a folded norm's is 1 less epsilon."""
+def to_half(model: nn.Module, but: Collection[str]) -> None:
+    """Round all but some tensors and the variances to half precision; a folded norm's variance is 1 less epsilon."""
     for name, tensor in model.state_dict().items():
-        if name not in leave and not name.endswith("running_var") and HALF.accepts(tensor):
+        if name not in but and not name.endswith("running_var") and HALF.accepts(tensor):
             tensor.copy_(tensor.half())
 
 

@@ -1,9 +1,8 @@
 """Recalibration: batch norms get statistics for the activations that compression changed.
 
-Averaging new statistics of the activations alone (Nahshan et al., 2021, among many) assumes norms that follow their
-inputs. Those of detectors do not: they are frozen while the rest learns, and the rest has learnt with the offset. So
-the dense detector sees the same images, and each channel gets back the mean and the spread that it has there (as
-between networks in Jordan et al., "REPAIR", 2023); where the dense norms do follow their inputs, the two agree.
+Averaging new statistics alone (Nahshan et al., 2021, among many) assumes norms that follow their inputs. Those of
+detectors are frozen while the rest learns, and the rest has learnt with the offset. So the dense detector sees the same
+images, and each channel gets back the mean and the spread that it has there (as in Jordan et al., "REPAIR", 2023).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Moments:
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:
-        """Of the maps that enter a norm."""
+        """Those of maps that enter a norm."""
         values = features.detach().transpose(0, 1).flatten(1).double()
         return cls(values.shape[1], values.sum(1), (values * values).sum(1))
 
@@ -63,13 +62,12 @@ def recalibrate(subject: Subject, settings: Recalibrate, workshop: Workshop) -> 
     images = sample(workshop, settings.images, settings.batch_size)
     renormalise(subject.model.to(workshop.device), copy.deepcopy(workshop.teacher).to(workshop.device), images)
     subject.model.cpu()
-    subject.history.append(
-        f"batch norms recalibrated on {min(settings.images, len(workshop.data.images))} training images"
-    )
+    number = min(settings.images, len(workshop.data.images))
+    subject.history.append(f"batch norms recalibrated on {number} training images")
 
 
 def sample(workshop: Workshop, count: int, batch_size: int) -> Iterator[list[Tensor]]:
-    """Batches of training images, drawn by the workshop's seed: float `[3, H, W]`, 0..1, on its device."""
+    """Batches of training images, drawn by the workshop's seed: float `[3, H, W]`, 0 to 1, on its device."""
     drawn = workshop.drawn(count)
     for done in range(0, len(drawn), batch_size):
         images = opened(workshop.data, drawn[done : done + batch_size])
@@ -79,24 +77,20 @@ def sample(workshop: Workshop, count: int, batch_size: int) -> Iterator[list[Ten
 
 def norms_of(model: nn.Module) -> dict[str, Norm]:
     """The batch norms by name."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm2d))
-    }
+    kinds = (nn.BatchNorm2d, FrozenBatchNorm2d)
+    return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
 
 
 @torch.no_grad()
 def renormalise(model: nn.Module, dense: nn.Module | None, batches: Iterable[Any]) -> None:
     """Set the statistics of a model's batch norms, in place.
 
-    Within a batch a norm already works with the statistics of that batch, so that later norms get the inputs that they
-    will get.
+    Within a batch a norm already works with its statistics, so that later norms get the inputs that they will get.
 
     Args:
         model: In eval mode.
         dense: The model before channels were removed, whose means and spreads are restored; None to normalise to mean
-            0 and variance 1, as a norm in training does.
+            0 and variance 1.
         batches: Arguments of both.
 
     Raises:
@@ -114,7 +108,7 @@ def renormalise(model: nn.Module, dense: nn.Module | None, batches: Iterable[Any
         for target in targets.values():
             target.end_batch()
     for target in targets.values():
-        target.settle()
+        target.set(target.seen, target.wanted)
 
 
 class Target:
@@ -133,18 +127,15 @@ class Target:
     def see(self, features: Tensor) -> None:
         """Note an input of the norm, and let it work with the statistics of this batch."""
         self.seen_here += Moments.of(features)
-        self._set(self.seen_here, self.wanted_here)
+        self.set(self.seen_here, self.wanted_here)
 
     def end_batch(self) -> None:
         """Add the batch to all of them."""
         self.seen, self.wanted = self.seen + self.seen_here, self.wanted + self.wanted_here
         self.seen_here = self.wanted_here = NOTHING
 
-    def settle(self) -> None:
-        """Let the norm work with the statistics of all batches."""
-        self._set(self.seen, self.wanted)
-
-    def _set(self, seen: Moments, wanted: Moments) -> None:
+    def set(self, seen: Moments, wanted: Moments) -> None:
+        """Let the norm work with these statistics."""
         if not seen.count:
             return  # no proposal entered a box head
         mean, variance = seen.mean_and_variance()
@@ -162,24 +153,15 @@ def survivors(norm: Norm, dense: Norm, name: str) -> Tensor:
     """Which channels of the dense norm a narrowed one kept: those with its four constants, in order.
 
     Raises:
-        RecipeError: There are none: the norm was trained since.
-
-    Example:
-        >>> dense, narrow = nn.BatchNorm2d(3), nn.BatchNorm2d(2)
-        >>> dense.bias.data, narrow.bias.data = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 3.0])
-        >>> survivors(narrow, dense, "bn").tolist()
-        [0, 2]
+        RecipeError: A channel is not among them: the norm was trained since.
     """
     if len(norm.weight) == len(dense.weight):
         return torch.arange(len(norm.weight))
     rows = iter(enumerate(_constants(dense)))
     kept = [next((at for at, row in rows if row == own), None) for own in _constants(norm)]
     if None in kept:
-        raise RecipeError(
-            f"{name}: its channels are no longer those of the dense detector",
-            code="norms-changed",
-            remedy="recalibrate right after channels are removed",
-        )
+        message, remedy = f"{name}: the norm changed since", "recalibrate right after channels are removed"
+        raise RecipeError(message, code="norms-changed", remedy=remedy)
     return torch.tensor(kept)
 
 

@@ -1,11 +1,9 @@
 """Training on after a step that cost accuracy: alone, with the dense detector as a teacher, or from random weights.
 
-Distillation: the features are those of PKD (Cao et al., "PKD: General Distillation Framework for Object Detectors via
-Pearson Correlation Coefficient", NeurIPS 2022), the maps of the pyramid with each channel normalised to mean 0 and
-variance 1, so that what counts is where a channel is high and not how high. The outputs are those of Chen et al.,
-"Learning Efficient Object Detection Models with Knowledge Distillation", NIPS 2017: the divergence of class
-probabilities, and the distance of boxes, where the dense detector sees an animal. Training from scratch is the control
-of Liu et al., "Rethinking the Value of Network Pruning", ICLR 2019.
+Distillation compares features as PKD does (Cao et al., NeurIPS 2022): the maps of the pyramid, with each channel
+normalised to mean 0 and variance 1, so that what counts is where a channel is high and not how high. It compares
+outputs as Chen et al. do (NIPS 2017): the divergence of class probabilities, and the distance of boxes, where the dense
+detector sees an animal. Training from scratch is the control of Liu et al. (ICLR 2019).
 """
 
 from __future__ import annotations
@@ -23,25 +21,11 @@ from torch.nn import functional as F
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FrozenBatchNorm2d
 
+from wildbench import detectors
 from wildbench.compression.catalogue import Distil, FineTune, FromScratch
 from wildbench.compression.methods._recalibration import norms_of, renormalise, sample
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
-from wildbench.detectors import (
-    Augmentation,
-    Network,
-    Optimizer,
-    Recipe,
-    Schedule,
-    Terms,
-    begin,
-    check_labels,
-    load_recipe,
-    seeded,
-    steps,
-    steps_of,
-    zoo,
-)
 from wildbench.errors import RecipeError
 from wildbench.resources import bundled
 
@@ -69,10 +53,10 @@ def learn(
     constant: str | None = "",
     extra_loss: Callable[[Any], nn.Module] | None = None,
 ) -> None:
-    """Train a subject's detector in place.
+    """Train a subject's detector in place; it gets the averaged weights, which obey its constraints too.
 
     Args:
-        subject: Gets the averaged weights, which obey its constraints too.
+        subject: The detector.
         settings: Schedule and optimizer.
         workshop: The data, the seed and the device.
         task: Name for the progress.
@@ -80,18 +64,18 @@ def learn(
         extra_loss: Given the detector in training, a module whose result is added to its loss (`Terms`).
 
     Raises:
-        RecipeError: The data have other categories, their labels are partial and the detector cannot respect that,
-            masks are needed and missing, or the training diverged.
+        RecipeError: The data have other categories or labels that the detector cannot learn from (partial ones, or no
+            masks), or the training diverged.
     """
     check_categories(subject, workshop.data)
     recipe = recipe_for(subject, settings, workshop)
     student = copy.deepcopy(subject.model).requires_grad_()
-    total = steps_of(recipe, workshop.data)
-    with seeded(workshop.seed, workshop.device):
+    total = detectors.steps_of(recipe, workshop.data)
+    with detectors.seeded(workshop.seed, workshop.device):
         extra = None if extra_loss is None else extra_loss(student)
-        terms = Terms(constant, extra, obey=lambda model: replace(subject, model=model).obey())
-        run = begin(recipe, student, terms, workshop.device)
-        for done in steps(run, recipe, workshop.data, terms, workshop.device):
+        terms = detectors.Terms(constant, extra, obey=lambda model: replace(subject, model=model).obey())
+        run = detectors.begin(recipe, student, terms, workshop.device)
+        for done in detectors.steps(run, recipe, workshop.data, terms, workshop.device):
             workshop.progress(f"{task} ({len(subject.history) + 1})", done, total)
     subject.model.load_state_dict(run.averaged.state_dict())
     subject.model.eval()
@@ -103,34 +87,36 @@ def check_categories(subject: Subject, data: Dataset) -> None:
     if data.category_names != subject.manifest.categories:
         remedy = "train on the data that it was trained on"
         raise RecipeError(f"{data.name} has other categories", code="other-categories", remedy=remedy)
-    check_labels(subject.manifest.detector.name, data)
+    detectors.check_labels(subject.manifest.detector.name, data)
 
 
-def recipe_for(subject: Subject, settings: FineTune, workshop: Workshop) -> Recipe:
+def recipe_for(subject: Subject, settings: FineTune, workshop: Workshop) -> detectors.Recipe:
     """The training recipe of a step; a later step of a chain sees other augmented images."""
     detector = subject.manifest.detector
-    values = settings.model_dump()
-    schedule = {key: values[key] for key in Schedule.model_fields if key in values}
-    return Recipe(
-        detector=Network(name=detector.name, arguments=detector.arguments),
-        schedule=Schedule(**schedule, seed=1000 * workshop.seed + len(subject.history)),
-        optimizer=Optimizer(**{key: values[key] for key in Optimizer.model_fields if key in values}),
-        augmentation=augmentation_for(subject.model, workshop.data, settings.like),
+    values = settings.model_dump() | {"seed": 1000 * workshop.seed + len(subject.history)}
+    schedule, optimizer = (
+        {key: value for key, value in values.items() if key in kind.model_fields}
+        for kind in (detectors.Schedule, detectors.Optimizer)
+    )
+    return detectors.Recipe(
+        detector=detectors.Network(name=detector.name, arguments=detector.arguments),
+        schedule=detectors.Schedule(**schedule),
+        optimizer=detectors.Optimizer(**optimizer),
+        augmentation=augmentation_for(subject, workshop.data, settings.like),
     )
 
 
-def augmentation_for(model: Any, data: Dataset, like: str | None) -> Augmentation:  # noqa: ANN401
-    """The augmentation of a training recipe.
+def augmentation_for(subject: Subject, data: Dataset, like: str | None) -> detectors.Augmentation:
+    """The augmentation of a training recipe, by default the bundled reference's.
 
-    By default the bundled reference's, at the size in which the detector sees the median image, and with pasting only
-    where all animals have masks.
+    That is at the size in which the detector sees the median image, and with pasting only if all animals have masks.
     """
     if like is not None:
-        return load_recipe(like).augmentation
-    chances = load_recipe(bundled("baselines/reference.toml")).augmentation
-    height, width = frame(model.transform, data)
+        return detectors.load_recipe(like).augmentation
+    chances = detectors.load_recipe(bundled("baselines/reference.toml")).augmentation
+    height, width = frame(part_of(subject, "transform", "name a training recipe with `like`"), data)
     masks = all(annotation.get("segmentation") for annotation in data.annotations)
-    return chances.model_copy(update={"height": height, "width": width} | ({} if masks else {"paste": 0.0}))
+    return chances.model_copy(update={"height": height, "width": width, "paste": chances.paste if masks else 0.0})
 
 
 def frame(transform: Any, data: Dataset) -> tuple[int, int]:  # noqa: ANN401
@@ -144,6 +130,15 @@ def frame(transform: Any, data: Dataset) -> tuple[int, int]:  # noqa: ANN401
     return height, width
 
 
+def part_of(subject: Subject, name: str, remedy: str) -> Any:  # noqa: ANN401
+    """An attribute that torchvision's detectors have; RecipeError if a registered one lacks it."""
+    part = getattr(subject.model, name, None)
+    if part is None:
+        message = f"{subject.manifest.detector.name} has no attribute {name!r}"
+        raise RecipeError(message, code="no-such-part", remedy=remedy)
+    return part
+
+
 def from_scratch(subject: Subject, settings: FromScratch, workshop: Workshop) -> None:
     """Train the compressed shape from random weights, without ImageNet; pruned zeros stay.
 
@@ -151,8 +146,7 @@ def from_scratch(subject: Subject, settings: FromScratch, workshop: Workshop) ->
     once, as in data-dependent initialisation (Krähenbühl et al., 2016).
     """
     reinitialise(subject, workshop.seed)
-    frozen = any(isinstance(norm, FrozenBatchNorm2d) for norm in norms_of(subject.model).values())
-    if frozen:
+    if any(isinstance(norm, FrozenBatchNorm2d) for norm in norms_of(subject.model).values()):
         renormalise(subject.model, None, [list(batch) for batch in sample(workshop, SEEN, SEEN)])
     learn(subject, settings, workshop, task="train from scratch", constant=None)
     subject.history.append(f"this shape trained from random weights for {settings.epochs:g} epochs")
@@ -161,13 +155,11 @@ def from_scratch(subject: Subject, settings: FromScratch, workshop: Workshop) ->
 def reinitialise(subject: Subject, seed: int) -> None:
     """Random weights by the detector's own rules: the leading channels of a fresh one where channels were removed."""
     detector = subject.manifest.detector
-    arguments: dict[str, Any] = detector.arguments
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = zoo.build(detector.name, len(subject.manifest.categories), **arguments)
-    drawn = fresh.state_dict()
+        fresh = detectors.zoo.build(detector.name, len(subject.manifest.categories), **detector.arguments).state_dict()
     state = subject.model.state_dict()
-    leading = {name: drawn[name][tuple(slice(side) for side in tensor.shape)] for name, tensor in state.items()}
+    leading = {name: fresh[name][tuple(slice(side) for side in tensor.shape)] for name, tensor in state.items()}
     subject.model.load_state_dict(leading)
     subject.obey()
 
@@ -177,7 +169,12 @@ def distil(subject: Subject, settings: Distil, workshop: Workshop) -> None:
 
     One-stage detectors imitate all outputs of the head; two-stage ones those of the box head on the proposals of the
     detector in training. The region proposal network and the mask head imitate features alone.
+
+    Raises:
+        RecipeError: A registered detector has no backbone or no head.
     """
+    for part in ("backbone", "roi_heads" if hasattr(subject.model, "roi_heads") else "head"):
+        part_of(subject, part, f"give its module torchvision's {part}, or use fine-tune")
     teacher = copy.deepcopy(workshop.teacher).to(workshop.device).eval()
     make = partial(Imitation, teacher=teacher, features=settings.features, outputs=settings.outputs)
     learn(subject, settings, workshop, task="distil", extra_loss=make)
@@ -189,18 +186,14 @@ def distil(subject: Subject, settings: Distil, workshop: Workshop) -> None:
 class Imitation(nn.Module):
     """The distance of a student, which gets hooks, from its teacher; called after the student's forward pass.
 
-    Args:
-        student: In eval mode.
-        teacher: In eval mode, on the device of the training.
-        features: Weight of the features' loss.
-        outputs: Weight of the outputs' loss.
+    Both are in eval mode; `features` and `outputs` are the weights of the two losses.
     """
 
     def __init__(self, student: Any, *, teacher: Any, features: float, outputs: float) -> None:  # noqa: ANN401
         super().__init__()
         self.weights = (features, outputs)
         self._teacher = [teacher]  # in a list, so that its parameters are not this module's
-        widths = zip(*(_widths(model) for model in (student, teacher)), strict=True)
+        widths = zip(_widths(student), _widths(teacher), strict=True)
         self.adapters = nn.ModuleList(nn.Identity() if own == its else nn.Conv2d(own, its, 1) for own, its in widths)
         self._seen: dict[str, Any] = {}
         self._watch("backbone", student.backbone)
@@ -225,26 +218,22 @@ class Imitation(nn.Module):
             outputs = _head_outputs(teacher, wanted, self._seen)
         pairs = zip(self.adapters, maps.values(), wanted.values(), strict=True)
         levels = [pearson_loss(adapter(own), its) for adapter, own, its in pairs]
-        imitation = self.weights[0] * torch.stack(levels).mean()
-        return imitation + self.weights[1] * self._output_loss(teacher, outputs)
+        if "head" in self._seen:
+            loss = softmax_loss if isinstance(teacher, SSD) else sigmoid_loss
+            apart = loss(self._seen["head"][1], outputs)
+        else:
+            apart = softmax_loss(_of_boxes(self._seen["predictor"][1]), outputs)
+        return self.weights[0] * torch.stack(levels).mean() + self.weights[1] * apart
 
-    def _output_loss(self, teacher: nn.Module, outputs: Outputs) -> Tensor:
-        if "head" not in self._seen:
-            logits, boxes = self._seen["predictor"][1]
-            return softmax_loss({"cls_logits": logits, "bbox_regression": boxes}, outputs)
-        loss = softmax_loss if isinstance(teacher, SSD) else sigmoid_loss
-        return loss(self._seen["head"][1], outputs)
+
+def _of_boxes(answer: tuple[Tensor, Tensor]) -> Outputs:
+    return dict(zip(("cls_logits", "bbox_regression"), answer, strict=True))
 
 
 def pearson_loss(own: Tensor, its: Tensor) -> Tensor:
     """One minus Pearson's correlation of two maps `[N, C, H, W]`, averaged over the channels; 0 to 2.
 
-    It is half the mean squared difference of maps normalised over images and places, as PKD writes it.
-
-    Example:
-        >>> its = torch.tensor([1.0, 2.0, 4.0]).view(1, 1, 1, 3)
-        >>> round(float(pearson_loss(-3 * its + 1, its)), 4)
-        2.0
+    It is half the mean squared difference of normalised maps, as PKD writes it.
     """
     return F.mse_loss(_normalised(own), _normalised(its)) / 2
 
@@ -252,14 +241,13 @@ def pearson_loss(own: Tensor, its: Tensor) -> Tensor:
 def sigmoid_loss(own: Outputs, its: Outputs) -> Tensor:
     """Imitation of a head with a sigmoid per category: FCOS, RetinaNet.
 
+    The sum of the divergences of probabilities, and of the L1 distances of boxes and divergences of centreness weighted
+    by the teacher's largest probability; over the sum of these weights.
+
     Args:
         own: `cls_logits` `[N, locations, C]`, `bbox_regression` `[N, locations, 4]`, perhaps `bbox_ctrness`
             `[N, locations, 1]`.
         its: The teacher's.
-
-    Returns:
-        Sum of the divergences of probabilities, and of the L1 distances of boxes and divergences of centreness weighted
-        by the teacher's largest probability; over the sum of these weights.
     """
     weight = its["cls_logits"].sigmoid().amax(-1, keepdim=True)
     loss = _bernoulli_divergence(own["cls_logits"], its["cls_logits"]).sum()
@@ -270,20 +258,17 @@ def sigmoid_loss(own: Outputs, its: Outputs) -> Tensor:
 
 
 def softmax_loss(own: Outputs, its: Outputs) -> Tensor:
-    """The same for a head with a softmax over background and categories: SSD, and Faster and Mask R-CNN.
+    """The same for a softmax over background and categories: SSD, and Faster and Mask R-CNN.
+
+    Weighted by the teacher's probability of anything but background, or of each category if each has a box.
 
     Args:
-        own: `cls_logits` `[..., 1 + C]`, `bbox_regression` `[..., 4]`, one box for all categories, or
-            `[..., 4 * (1 + C)]`, a box for each.
+        own: `cls_logits` `[..., 1 + C]`, `bbox_regression` `[..., 4]`, or `[..., 4 * (1 + C)]` with a box for each.
         its: The teacher's, of the same anchors or proposals.
-
-    Returns:
-        As `sigmoid_loss`, weighted by the teacher's probability of anything but background, or of each category.
     """
     probability = its["cls_logits"].softmax(-1)
-    divergence = F.kl_div(
-        own["cls_logits"].log_softmax(-1), its["cls_logits"].log_softmax(-1), reduction="none", log_target=True
-    ).sum()
+    logits = own["cls_logits"].log_softmax(-1), its["cls_logits"].log_softmax(-1)
+    divergence = F.kl_div(*logits, reduction="none", log_target=True).sum()
     distance = (own["bbox_regression"] - its["bbox_regression"]).abs().reshape(*probability.shape[:-1], -1, 4).mean(-1)
     boxes_differ = distance.shape[-1] > 1
     weight = probability[..., 1:] if boxes_differ else 1 - probability[..., :1]
@@ -298,8 +283,7 @@ def _head_outputs(model: Any, maps: dict[str, Tensor], seen: dict[str, Any]) -> 
         return outputs
     _, proposals, shapes = seen["pooled"][0]
     heads = model.roi_heads
-    logits, boxes = heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, proposals, shapes)))
-    return {"cls_logits": logits, "bbox_regression": boxes}
+    return _of_boxes(heads.box_predictor(heads.box_head(heads.box_roi_pool(maps, proposals, shapes))))
 
 
 @torch.no_grad()
@@ -315,7 +299,7 @@ def _normalised(maps: Tensor) -> Tensor:
 
 
 def _bernoulli_divergence(own: Tensor, its: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of the teacher's probability from the student's, element by element."""
+    """Kullback-Leibler divergence of the teacher's probabilities from the student's."""
     probability = its.sigmoid()
     crossed = F.binary_cross_entropy_with_logits(own, probability, reduction="none")
     return crossed - F.binary_cross_entropy_with_logits(its, probability, reduction="none")

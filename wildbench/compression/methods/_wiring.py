@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,20 +42,13 @@ class Wiring:
 
     def folding(self) -> dict[str, str]:
         """Layers with the one norm that follows each and no other."""
+        every = [norm for norms in self.norms.values() for norm in norms]
         pairs = {layer: next(iter(norms)) for layer, norms in self.norms.items() if len(norms) == 1}
-        once = [norm for norms in self.norms.values() for norm in norms]
-        return {layer: norm for layer, norm in pairs.items() if once.count(norm) == 1}
+        return {layer: norm for layer, norm in pairs.items() if every.count(norm) == 1}
 
 
 def watch(model: nn.Module, image: Tensor) -> Wiring:
-    """Run a detector in eval mode once, on an image `[3, H, W]` from 0 to 1, and note what follows what.
-
-    Example:
-        >>> from wildbench.detectors import zoo
-        >>> model = zoo.build("fcos_efficientnet_lite0_fpn", 1, min_size=64).eval()
-        >>> watch(model, torch.rand(3, 64, 64)).folding()["backbone.body._conv_stem"]
-        'backbone.body._bn0'
-    """
+    """Run a detector in eval mode once, on an image `[3, H, W]` from 0 to 1, and note what follows what."""
     watcher = _Watcher()
     with torch.no_grad(), watcher.following(model), watcher:
         model([image])
@@ -71,11 +65,7 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._inside = 0
 
     def __torch_dispatch__(
-        self,
-        func: OpOverload,
-        types: object,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> object:
         out = func(*args, **(kwargs or {}))
         packet = func.overloadpacket
@@ -96,23 +86,18 @@ class _Watcher(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for name, module in model.named_modules():
                 if isinstance(module, (*LAYERS, *NORMS)):
                     is_norm = isinstance(module, NORMS)
-                    enter = module.register_forward_pre_hook(
-                        lambda _, args, name=name, is_norm=is_norm: self._enter(name, args[0], is_norm)
-                    )
-                    leave = module.register_forward_hook(
-                        lambda _, args, result, name=name, is_norm=is_norm: self._leave(name, result, is_norm)
-                    )
-                    stack.callback(enter.remove)
-                    stack.callback(leave.remove)
+                    enter, leave = partial(self._enter, name, is_norm), partial(self._leave, name, is_norm)
+                    stack.callback(module.register_forward_pre_hook(enter).remove)
+                    stack.callback(module.register_forward_hook(leave).remove)
             yield
 
-    def _enter(self, name: str, entering: Tensor, is_norm: bool) -> None:
+    def _enter(self, name: str, is_norm: bool, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         self._inside += 1
-        self._of_norm = self._makers.get(_key(entering))
+        self._of_norm = self._makers.get(_key(args[0]))
         if self._of_norm is not None:
             (self.wiring.norms if is_norm else self.wiring.enters)[self._of_norm].add(name)
 
-    def _leave(self, name: str, result: Tensor, is_norm: bool) -> None:
+    def _leave(self, name: str, is_norm: bool, module: nn.Module, args: object, result: Tensor) -> None:
         self._inside -= 1
         maker = self._of_norm if is_norm else name
         if maker is not None:
@@ -129,25 +114,10 @@ def _key(tensor: Tensor) -> int:
 
 @torch.no_grad()
 def fold_norms(model: nn.Module, wiring: Wiring) -> dict[str, str]:
-    """Fold every batch norm that follows a layer (Jacob et al., CVPR 2018).
+    """Fold every batch norm that follows a layer, in place (Jacob et al., CVPR 2018); the norm of each such layer.
 
     The norm's scale goes into the layer's weights and bias. The norm keeps a shift alone: weight 1, mean 0, a variance
-    that sums to 1 with epsilon, and its bias.
-
-    Args:
-        model: In eval mode; changed in place. Its results stay the same up to float32 rounding.
-        wiring: What follows what in it.
-
-    Returns:
-        The norm of each layer that has one.
-
-    Example:
-        >>> model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1)).eval()
-        >>> _ = nn.init.constant_(model[1].weight, 3.0), nn.init.ones_(model[0].weight)
-        >>> fold_norms(model, Wiring(norms={"0": {"1"}}))
-        {'0': '1'}
-        >>> round(model[0].weight.item(), 3), model[1].weight.item()
-        (3.0, 1.0)
+    that sums to 1 with epsilon, and its bias. The results of a model in eval mode stay the same up to float32 rounding.
     """
     pairs = wiring.folding()
     for layer_name, norm_name in pairs.items():

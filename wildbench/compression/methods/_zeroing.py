@@ -8,27 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from wildbench.compression.catalogue import Kernels, Units, Weights
-from wildbench.compression.subject import Constraint, Subject, Workshop, is_output, prunable
+from wildbench.compression.catalogue import Weights, Zeroing
+from wildbench.compression.subject import Subject, Workshop, is_output, prunable
 from wildbench.errors import RecipeError
 
 CRITERIA = {"l1": prune.L1Unstructured, "random": prune.RandomUnstructured}
 
 
-def zeroed_outside(mask: Tensor) -> Constraint:
-    """The constraint that all outside a mask, bool of the parameter's shape, is zero.
-
-    Example:
-        >>> zeroed_outside(torch.tensor([True, False]))(torch.tensor([5.0, 7.0]))
-        tensor([5., 0.])
-    """
-    return lambda tensor: tensor.masked_fill(~mask.to(tensor.device), 0)
-
-
 def impose(subject: Subject, masks: Mapping[str, Tensor]) -> None:
-    """Zero parameters outside their masks, given by name, and keep them so through later training."""
+    """Zero parameters outside their masks (bool, of their shapes), and keep them so through later training."""
     for name, mask in masks.items():
-        subject.constrain(name, zeroed_outside(mask))
+        subject.constrain(name, lambda tensor, mask=mask: tensor.masked_fill(~mask.to(tensor.device), 0))
     subject.obey()
 
 
@@ -40,10 +30,7 @@ def shell(layer: nn.Module) -> nn.Module:
 
 
 def prune_weights(subject: Subject, settings: Weights, workshop: Workshop) -> None:
-    """Zero `round(ratio x weights)` weights of the scope's layers, which are ranked together.
-
-    Weights that are zero already count. By magnitude they go first; at random they are drawn like any other.
-    """
+    """Zero `round(ratio x weights)` weights of the scope's layers, ranked together; zeros count, and may be drawn."""
     layers = prunable(subject.model, settings.scope)
     shells = {name: shell(layer) for name, layer in layers.items()}
     with torch.random.fork_rng(devices=[]):
@@ -62,11 +49,10 @@ def prune_weights(subject: Subject, settings: Weights, workshop: Workshop) -> No
     )
 
 
-def prune_units(subject: Subject, settings: Units, workshop: Workshop) -> None:
-    """Zero the weights of `round(ratio x units)` units in each of the scope's layers.
+def prune_units(subject: Subject, settings: Zeroing, workshop: Workshop) -> None:
+    """Zero the weights of `round(ratio x units)` units (filters, or rows) in each of the scope's layers.
 
-    A unit is a convolution's filter or a linear layer's row. Biases and norms stay, and so do output layers, whose
-    units are categories and box sides.
+    Biases and norms stay, and so do output layers, whose units are categories and box sides.
     """
     layers = {name: layer for name, layer in prunable(subject.model, settings.scope).items() if not is_output(name)}
     masks = {}
@@ -83,13 +69,11 @@ def prune_units(subject: Subject, settings: Units, workshop: Workshop) -> None:
     subject.history.append(f"{zeroed:,} of {total:,} units of {settings.scope} zeroed (L2 norm, layer by layer)")
 
 
-def prune_kernels(subject: Subject, settings: Kernels, workshop: Workshop) -> None:
+def prune_kernels(subject: Subject, settings: Zeroing, workshop: Workshop) -> None:
     """Zero `round(ratio x kernels)` kernels of the scope's convolutions, which are ranked together by sums of |w|.
 
-    Convolutions of 1 x 1 are left alone: their kernels are single weights.
-
     Raises:
-        RecipeError: The scope has no larger convolution.
+        RecipeError: The scope has only convolutions of 1 x 1, whose kernels are single weights.
     """
     layers = {
         f"{name}.weight": layer
@@ -97,19 +81,17 @@ def prune_kernels(subject: Subject, settings: Kernels, workshop: Workshop) -> No
         if not isinstance(layer, nn.Linear) and layer.weight[0, 0].numel() > 1
     }
     if not layers:
-        part = f"scope {settings.scope!r}"
-        raise RecipeError(f"{part} has only 1 x 1 kernels", code="nothing-to-prune", remedy="prune its weights")
+        message = f"scope {settings.scope!r} has only 1 x 1 kernels"
+        raise RecipeError(message, code="nothing-to-prune", remedy="prune its weights")
     norms = {name: layer.weight.detach().abs().sum((2, 3)) for name, layer in layers.items()}
     scores = torch.cat([norm.flatten() for norm in norms.values()])
     keep = torch.ones(len(scores), dtype=torch.bool)
     zeroed = round(settings.ratio * len(scores))
     keep[torch.topk(scores, zeroed, largest=False).indices] = False
     parts = torch.split(keep, [norm.numel() for norm in norms.values()])
-    impose(
-        subject,
-        {
-            name: part.view(norm.shape)[:, :, None, None].expand_as(layers[name].weight)
-            for (name, norm), part in zip(norms.items(), parts, strict=True)
-        },
-    )
+    masks = {
+        name: part.view(norm.shape)[:, :, None, None].expand_as(layers[name].weight)
+        for (name, norm), part in zip(norms.items(), parts, strict=True)
+    }
+    impose(subject, masks)
     subject.history.append(f"{zeroed:,} of {len(scores):,} kernels of {settings.scope} zeroed (global L1)")
