@@ -160,7 +160,7 @@ def test_what_cannot_be_written_or_read_is_told_before_any_step(
     def never(*_: object) -> None:
         pytest.fail("a step was done")
 
-    monkeypatch.setattr("wildbench.compression.chain._opened", never)
+    monkeypatch.setattr("wildbench.compression.chain.rebuild", never)
     plain, tuned = recipe({"method": "weights"}), recipe({"method": "fine-tune", "like": "none.toml"})
     with refused("recipe/not-8-bit", "a.onnx"):
         compress(plain, dense, tmp_path / "a.onnx")

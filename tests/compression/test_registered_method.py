@@ -100,17 +100,32 @@ def test_its_attributes_rule_like_those_of_our_own(package: Path) -> None:
         parse_recipe({"summary": "x", "steps": [{"method": "dam"}]})
 
 
-def test_it_works_in_a_sweep(package: Path) -> None:
-    from wildbench.sweeps.record import read_summary
-
-    herd(package / "photos", images=2)
+@pytest.fixture
+def grid(package: Path) -> Path:
+    """A sweep with one point of the method."""
     (package / "grid.toml").write_text(
         "summary = 'x'\ndense = ['dense.pt']\n[[grid]]\nrecipe = 'damped.toml'\nset = { factor = [0.9] }\n"
     )
+    return package / "grid.toml"
+
+
+def test_it_is_a_point_of_a_sweep(grid: Path) -> None:
+    from wildbench.sweeps.grid import load_sweep
+
+    (plan,) = load_sweep(grid).plans
+    assert plan.recipe.chain == "weights → damp"
+    assert plan.settings == {"factor": 0.9}
+
+
+@pytest.mark.slow
+def test_it_works_in_a_sweep(package: Path, grid: Path) -> None:
+    from wildbench.sweeps.record import read_summary
+
+    herd(package / "photos", images=2)
     wildbench(
         "baseline",
         "sweep",
-        package / "grid.toml",
+        grid,
         "-o",
         package / "out",
         "--dataset",

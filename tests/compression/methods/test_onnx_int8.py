@@ -1,6 +1,7 @@
 """A quantized detector as an ONNX graph of integers, beside the detector itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,7 +49,7 @@ def answers(path: Path, image: Tensor, *, fused: bool = True) -> list[np.ndarray
     return list(onnxruntime.InferenceSession(path, options).run(None, {"image": image.numpy()}))
 
 
-def made_chain(pictures: Dataset, *, closed: bool = False) -> Subject:
+def made_chain(pictures: Dataset, *, closed: bool = False, **settings: Any) -> Subject:
     torch.manual_seed(0)
     model = Chain()
     with torch.no_grad():
@@ -58,7 +59,7 @@ def made_chain(pictures: Dataset, *, closed: bool = False) -> Subject:
             model.backbone[1].weight[:4] = 1e-12
             model.backbone[1].bias[:4] = 3.0
     subject = subject_of(model)
-    quantize(subject, Quantize(images=3), Workshop(nn.Identity(), pictures))
+    quantize(subject, Quantize(images=3, **settings), Workshop(nn.Identity(), pictures))
     return subject
 
 
@@ -140,13 +141,13 @@ def test_a_detector_is_a_submission(tmp_path: Path, pictures: Dataset) -> None:
 
 
 def test_what_is_kept_float_is_said(tmp_path: Path, pictures: Dataset) -> None:
-    subject = step(detector(), "quantize", data=pictures, images=1, keep="head")
+    subject = made_chain(pictures, keep="head")
     assert export(subject, tmp_path / "a.onnx", subject.manifest).activation_bits == 32
 
 
 def test_other_widths_are_refused(tmp_path: Path, pictures: Dataset) -> None:
     for settings in ({"activations": 4}, {"activations": None}):
-        subject = step(detector(), "quantize", data=pictures, images=1, **settings)
+        subject = made_chain(pictures, **settings)
         with refused("recipe/not-8-bit", "a.onnx"):
             export(subject, tmp_path / "a.onnx", subject.manifest)
     assert not (tmp_path / "a.onnx").exists()

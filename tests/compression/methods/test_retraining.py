@@ -58,6 +58,14 @@ def test_everything_follows_from_the_seed(pictures: Dataset) -> None:
     assert not all(torch.equal(first[name], third[name]) for name in first)
 
 
+def test_parts_that_a_registered_detector_lacks_are_named(pictures: Dataset) -> None:
+    for method, part in (("fine-tune", "transform"), ("distil", "backbone"), ("distil", "head")):
+        subject = detector()
+        delattr(subject.model, part)
+        with refused("recipe/no-such-part", part):
+            step(subject, method, data=pictures)
+
+
 def test_a_later_step_sees_other_images(pictures: Dataset) -> None:
     fresh, later = detector(), detector()
     later.history.append("something")

@@ -137,14 +137,10 @@ def grids(seen: Mapping[Site, Values], calibrator: str, bits: int, percentile: f
 
 
 def scales(weight: Tensor, bits: int, axis: int, rounding: str) -> Tensor:
-    """The scale of each channel of a weight, float32 `[channels]`; 1 where all weights are zero.
+    """The scale of each channel of a weight (along `axis`), float32 `[channels]`; 1 where all weights are zero.
 
-    Args:
-        weight: Float32, any shape.
-        bits: 2 to 8; codes are -(2^(bits - 1) - 1) to 2^(bits - 1) - 1.
-        axis: Of the channels.
-        rounding: "minmax": the largest magnitude gets the largest code (Krishnamoorthi, 2018). "mse": of the parts of
-            that scale in `SHRUNK_WEIGHTS`, the one of least squared error.
+    With "minmax", the largest magnitude gets the largest code (Krishnamoorthi, 2018). With "mse", it is the part of
+    that scale in `SHRUNK_WEIGHTS` with the least squared error.
     """
     rows = weight.detach().movedim(axis, 0).flatten(1).float()
     largest = rows.abs().amax(1)

@@ -71,10 +71,7 @@ def share(subject: Subject, settings: Share, workshop: Workshop) -> None:
         fine = settings.table == "layer" and weights[0].numel() < settings.small
         finer |= fine and settings.bits < FINE
         indices = clusters(weights, 2 ** (FINE if fine else settings.bits))
-        if settings.table == "layer":
-            subject.constrain(group[0], lambda weight, index=indices: tied([weight], index)[0])
-        else:
-            subject.joint.append(partial(_tie, names=group, indices=indices))
+        subject.joint.append(partial(_tie, names=group, indices=indices))
         workshop.progress("share weights", done, len(groups))
     subject.obey()
     tables = "a table a layer" if settings.table == "layer" else "one table"

@@ -280,16 +280,10 @@ def taylor(channels: Sequence[Channels], losses: Iterable[Tensor], model: nn.Mod
 
 
 def image_losses(model: nn.Module, name: str, workshop: Workshop, images: int) -> Iterator[Tensor]:
-    """The sum of a detector's losses on each of some images, which are not augmented and as large as it detects them.
+    """The sum of a detector's losses on each of some images, not augmented, in the size in which it detects.
 
-    Args:
-        model: In eval mode before and after. Its norms keep their statistics.
-        name: Of the detector in the zoo.
-        workshop: Its seed draws the images, and seeds the proposals of a two-stage detector.
-        images: How many; all the data if there are fewer.
-
-    Raises:
-        RecipeError: The detector learns masks, and an annotation has none.
+    The workshop's seed draws them, and seeds the proposals of a two-stage detector. The model stays in eval mode, and
+    its norms keep their statistics. RecipeError if it learns masks and an annotation has none.
     """
     unused = {"height": 32, "width": 32}  # of augmented images, of which there are none here
     recipe = parse_recipe({"detector": {"name": name}, "schedule": {"epochs": 1}, "augmentation": unused})

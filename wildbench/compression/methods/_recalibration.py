@@ -21,9 +21,7 @@ from wildbench.compression.methods._calibration import Site, looking, opened
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.errors import RecipeError
 
-Norm: TypeAlias = Any
-"""A BatchNorm2d or a FrozenBatchNorm2d."""
-
+Norm: TypeAlias = Any  # a BatchNorm2d or a FrozenBatchNorm2d
 TINY = 1e-12
 """Variance below which a channel counts as constant."""
 
@@ -83,18 +81,11 @@ def norms_of(model: nn.Module) -> dict[str, Norm]:
 
 @torch.no_grad()
 def renormalise(model: nn.Module, dense: nn.Module | None, batches: Iterable[Any]) -> None:
-    """Set the statistics of a model's batch norms, in place.
+    """Set the statistics of the batch norms of a model in eval mode, from batches of its arguments.
 
     Within a batch a norm already works with its statistics, so that later norms get the inputs that they will get.
-
-    Args:
-        model: In eval mode.
-        dense: The model before channels were removed, whose means and spreads are restored; None to normalise to mean
-            0 and variance 1.
-        batches: Arguments of both.
-
-    Raises:
-        RecipeError: The channels of a norm are not among the dense one's.
+    `dense` is the model before channels were removed, whose means and spreads are restored; None to normalise to mean 0
+    and variance 1. RecipeError if the channels of a norm are not among the dense one's.
     """
     norms = norms_of(model)
     targets = {name: Target(name, norm, dense) for name, norm in norms.items()}
@@ -150,11 +141,7 @@ class Target:
 
 
 def survivors(norm: Norm, dense: Norm, name: str) -> Tensor:
-    """Which channels of the dense norm a narrowed one kept: those with its four constants, in order.
-
-    Raises:
-        RecipeError: A channel is not among them: the norm was trained since.
-    """
+    """Which channels of the dense norm a narrowed one kept: those with its four constants, in order."""
     if len(norm.weight) == len(dense.weight):
         return torch.arange(len(norm.weight))
     rows = iter(enumerate(_constants(dense)))

@@ -155,9 +155,10 @@ def from_scratch(subject: Subject, settings: FromScratch, workshop: Workshop) ->
 def reinitialise(subject: Subject, seed: int) -> None:
     """Random weights by the detector's own rules: the leading channels of a fresh one where channels were removed."""
     detector = subject.manifest.detector
+    arguments: dict[str, Any] = detector.arguments
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = detectors.zoo.build(detector.name, len(subject.manifest.categories), **detector.arguments).state_dict()
+        fresh = detectors.zoo.build(detector.name, len(subject.manifest.categories), **arguments).state_dict()
     state = subject.model.state_dict()
     leading = {name: fresh[name][tuple(slice(side) for side in tensor.shape)] for name, tensor in state.items()}
     subject.model.load_state_dict(leading)

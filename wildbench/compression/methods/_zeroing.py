@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,14 @@ from wildbench.errors import RecipeError
 CRITERIA = {"l1": prune.L1Unstructured, "random": prune.RandomUnstructured}
 
 
+def _masked(tensor: Tensor, mask: Tensor) -> Tensor:
+    return tensor.masked_fill(~mask.to(tensor.device), 0)
+
+
 def impose(subject: Subject, masks: Mapping[str, Tensor]) -> None:
     """Zero parameters outside their masks (bool, of their shapes), and keep them so through later training."""
     for name, mask in masks.items():
-        subject.constrain(name, lambda tensor, mask=mask: tensor.masked_fill(~mask.to(tensor.device), 0))
+        subject.constrain(name, partial(_masked, mask=mask))
     subject.obey()
 
 
