@@ -12,6 +12,7 @@ from wildbench.parksim._skeleton import (
     Body,
     Posture,
     Vector,
+    bones,
     figure,
     limb,
     part,
@@ -23,7 +24,7 @@ from wildbench.parksim._skeleton import (
 from wildbench.parksim.species import KINDS
 
 DRAWING = figure(
-    {"body": ("", (0.0, 1.0, 0.0)), "head": ("body", (0.5, 1.2, 0.0))},
+    bones("body 0 1 0 > head .5 1.2 0"),
     part("body", "coat", "-.5 1 0 .2 > .5 1 0 .25"),
     part("head", "coat", ".5 1.2 0 .1 > .8 1.3 0 .1"),
     part("head", "horn", ".6 1.4 .1 .02 > .6 1.7 .2 .01", only="male adult"),

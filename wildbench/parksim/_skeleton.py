@@ -116,17 +116,33 @@ def limb(name: str, parent: str, material: str, chain: str, blend: float, joints
     return Figure(bones, tuple(parts))
 
 
-def figure(bones: Mapping[str, tuple[str, Vector]], *pieces: Figure | Part) -> Figure:
-    """Join limbs and parts into one drawing."""
-    every = {name: Bone(parent, at) for name, (parent, at) in bones.items()}
+def bones(chain: str) -> Figure:
+    """Read a chain of bones, each the child of the one before; a first bone without a point is there already.
+
+    >>> bones("body > tail1 -.5 1 0 > tail2 -.7 .8 0").bones["tail2"]
+    Bone(parent='tail1', at=(-0.7, 0.8, 0.0))
+    """
+    read: dict[str, Bone] = {}
+    parent = ""
+    for name, *at in (step.split() for step in chain.split(">")):
+        if at:
+            x, y, z = map(float, at)
+            read[name] = Bone(parent, (x, y, z))
+        parent = name
+    return Figure(read, ())
+
+
+def figure(*pieces: Figure | Part) -> Figure:
+    """Join bones, limbs and parts into one drawing."""
+    joined: dict[str, Bone] = {}
     parts: list[Part] = []
     for piece in pieces:
         if isinstance(piece, Part):
             parts.append(piece)
         else:
-            every |= piece.bones
+            joined |= piece.bones
             parts += piece.parts
-    return Figure(every, tuple(parts))
+    return Figure(joined, tuple(parts))
 
 
 def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[str], level: bool) -> Body:

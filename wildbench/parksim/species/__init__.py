@@ -6,10 +6,8 @@ from wildbench.parksim._skeleton import Kind
 from wildbench.parksim.species.birds import BIRDS
 from wildbench.parksim.species.carnivores import HYENA, LEOPARD, LION
 from wildbench.parksim.species.crocodile import CROCODILE
-from wildbench.parksim.species.elephant import ELEPHANT
-from wildbench.parksim.species.person import PERSON
-from wildbench.parksim.species.primates import GORILLA, MONKEY
-from wildbench.parksim.species.ungulates import BUFFALO, GIRAFFE, IMPALA, ZEBRA
+from wildbench.parksim.species.herbivores import BUFFALO, ELEPHANT, GIRAFFE, IMPALA, ZEBRA
+from wildbench.parksim.species.primates import GORILLA, MONKEY, PERSON
 
 KINDS: dict[str, tuple[Kind, ...]] = {
     "giraffe": (GIRAFFE,),

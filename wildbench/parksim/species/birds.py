@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wildbench.parksim._coat import FEATHERS, SPOTS, Coat
-from wildbench.parksim._skeleton import Kind, Posture, figure, limb, part, turn
+from wildbench.parksim._skeleton import Kind, Posture, bones, figure, limb, part, turn
 
 # Tables of numbers.
 # fmt: off
@@ -13,16 +13,10 @@ PECKING = Posture(turn(body=-24.0, neck1=-70.0, neck2=-30.0, head=10.0, leg_1=24
 
 OSTRICH = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 1.2, 0.0)),
-            "neck1": ("body", (0.42, 1.36, 0.0)),
-            "neck2": ("neck1", (0.56, 1.80, 0.0)),
-            "head": ("neck2", (0.60, 2.25, 0.0)),
-            "tail1": ("body", (-0.5, 1.3, 0.0)),
-        },
-        part(
-            "body", "coat", "-.36 1.24 0 .26 > .05 1.22 0 .31 > .32 1.28 0 .2", 0.15, flat=0.9, rough=0.02, grain=26.0
-        ),
+        bones("body 0 1.2 0 > neck1 .42 1.36 0 > neck2 .56 1.80 0 > head .60 2.25 0"),
+        bones("body > tail1 -.5 1.3 0"),
+        part("body", "coat", "-.36 1.24 0 .26 > .05 1.22 0 .31 > .32 1.28 0 .2", 0.15, flat=0.9, rough=0.02,
+            grain=26.0),
         part("body", "coat", ".22 1.26 .2 .2 > -.34 1.26 .22 .17", 0.06, flat=0.5, rough=0.02, grain=26.0),
         part("body", "plume", "-.34 1.14 .22 .1 > -.52 1.06 .2 .1", 0.05, flat=0.6, rough=0.025, grain=26.0),
         part("tail1", "plume", "-.50 1.3 0 .14 > -.72 1.24 0 .15 > -.8 1.12 0 .08", 0.05, rough=0.03, grain=26.0),
@@ -37,35 +31,21 @@ OSTRICH = Kind(
         part("leg~3", "leg", ".05 .045 .15 .03 > .13 .025 .19 .02", 0.01),
     ),
     coat=Coat(FEATHERS, (0.12, 0.06, 0.06), base="231e1c", mark="4a423d", core="3a322e", strength=0.5, fade=0.0),
-    materials={
-        "coat": ("ffffff", 0.8, 0.03),
-        "plume": ("e6dfd2", 0.8, 0.03),
-        "neck": ("b79a8a", 0.25, 0.05),
-        "thigh": ("bf9c8c", 0.15, 0.08),
-        "leg": ("a88878", 0.1, 0.1),
-        "beak": ("b5947a", 0.0, 0.2),
-        "eye": ("0a0706", 0.0, 0.3),
-    },
+    materials={"coat": ("ffffff", 0.8, 0.03), "plume": ("e6dfd2", 0.8, 0.03), "neck": ("b79a8a", 0.25, 0.05),
+        "thigh": ("bf9c8c", 0.15, 0.08), "leg": ("a88878", 0.1, 0.1), "beak": ("b5947a", 0.0, 0.2),
+        "eye": ("0a0706", 0.0, 0.3)},
     postures={
         "standing": Posture(level=False, look=70.0),
         "walking": Posture(turn(neck1=-4.0), swing=26.0, lift=46.0, gait=STEPS, level=False, look=20.0),
         "pecking": Posture(turn(body=-14.0, neck1=-100.0, neck2=-34.0, head=20.0, leg_1=14.0), level=False, look=10.0),
         "running": Posture(turn(neck1=-12.0, neck2=6.0), swing=46.0, lift=70.0, gait=STEPS, level=False, look=5.0),
     },
-    juvenile={"": (0.5, 0.5, 0.5), "head": (1.4, 1.4, 1.4)},
-    female={"": (0.92, 0.92, 0.92)},
-    tuft=0.03,
-    eye_shine=0.3,
+    juvenile={"": (0.5, 0.5, 0.5), "head": (1.4, 1.4, 1.4)}, female={"": (0.92, 0.92, 0.92)}, tuft=0.03, eye_shine=0.3,
 )
 
 MARABOU = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.72, 0.0)),
-            "neck1": ("body", (0.2, 0.92, 0.0)),
-            "neck2": ("neck1", (0.24, 1.06, 0.0)),
-            "head": ("neck2", (0.28, 1.20, 0.0)),
-        },
+        bones("body 0 .72 0 > neck1 .2 .92 0 > neck2 .24 1.06 0 > head .28 1.20 0"),
         part("body", "white", "-.12 .72 0 .14 > .12 .80 0 .15 > .19 .92 0 .11", 0.08, rough=0.008, grain=30.0),
         part("body", "coat", ".17 .92 .09 .10 > -.08 .76 .12 .12 > -.40 .56 .06 .05", 0.03, flat=0.5, rough=0.008,
             grain=30.0),
@@ -84,33 +64,21 @@ MARABOU = Kind(
         part("leg~3", "leg", ".0 .018 .08 .012 > -.05 .012 .08 .009", 0.005),
     ),
     coat=Coat(FEATHERS, (0.10, 0.05, 0.05), base="3d4347", mark="23272a", core="50575b", strength=0.7, fade=0.0),
-    materials={
-        "coat": ("ffffff", 0.5, 0.06),
-        "white": ("ded9cf", 0.6, 0.03),
-        "skin": ("a9705f", 0.3, 0.06),
-        "leg": ("b3aca3", 0.1, 0.1),
-        "beak": ("a89a86", 0.08, 0.2),
-        "eye": ("0a0706", 0.0, 0.3),
-    },
+    materials={"coat": ("ffffff", 0.5, 0.06), "white": ("ded9cf", 0.6, 0.03), "skin": ("a9705f", 0.3, 0.06),
+        "leg": ("b3aca3", 0.1, 0.1), "beak": ("a89a86", 0.08, 0.2), "eye": ("0a0706", 0.0, 0.3)},
     postures={
         "standing": Posture(level=False, look=70.0),
         "walking": Posture(swing=22.0, lift=44.0, gait=STEPS, level=False, look=20.0),
         "pecking": Posture(turn(body=-30.0, neck1=-52.0, neck2=-24.0, head=-6.0, leg_1=30.0), level=False, look=12.0),
         "running": Posture(turn(body=-8.0), swing=36.0, lift=60.0, gait=STEPS, level=False, look=10.0),
     },
-    juvenile={"": (0.7, 0.7, 0.7), "head": (1.1, 1.1, 1.1)},
-    tuft=0.016,
-    eye_shine=0.3,
+    juvenile={"": (0.7, 0.7, 0.7), "head": (1.1, 1.1, 1.1)}, tuft=0.016, eye_shine=0.3,
 )
 
 GUINEAFOWL = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.3, 0.0)),
-            "neck1": ("body", (0.15, 0.36, 0.0)),
-            "head": ("neck1", (0.20, 0.50, 0.0)),
-            "tail1": ("body", (-0.2, 0.28, 0.0)),
-        },
+        bones("body 0 .3 0 > neck1 .15 .36 0 > head .20 .50 0"),
+        bones("body > tail1 -.2 .28 0"),
         part("body", "coat", "-.13 .29 0 .115 > .03 .31 0 .135 > .12 .33 0 .095", 0.06, rough=0.004, grain=60.0),
         part("body", "coat", ".08 .33 .09 .075 > -.16 .27 .08 .055", 0.03, flat=0.5),
         part("tail1", "coat", "-.2 .28 0 .075 > -.30 .20 0 .03", 0.04, flat=0.7),
@@ -127,35 +95,22 @@ GUINEAFOWL = Kind(
         part("leg~3", "leg", ".01 .01 .06 .008 > .045 .008 .085 .006", 0.004),
     ),
     coat=Coat(SPOTS, (0.017, 0.017, 0.017), base="34363c", mark="dcdcdc", core="2a2b30", strength=0.36, fade=0.0),
-    materials={
-        "coat": ("ffffff", 0.25, 0.04),
-        "blue": ("4a86b5", 0.1, 0.08),
-        "red": ("b8322a", 0.05, 0.1),
-        "horn": ("a8794a", 0.1, 0.1),
-        "beak": ("b9a680", 0.0, 0.2),
-        "eye": ("0a0706", 0.0, 0.3),
-        "leg": ("3f3a38", 0.1, 0.1),
-    },
+    materials={"coat": ("ffffff", 0.25, 0.04), "blue": ("4a86b5", 0.1, 0.08), "red": ("b8322a", 0.05, 0.1),
+        "horn": ("a8794a", 0.1, 0.1), "beak": ("b9a680", 0.0, 0.2), "eye": ("0a0706", 0.0, 0.3),
+        "leg": ("3f3a38", 0.1, 0.1)},
     postures={
         "standing": Posture(level=False, look=70.0),
         "walking": Posture(swing=24.0, lift=44.0, gait=STEPS, level=False, look=20.0),
         "pecking": Posture(turn(body=-22.0, neck1=-90.0, head=-10.0, leg_1=22.0), level=False, look=12.0),
         "running": Posture(turn(neck1=-20.0), swing=38.0, lift=60.0, gait=STEPS, level=False, look=10.0),
     },
-    juvenile={"": (0.55, 0.55, 0.55), "head": (1.3, 1.3, 1.3)},
-    tuft=0.008,
-    eye_shine=0.3,
+    juvenile={"": (0.55, 0.55, 0.55), "head": (1.3, 1.3, 1.3)}, tuft=0.008, eye_shine=0.3,
 )
 
 HORNBILL = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.42, 0.0)),
-            "neck1": ("body", (0.22, 0.55, 0.0)),
-            "neck2": ("neck1", (0.28, 0.68, 0.0)),
-            "head": ("neck2", (0.31, 0.79, 0.0)),
-            "tail1": ("body", (-0.28, 0.42, 0.0)),
-        },
+        bones("body 0 .42 0 > neck1 .22 .55 0 > neck2 .28 .68 0 > head .31 .79 0"),
+        bones("body > tail1 -.28 .42 0"),
         part("body", "coat", "-.20 .43 0 .12 > .04 .46 0 .15 > .18 .52 0 .12", 0.08, rough=0.006, grain=45.0),
         part("body", "coat", ".14 .52 .10 .09 > -.24 .40 .09 .065", 0.03, flat=0.5, rough=0.006, grain=45.0),
         part("tail1", "coat", "-.26 .42 0 .09 > -.52 .33 0 .075", 0.04, flat=0.35, normal=(0.2, 1.0, 0.0)),
@@ -173,21 +128,14 @@ HORNBILL = Kind(
         part("leg~3", "leg", ".01 .016 .07 .012 > .05 .012 .11 .009", 0.005),
     ),
     coat=Coat(FEATHERS, (0.08, 0.04, 0.04), base="1f1c1b", mark="3c3735", core="2b2725", strength=0.6, fade=0.0),
-    materials={
-        "coat": ("ffffff", 0.5, 0.08),
-        "red": ("b52f22", 0.1, 0.1),
-        "beak": ("26211e", 0.05, 0.25),
-        "eye": ("c9b27a", 0.0, 0.3),
-        "leg": ("2d2826", 0.1, 0.1),
-    },
+    materials={"coat": ("ffffff", 0.5, 0.08), "red": ("b52f22", 0.1, 0.1), "beak": ("26211e", 0.05, 0.25),
+        "eye": ("c9b27a", 0.0, 0.3), "leg": ("2d2826", 0.1, 0.1)},
     postures={
         "standing": Posture(level=False, look=70.0),
         "walking": Posture(swing=22.0, lift=40.0, gait=STEPS, level=False, look=20.0),
         "pecking": PECKING,
         "running": Posture(turn(body=-6.0), swing=34.0, lift=55.0, gait=STEPS, level=False, look=10.0),
     },
-    juvenile={"": (0.65, 0.65, 0.65), "head": (1.15, 1.15, 1.15)},
-    tuft=0.012,
-    eye_shine=0.3,
+    juvenile={"": (0.65, 0.65, 0.65), "head": (1.15, 1.15, 1.15)}, tuft=0.012, eye_shine=0.3,
 )
 BIRDS = (OSTRICH, MARABOU, GUINEAFOWL, HORNBILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wildbench.parksim._coat import SCALES, Coat
-from wildbench.parksim._skeleton import Kind, Part, Posture, figure, limb, part, turn
+from wildbench.parksim._skeleton import Kind, Part, Posture, bones, figure, limb, part, turn
 
 # Tables of numbers.
 # fmt: off
@@ -32,21 +32,12 @@ def _teeth(bone: str, y: float, down: float) -> list[Part]:
         for n, x in enumerate(1.12 + 0.075 * n for n in range(7))
     ]
 
-
 CROCODILE = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.2, 0.0)),
-            "neck1": ("body", (0.62, 0.25, 0.0)),
-            "head": ("neck1", (0.82, 0.26, 0.0)),
-            "jaw": ("head", (0.90, 0.19, 0.0)),
-            "tail1": ("body", (-0.70, 0.23, 0.0)),
-            "tail2": ("tail1", (-1.15, 0.20, 0.0)),
-            "tail3": ("tail2", (-1.60, 0.15, 0.0)),
-        },
-        part(
-            "body", "coat", "-.70 .22 0 .21 > -.1 .24 0 .30 > .35 .24 0 .27 > .62 .25 0 .2", 0.12, flat=0.68, normal=UP
-        ),
+        bones("body 0 .2 0 > neck1 .62 .25 0 > head .82 .26 0 > jaw .90 .19 0"),
+        bones("body > tail1 -.70 .23 0 > tail2 -1.15 .20 0 > tail3 -1.60 .15 0"),
+        part("body", "coat", "-.70 .22 0 .21 > -.1 .24 0 .30 > .35 .24 0 .27 > .62 .25 0 .2", 0.12, flat=0.68,
+            normal=UP),
         part("neck1", "coat", ".60 .25 0 .2 > .84 .26 0 .16", 0.08, flat=0.75, normal=UP),
         part("head", "coat", ".84 .275 0 .15 > 1.02 .275 0 .125", 0.05, flat=0.62, normal=UP),
         part("head", "coat", "1.02 .265 0 .115 > 1.32 .24 0 .075 > 1.60 .23 0 .062", 0.04, flat=0.55, normal=UP),
@@ -75,34 +66,16 @@ CROCODILE = Kind(
     ),
     coat=Coat(SCALES, (0.06, 0.045, 0.05), base="6e6b4c", mark="4c4a33", core="4f4c35", strength=0.2, fade=0.0,
         paints=((0.0, 0.09, 0.0, 2.6, 0.08, 0.7, 0.5, "b8ab7c", 0.85),)),
-    materials={
-        "coat": ("ffffff", 0.2, 0.14),
-        "nostril": ("14120c", 0.0, 0.3),
-        "eye": ("b99a2a", 0.0, 0.3),
-        "lip": ("b5a878", 0.15, 0.12),
-        "tooth": ("efe8d2", 0.0, 0.3),
-        "scute": ("4c4a30", 0.15, 0.12),
-        "claw": ("2c2a1e", 0.05, 0.2),
-    },
+    materials={"coat": ("ffffff", 0.2, 0.14), "nostril": ("14120c", 0.0, 0.3), "eye": ("b99a2a", 0.0, 0.3),
+        "lip": ("b5a878", 0.15, 0.12), "tooth": ("efe8d2", 0.0, 0.3), "scute": ("4c4a30", 0.15, 0.12),
+        "claw": ("2c2a1e", 0.05, 0.2)},
     postures={
         "basking": Posture(turn(neck1=3.0), level=False, look=30.0, sway=26.0),
         "gaping": Posture(turn(neck1=6.0, head=12.0, jaw=-26.0), level=False, look=24.0, sway=26.0),
-        "crawling": Posture(
-            turn(foreR1=(0.0, 28.0, 0.0), foreL1=(0.0, -24.0, 0.0), hindR1=(0.0, -24.0, 0.0), hindL1=(0.0, 26.0, 0.0),
-                neck1=5.0),
-            level=False,
-            look=16.0,
-            sway=34.0,
-        ),
-        "high walk": Posture(
-            turn(fore_1=(0.0, 10.0, 40.0), fore_2=(0.0, 0.0, -22.0), hind_1=(0.0, -8.0, 40.0), hind_2=(0.0, 0.0, -22.0),
-                neck1=4.0, tail1=-3.0),
-            level=False,
-            look=16.0,
-            sway=20.0,
-        ),
+        "crawling": Posture(turn(foreR1=(0.0, 28.0, 0.0), foreL1=(0.0, -24.0, 0.0), hindR1=(0.0, -24.0, 0.0),
+            hindL1=(0.0, 26.0, 0.0), neck1=5.0), level=False, look=16.0, sway=34.0),
+        "high walk": Posture(turn(fore_1=(0.0, 10.0, 40.0), fore_2=(0.0, 0.0, -22.0), hind_1=(0.0, -8.0, 40.0),
+            hind_2=(0.0, 0.0, -22.0), neck1=4.0, tail1=-3.0), level=False, look=16.0, sway=20.0),
     },
-    juvenile={"": (0.4, 0.4, 0.4), "head": (1.2, 1.25, 1.25)},
-    female={"": (0.86, 0.86, 0.86)},
-    tuft=0.02,
+    juvenile={"": (0.4, 0.4, 0.4), "head": (1.2, 1.25, 1.25)}, female={"": (0.86, 0.86, 0.86)}, tuft=0.02,
 )

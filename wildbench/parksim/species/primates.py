@@ -1,9 +1,9 @@
-"""Gorilla and vervet monkey."""
+"""Gorilla, vervet monkey and person."""
 
 from __future__ import annotations
 
 from wildbench.parksim._coat import PLAIN, Coat
-from wildbench.parksim._skeleton import GALLOP, Kind, Posture, figure, limb, part, turn
+from wildbench.parksim._skeleton import GALLOP, Kind, Posture, bones, figure, limb, part, turn
 
 # Tables of numbers.
 # fmt: off
@@ -11,12 +11,7 @@ from wildbench.parksim._skeleton import GALLOP, Kind, Posture, figure, limb, par
 # Gorilla: black, on its knuckles, high crest and silver saddle on grown males.
 GORILLA = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.7, 0.0)),
-            "neck1": ("body", (0.42, 1.05, 0.0)),
-            "head": ("neck1", (0.56, 1.16, 0.0)),
-            "jaw": ("head", (0.62, 1.07, 0.0)),
-        },
+        bones("body 0 .7 0 > neck1 .42 1.05 0 > head .56 1.16 0 > jaw .62 1.07 0"),
         part("body", "coat", "-.36 .66 0 .23", 0.2, rough=0.007, grain=50.0),
         part("body", "silver", "-.24 .72 0 .27 > -.02 .79 0 .31", 0.2, rough=0.007, grain=50.0, only="male adult"),
         part("body", "coat", "-.24 .72 0 .27 > -.02 .79 0 .31", 0.2, rough=0.007, grain=50.0, only="female"),
@@ -45,59 +40,31 @@ GORILLA = Kind(
     ),
     coat=Coat(PLAIN, (0.1, 0.1, 0.1), base="231f1e", mark="231f1e", core="352f2c", strength=0.0, fade=0.0,
         paints=((0.54, 1.34, 0.0, 0.09, 0.10, 0.1, 0.8, "4a3226", 0.7),)),
-    materials={
-        "coat": ("ffffff", 0.55, 0.05),
-        "silver": ("8f8c88", 0.55, 0.04),
-        "face": ("2a2524", 0.12, 0.14),
-        "nose": ("181514", 0.05, 0.2),
-        "nostril": ("040303", 0.0, 0.1),
-        "eye": ("2a1708", 0.0, 0.3),
-        "skin": ("262120", 0.15, 0.2),
-    },
+    materials={"coat": ("ffffff", 0.55, 0.05), "silver": ("8f8c88", 0.55, 0.04), "face": ("2a2524", 0.12, 0.14),
+        "nose": ("181514", 0.05, 0.2), "nostril": ("040303", 0.0, 0.1), "eye": ("2a1708", 0.0, 0.3),
+        "skin": ("262120", 0.15, 0.2)},
     postures={
         "standing": Posture(look=50.0),
         "walking": Posture(turn(neck1=4.0), swing=19.0, lift=30.0, look=20.0),
-        "sitting": Posture(
-            turn(body=44.0, fore_1=-32.0, fore_2=-4.0, hind_1=52.0, hind_2=-84.0, hind_3=10.0, neck1=-24.0, head=-14.0),
-            level=False,
-            look=50.0,
-        ),
-        "feeding": Posture(
-            turn(body=46.0, foreR1=(20.0, 0.0, 0.0), foreR2=(104.0, -30.0, 0.0), foreL1=-32.0, foreL2=-4.0, hind_1=52.0,
-                hind_2=-84.0, hind_3=10.0, neck1=-26.0, head=-22.0),
-            level=False,
-            look=15.0,
-        ),
-        "upright": Posture(
-            turn(body=50.0, fore_1=-46.0, fore_2=18.0, hind_1=-38.0, hind_2=-6.0, hind_3=-6.0, neck1=-24.0, head=-22.0),
-            level=False,
-            look=30.0,
-        ),
-        "lying": Posture(
-            turn(fore_1=58.0, fore_2=24.0, hind_1=60.0, hind_2=-70.0, hind_3=10.0, neck1=2.0, head=-8.0), look=40.0
-        ),
+        "sitting": Posture(turn(body=44.0, fore_1=-32.0, fore_2=-4.0, hind_1=52.0, hind_2=-84.0, hind_3=10.0,
+            neck1=-24.0, head=-14.0), level=False, look=50.0),
+        "feeding": Posture(turn(body=46.0, foreR1=(20.0, 0.0, 0.0), foreR2=(104.0, -30.0, 0.0), foreL1=-32.0,
+            foreL2=-4.0, hind_1=52.0, hind_2=-84.0, hind_3=10.0, neck1=-26.0, head=-22.0), level=False, look=15.0),
+        "upright": Posture(turn(body=50.0, fore_1=-46.0, fore_2=18.0, hind_1=-38.0, hind_2=-6.0, hind_3=-6.0,
+            neck1=-24.0, head=-22.0), level=False, look=30.0),
+        "lying": Posture(turn(fore_1=58.0, fore_2=24.0, hind_1=60.0, hind_2=-70.0, hind_3=10.0, neck1=2.0, head=-8.0),
+            look=40.0),
     },
-    juvenile={"": (0.5, 0.5, 0.5), "head": (1.3, 1.3, 1.3)},
-    female={"": (0.82, 0.82, 0.82)},
-    tuft=0.013,
-    eye_shine=0.1,
+    juvenile={"": (0.5, 0.5, 0.5), "head": (1.3, 1.3, 1.3)}, female={"": (0.82, 0.82, 0.82)}, tuft=0.013, eye_shine=0.1,
 )
-
 
 # Vervet monkey: grizzled fur, black face with a white brow, long tail.
 MONKEY = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.32, 0.0)),
-            "neck1": ("body", (0.19, 0.40, 0.0)),
-            "head": ("neck1", (0.25, 0.46, 0.0)),
-            "tail1": ("body", (-0.22, 0.38, 0.0)),
-            "tail2": ("tail1", (-0.40, 0.44, 0.0)),
-            "tail3": ("tail2", (-0.58, 0.34, 0.0)),
-        },
-        part(
-            "body", "coat", "-.17 .35 0 .085 > 0 .34 0 .085 > .14 .365 0 .09", 0.08, flat=0.85, rough=0.004, grain=110.0
-        ),
+        bones("body 0 .32 0 > neck1 .19 .40 0 > head .25 .46 0"),
+        bones("body > tail1 -.22 .38 0 > tail2 -.40 .44 0 > tail3 -.58 .34 0"),
+        part("body", "coat", "-.17 .35 0 .085 > 0 .34 0 .085 > .14 .365 0 .09", 0.08, flat=0.85, rough=0.004,
+            grain=110.0),
         part("neck1", "coat", ".16 .38 0 .075 > .25 .46 0 .06", 0.05),
         part("head", "coat", ".255 .49 0 .072", 0.03, rough=0.004, grain=110.0),
         part("head", "white", ".305 .515 0 .03 > .295 .51 .035 .026", 0.015, rough=0.004, grain=110.0),
@@ -117,48 +84,82 @@ MONKEY = Kind(
         part("tail3", "coat", "-.58 .34 0 .02 > -.70 .20 0 .019 > -.76 .12 0 .018", 0.015),
         part("tail3", "face", "-.75 .13 0 .019 > -.78 .08 0 .016", 0.01),
     ),
-    coat=Coat(
-        PLAIN, (0.05, 0.04, 0.04), base="8b8468", mark="8b8468", core="6f6a52", strength=0.0, fade=0.0,
+    coat=Coat(PLAIN, (0.05, 0.04, 0.04), base="8b8468", mark="8b8468", core="6f6a52", strength=0.0, fade=0.0,
         paints=((0.0, 0.26, 0.0, 0.22, 0.045, 0.08, 0.6, "e0dccd", 0.95),
-            (0.2, 0.33, 0.0, 0.06, 0.08, 0.08, 0.6, "e0dccd", 0.9)),
-    ),
-    materials={
-        "coat": ("ffffff", 0.6, 0.02),
-        "white": ("e8e4d8", 0.5, 0.02),
-        "face": ("1d1a19", 0.1, 0.2),
-        "nostril": ("050404", 0.0, 0.1),
-        "eye": ("5a3410", 0.0, 0.3),
-        "hand": ("262220", 0.2, 0.1),
-    },
+            (0.2, 0.33, 0.0, 0.06, 0.08, 0.08, 0.6, "e0dccd", 0.9))),
+    materials={"coat": ("ffffff", 0.6, 0.02), "white": ("e8e4d8", 0.5, 0.02), "face": ("1d1a19", 0.1, 0.2),
+        "nostril": ("050404", 0.0, 0.1), "eye": ("5a3410", 0.0, 0.3), "hand": ("262220", 0.2, 0.1)},
     postures={
-        "sitting": Posture(
-            turn(body=58.0, fore_1=-36.0, fore_2=22.0, fore_3=-40.0, hind_1=52.0, hind_2=-112.0, hind_3=2.0,
-                tail1=-20.0, tail2=-68.0, tail3=-16.0, neck1=-22.0, head=-30.0),
-            level=False,
-            look=60.0,
-            sway=40.0,
-        ),
+        "sitting": Posture(turn(body=58.0, fore_1=-36.0, fore_2=22.0, fore_3=-40.0, hind_1=52.0, hind_2=-112.0,
+            hind_3=2.0, tail1=-20.0, tail2=-68.0, tail3=-16.0, neck1=-22.0, head=-30.0), level=False, look=60.0,
+            sway=40.0),
         "standing": Posture(look=50.0, sway=20.0, turns=turn(tail1=-6.0)),
         "walking": Posture(turn(tail1=-26.0, tail2=8.0), swing=26.0, lift=40.0, look=20.0, sway=15.0),
-        "foraging": Posture(
-            turn(body=46.0, foreR1=10.0, foreR2=80.0, foreL1=-40.0, foreL2=20.0, hind_1=66.0, hind_2=-112.0, tail1=-8.0,
-                tail2=-68.0, tail3=-16.0, neck1=-30.0, head=-36.0),
-            level=False,
-            look=25.0,
-            sway=40.0,
-        ),
+        "foraging": Posture(turn(body=46.0, foreR1=10.0, foreR2=80.0, foreL1=-40.0, foreL2=20.0, hind_1=66.0,
+            hind_2=-112.0, tail1=-8.0, tail2=-68.0, tail3=-16.0, neck1=-30.0, head=-36.0), level=False, look=25.0,
+            sway=40.0),
         "running": Posture(turn(tail1=-16.0, tail2=-6.0), swing=42.0, lift=55.0, gait=GALLOP, level=False, look=10.0),
-        "upright": Posture(
-            turn(
-                body=66.0, fore_1=-50.0, fore_2=30.0, hind_1=-46.0, hind_2=-14.0, tail1=-70.0, neck1=-26.0, head=-34.0
-            ),
-            level=False,
-            look=50.0,
-            sway=30.0,
-        ),
+        "upright": Posture(turn(body=66.0, fore_1=-50.0, fore_2=30.0, hind_1=-46.0, hind_2=-14.0, tail1=-70.0,
+            neck1=-26.0, head=-34.0), level=False, look=50.0, sway=30.0),
     },
-    juvenile={"": (0.55, 0.55, 0.55), "head": (1.35, 1.35, 1.35)},
-    female={"": (0.86, 0.86, 0.86)},
-    tuft=0.008,
+    juvenile={"": (0.55, 0.55, 0.55), "head": (1.35, 1.35, 1.35)}, female={"": (0.86, 0.86, 0.86)}, tuft=0.008,
     eye_shine=0.1,
+)
+
+STEPS = {"leg~L": 0.0, "leg~R": 0.5, "arm~L": 0.5, "arm~R": 0.0}
+FRONT = (1.0, 0.0, 0.0)
+
+# Person: a ranger, upright, hat and coloured clothes.
+PERSON = Kind(
+    figure=figure(
+        bones("body 0 .95 0 > spine 0 1 0 > neck1 0 1.46 0 > head .01 1.54 0"),
+        part("body", "trousers", "0 .93 0 .145", 0.05, flat=0.72, normal=FRONT),
+        part("body", "trousers", "0 .93 .07 .105", 0.05, flat=0.85, normal=FRONT),
+        part("body", "belt", "0 1.01 0 .142", 0.02, flat=0.74, normal=FRONT),
+        part("spine", "coat", "0 1.08 0 .14 > 0 1.24 0 .148 > 0 1.37 0 .14", 0.06, flat=0.7, normal=FRONT),
+        part("spine", "coat", "0 1.41 .03 .09 > -.005 1.40 .16 .075", 0.05),
+        part("spine", "pack", "-.15 1.14 0 .11 > -.15 1.34 0 .115", 0.02, flat=0.75, normal=FRONT, only="male"),
+        part("spine", "pack", ".075 1.42 .095 .034 > .09 1.2 .105 .03", 0.015, only="male"),
+        part("neck1", "skin", "0 1.42 0 .058 > .01 1.54 0 .053", 0.03),
+        part("head", "skin", ".015 1.63 0 .098 > .03 1.57 0 .078", 0.03, flat=0.84),
+        part("head", "skin", ".065 1.535 0 .045", 0.03),
+        part("head", "skin", ".112 1.605 0 .012 > .125 1.578 0 .019", 0.02),
+        part("head", "skin", ".005 1.60 .085 .026", 0.01, flat=0.5),
+        part("head", "eye", ".094 1.618 .033 .0125", 0.004),
+        part("head", "lips", ".103 1.543 .008 .012", 0.006),
+        part("head", "hair", "-.02 1.65 0 .1", 0.02, flat=0.85),
+        part("head", "hair", "-.06 1.60 0 .075 > -.10 1.48 0 .05 > -.10 1.38 0 .02", 0.04, only="female", rough=0.006,
+            grain=60.0),
+        part("head", "hat", ".01 1.685 0 .178", 0.012, flat=0.09, normal=(-0.06, 1.0, 0.0)),
+        part("head", "hat", ".0 1.70 0 .102 > .0 1.765 0 .088", 0.015),
+        part("head", "belt", ".0 1.705 0 .105", 0.006, flat=0.2, normal=(-0.06, 1.0, 0.0)),
+        limb("arm~", "spine", "coat", "0 1.40 .185 .068 > -.02 1.13 .235 .052", 0.03, joints=1),
+        limb("arm~2", "arm~1", "coat", "-.02 1.13 .235 .052 > .01 1.02 .24 .046", 0.02, joints=1),
+        part("arm~2", "skin", ".005 1.04 .24 .04 > .03 .90 .245 .032", 0.012),
+        part("arm~2", "skin", ".035 .88 .245 .036 > .055 .80 .24 .036", 0.02, flat=0.7),
+        limb("leg~", "body", "trousers", "0 .92 .085 .10 > .02 .51 .095 .068 > -.02 .20 .10 .058", 0.04, joints=2),
+        part("leg~2", "boot", "-.02 .22 .10 .06 > -.025 .07 .10 .056", 0.01),
+        limb("leg~3", "leg~2", "boot", "-.03 .055 .10 .055 > .07 .045 .105 .05 > .14 .035 .11 .036", 0.02, joints=1),
+    ),
+    coat=Coat(PLAIN, (0.08, 0.3, 0.08), base="5d6b3a", mark="5d6b3a", core="4d592f", strength=0.0, fade=0.0),
+    materials={"coat": ("ffffff", 0.10, 0.0), "trousers": ("6b6244", 0.10, 0.0), "belt": ("33241a", 0.0, 0.15),
+        "pack": ("4a4030", 0.12, 0.0), "skin": ("7a4e33", 0.04, 0.12), "eye": ("0c0908", 0.0, 0.3),
+        "lips": ("5a2f28", 0.0, 0.1), "hair": ("15100d", 0.5, 0.1), "hat": ("8a7448", 0.10, 0.0),
+        "boot": ("2f2118", 0.05, 0.15)},
+    postures={
+        "standing": Posture(turn(arm_1=(4.0, 0.0, 5.0), arm_2=10.0), look=50.0, swing=5.0, gait=STEPS, level=False),
+        "walking": Posture(turn(arm_2=18.0), swing=26.0, lift=48.0, gait=STEPS, level=False, look=25.0),
+        "crouching": Posture(turn(body=-8.0, spine=-22.0, leg_1=98.0, leg_2=-128.0, leg_3=34.0, arm_1=40.0, arm_2=50.0,
+            neck1=12.0, head=10.0), level=False),
+        "pointing": Posture(turn(armR1=(84.0, 0.0, -10.0), armR2=4.0, armL1=(0.0, 0.0, 6.0), armL2=10.0), level=False,
+            look=10.0),
+        "photographing": Posture(turn(arm_1=(52.0, 0.0, 0.0), arm_2=(92.0, -38.0, 0.0)), level=False, look=6.0),
+        "running": Posture(turn(spine=-14.0, arm_2=85.0), swing=42.0, lift=85.0, gait=STEPS, level=False, look=8.0),
+    },
+    variants={"coat": ("5d6b3a", "b59c68", "3f5f86", "8f3a2c", "cfc8b6", "4e6f55", "c07a2a", "39393d"),
+        "trousers": ("6b6244", "3a4630", "8a7a56", "34405a", "403a36"),
+        "skin": ("5a3825", "7a4e33", "a8744f", "d3a280", "402a1e", "6a4229"),
+        "hat": ("8a7448", "5b5a3a", "c9b98c", "4a3a28", "6a6f52"), "pack": ("4a4030", "3d4a3a", "6a3a2a", "2f3a4a")},
+    juvenile={"": (0.68, 0.66, 0.68), "head": (1.18, 1.18, 1.18)}, female={"": (0.93, 0.94, 0.91)}, tuft=0.012,
+    eye_shine=0.0,
 )

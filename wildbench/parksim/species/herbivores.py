@@ -1,11 +1,11 @@
-"""Giraffe, zebra, impala and buffalo."""
+"""The large plant eaters: giraffe, zebra, impala, buffalo and elephant."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wildbench.parksim._coat import PATCHES, PLAIN, STRIPES, Coat
-from wildbench.parksim._skeleton import GALLOP, Kind, Posture, figure, limb, part, turn
+from wildbench.parksim._coat import PATCHES, PLAIN, STRIPES, WRINKLES, Coat
+from wildbench.parksim._skeleton import GALLOP, Kind, Posture, bones, figure, limb, part, turn
 
 # Tables of numbers.
 # fmt: off
@@ -14,30 +14,17 @@ UNGULATE: Mapping[str, Posture] = {
     "standing": Posture(look=50.0),
     "walking": Posture(turn(neck1=-6.0), swing=20.0, lift=38.0, look=12.0),
     "grazing": Posture(turn(neck1=-62.0, neck2=-14.0, head=22.0), swing=9.0, lift=4.0, look=10.0),
-    "running": Posture(
-        turn(neck1=-14.0, head=10.0, body=2.0), swing=36.0, lift=65.0, gait=GALLOP, level=False, look=5.0
-    ),
-    "lying": Posture(
-        turn(
-            fore_1=-16.0, fore_2=100.0, fore_3=-170.0, hind_1=56.0, hind_2=-69.0, hind_3=96.0, tail1=-44.0, tail2=-44.0
-        ),
-        look=40.0,
-    ),
+    "running": Posture(turn(neck1=-14.0, head=10.0, body=2.0), swing=36.0, lift=65.0, gait=GALLOP, level=False,
+        look=5.0),
+    "lying": Posture(turn(fore_1=-16.0, fore_2=100.0, fore_3=-170.0, hind_1=56.0, hind_2=-69.0, hind_3=96.0,
+        tail1=-44.0, tail2=-44.0), look=40.0),
 }
-
 
 # Giraffe: long neck and legs, ossicones, brown patches in a cream net.
 GIRAFFE = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 2.0, 0.0)),
-            "neck1": ("body", (0.62, 2.72, 0.0)),
-            "neck2": ("neck1", (0.98, 3.55, 0.0)),
-            "head": ("neck2", (1.28, 4.34, 0.0)),
-            "ear~": ("head", (1.26, 4.42, 0.10)),
-            "tail1": ("body", (-0.90, 2.32, 0.0)),
-            "tail2": ("tail1", (-1.0, 1.8, 0.0)),
-        },
+        bones("body 0 2 0 > neck1 .62 2.72 0 > neck2 .98 3.55 0 > head 1.28 4.34 0 > ear~ 1.26 4.42 .10"),
+        bones("body > tail1 -.90 2.32 0 > tail2 -1 1.8 0"),
         part("body", "coat", "-.66 2.16 0 .36 > -.1 2.24 0 .45 > .42 2.42 0 .45 > .62 2.62 0 .33", 0.3, flat=0.8),
         part("body", "coat", ".42 2.82 0 .14 > .1 2.6 0 .14", 0.3, flat=0.7),
         part("neck1", "coat", ".56 2.66 0 .36 > .78 3.1 0 .25 > .98 3.55 0 .2", 0.2, flat=0.7),
@@ -64,55 +51,31 @@ GIRAFFE = Kind(
         part("tail1", "coat", "-.90 2.32 0 .06 > -1.0 1.8 0 .035", 0.05),
         part("tail2", "mane_tip", "-1.0 1.82 0 .035 > -1.02 1.4 0 .06 > -1.0 1.1 0 .02", 0.03, rough=0.02),
     ),
-    coat=Coat(
-        PATCHES, (0.30, 0.34, 0.34), base="dcc59a", mark="7c4826", core="e8d2a4", strength=0.16, fade=0.95,
+    coat=Coat(PATCHES, (0.30, 0.34, 0.34), base="dcc59a", mark="7c4826", core="e8d2a4", strength=0.16, fade=0.95,
         paints=((1.62, 4.13, 0.0, 0.22, 0.2, 0.2, 0.6, "b58a5a", 0.8),
-            (0.0, 1.72, 0.0, 0.6, 0.16, 0.2, 0.5, "e6d3a8", 0.8)),
-    ),
-    materials={
-        "coat": ("ffffff", 0.3, 0.04),
-        "mane": ("6b3a1a", 0.7, 0.03),
-        "muzzle": ("8d6c52", 0.2, 0.08),
-        "nostril": ("1a1210", 0.0, 0.1),
-        "eye": ("0b0807", 0.0, 0.3),
-        "horn": ("1e1613", 0.4, 0.05),
-        "ear": ("c9a877", 0.3, 0.03),
-        "hoof": ("3a3028", 0.05, 0.2),
-        "mane_tip": ("17110e", 0.8, 0.05),
-    },
+            (0.0, 1.72, 0.0, 0.6, 0.16, 0.2, 0.5, "e6d3a8", 0.8))),
+    materials={"coat": ("ffffff", 0.3, 0.04), "mane": ("6b3a1a", 0.7, 0.03), "muzzle": ("8d6c52", 0.2, 0.08),
+        "nostril": ("1a1210", 0.0, 0.1), "eye": ("0b0807", 0.0, 0.3), "horn": ("1e1613", 0.4, 0.05),
+        "ear": ("c9a877", 0.3, 0.03), "hoof": ("3a3028", 0.05, 0.2), "mane_tip": ("17110e", 0.8, 0.05)},
     postures={
         "standing": Posture(look=55.0),
         "walking": Posture(turn(neck1=-8.0), swing=17.0, lift=30.0, look=20.0),
         "browsing": Posture(turn(neck1=6.0, neck2=8.0, head=26.0), look=60.0),
-        "drinking": Posture(
-            turn(neck1=-94.0, neck2=-34.0, head=12.0, fore_1=(0.0, 0.0, -24.0), fore_2=(0.0, 0.0, -6.0)), look=10.0
-        ),
-        "running": Posture(
-            turn(neck1=-18.0, head=8.0), swing=30.0, lift=50.0, gait=UNGULATE["running"].gait, level=False, look=5.0
-        ),
-        "lying": Posture(
-            turn(fore_1=-20.0, fore_2=106.0, fore_3=-172.0, hind_1=69.0, hind_2=-115.0, hind_3=131.0, neck1=8.0,
-                tail1=-44.0, tail2=-44.0),
-            look=40.0,
-        ),
+        "drinking": Posture(turn(neck1=-94.0, neck2=-34.0, head=12.0, fore_1=(0.0, 0.0, -24.0),
+            fore_2=(0.0, 0.0, -6.0)), look=10.0),
+        "running": Posture(turn(neck1=-18.0, head=8.0), swing=30.0, lift=50.0, gait=UNGULATE["running"].gait,
+            level=False, look=5.0),
+        "lying": Posture(turn(fore_1=-20.0, fore_2=106.0, fore_3=-172.0, hind_1=69.0, hind_2=-115.0, hind_3=131.0,
+            neck1=8.0, tail1=-44.0, tail2=-44.0), look=40.0),
     },
     juvenile={"": (0.5, 0.5, 0.5), "head": (1.25, 1.25, 1.25), "neck1": (0.9, 0.82, 1.0), "neck2": (0.9, 0.85, 1.0)},
-    female={"": (0.93, 0.93, 0.93)},
-    tuft=0.02,
+    female={"": (0.93, 0.93, 0.93)}, tuft=0.02,
 )
-
 
 ZEBRA = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.75, 0.0)),
-            "neck1": ("body", (0.52, 1.10, 0.0)),
-            "neck2": ("neck1", (0.74, 1.34, 0.0)),
-            "head": ("neck2", (0.95, 1.52, 0.0)),
-            "ear~": ("head", (0.93, 1.60, 0.06)),
-            "tail1": ("body", (-0.80, 1.18, 0.0)),
-            "tail2": ("tail1", (-0.90, 0.90, 0.0)),
-        },
+        bones("body 0 .75 0 > neck1 .52 1.10 0 > neck2 .74 1.34 0 > head .95 1.52 0 > ear~ .93 1.60 .06"),
+        bones("body > tail1 -.80 1.18 0 > tail2 -.90 .90 0"),
         part("body", "coat", "-.56 1.03 0 .27 > -.1 .95 0 .315 > .38 .98 0 .285 > .52 1.06 0 .22", 0.18, flat=0.86),
         part("body", "coat", ".44 1.24 0 .06 > .1 1.2 0 .06", 0.2, flat=0.7),
         part("neck1", "coat", ".46 1.08 0 .23 > .74 1.34 0 .165", 0.16, flat=0.62),
@@ -134,38 +97,22 @@ ZEBRA = Kind(
         part("tail1", "coat", "-.80 1.18 0 .045 > -.90 .90 0 .03", 0.03),
         part("tail2", "tail", "-.90 .92 0 .03 > -.92 .70 0 .05 > -.92 .5 0 .02", 0.02, rough=0.012, grain=40.0),
     ),
-    coat=Coat(
-        STRIPES, (1.0, 1.0, 1.0), base="e9e4d8", mark="17130f", core="d9cdb8", strength=0.05, fade=0.0,
+    coat=Coat(STRIPES, (1.0, 1.0, 1.0), base="e9e4d8", mark="17130f", core="d9cdb8", strength=0.05, fade=0.0,
         flows=((0.1, 1.0, 0.0, 0.5, 8.0, 0.6, 0.0, 0.0), (-0.62, 1.05, 0.0, 0.3, 4.5, 6.5, 0.0, -4.6),
             (-0.62, 0.45, 0.0, 0.34, 0.0, 13.0, 0.0, -10.7), (0.43, 0.45, 0.0, 0.3, 0.0, 14.0, 0.0, -1.7),
             (0.75, 1.4, 0.0, 0.25, 7.6, 6.6, 0.0, 6.9), (1.15, 1.4, 0.0, 0.14, 10.0, 12.0, 10.0, 9.6)),
         paints=((1.37, 1.20, 0.0, 0.13, 0.12, 0.14, 0.35, "1c1714", 1.0),
-            (-0.05, 0.56, 0.0, 0.4, 0.10, 0.14, 0.5, "efe9dd", 0.9)),
-    ),
-    materials={
-        "coat": ("ffffff", 0.35, 0.05),
-        "eye": ("0c0908", 0.0, 0.3),
-        "nostril": ("0a0808", 0.0, 0.2),
-        "hoof": ("2a2622", 0.05, 0.25),
-        "tail": ("1a1613", 0.8, 0.05),
-    },
-    postures=UNGULATE,
-    tuft=0.014,
+            (-0.05, 0.56, 0.0, 0.4, 0.10, 0.14, 0.5, "efe9dd", 0.9))),
+    materials={"coat": ("ffffff", 0.35, 0.05), "eye": ("0c0908", 0.0, 0.3), "nostril": ("0a0808", 0.0, 0.2),
+        "hoof": ("2a2622", 0.05, 0.25), "tail": ("1a1613", 0.8, 0.05)},
+    postures=UNGULATE, tuft=0.014,
 )
-
 
 # Impala: slender, red above and white below, black marks, lyre horns on males.
 IMPALA = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.55, 0.0)),
-            "neck1": ("body", (0.38, 0.82, 0.0)),
-            "neck2": ("neck1", (0.52, 1.00, 0.0)),
-            "head": ("neck2", (0.62, 1.15, 0.0)),
-            "ear~": ("head", (0.60, 1.20, 0.05)),
-            "tail1": ("body", (-0.50, 0.86, 0.0)),
-            "tail2": ("tail1", (-0.54, 0.74, 0.0)),
-        },
+        bones("body 0 .55 0 > neck1 .38 .82 0 > neck2 .52 1 0 > head .62 1.15 0 > ear~ .60 1.20 .05"),
+        bones("body > tail1 -.50 .86 0 > tail2 -.54 .74 0"),
         part("body", "coat", "-.38 .78 0 .145 > -.05 .74 0 .16 > .26 .75 0 .155 > .36 .80 0 .12", 0.1, flat=0.78),
         part("neck1", "coat", ".34 .81 0 .125 > .52 1.0 0 .075", 0.08, flat=0.75),
         part("neck2", "coat", ".52 1.0 0 .075 > .62 1.16 0 .062", 0.04, flat=0.8),
@@ -175,14 +122,9 @@ IMPALA = Kind(
         part("head", "eye", ".715 1.155 .052 .018", 0.004),
         part("ear~", "ear", ".595 1.20 .05 .018 > .575 1.26 .10 .032 > .565 1.31 .135 .008", 0.015, flat=0.4,
             normal=(0.9, 0.2, -0.3)),
-        part(
-            "head",
-            "horn",
+        part("head", "horn",
             ".645 1.22 .028 .024 > .60 1.32 .06 .023 > .53 1.42 .125 .021 > .49 1.52 .15 .018"
-            " > .51 1.62 .125 .014 > .56 1.72 .11 .006",
-            0.01,
-            only="male adult",
-        ),
+            " > .51 1.62 .125 .014 > .56 1.72 .11 .006", 0.01, only="male adult"),
         part("head", "horn", ".645 1.22 .028 .02 > .62 1.27 .035 .008", 0.01, only="male juvenile"),
         limb("fore~", "body", "coat",
             ".30 .74 .07 .10 > .27 .56 .08 .055 > .31 .34 .075 .031 > .30 .12 .07 .021 > .31 .07 .07 .026", 0.04),
@@ -195,8 +137,7 @@ IMPALA = Kind(
         part("tail1", "tail", "-.50 .86 0 .03 > -.54 .74 0 .024", 0.02),
         part("tail2", "white", "-.54 .75 0 .028 > -.545 .62 0 .02", 0.02, rough=0.008, grain=50.0),
     ),
-    coat=Coat(
-        PLAIN, (0.08, 0.05, 0.05), base="97633c", mark="97633c", core="865636", strength=0.0, fade=0.0,
+    coat=Coat(PLAIN, (0.08, 0.05, 0.05), base="97633c", mark="97633c", core="865636", strength=0.0, fade=0.0,
         paints=((0.0, 0.66, 0.2, 0.62, 0.11, 0.3, 0.35, "c39a70", 0.95),
             (0.0, 0.54, 0.0, 0.50, 0.09, 0.2, 0.35, "f3ead8", 1.0),
             (-0.50, 0.74, 0.0, 0.10, 0.18, 0.035, 0.4, "f3ead8", 1.0),
@@ -205,38 +146,19 @@ IMPALA = Kind(
             (0.72, 1.18, 0.055, 0.05, 0.02, 0.03, 0.4, "f0e2cc", 0.9),
             (0.48, 0.90, 0.0, 0.06, 0.14, 0.05, 0.6, "e6cfae", 0.7),
             (0.30, 0.2, 0.06, 0.1, 0.3, 0.05, 0.8, "c79a6c", 0.8),
-            (-0.43, 0.2, 0.06, 0.12, 0.3, 0.05, 0.8, "c79a6c", 0.8)),
-    ),
-    materials={
-        "coat": ("ffffff", 0.3, 0.06),
-        "nose": ("171210", 0.0, 0.5),
-        "eye": ("0b0807", 0.0, 0.3),
-        "ear": ("b98a60", 0.3, 0.03),
-        "horn": ("241c17", 0.25, 0.3),
-        "hoof": ("1b1613", 0.05, 0.25),
-        "gland": ("15100d", 0.4, 0.05),
-        "tail": ("3a2415", 0.4, 0.05),
-        "white": ("f2ebdf", 0.6, 0.03),
-    },
-    postures=UNGULATE,
-    juvenile={"": (0.58, 0.58, 0.58), "head": (1.3, 1.3, 1.3)},
-    female={"": (0.93, 0.93, 0.93)},
+            (-0.43, 0.2, 0.06, 0.12, 0.3, 0.05, 0.8, "c79a6c", 0.8))),
+    materials={"coat": ("ffffff", 0.3, 0.06), "nose": ("171210", 0.0, 0.5), "eye": ("0b0807", 0.0, 0.3),
+        "ear": ("b98a60", 0.3, 0.03), "horn": ("241c17", 0.25, 0.3), "hoof": ("1b1613", 0.05, 0.25),
+        "gland": ("15100d", 0.4, 0.05), "tail": ("3a2415", 0.4, 0.05), "white": ("f2ebdf", 0.6, 0.03)},
+    postures=UNGULATE, juvenile={"": (0.58, 0.58, 0.58), "head": (1.3, 1.3, 1.3)}, female={"": (0.93, 0.93, 0.93)},
     tuft=0.01,
 )
-
 
 # Buffalo: massive and dark, horns from a boss over the brow, ears drooping below them.
 BUFFALO = Kind(
     figure=figure(
-        {
-            "body": ("", (0.0, 0.9, 0.0)),
-            "neck1": ("body", (0.62, 1.18, 0.0)),
-            "neck2": ("neck1", (0.88, 1.24, 0.0)),
-            "head": ("neck2", (1.06, 1.28, 0.0)),
-            "ear~": ("head", (1.06, 1.26, 0.14)),
-            "tail1": ("body", (-0.92, 1.25, 0.0)),
-            "tail2": ("tail1", (-1.0, 0.85, 0.0)),
-        },
+        bones("body 0 .9 0 > neck1 .62 1.18 0 > neck2 .88 1.24 0 > head 1.06 1.28 0 > ear~ 1.06 1.26 .14"),
+        bones("body > tail1 -.92 1.25 0 > tail2 -1 .85 0"),
         part("body", "coat", "-.66 1.06 0 .34 > -.1 .98 0 .41 > .42 1.04 0 .41 > .62 1.1 0 .32", 0.2, flat=0.86),
         part("body", "coat", ".46 1.36 0 .14 > .1 1.28 0 .12", 0.25, flat=0.7),
         part("neck1", "coat", ".58 1.14 0 .32 > .88 1.22 0 .24", 0.18, flat=0.75),
@@ -248,14 +170,9 @@ BUFFALO = Kind(
         part("head", "coat", "1.22 1.25 .11 .06", 0.04),
         part("head", "eye", "1.25 1.245 .145 .03", 0.008),
         part("head", "horn", "1.08 1.46 .05 .10 > 1.08 1.45 .2 .095", 0.05, only="male adult"),
-        part(
-            "head",
-            "horn",
+        part("head", "horn",
             "1.08 1.44 .14 .085 > 1.05 1.34 .34 .074 > 1.04 1.24 .50 .06 > 1.06 1.30 .62 .048"
-            " > 1.09 1.46 .62 .03 > 1.09 1.56 .55 .008",
-            0.04,
-            only="adult",
-        ),
+            " > 1.09 1.46 .62 .03 > 1.09 1.56 .55 .008", 0.04, only="adult"),
         part("head", "horn", "1.08 1.44 .10 .05 > 1.06 1.46 .22 .02", 0.03, only="juvenile"),
         part("ear~", "coat", "1.04 1.22 .17 .05 > .98 1.12 .32 .085 > .96 1.04 .42 .02", 0.04, flat=0.35,
             normal=(0.9, 0.0, 0.4), rough=0.012),
@@ -268,24 +185,67 @@ BUFFALO = Kind(
         part("tail1", "coat", "-.92 1.25 0 .055 > -1.0 .85 0 .03", 0.04),
         part("tail2", "tail", "-1.0 .87 0 .03 > -1.02 .62 0 .06 > -1.01 .48 0 .02", 0.02, rough=0.02),
     ),
-    coat=Coat(
-        PLAIN, (0.2, 0.12, 0.12), base="2f2723", mark="2f2723", core="4a3b31", strength=0.0, fade=0.0,
+    coat=Coat(PLAIN, (0.2, 0.12, 0.12), base="2f2723", mark="2f2723", core="4a3b31", strength=0.0, fade=0.0,
         paints=((0.0, 0.56, 0.0, 0.7, 0.15, 0.4, 0.7, "564538", 0.6),
-            (1.3, 1.05, 0.0, 0.2, 0.2, 0.3, 0.7, "3a302b", 0.6)),
-    ),
-    materials={
-        "coat": ("ffffff", 0.45, 0.04),
-        "muzzle": ("1b1715", 0.05, 0.2),
-        "nostril": ("080606", 0.0, 0.3),
-        "eye": ("0b0807", 0.0, 0.3),
-        "horn": ("544b43", 0.3, 0.18),
-        "hoof": ("1d1916", 0.05, 0.2),
-        "tail": ("171310", 0.8, 0.05),
-    },
+            (1.3, 1.05, 0.0, 0.2, 0.2, 0.3, 0.7, "3a302b", 0.6))),
+    materials={"coat": ("ffffff", 0.45, 0.04), "muzzle": ("1b1715", 0.05, 0.2), "nostril": ("080606", 0.0, 0.3),
+        "eye": ("0b0807", 0.0, 0.3), "horn": ("544b43", 0.3, 0.18), "hoof": ("1d1916", 0.05, 0.2),
+        "tail": ("171310", 0.8, 0.05)},
     postures={
         **UNGULATE,
         "grazing": Posture(turn(neck1=-38.0, neck2=-24.0, head=-4.0), swing=8.0, lift=4.0, look=10.0),
     },
-    female={"": (0.9, 0.9, 0.88)},
-    tuft=0.022,
+    female={"": (0.9, 0.9, 0.88)}, tuft=0.022,
+)
+
+# Elephant: trunk, sail ears, tusks, wrinkled grey.
+ELEPHANT = Kind(
+    figure=figure(
+        bones("body 0 1.5 0 > neck1 .95 2.25 0 > head 1.2 2.4 0 > jaw 1.5 1.95 0"),
+        bones("head > ear~ 1.34 2.55 .40"),
+        bones("body > tail1 -1.55 2.2 0 > tail2 -1.68 1.5 0"),
+        part("body", "coat", "-.92 2.0 0 .66 > -.1 1.92 0 .76 > .7 2.05 0 .68", 0.4, flat=0.82),
+        part("body", "coat", "-.6 2.35 0 .35 > .2 2.5 0 .36 > .7 2.45 0 .38", 0.4, flat=0.7),
+        part("neck1", "coat", ".9 2.2 0 .55 > 1.3 2.4 0 .46", 0.3, flat=0.8),
+        part("head", "coat", "1.42 2.5 0 .45 > 1.62 2.2 0 .38", 0.2, flat=0.82),
+        part("head", "coat", "1.42 2.72 .1 .28", 0.25),
+        part("head", "coat", "1.5 2.15 .22 .22 > 1.75 1.98 .17 .16", 0.12),
+        part("jaw", "coat", "1.5 1.95 0 .18 > 1.8 1.68 0 .09", 0.12),
+        part("head", "coat", "1.76 2.4 .24 .08", 0.08),
+        part("head", "eye", "1.79 2.37 .315 .034", 0.008),
+        part("head", "tusk", "1.78 1.95 .2 .075 > 2.05 1.56 .26 .07 > 2.35 1.40 .27 .055 > 2.62 1.45 .25 .018", 0.02,
+            only="male adult"),
+        part("head", "tusk", "1.78 1.95 .2 .055 > 2.0 1.62 .24 .045 > 2.2 1.54 .24 .014", 0.02, only="female adult"),
+        part("ear~", "ear", "1.30 2.56 .42 .34 > .98 2.42 .72 .46 > 1.02 2.0 .70 .40 > 1.2 1.62 .56 .2", 0.08,
+            flat=0.10, normal=(0.62, 0.0, 0.78)),
+        limb("trunk", "head", "coat",
+            "1.74 2.22 0 .31 > 1.95 1.82 0 .225 > 2.05 1.4 0 .175 > 2.06 .98 0 .14 > 2.08 .62 0 .115 > 2.16 .32 0 .095",
+            0.1, joints=5),
+        part("trunk5", "nostril", "2.20 .25 .035 .03", 0.01),
+        limb("fore~", "body", "coat", ".72 1.9 .38 .38 > .68 1.25 .42 .245 > .74 .64 .40 .178 > .76 .14 .40 .195", 0.2),
+        part("fore~3", "coat", ".78 .12 .40 .205", 0.1),
+        part("fore~3", "nail", ".965 .09 .34 .045 > .965 .09 .46 .045", 0.02),
+        limb("hind~", "body", "coat", "-.92 1.9 .34 .43 > -.76 1.2 .4 .275 > -.95 .62 .38 .172 > -.9 .14 .38 .19", 0.2),
+        part("hind~3", "coat", "-.88 .12 .38 .198", 0.1),
+        part("hind~3", "nail", "-.70 .09 .32 .042 > -.70 .09 .44 .042", 0.02),
+        part("tail1", "coat", "-1.52 2.25 0 .09 > -1.68 1.5 0 .045", 0.1),
+        part("tail2", "tail", "-1.68 1.5 0 .045 > -1.68 1.1 0 .05 > -1.66 .9 0 .03", 0.03, flat=0.5, rough=0.02),
+    ),
+    coat=Coat(WRINKLES, (0.16, 0.055, 0.10), base="78706a", mark="5a534d", core="8d8175", strength=0.5, fade=0.0,
+        paints=((0.0, 0.0, 0.0, 3.0, 0.75, 3.0, 0.7, "86705a", 0.55),
+            (-0.2, 2.75, 0.0, 1.4, 0.35, 0.9, 0.8, "8f7a63", 0.45))),
+    materials={"coat": ("ffffff", 0.22, 0.05), "eye": ("0d0907", 0.0, 0.3), "tusk": ("e9dfc6", 0.04, 0.35),
+        "ear": ("746a62", 0.2, 0.04), "nostril": ("2a2321", 0.0, 0.1), "nail": ("b5a892", 0.05, 0.15),
+        "tail": ("1d1917", 0.8, 0.05)},
+    postures={
+        "standing": Posture(turn(ear_=(0.0, 8.0, 0.0)), look=24.0, swing=5.0, lift=0.0),
+        "walking": Posture(turn(trunk1=8.0, trunk2=6.0, ear_=(0.0, -6.0, 0.0)), swing=17.0, lift=20.0, look=10.0),
+        "feeding": Posture(turn(trunk1=-6.0, trunk2=-12.0, trunk3=-46.0, trunk4=-62.0, trunk5=-50.0, jaw=-12.0),
+            look=20.0),
+        "drinking": Posture(turn(neck1=-12.0, head=-8.0, trunk1=6.0, trunk2=24.0, trunk3=14.0), look=10.0),
+        "alert": Posture(turn(neck1=8.0, head=6.0, ear_=(0.0, 42.0, 0.0), trunk1=24.0, trunk2=42.0, trunk3=44.0,
+            trunk4=30.0, trunk5=30.0), look=20.0),
+    },
+    juvenile={"": (0.42, 0.42, 0.42), "head": (1.25, 1.25, 1.25), "trunk1": (1.0, 0.86, 1.0)},
+    female={"": (0.86, 0.86, 0.86)}, tuft=0.035,
 )
