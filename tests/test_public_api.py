@@ -39,6 +39,7 @@ PUBLIC = [
     "read_scorecard",
     "save_submission",
     "score",
+    "train",
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.submissions.archive._archive import read_submission
-from wildbench.training import run_training
+from wildbench.training import train
 
 RECIPE = """
 [detector]
@@ -58,7 +58,7 @@ def test_a_recipe_becomes_a_submission_and_the_checkpoint_goes(recipe: Path, her
         if task.startswith("train"):
             steps.append((done, total))
 
-    run_training(recipe, tmp_path / "out.pt", dataset=str(herd), device="cpu", progress=progress)
+    train(recipe, tmp_path / "out.pt", dataset=str(herd), device="cpu", progress=progress)
     archive = read_submission(tmp_path / "out.pt")
     assert archive.manifest.categories == ["lion", "zebra"]
     assert archive.manifest.authors == ["A. Ranger"]
@@ -76,19 +76,19 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(recipe: Path, herd: P
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_training(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu", progress=interrupt)
+        train(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu", progress=interrupt)
     assert (tmp_path / "a.checkpoint").exists()
     assert not (tmp_path / "a.pt").exists()
-    run_training(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu")
+    train(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu")
     (tmp_path / "whole").mkdir()
-    run_training(recipe, tmp_path / "whole" / "a.pt", dataset=str(herd), device="cpu")
+    train(recipe, tmp_path / "whole" / "a.pt", dataset=str(herd), device="cpu")
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "whole" / "a.pt").read_bytes()
 
 
 def test_a_seed_takes_the_place_of_the_recipes(recipe: Path, herd: Path, tmp_path: Path) -> None:
     def trained(folder: str, seed: int | None = None) -> bytes:
         (tmp_path / folder).mkdir()
-        run_training(recipe, tmp_path / folder / "a.pt", dataset=str(herd), seed=seed, device="cpu")
+        train(recipe, tmp_path / folder / "a.pt", dataset=str(herd), seed=seed, device="cpu")
         return (tmp_path / folder / "a.pt").read_bytes()
 
     by_the_recipe, by_the_option = trained("recipe"), trained("option", seed=2)
@@ -111,6 +111,6 @@ def test_what_cannot_be_is_refused_before_training(recipe: Path, herd: Path, tmp
         ({"out": tmp_path / "taken.pt"}, OutputError, ""),
     ):
         with pytest.raises(error) as raised:
-            run_training(recipe, **{**sound, **changed})
+            train(recipe, **{**sound, **changed})
         assert raised.value.code.endswith(code), changed
     assert not list(tmp_path.glob("*.checkpoint"))

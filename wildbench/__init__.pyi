@@ -31,3 +31,4 @@ from .scorecard import read_scorecard as read_scorecard
 from .submissions.archive import save_submission as save_submission
 from .submissions.contract import Manifest as Manifest
 from .submissions.inspection import inspect_submission as inspect_submission
+from .training import train as train

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from wildbench.datasets.registry import load_dataset
-from wildbench.detectors import load_recipe, parse_recipe, train
+from wildbench.detectors import load_recipe, parse_recipe
+from wildbench.detectors import train as train_network
 from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
@@ -16,29 +17,28 @@ from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats import resolve_device
 
 
-def run_training(
-    recipe_path: Path,
-    out: Path,
+def train(
+    recipe: Path | str,
+    out: Path | str,
     *,
-    dataset: str | None = None,
-    images: Path | None = None,
+    dataset: Path | str | None = None,
+    images: Path | str | None = None,
     init: str | None = None,
     seed: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
 ) -> Manifest:
-    """Train by a recipe and save the result as a submission.
+    """Train a detector by a recipe and save it as a submission.
 
     The checkpoint `OUT.checkpoint` is written while it trains, read again after an interruption, and removed at the
     end.
 
     Args:
-        recipe_path: A TOML recipe, such as `baselines/reference.toml`.
+        recipe: A TOML recipe, such as `baselines/reference.toml`.
         out: Submission to write; its suffix must be ".pt".
         dataset: Instead of the recipe's: a registered name, or the path of a COCO detection JSON.
         images: Folder of the images, where it is not near the JSON.
-        init: Instead of the recipe's: "random", "imagenet" or "coco" (torchvision's published weights, which takes a
-            network).
+        init: Instead of the recipe's: "random", "imagenet" or "coco" (torchvision's published weights, fetched once).
         seed: Of everything random, instead of the recipe's.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         progress: Called as `progress(task, done, total)`.
@@ -47,36 +47,40 @@ def run_training(
         The submission's manifest.
 
     Raises:
-        WildbenchError: What the user can mend, in one line.
+        WildbenchError: The recipe, the data set, the device or the place to write to cannot be used.
+
+    Example:
+        >>> train("baselines/reference.toml", "mine.onnx")
+        Traceback (most recent call last):
+        wildbench.errors.RecipeError: mine.onnx: a submission's suffix is .pt: name it mine.pt
     """
-    recipe = load_recipe(recipe_path)
+    out, settings = Path(out), load_recipe(recipe)
     for option, section, value in (("init", "detector", init), ("seed", "schedule", seed)):
         if value is not None:
-            changed = recipe.model_dump(mode="json")
+            changed = settings.model_dump(mode="json")
             changed[section][option] = value
-            recipe = parse_recipe(changed, f"--{option}")
+            settings = parse_recipe(changed, f"--{option}")
     if out.suffix != ".pt":
         raise RecipeError(f"{out}: a submission's suffix is .pt", code="suffix", remedy=f"name it {out.stem}.pt")
-    name = dataset or recipe.data.dataset
+    name = dataset or settings.data.dataset
     if name is None:
-        raise RecipeError(
-            f"{recipe_path}: the recipe names no data set", code="no-dataset", remedy="name one with --dataset"
-        )
+        remedy = "name one in its [data], or with --dataset"
+        raise RecipeError(f"{recipe}: the recipe names no data set", code="no-dataset", remedy=remedy)
     check_writable(out)
     where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
-    data = load_dataset(name, split=recipe.data.split, images=images, progress=progress)
+    data = load_dataset(name, split=settings.data.split, images=images, progress=progress)
     checkpoint = out.with_suffix(".checkpoint")
-    model = train(recipe, data, checkpoint=checkpoint, progress=progress, device=where)
+    model = train_network(settings, data, checkpoint=checkpoint, progress=progress, device=where)
     manifest = save_submission(
         model,
         out,
-        detector=recipe.detector.name,
-        arguments=recipe.detector.arguments,
+        detector=settings.detector.name,
+        arguments=settings.detector.arguments,
         categories=data.category_names,
         method="none: the dense network",
         training_data=f"{data.name} {data.split}" if data.split else data.name,
-        authors=recipe.submission.authors,
-        licence=recipe.submission.licence,
+        authors=settings.submission.authors,
+        licence=settings.submission.licence,
     )
     checkpoint.unlink(missing_ok=True)
     return manifest

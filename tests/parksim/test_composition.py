@@ -42,7 +42,7 @@ def test_visible_pixels_belong_to_the_silhouette_and_to_one_animal(pair: Settled
     assert not (seen[0].mask & seen[1].mask).any()
     for one, sight in zip(placed, seen, strict=True):
         rows, columns = np.nonzero(sight.mask)
-        assert one.sprite.mask[rows - one.top, columns - one.left].all()
+        assert one.sprite.mask[rows - one.place.top, columns - one.place.left].all()
         assert sight.mask.sum() >= MIN_PIXELS
         assert rows.max() < FRAME_BOTTOM
 
@@ -51,7 +51,7 @@ def test_occlusion_and_truncation_are_counted_from_the_masks(pair: Settled) -> N
     placed, seen, *_ = pair
     for one, sight in zip(placed, seen, strict=True):
         rows, columns = np.nonzero(one.sprite.mask)
-        y, x = rows + one.top, columns + one.left
+        y, x = rows + one.place.top, columns + one.place.left
         inside = ((y >= 0) & (y < FRAME_BOTTOM) & (x >= 0) & (x < WIDTH)).sum()
         assert sight.truncation == round(1 - inside / one.sprite.mask.sum(), 4)
         assert sight.occlusion == round(1 - sight.mask.sum() / inside, 4)
@@ -61,14 +61,14 @@ def test_what_stands_nearer_hides_and_what_stands_farther_does_not(pair: Settled
     placed, seen, scene, _ = pair
     front = scene.canvas.front.reshape(HEIGHT, 2, WIDTH, 2)
     for one, sight in zip(placed, seen, strict=True):
-        nearer = (front < np.float32(one.distance)).sum(axis=(1, 3))
+        nearer = (front < np.float32(one.place.distance)).sum(axis=(1, 3))
         assert nearer[sight.mask].max() <= 2
 
 
 def test_feet_stand_where_the_ground_is_that_far(pair: Settled) -> None:
     placed, _, scene, _ = pair
     for one in placed:
-        assert abs(one.top + one.sprite.anchor[1] - scene.location.camera.row(one.distance)) <= 0.51
+        assert abs(one.place.top + one.sprite.anchor[1] - scene.location.camera.row(one.place.distance)) <= 0.51
 
 
 def test_a_giraffe_too_large_for_the_frame_is_truncated() -> None:

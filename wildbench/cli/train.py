@@ -24,10 +24,10 @@ def train(
     device: DeviceOption = "auto",
 ) -> None:
     """Train a detector by a recipe and save it as a submission; run it again to resume after an interruption."""
-    from wildbench.training import run_training
+    from wildbench import training
 
     with shown() as progress:
-        run_training(
+        training.train(
             recipe, out, dataset=dataset, images=images, init=init, seed=seed, device=device, progress=progress
         )
     typer.echo(f"submission: {out}")

@@ -1,4 +1,4 @@
-"""Training recipes: one TOML file that says everything a training run depends on but the pictures and the machine."""
+"""Training recipes: one TOML file with everything a training run depends on, except the images and the machine."""
 
 from __future__ import annotations
 
@@ -25,17 +25,13 @@ class Network(Section):
     name: str = Field(description="Its name in the zoo.")
     init: Literal["random", "imagenet", "coco"] = Field(default="imagenet", description="See `zoo.build`.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the zoo's builder.")
-    frozen_blocks: int = Field(
-        default=0, ge=0, le=12, description="Leading blocks of the backbone that stay as they are."
-    )
+    frozen_blocks: int = Field(default=0, ge=0, le=12, description="Leading blocks of the backbone left untrained.")
 
 
 class Data(Section):
     """What it learns from."""
 
-    dataset: str | None = Field(
-        default=None, description="A registered name, or a COCO JSON; may be named on the command line instead."
-    )
+    dataset: str | None = Field(default=None, description="A registered name or a COCO JSON; --dataset overrides it.")
     split: str = Field(default="train", description="Split of a registered data set.")
 
 
@@ -46,12 +42,8 @@ class Schedule(Section):
     batch_size: int = Field(default=16, ge=1)
     warmup_steps: int = Field(default=100, ge=0)
     final_factor: float = Field(default=0.02, ge=0, le=1)
-    plain_fraction: float = Field(
-        default=0.0, ge=0, le=1, description="Last part of the run without mosaic and pasting."
-    )
-    balance: float = Field(
-        default=0.0, ge=0, le=1, description="0: every image once an epoch. 1: rare categories as often as common ones."
-    )
+    plain_fraction: float = Field(default=0.0, ge=0, le=1, description="Last part, without mosaic and pasting.")
+    balance: float = Field(default=0.0, ge=0, le=1, description="1: rare categories as often as common ones.")
     ema_decay: float = Field(default=0.998, ge=0, lt=1, description="Of the averaged weights that are the result.")
     seed: int = Field(default=0, ge=0, lt=2**42)  # a million times it is a seed of torch, of 64 bits
 
@@ -61,9 +53,7 @@ class Optimizer(Section):
 
     name: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(default=1e-3, gt=0)
-    backbone_factor: float = Field(
-        default=0.3, ge=0, description="Learning rate of the backbone, relative to the rest."
-    )
+    backbone_factor: float = Field(default=0.3, ge=0, description="Learning rate of the backbone, as a share.")
     weight_decay: float = Field(default=0.05, ge=0, description="On weights; never on biases and norms.")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD.")
     gradient_clip: float = Field(default=5.0, gt=0, description="Largest norm of the gradient.")
@@ -74,9 +64,7 @@ class Augmentation(Section):
 
     height: int = Field(ge=32, description="Of the training images, in pixels.")
     width: int = Field(ge=32)
-    scale: tuple[float, float] = Field(
-        default=(0.6, 1.6), description="Zoom, relative to the whole image in the frame."
-    )
+    scale: tuple[float, float] = Field(default=(0.6, 1.6), description="Zoom; at 1 the whole image fits the frame.")
     shift: float = Field(default=0.2, ge=0, le=1, description="Largest shift, as a part of the frame.")
     flip: float = Field(default=0.5, ge=0, le=1)
     colour: float = Field(default=0.7, ge=0, le=1, description="Brightness, contrast, hue and saturation.")

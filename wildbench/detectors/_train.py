@@ -48,7 +48,7 @@ def train(
         recipe: What to train and how.
         dataset: What to learn from; where its labels are partial, categories that nobody boxed in an image are left out
             of that image's loss.
-        checkpoint: Where it exists, training goes on from it, to the same weights as if it had never stopped.
+        checkpoint: Written while it trains; if it exists, training resumes from it, to the same bits.
         progress: Called as `progress(task, done, total)` after each step.
         device: "cpu" or "cuda".
 
@@ -56,8 +56,8 @@ def train(
         The detector with averaged weights, on the CPU, in eval mode.
 
     Raises:
-        RecipeError: The checkpoint is of another run, the labels are partial and the detector cannot obey them, or the
-            training diverged.
+        RecipeError: The checkpoint is of another run, the detector cannot learn from partial labels, or the loss
+            diverged.
     """
     check_labels(recipe.detector.name, dataset)
     total = steps_of(recipe, dataset)
@@ -98,12 +98,12 @@ def _save(run: Run, path: Path, identity: str) -> None:
 def _restore(run: Run, path: Path, identity: str) -> None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        identity_there = state["run"]
+        other = state["run"] != identity
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         problem = f"{path}: not a checkpoint of a training run"
         raise RecipeError(problem, code="not-a-checkpoint", remedy="delete it to start anew") from error
-    if identity_there != identity:
-        problem = f"{path}: the checkpoint of another recipe or data set"
+    if other:
+        problem = f"{path}: this checkpoint is of another recipe or data set"
         raise RecipeError(problem, code="other-checkpoint", remedy="delete it to start anew")
     for part in STATE:
         getattr(run, part).load_state_dict(state[part])
@@ -122,23 +122,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a detector is trained, beside its recipe.
-
-    Attributes:
-        constant: Part of the detector whose batch norms keep their statistics; "" for all of it, None for nothing.
-        extra_loss: Called without arguments after each forward pass, for what is added to the detector's own loss; its
-            parameters are trained too.
-        obey: Called after each step; brings the detector back to what must stay true of it.
-    """
+    """On what terms a detector is trained, besides its recipe."""
 
     constant: str | None = None
+    """Part of the detector whose batch norms keep their statistics; "" for all of it, None for nothing."""
     extra_loss: nn.Module | None = None
+    """Called without arguments after each forward pass and added to the loss; its parameters are trained too."""
     obey: Callable[[nn.Module], None] = field(default=lambda model: None)
+    """Called after each step; brings the detector back to what must stay true of it."""
 
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """While the block runs, torch draws from a seed; afterwards its own generators stand where they stood."""
+    """Seed torch for the block, and put its generators back afterwards."""
     devices = range(torch.cuda.device_count()) if device.startswith("cuda") else ()
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -153,12 +149,12 @@ def check_labels(name: str, dataset: Dataset) -> None:
     """
     if dataset.partial_labels and not zoo.detector(name).partial_labels:
         able = [other for other in zoo.names() if zoo.detector(other).partial_labels]
-        problem = f"detector.name: {name} would learn animals that nobody boxed as background"
+        problem = f"detector.name: {name} would learn unboxed animals as background, and the labels are partial"
         raise RecipeError(problem, code="partial-labels", remedy=f"use one of {', '.join(able)}")
 
 
 def begin(recipe: Recipe, model: Any, terms: Terms, device: str) -> Run:  # noqa: ANN401
-    """Get a detector ready for training, in place; what of it requires no gradient stays as it is."""
+    """Get a detector ready for training, in place; tensors that require no gradient stay as they are."""
     model.to(device).to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(model).requires_grad_(False)
     if hasattr(model, "transform"):  # torchvision's; the augmentation made the size already

@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,45 +26,59 @@ from wildbench.detectors._recipe import Augmentation, Recipe
 from wildbench.detectors.zoo import known_categories
 from wildbench.errors import RecipeError, needs
 
-if TYPE_CHECKING:
-    import albumentations
-
 GREY = 114
 """What is outside the photograph."""
-
 MINIMUM_SIDE = 3.0
-"""Boxes with a shorter side, in pixels, are no longer an animal."""
-
+"""Boxes with a shorter side, in pixels, are dropped."""
 MINIMUM_VISIBLE = 0.25
-"""Boxes of which less than this part stays inside the frame vanish."""
+"""Boxes with less than this share inside the frame are dropped."""
+CACHE_BYTES = 2**30
+"""Decoded images kept in memory."""
+
+Target = dict[str, Tensor]
+"""What torchvision's detectors learn from: `boxes`, `labels`, perhaps `masks`; and `known`, see `known_categories`."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image with its boxes.
+    """An image with its boxes."""
 
-    Attributes:
-        image: uint8 [height, width, 3], RGB.
-        boxes: float32 [n, 4], corners x1, y1, x2, y2 in pixels.
-        labels: int64 [n], from 1.
-        masks: uint8 [n, height, width], 0 or 1; None where nobody needs them.
-    """
-
-    image: npt.NDArray[np.uint8]
+    image: Pixels
+    """[height, width, 3], RGB."""
     boxes: npt.NDArray[np.float32]
+    """[n, 4], corners x1, y1, x2, y2 in pixels."""
     labels: npt.NDArray[np.int64]
-    masks: npt.NDArray[np.uint8] | None = None
+    """[n], from 1."""
+    masks: Pixels | None = None
+    """[n, height, width], 0 or 1; None where nobody needs them."""
 
 
 class Augmenter:
-    """Make a random scene of the recipe's size out of any scene.
-
-    Raises:
-        MissingExtra: albumentations is not installed.
-    """
+    """Make a random scene of the recipe's size out of any scene; needs albumentations."""
 
     def __init__(self, chances: Augmentation) -> None:
-        self._pipeline = _pipeline(chances)
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer release
+        with needs("train"):
+            import albumentations as alb
+        height, width = chances.height, chances.width
+        shift = (-chances.shift, chances.shift)
+        outside = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY}
+        holes = {"num_holes_range": (1, 4), "hole_height_range": (0.05, 0.2), "hole_width_range": (0.02, 0.15)}
+        transforms = [
+            alb.LongestMaxSize(max_size_hw=(height, width)),
+            alb.PadIfNeeded(height, width, **outside),
+            alb.Affine(chances.scale, shift, keep_ratio=True, balanced_scale=True, p=1.0, **outside),
+            alb.HorizontalFlip(p=chances.flip),
+            alb.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=chances.colour),
+            alb.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=30, val_shift_limit=15, p=chances.colour),
+            alb.ToGray(p=chances.gray),
+            alb.GaussianBlur(blur_limit=(3, 5), p=chances.blur),
+            alb.GaussNoise(std_range=(0.02, 0.08), p=chances.noise),
+            alb.CoarseDropout(fill=GREY, p=chances.dropout, **holes),
+        ]
+        least = {"min_width": MINIMUM_SIDE, "min_height": MINIMUM_SIDE, "min_visibility": MINIMUM_VISIBLE}
+        boxes = alb.BboxParams("pascal_voc", label_fields=["index"], clip=True, filter_invalid_bboxes=True, **least)
+        self._pipeline = alb.Compose(transforms, bbox_params=boxes)
 
     def __call__(self, scene: Scene, seed: int) -> Scene:
         """Augment one scene of any size; everything random follows from the seed."""
@@ -73,43 +87,18 @@ class Augmenter:
             transform.set_random_seed(seed * len(self._pipeline.transforms) + position)
         masks = {"masks": scene.masks} if scene.masks is not None and len(scene.masks) else {}
         result = self._pipeline(image=scene.image, bboxes=scene.boxes, index=np.arange(len(scene.boxes)), **masks)
-        kept = np.asarray(result["index"], np.int64).reshape(-1)  # the numbers of the boxes that are still there
+        numbers = np.asarray(result["index"], np.int64).reshape(-1)  # of the boxes still there
         boxes = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
         if masks:
-            return Scene(result["image"], boxes, scene.labels[kept], result["masks"][kept])
-        none = None if scene.masks is None else np.zeros((0, *result["image"].shape[:2]), np.uint8)
-        return Scene(result["image"], boxes, scene.labels[kept], none)
-
-
-def _pipeline(chances: Augmentation) -> albumentations.Compose:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer release
-    with needs("train"):
-        import albumentations as alb
-    height, width = chances.height, chances.width
-    shift = (-chances.shift, chances.shift)
-    outside = {"border_mode": cv2.BORDER_CONSTANT, "fill": GREY}
-    holes = {"num_holes_range": (1, 4), "hole_height_range": (0.05, 0.2), "hole_width_range": (0.02, 0.15)}
-    transforms = [
-        alb.LongestMaxSize(max_size_hw=(height, width)),
-        alb.PadIfNeeded(height, width, **outside),
-        alb.Affine(chances.scale, shift, keep_ratio=True, balanced_scale=True, p=1.0, **outside),
-        alb.HorizontalFlip(p=chances.flip),
-        alb.RandomBrightnessContrast(brightness_limit=0.25, contrast_limit=0.25, p=chances.colour),
-        alb.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=30, val_shift_limit=15, p=chances.colour),
-        alb.ToGray(p=chances.gray),
-        alb.GaussianBlur(blur_limit=(3, 5), p=chances.blur),
-        alb.GaussNoise(std_range=(0.02, 0.08), p=chances.noise),
-        alb.CoarseDropout(fill=GREY, p=chances.dropout, **holes),
-    ]
-    least = {"min_width": MINIMUM_SIDE, "min_height": MINIMUM_SIDE, "min_visibility": MINIMUM_VISIBLE}
-    boxes = alb.BboxParams("pascal_voc", label_fields=["index"], clip=True, filter_invalid_bboxes=True, **least)
-    return alb.Compose(transforms, bbox_params=boxes)
+            return Scene(result["image"], boxes, scene.labels[numbers], result["masks"][numbers])
+        empty = None if scene.masks is None else np.zeros((0, *result["image"].shape[:2]), np.uint8)
+        return Scene(result["image"], boxes, scene.labels[numbers], empty)
 
 
 def mosaic(scenes: list[Scene], height: int, width: int, random: np.random.Generator) -> Scene:
     """Put four scenes into the quarters of one frame, each shrunk to fit whole (Bochkovskiy et al., 2020, YOLOv4).
 
-    The scenes have any size, and all have masks or none has; `random` decides where the quarters meet.
+    The scenes have any size; all of them have masks, or none has.
     """
     frame = np.full((height, width, 3), GREY, np.uint8)
     x, y = int(width * random.uniform(0.35, 0.65)), int(height * random.uniform(0.35, 0.65))
@@ -126,20 +115,16 @@ def mosaic(scenes: list[Scene], height: int, width: int, random: np.random.Gener
             whole = np.zeros((height, width), np.uint8)
             whole[place] = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
             masks.append(whole)
-    return Scene(
-        frame,
-        np.concatenate(boxes).astype(np.float32),
-        np.concatenate([scene.labels for scene in scenes]),
-        None if scenes[0].masks is None else np.array(masks, np.uint8).reshape(-1, height, width),
-    )
+    labels = np.concatenate([scene.labels for scene in scenes])
+    outlines = None if scenes[0].masks is None else np.array(masks, np.uint8).reshape(-1, height, width)
+    return Scene(frame, np.concatenate(boxes).astype(np.float32), labels, outlines)
 
 
 def paste(scene: Scene, donor: Scene, random: np.random.Generator, most: int = 3) -> Scene:
-    """Cut up to `most` animals out of the donor by their masks and put them into the scene (Ghiasi et al., 2021).
+    """Paste up to `most` animals of the donor, cut out by their masks, into the scene (Ghiasi et al., 2021).
 
-    An animal keeps the height in the frame at which it stood, roughly, and with it its size. Boxes of what it hides
-    shrink to what is still seen, or vanish. In an infrared scene it turns grey; infrared animals stay out of colour.
-    Both scenes have masks; `random` decides who, where and how large.
+    An animal stands about as high in the frame as it did, so its size fits. Boxes of what it hides shrink to what is
+    still seen, or are dropped. In an infrared scene it turns grey; infrared animals are not pasted into colour.
     """
     assert scene.masks is not None
     assert donor.masks is not None
@@ -205,13 +190,6 @@ def _box_of(mask: Pixels) -> tuple[int, int, int, int]:
     return x, y, x + columns, y + rows
 
 
-Target = dict[str, Tensor]
-"""What torchvision's detectors learn from: `boxes`, `labels`, perhaps `masks`; and `known`, see `known_categories`."""
-
-CACHE_BYTES = 2**30
-"""Decoded images kept in memory."""
-
-
 class Samples(TorchDataset[tuple[Tensor, Target]]):
     """The endless, seeded stream of augmented images of a run, by position.
 
@@ -251,10 +229,10 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         return len(self.data.images)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Target]:
-        epoch, offset = divmod(position, len(self))
+        count = len(self)
+        epoch, offset = divmod(position, count)
         shuffle = np.random.default_rng((self.seed, epoch))
-        count, shares = len(self), self.shares
-        order = shuffle.permutation(count) if shares is None else shuffle.choice(count, count, p=shares)
+        order = shuffle.permutation(count) if self.shares is None else shuffle.choice(count, count, p=self.shares)
         index = int(order[offset])
         random = np.random.default_rng((self.seed, epoch, offset))
         scene = self._scene(index)

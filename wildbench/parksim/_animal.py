@@ -20,6 +20,10 @@ from wildbench.parksim._sdf import Array, bounds, camera, coverage, seen, trace
 from wildbench.parksim._skeleton import Body, Kind, Pose, Vector, posed, stride
 from wildbench.parksim.species import kind_of
 
+Floats = NDArray[np.float32]
+# The flash sits a hand's breadth above the lens.
+FLASH: Vector = (0.12, 0.1, 0.98)
+
 
 @dataclass(frozen=True)
 class Individual:
@@ -134,13 +138,6 @@ def extend(rgb: Array, depth: Array) -> tuple[Array, Array]:
     return filled, np.where(hit, depth, nearest)
 
 
-Floats = NDArray[np.float32]
-
-
-# The flash sits a hand's breadth above the lens.
-FLASH: Vector = (0.12, 0.1, 0.98)
-
-
 @dataclass(frozen=True)
 class View:
     """Where the camera stands.
@@ -199,16 +196,7 @@ class Sprite:
 
 
 def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
-    """Render one animal.
-
-    Args:
-        individual: Who.
-        view: From where, and how large.
-        light: Under which light.
-
-    Returns:
-        The sprite, cropped to the animal with a pixel around it.
-    """
+    """Render one animal; the sprite is cropped to it, with a pixel around it."""
     body = body_of(individual)
     turn = camera(view.azimuth, view.elevation)
     capsules = seen(body.capsules, turn)
@@ -220,14 +208,13 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
     left, top = math.floor(extent[0] / pixel) - 1, math.ceil(extent[3] / pixel) + 1
     width, height = math.ceil(extent[1] / pixel) + 1 - left, top - math.floor(extent[2] / pixel) + 1
     window = (left * pixel, top * pixel, pixel / finer)
-    depth = trace(capsules, window[0], window[1], window[2], width * finer, height * finer)
-
+    depth = trace(capsules, *window, width * finer, height * finer)
     up = turn[:, 1].copy()
     scale = max(size) * 0.75
     sun = see_from_sun(capsules, FLASH if light.infrared else light.direction, scale, pixel)
     coloured = sampled(depth, finer)
     skin = _skin(individual, body, turn, scale, pixel / finer, light.infrared)
-    rgb = shade(capsules, skin, coloured, window[0], window[1], window[2], sun, _lights(light), up)
+    rgb = shade(capsules, skin, coloured, window, sun, _lights(light), up)
     if light.infrared:
         rgb[:] = 0.55 * rgb[..., :1] + 0.35 * rgb[..., 1:2] + 0.1 * rgb[..., 2:]
         shine = kind_of(individual.species, individual.seed).eye_shine * sum(light.sun) / 3.0
@@ -238,17 +225,10 @@ def render_animal(individual: Individual, view: View, light: Light) -> Sprite:
         alpha = coverage(capsules, depth, *window)
         rgb, depth = extend(rgb, depth)
     powers = (0.0 if light.infrared else sum(light.sun), sum(light.sky))
-    shadow, offset = draw_shadow(capsules, sun, powers, up, pixel, scale, (left, top))
+    shadow, (u, v) = draw_shadow(capsules, sun, powers, up, pixel, scale)
     depth[alpha <= 0.0] = np.nan
-    return Sprite(
-        rgb.astype(np.float32),
-        alpha >= 0.5,
-        alpha.astype(np.float32),
-        depth.astype(np.float32),
-        (float(-left), float(top)),
-        shadow,
-        offset,
-    )
+    colour, cover, near = (field.astype(np.float32) for field in (rgb, alpha, depth))
+    return Sprite(colour, alpha >= 0.5, cover, near, (float(-left), float(top)), shadow, (u - left, top - v))
 
 
 def _lights(light: Light) -> Array:

@@ -6,6 +6,7 @@ Placement and masks are settled first, from geometry alone; colour follows and n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from wildbench.parksim.scenes import (
     paint_location,
     photograph,
     reflect,
+    scaled,
     shade,
     sunlit,
 )
@@ -36,16 +38,22 @@ TRIES = 5
 CROWDING = 4000  # silhouette in pixels
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A guest with its sprite and its place: top left pixel, distance, and the row of the waterline if it wades."""
+class Place(NamedTuple):
+    """Where a sprite goes: its top left pixel, its distance in metres, and the row of the waterline if it wades."""
 
-    guest: Guest
-    sprite: Sprite
     left: int
     top: int
     distance: float
     waterline: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A guest with its sprite and its place."""
+
+    guest: Guest
+    sprite: Sprite
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -71,22 +79,12 @@ def _nearer(front: Floats, x: int, y: int, away: np.float32) -> int:
 
 
 @kernel
-def _claim(
-    owner: NDArray[np.int16],
-    front: Floats,
-    mask: Mask,
-    left: int,
-    top: int,
-    distance: float,
-    waterline: int,
-    name: int,
-    step: int,
-) -> tuple[int, int]:
+def _claim(owner: NDArray[np.int16], front: Floats, mask: Mask, place: Place, name: int, step: int) -> tuple[int, int]:
     """Give an animal the pixels nothing nearer hides; count those inside the frame and those it owns afterwards."""
     rows, columns = mask.shape
+    left, top, distance, waterline = place
     away = np.float32(distance)
-    inside = 0
-    visible = 0
+    inside, visible = 0, 0
     for row in range(0, rows, step):
         y = top + row
         if y < 0 or y >= FRAME_BOTTOM:
@@ -108,19 +106,10 @@ def _claim(
 
 @kernel
 def _blend(
-    picture: Floats,
-    covered: Mask,
-    front: Floats,
-    rgb: Floats,
-    alpha: Floats,
-    left: int,
-    top: int,
-    distance: float,
-    waterline: int,
-    haze: Floats,
-    fade: float,
+    picture: Floats, covered: Mask, front: Floats, rgb: Floats, alpha: Floats, place: Place, haze: Floats, fade: float
 ) -> None:
     rows, columns = alpha.shape
+    left, top, distance, waterline = place
     away = np.float32(distance)
     for row in range(rows):
         y = top + row
@@ -170,8 +159,7 @@ def _sprite(guest: Guest, scene: Scene, light: Daylight) -> Sprite:
     distance = scene.location.camera.focal / guest.scale
     elevation = round(float(np.arctan2(scene.location.camera.height, distance)), 6)
     share = 0.5 * flash(distance) if light.infrared else 0.6 if scene.location.habitat == "forest" else 1.0
-    sun = (light.sun[0] * share, light.sun[1] * share, light.sun[2] * share)
-    lamp = Light(light.direction, sun, light.sky, light.ground, light.infrared)
+    lamp = Light(light.direction, scaled(light.sun, share), light.sky, light.ground, light.infrared)
     return render_animal(guest.individual, View(guest.azimuth, elevation, guest.scale), lamp)
 
 
@@ -180,14 +168,13 @@ def _put(scene: Scene, guest: Guest, sprite: Sprite, column: float) -> Placed:
     camera = scene.location.camera
     distance = camera.focal / guest.scale
     row = camera.row(distance)
-    left = int(np.floor(column - sprite.anchor[0] + 0.5))
-    top = int(np.floor(row - sprite.anchor[1] + 0.5))
+    left, top = int(np.floor(column - sprite.anchor[0] + 0.5)), int(np.floor(row - sprite.anchor[1] + 0.5))
     waterline = HEIGHT
     if not scene.location.dry((column - WIDTH / 2) / guest.scale, distance):
         high = height_m(guest.individual)
         sunk = 0.4 * high if guest.individual.species == "crocodile" else min(0.45, 0.25 * high)
         waterline = int(np.floor(row - sunk * guest.scale + 0.5))
-    return Placed(guest, sprite, left, top, round(distance * guest.gap, 6), waterline)
+    return Placed(guest, sprite, Place(left, top, round(distance * guest.gap, 6), waterline))
 
 
 def _arranged(scene: Scene, sprites: list[tuple[Guest, Sprite]], seed: int, attempt: int) -> list[Placed]:
@@ -208,30 +195,26 @@ def _arranged(scene: Scene, sprites: list[tuple[Guest, Sprite]], seed: int, atte
             middle = guest.column if attempt < TRIES else 0.5 * WIDTH
             column = middle + (float(rng.random()) - 0.5) * reach
             there = _put(scene, guest, sprite, column)
-            where = (there.left, there.top, there.distance, there.waterline)
-            inside, visible = _claim(taken, front, sprite.mask, *where, -1, 2)
+            inside, visible = _claim(taken, front, sprite.mask, there.place, -1, 2)
             shown, within = min(0.97, visible / max(1, inside)), min(0.97, inside / max(1, whole))
             score = -abs(shown - wanted) - 1.5 * abs(within - edge)
-            if there.waterline < HEIGHT and not HABITS[guest.individual.species].wades:
+            if there.place.waterline < HEIGHT and not HABITS[guest.individual.species].wades:
                 score -= 0.6
             if best is None or score > best[0]:
                 best = (score, there)
             if score > -0.05:
                 break
         assert best is not None
-        there = best[1]
-        _claim(taken, front, sprite.mask, there.left, there.top, there.distance, there.waterline, 1, 1)
-        placed.append(there)
+        _claim(taken, front, sprite.mask, best[1].place, 1, 1)
+        placed.append(best[1])
     return placed[::-1]
 
 
 def _seen(scene: Scene, placed: list[Placed]) -> list[Seen]:
     """Masks of the visible pixels, far to near."""
     owner = np.zeros((HEIGHT, WIDTH), np.int16)
-    insides = []
-    for name, one in enumerate(placed, start=1):
-        place = (one.left, one.top, one.distance, one.waterline)
-        insides.append(_claim(owner, scene.canvas.front, one.sprite.mask, *place, name, 1)[0])
+    front = scene.canvas.front
+    insides = [_claim(owner, front, one.sprite.mask, one.place, name, 1)[0] for name, one in enumerate(placed, start=1)]
     result = []
     for name, (one, inside) in enumerate(zip(placed, insides, strict=True), start=1):
         mask = owner == name
@@ -276,27 +259,22 @@ def settle(plan: ImagePlan, scene: Scene, light: Daylight) -> tuple[list[Placed]
     raise AssertionError(f"image {plan.number} has no place for {short}")
 
 
-def _shadow_strength(light: Daylight) -> float:
-    sun = light.sun[1] * max(0.2, light.direction[1])
-    return 0.35 if light.infrared else min(0.85, sun / (sun + 0.6 * light.sky[1]))
-
-
 def paint(plan: ImagePlan, scene: Scene, light: Daylight, placed: list[Placed]) -> NDArray[np.uint8]:
     """Render the stored picture, RGB [384, 512, 3]."""
     front = scene.canvas.front
     picture = shade(scene, light, sunlit(scene, light))
     covered = np.zeros(front.shape, np.bool_)
     haze = np.array(light.fog, np.float32)
-    strength = _shadow_strength(light)
+    sun = light.sun[1] * max(0.2, light.direction[1])
+    strength = 0.35 if light.infrared else min(0.85, sun / (sun + 0.6 * light.sky[1]))
     for one in placed:
-        if one.waterline == HEIGHT:
-            offset = one.sprite.shadow_offset
-            spot = (one.left + int(offset[0]), one.top + int(offset[1]))
-            _darken(picture, front, one.sprite.shadow, *spot, one.distance, strength)
+        if one.place.waterline == HEIGHT:
+            right, down = one.sprite.shadow_offset
+            left, top = one.place.left + right, one.place.top + down
+            _darken(picture, front, one.sprite.shadow, left, top, one.place.distance, strength)
     for one in placed:
-        fade = float(1.0 - np.exp(-light.density * one.distance))
-        place = (one.left, one.top, one.distance, one.waterline)
-        _blend(picture, covered, front, one.sprite.rgb, one.sprite.alpha, *place, haze, fade)
+        fade = float(1.0 - np.exp(-light.density * one.place.distance))
+        _blend(picture, covered, front, one.sprite.rgb, one.sprite.alpha, one.place, haze, fade)
     reflect(scene, light, picture, covered)
     small = np.asarray(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.float32)
     return photograph(small, light, plan.weather, seed=plan.seed, caption=_caption(plan))

@@ -23,6 +23,7 @@ from wildbench.progress import Progress, silent
 
 JPEG_QUALITY = 90
 Record = dict[str, Any]
+Composed = tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]
 
 
 def generate(seed: int = 0, *, workers: int = 2) -> dict[str, Record]:
@@ -76,13 +77,11 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     return encoded.tobytes()
 
 
-def composed(
-    images: Iterable[ImagePlan], *, pixels: bool, workers: int
-) -> Iterator[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]]:
+def composed(images: Iterable[ImagePlan], *, pixels: bool, workers: int) -> Iterator[Composed]:
     """Compose images on threads, one location per thread at a time; yields them as they are done, in no fixed order."""
     by_place = sorted(images, key=lambda one: one.location)
     places = [list(group) for _, group in groupby(by_place, key=lambda one: one.location)]
-    done: SimpleQueue[tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None] | None] = SimpleQueue()
+    done: SimpleQueue[Composed | None] = SimpleQueue()
 
     def work(place: list[ImagePlan]) -> None:
         try:

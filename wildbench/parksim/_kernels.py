@@ -27,15 +27,9 @@ def kernel(function: Function) -> Function:
 
 
 def forget_stale_kernels(folder: Path) -> bool:
-    """Drop a folder's compiled kernels if any of its sources has changed since they were compiled.
+    """Drop a package's compiled kernels if any of its sources has changed since, and return whether one has.
 
     numba looks only at the file of a kernel itself, but the kernels it calls are compiled into it.
-
-    Args:
-        folder: The package; the kernels are in the ``__pycache__`` of its folders.
-
-    Returns:
-        Whether the sources had changed.
     """
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))).hexdigest().encode()
     cache = folder / "__pycache__"
@@ -69,40 +63,29 @@ def turn(rng: np.random.Generator, count: int) -> tuple[NDArray[np.float64], NDA
 def _lattice(ix: int, iy: int, seed: int) -> float:
     value = (ix * 374761393 + iy * 668265263 + seed * 1274126177) & 0xFFFFFFFF
     value = ((value ^ (value >> 13)) * 1274126177) & 0xFFFFFFFF
-    value = value ^ (value >> 16)
-    scaled: float = value / 4294967296.0
-    return scaled
+    return float((value ^ (value >> 16)) / 4294967296.0)
 
 
 @kernel
 def value_noise(x: float, y: float, seed: int) -> float:
     """Smooth noise in 0..1 at one point; lattice of step 1."""
-    fx = np.floor(x)
-    fy = np.floor(y)
-    ix = int(fx)
-    iy = int(fy)
-    u = x - fx
-    v = y - fy
-    u = u * u * (3.0 - 2.0 * u)
-    v = v * v * (3.0 - 2.0 * v)
+    fx, fy = np.floor(x), np.floor(y)
+    ix, iy, u, v = int(fx), int(fy), x - fx, y - fy
+    u, v = u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v)
     top = _lattice(ix, iy, seed) * (1.0 - u) + _lattice(ix + 1, iy, seed) * u
     bottom = _lattice(ix, iy + 1, seed) * (1.0 - u) + _lattice(ix + 1, iy + 1, seed) * u
-    value: float = top * (1.0 - v) + bottom * v
-    return value
+    return float(top * (1.0 - v) + bottom * v)
 
 
 @kernel
 def fractal(x: float, y: float, seed: int, octaves: int) -> float:
     """Sum of `octaves` noises, each twice as fine and half as strong, scaled to 0..1."""
-    total = 0.0
-    weight = 1.0
-    whole = 0.0
+    total, weight, whole = 0.0, 1.0, 0.0
     for octave in range(octaves):
         total += weight * value_noise(x, y, seed + octave * 101)
         whole += weight
         weight *= 0.5
-        x = x * 2.0 + 17.3
-        y = y * 2.0 + 9.7
+        x, y = x * 2.0 + 17.3, y * 2.0 + 9.7
     return total / whole
 
 

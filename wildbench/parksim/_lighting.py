@@ -46,14 +46,9 @@ class Sun(NamedTuple):
 
 @kernel
 def sunlit(sun: Sun, x: float, y: float, z: float, bias: float) -> float:
-    """Return the share of sunlight that reaches a point, by four looks into the sun's own depth picture.
+    """Return the share of sunlight that reaches a point of the camera's frame, from four texels of the sun's picture.
 
-    Args:
-        sun: What the sun sees.
-        x: Camera frame.
-        y: Camera frame.
-        z: Camera frame.
-        bias: Metres by which an occluder must stand nearer to the sun.
+    An occluder must stand ``bias`` metres nearer to the sun.
     """
     lx = sun.frame[0, 0] * x + sun.frame[0, 1] * y + sun.frame[0, 2] * z
     ly = sun.frame[1, 0] * x + sun.frame[1, 1] * y + sun.frame[1, 2] * z
@@ -76,31 +71,15 @@ def sunlit(sun: Sun, x: float, y: float, z: float, bias: float) -> float:
 
 @kernel
 def ground_shadow(
-    capsules: Array,
-    sun: Sun,
-    left: float,
-    top: float,
-    pixel: float,
-    width: int,
-    height: int,
-    up: Array,
-    sun_share: float,
-    size: float,
+    capsules: Array, sun: Sun, window: Vector, shape: tuple[int, int], up: Array, sun_share: float, size: float
 ) -> Array:
     """Return the share of light that the animal takes from the ground plane, seen by the camera.
 
-    Args:
-        capsules: [n, 16] in the camera's frame.
-        sun: What the sun sees.
-        left: Left edge of the shadow picture, metres.
-        top: Top edge of the shadow picture, metres.
-        pixel: Metres per pixel.
-        width: Pixels across.
-        height: Pixels down.
-        up: The world's up in the camera's frame.
-        sun_share: Share of the light on open ground that comes from the sun.
-        size: Body size in metres.
+    ``window`` is left, top and pixel of the shadow picture in metres, ``shape`` its height and width in pixels, ``up``
+    the world's in the camera's frame, ``sun_share`` of the light on open ground is the sun's, ``size`` is the body's.
     """
+    left, top, pixel = window
+    height, width = shape
     dark = np.zeros((height, width))
     for j in range(height):
         y = top - (j + 0.5) * pixel
@@ -136,27 +115,14 @@ def see_from_sun(capsules: Array, direction: Vector, scale: float, pixel: float)
 
 
 def draw_shadow(
-    capsules: Array,
-    sun: Sun,
-    powers: tuple[float, float],
-    up: Array,
-    pixel: float,
-    scale: float,
-    corner: tuple[int, int],
+    capsules: Array, sun: Sun, powers: tuple[float, float], up: Array, pixel: float, scale: float
 ) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Draw the shadow on the ground, coarsely, and enlarge it to the sprite's pixels.
 
-    Args:
-        capsules: [n, 16] in the camera's frame.
-        sun: What the sun sees.
-        powers: Irradiance of the sun (facing it) and of the sky.
-        up: The world's up in the camera's frame.
-        pixel: Metres per pixel.
-        scale: Size of the animal in metres.
-        corner: Sprite's left and top edge in pixels from the anchor.
+    ``powers`` are the irradiances of the sun (facing it) and of the sky, ``scale`` is the animal's size in metres.
 
     Returns:
-        Share of light taken from the ground, and its top left corner in pixels of the sprite.
+        Share of light taken from the ground, and its left and top edge in pixels from the anchor.
     """
     direction = sun.frame[2]
     steep = max(float(direction @ up), 0.12)
@@ -174,11 +140,12 @@ def draw_shadow(
     width, height = math.ceil((right / pixel - u) / step) + 1, math.ceil((v - bottom / pixel) / step) + 1
     sun_power = powers[0] * max(float(direction @ up), 0.0)
     share = sun_power / (sun_power + powers[1] + 1e-9)
-    dark = ground_shadow(capsules, sun, u * pixel, v * pixel, step * pixel, width, height, up, share, scale)
+    window = (u * pixel, v * pixel, step * pixel)
+    dark = ground_shadow(capsules, sun, window, (height, width), up, share, scale)
     soft = cv2.GaussianBlur(dark, (0, 0), 0.8 + 0.006 * scale / pixel / step)
     if step > 1:
         soft = cv2.resize(soft, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
-    return soft.astype(np.float32), (u - corner[0], corner[1] - v)
+    return soft.astype(np.float32), (u, v)
 
 
 class Skin(NamedTuple):
@@ -346,25 +313,13 @@ def radiance(
 
 
 @kernel
-def shade(
-    capsules: Array, skin: Skin, depth: Array, left: float, top: float, pixel: float, sun: Sun, lights: Array, up: Array
-) -> Array:
-    """Colour every traced pixel.
+def shade(capsules: Array, skin: Skin, depth: Array, window: Vector, sun: Sun, lights: Array, up: Array) -> Array:
+    """Colour every traced pixel: linear RGB [h, w, 3] from a traced depth [h, w], nan outside.
 
-    Args:
-        capsules: [n, 16] in the camera's frame.
-        skin: What the capsules are made of.
-        depth: [h, w] traced depth, nan outside.
-        left: Left edge of the picture, metres.
-        top: Top edge of the picture, metres.
-        pixel: Metres per pixel.
-        sun: What the sun sees.
-        lights: [4, 3] direction to the sun, then sun, sky and ground irradiance.
-        up: [3] the world's up in the camera's frame.
-
-    Returns:
-        [h, w, 3] linear colour.
+    ``window`` is left, top and pixel of the picture in metres; ``lights`` [4, 3] is the direction to the sun, then the
+    irradiance of sun, sky and ground; ``up`` [3] is the world's in the camera's frame.
     """
+    left, top, pixel = window
     height, width = depth.shape
     rgb = np.zeros((height, width, 3))
     near, tile = np.empty(capsules.shape[0], np.int64), np.empty(capsules.shape)

@@ -18,29 +18,23 @@ from wildbench.parksim.scenes import LOCATIONS, Location
 
 @dataclass(frozen=True)
 class Habit:
-    """What planning knows of a species.
-
-    Attributes:
-        savanna: Weight of the habitat among the three; likewise `river` and `forest`.
-        river: See `savanna`.
-        forest: See `savanna`.
-        herds: Group sizes, drawn evenly.
-        nocturnal: Share of its pictures taken at night, where the flash reaches.
-        fill: Share of the box around its side view that the body covers.
-        front: Area of its front view as a share of its side view.
-        mixes: Whether it is seen together with other species.
-        wades: Whether it enters water.
-    """
+    """What planning knows of a species; the first three are the weights of the habitats."""
 
     savanna: int
     river: int
     forest: int
     herds: tuple[int, ...]
+    """Group sizes, drawn evenly."""
     nocturnal: float
+    """Share of its pictures taken at night, where the flash reaches."""
     fill: float
+    """Share of the box around its side view that the body covers."""
     front: float
+    """Area of its front view as a share of its side view."""
     mixes: bool = False
+    """Whether it is seen together with other species."""
     wades: bool = False
+    """Whether it enters water."""
 
 
 HABITS: dict[str, Habit] = {
@@ -60,17 +54,11 @@ HABITS: dict[str, Habit] = {
 }
 
 TOTAL = 1309
-
 SHARES = (0.6, 0.75)  # where val and test begin, as shares of the instances
-
 EMPTY_SHARE = 0.08
-
 FRAME_BOTTOM = 372
-
 FLASH_LIMIT = 15.0  # metres
-
 SMALLEST = 210.0  # silhouette in pixels, of the smallest animal in a herd
-
 SIZES = ((300.0, 1000.0), (1300.0, 9000.0), (12500.0, 44000.0))  # silhouette in pixels: small, medium, large
 
 Rng = np.random.Generator
@@ -78,21 +66,15 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Guest:
-    """One animal of one image.
-
-    Attributes:
-        individual: Who.
-        azimuth: Turned how, in radians; see `animal.View`.
-        scale: Pixels per metre.
-        column: The image column that its herd keeps around.
-        gap: What stands nearer than this share of its distance can hide it; below 1 it stands in a gap of the growth.
-    """
+    """One animal of one image: who, turned how (radians, see `View`), at how many pixels per metre."""
 
     individual: Individual
     azimuth: float
     scale: float
     column: float
+    """The image column that its herd keeps around."""
     gap: float = 1.0
+    """What stands nearer than this share of its distance can hide it; below 1 it stands in a gap of the growth."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +116,8 @@ def split_counts() -> dict[str, dict[str, int]]:
     before = 0
     for name, count in largest_remainder(PAPER_COUNTS, TOTAL).items():
         after = before + count
-        marks = [round(share * after) - round(share * before) for share in SHARES]
-        result["train"][name] = marks[0]
-        result["val"][name] = marks[1] - marks[0]
-        result["test"][name] = count - marks[1]
+        val, test = (round(share * after) - round(share * before) for share in SHARES)
+        result["train"][name], result["val"][name], result["test"][name] = val, test - val, count - test
         before = after
     return result
 
@@ -152,8 +132,7 @@ def _pick(rng: Rng, weights: dict[str, int]) -> str:
 
 
 def _shuffled(rng: Rng, items: list[list[str]]) -> list[list[str]]:
-    keys = rng.random(len(items))
-    return [items[index] for index in np.argsort(keys, kind="stable")]
+    return [items[index] for index in np.argsort(rng.random(len(items)), kind="stable")]
 
 
 def _groups(rng: Rng, counts: dict[str, int]) -> list[list[str]]:

@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from wildbench.parksim._kernels import kernel
 
 Array = NDArray[np.float64]
-
 Indices = NDArray[np.int64]
-
 
 # Columns of one capsule: a (0:3), b - a (3:6), 1/|b - a|^2 (6), radius at a (7), growth of the radius to b (8),
 # flattening axis (9:12), 1/flatness - 1 (12), blend radius (13), roughness amplitude (14) and frequency (15).
 COLUMNS = 16
-
 TILE = 8
-
 STEPS = 72
 
 
@@ -147,18 +143,9 @@ def march(c: Array, count: int, x: float, y: float, front: float, back: float, p
 
 @kernel
 def trace(capsules: Array, left: float, top: float, pixel: float, width: int, height: int) -> Array:
-    """March one ray through the centre of every pixel.
+    """March one ray through the centre of every pixel, and return the surface's depth [height, width], nan if missed.
 
-    Args:
-        capsules: [n, 16] in the camera's frame (x right, y up, z towards the camera), metres.
-        left: x of the image's left edge.
-        top: y of the image's top edge.
-        pixel: side of a pixel in metres.
-        width: pixels across.
-        height: pixels down.
-
-    Returns:
-        [height, width] depth of the surface (metres towards the camera), nan where the ray misses.
+    ``capsules`` are [n, 16] in the camera's frame (x right, y up, z towards the camera); all lengths are metres.
     """
     depth = np.full((height, width), np.nan)
     near, tile = np.empty(capsules.shape[0], np.int64), np.empty(capsules.shape)

@@ -146,17 +146,14 @@ def figure(*pieces: Figure | Part) -> Figure:
 
 
 def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[str], level: bool) -> Body:
-    """Turn the bones, keep the parts that fit the individual, and stand the result on the ground.
+    """Turn the bones, keep the parts that fit the individual, and stand the result on the ground, at height 0.
 
     Args:
-        drawing: the species.
-        pose: degrees per bone; a name with ``~`` turns both sides alike.
-        scale: stretch of single bones' parts along x, y, z of the drawing; ``""`` scales the whole animal.
-        traits: what the individual is ("adult", "male", …); parts may ask for some.
-        level: pitch the animal until fore and hind feet stand equally low.
-
-    Returns:
-        The posed body, its lowest point at height 0.
+        drawing: Of the species.
+        pose: Degrees by bone; a name with ``~`` turns both sides alike.
+        scale: Stretch of single bones' parts along x, y, z of the drawing; ``""`` scales the whole animal.
+        traits: What the individual is ("adult", "male", …); parts may ask for some.
+        level: Pitch the animal until fore and hind feet stand equally low.
     """
     parts = [p for p in drawing.parts if set(p.only.split()) <= traits]
     body = _assemble(drawing, parts, pose, scale)
@@ -178,9 +175,8 @@ def posed(drawing: Figure, pose: Pose, scale: Mapping[str, Vector], traits: set[
 def _lowest(body: Body, start: float, side: int) -> tuple[float, float]:
     """Return x and y of the lowest point beyond ``start`` on that side; tails and trunks bear no weight."""
     best = (0.0, 1e9)
-    for c in (
-        row for row, bone in zip(body.capsules.tolist(), body.bones, strict=True) if bone[:4] not in ("tail", "trun")
-    ):
+    rows = zip(body.capsules.tolist(), body.bones, strict=True)
+    for c in (row for row, bone in rows if not bone.startswith(("tail", "trunk"))):
         # A flattened capsule reaches less far across its axis.
         for x, y, r in ((c[0], c[1], c[7]), (c[0] + c[3], c[1] + c[4], c[7] + c[8])):
             reach = r * math.sqrt(1.0 - c[10] * c[10] * (1.0 - 1.0 / (1.0 + c[12]) ** 2))
@@ -239,18 +235,9 @@ def _cones(piece: Part, frame: _Frame, side: int) -> Iterator[list[float]]:
             along = _dot(axis, normal) / span
             across = (normal[0] - along * axis[0], normal[1] - along * axis[1], normal[2] - along * axis[2])
         norm = math.sqrt(_dot(across, across)) or 1.0
-        yield [
-            *a,
-            *axis,
-            1.0 / span if span > 1e-10 else 0.0,
-            ra,
-            rb - ra,
-            *(c / norm for c in across),
-            1.0 / piece.flat - 1.0,
-            max(piece.blend * size, 1e-6),
-            piece.rough * size,
-            piece.grain / size,
-        ]
+        inverse = 1.0 / span if span > 1e-10 else 0.0
+        texture = (max(piece.blend * size, 1e-6), piece.rough * size, piece.grain / size)
+        yield [*a, *axis, inverse, ra, rb - ra, *(c / norm for c in across), 1.0 / piece.flat - 1.0, *texture]
 
 
 def _inverse(frame: _Frame) -> list[list[float]]:

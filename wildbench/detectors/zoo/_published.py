@@ -55,14 +55,13 @@ class _Foreground:
         return losses
 
     def postprocess_detections(self, head_outputs: dict[str, list[Tensor]], *rest: Any) -> list[dict[str, Tensor]]:  # noqa: ANN401
-        """The detections, of which none is background."""
+        """The detections; none is background."""
         logits = [
             torch.cat([level.new_full((*level.shape[:2], 1), NEVER), level[..., 1:]], -1)
             for level in head_outputs["cls_logits"]
         ]
-        detections: list[dict[str, Tensor]] = super().postprocess_detections(  # type: ignore[misc]
-            {**head_outputs, "cls_logits": logits}, *rest
-        )
+        outputs = {**head_outputs, "cls_logits": logits}
+        detections: list[dict[str, Tensor]] = super().postprocess_detections(outputs, *rest)  # type: ignore[misc]
         return detections
 
 
@@ -80,7 +79,7 @@ def _in_body(key: str) -> str:
 
 
 def _in_ssd(key: str) -> str:
-    """Name in SSD300: VGG up to conv4_3, then up to conv5_3; its classifier is left out."""
+    """Name in SSD300: VGG up to conv4_3, then up to conv5_3."""
     part, number, rest = key.split(".", 2)
     if part != "features":
         return key
@@ -102,21 +101,18 @@ def _in_ssdlite(key: str) -> str:
 
 @dataclass(frozen=True)
 class Backbone:
-    """What a backbone starts from.
-
-    Attributes:
-        classifier: Of torchvision, whose layers it has.
-        frozen: How many of its first layers torchvision keeps as published.
-        version: What torchvision calls the classifier's weights.
-        layers: Where the layers are in the detector.
-        place: Gives the detector's name for a tensor of the classifier.
-    """
+    """What a backbone starts from."""
 
     classifier: str
+    """Of torchvision, whose layers it has."""
     frozen: int
+    """How many of its first layers torchvision leaves untrained."""
     version: str = "IMAGENET1K_V1"
+    """What torchvision calls the classifier's weights."""
     layers: str = "backbone.body"
+    """Where the layers are in the detector."""
     place: Callable[[str], str] = _in_body
+    """Gives the detector's name for a tensor of the classifier."""
 
 
 RESNET = Backbone("resnet50", frozen=5)
@@ -135,21 +131,16 @@ def mask_rcnn_mobile(*, num_classes: int, weights: None, weights_backbone: None,
 
 @dataclass(frozen=True)
 class Published:
-    """One of torchvision's detectors, built as it was published.
-
-    Attributes:
-        name: As torchvision calls it.
-        backbone: What its backbone starts from.
-        constants: Whether it was published with batch norms whose statistics and weights are constants.
-        exact_variances: Whether its COCO weights were trained without an epsilon in the batch norms.
-        builder: Instead of torchvision's by that name.
-    """
+    """One of torchvision's detectors by its name, built as it was published."""
 
     name: str
     backbone: Backbone
     constants: bool = False
+    """Whether it was published with batch norms whose statistics and weights are constants."""
     exact_variances: bool = False
+    """Whether its COCO weights were trained without an epsilon in the batch norms."""
     builder: Callable[..., nn.Module] | None = None
+    """Instead of torchvision's by that name."""
 
     def __call__(self, num_categories: int, *, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
         """Build it; layers whose shape the number of categories decides stay random.
@@ -200,10 +191,7 @@ class Published:
 
 
 def freeze_batch_norms(module: nn.Module, *, exact_variances: bool = False) -> None:
-    """Replace every batch norm by the constant it is in eval mode, in place, epsilon folded into the variance.
-
-    Where the variances are exact, they are used without epsilon.
-    """
+    """Replace every batch norm by the constant it is in eval mode, in place; exact variances take no epsilon."""
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             frozen = FrozenBatchNorm2d(len(child.weight), eps=0.0)
@@ -226,7 +214,6 @@ def _copy_matching(tensors: dict[str, Tensor], target: nn.Module) -> None:
 SIZES = {"min_size": int, "max_size": int}
 DENSE = {"score_thresh": float, "nms_thresh": float, "detections_per_img": int, "topk_candidates": int}
 """Arguments of detectors that look everywhere at once."""
-
 _BOXES = {"box_score_thresh": float, "box_nms_thresh": float, "box_detections_per_img": int}
 _PROPOSALS = {"rpn_pre_nms_top_n_test": int, "rpn_post_nms_top_n_test": int, "rpn_score_thresh": float}
 SMALL_SIZES = {"min_size": 64, "max_size": 96}

@@ -1,8 +1,7 @@
 """The small detector: FCOS over EfficientNet-Lite0 with a narrow pyramid and a light head.
 
-Everything that decides what FCOS is (matching, losses, decoding, suppression) stays torchvision's. Ours are the
-backbone, a feature pyramid and a head made of depthwise-separable convolutions, 2 to 3 M parameters in all,
-small enough to be trained on two CPU cores and to fit in a few megabytes.
+What makes it FCOS (matching, losses, decoding, suppression) is torchvision's. Backbone, feature pyramid and head are
+made of depthwise-separable convolutions: 2 to 3 M parameters, trainable on two CPU cores, a few megabytes on disk.
 """
 
 from __future__ import annotations
@@ -21,20 +20,13 @@ from wildbench.errors import RecipeError, needs
 
 IMAGE_MEAN, IMAGE_STD = [127 / 255] * 3, [128 / 255] * 3
 """Normalisation the ImageNet weights were trained with, for RGB in 0..1."""
-
-
 STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
 )
 """Blocks, kernel size, stride of the first block, expansion, channels."""
-
 STEM_CHANNELS = 32
+STRIDES = (8, 16, 32, 64)
 
 
 def _convolution(inputs: int, outputs: int, kernel_size: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
@@ -121,15 +113,9 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 def load_imagenet(backbone: EfficientNetLite0) -> None:
-    """Load the ImageNet weights; every tensor is found, and only dropped blocks and the classifier are left over."""
+    """Load the ImageNet weights into every tensor; those of dropped blocks and of the classifier go unused."""
     published = imagenet_weights()
     backbone.load_state_dict({name: published[name] for name in backbone.state_dict()}, strict=True)
-
-
-STRIDES = (8, 16, 32, 64)
-
-MOST_CHANNELS, MOST_DEPTH = 1024, 32
-"""Beyond these a stranger's file that names the detector would keep its reader building."""
 
 
 class SeparableConvolution(nn.Sequential):
@@ -181,9 +167,6 @@ def build(
     blocks: int = 16,
     channels: int = 96,
     depth: int = 3,
-    min_size: int = 384,
-    max_size: int = 640,
-    score_thresh: float = 0.05,
     **arguments: Any,  # noqa: ANN401
 ) -> ForegroundFCOS:
     """Build the small detector.
@@ -194,37 +177,28 @@ def build(
         blocks: Blocks of the backbone to keep, 12 to 16.
         channels: Width of pyramid and head, a multiple of 8, at most 1024.
         depth: Convolutions in each tower of the head, at most 32.
-        min_size: Short side of the resized image in pixels, unless the long side would exceed `max_size`.
-        max_size: See `min_size`.
-        score_thresh: Detections below it are dropped.
-        **arguments: Further arguments of torchvision's FCOS.
+        **arguments: Of torchvision's FCOS; by default images are resized to a short side of 384 pixels, unless the long
+            side would exceed 640, and detections below a score of 0.05 are dropped.
 
     Raises:
         RecipeError: A size the network does not come in.
         MissingExtra: The package with the ImageNet weights is not installed.
     """
-    if not 12 <= blocks <= 16:
-        raise RecipeError(f"blocks = {blocks}", code="size", remedy="keep 12 to 16 blocks of the backbone")
-    if not 8 <= channels <= MOST_CHANNELS or channels % 8:
-        remedy = f"give a multiple of 8, at most {MOST_CHANNELS}"
-        raise RecipeError(f"channels = {channels}", code="size", remedy=remedy)
-    if depth > MOST_DEPTH:
-        raise RecipeError(f"depth = {depth}", code="size", remedy=f"give at most {MOST_DEPTH}")
+    # Sizes are bounded, or a stranger's file that names the detector could keep its reader building.
+    for name, value, fits, remedy in (
+        ("blocks", blocks, 12 <= blocks <= 16, "keep 12 to 16 blocks of the backbone"),
+        ("channels", channels, 8 <= channels <= 1024 and channels % 8 == 0, "give a multiple of 8, from 8 to 1024"),
+        ("depth", depth, depth <= 32, "give at most 32"),
+    ):
+        if not fits:
+            raise RecipeError(f"{name} = {value}", code="size", remedy=remedy)
     backbone = EfficientNetLite0(blocks)
     if init == "imagenet":
         load_imagenet(backbone)
-    return ForegroundFCOS(
-        LitePyramid(backbone, channels),
-        num_categories + 1,
-        min_size=min_size,
-        max_size=max_size,
-        image_mean=IMAGE_MEAN,
-        image_std=IMAGE_STD,
-        anchor_generator=AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES)),
-        head=LiteHead(channels, num_categories + 1, depth),
-        score_thresh=score_thresh,
-        **arguments,
-    )
+    anchors = AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES))
+    parts = {"anchor_generator": anchors, "head": LiteHead(channels, num_categories + 1, depth)}
+    options = {"min_size": 384, "max_size": 640, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "score_thresh": 0.05}
+    return ForegroundFCOS(LitePyramid(backbone, channels), num_categories + 1, **parts, **options | arguments)
 
 
 def freeze(model: Any, blocks: int) -> None:  # noqa: ANN401 - what `build` returned

@@ -7,6 +7,7 @@ from ._daylight import daylight as daylight
 from ._daylight import flash as flash
 from ._daylight import photograph as photograph
 from ._daylight import reflect as reflect
+from ._daylight import scaled as scaled
 from ._daylight import shade as shade
 from ._daylight import sunlit as sunlit
 from ._locations import LOCATIONS as LOCATIONS

@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Colour = tuple[float, float, float]
+Buffers = tuple[Floats, Floats, Floats, Floats, Floats]
 Box = tuple[float, float, float, float]
 Limb = tuple[float, float, float, float, float, float]
 WIDTH, HEIGHT = 512, 384
@@ -26,13 +27,7 @@ STROKE_COLUMNS = 17  # x0 y0 xc yc x1 y1 | width0 width1 | depth | leaf | r g b 
 
 @dataclass(frozen=True)
 class Camera:
-    """A level camera above flat ground.
-
-    Attributes:
-        height: Metres above the ground.
-        focal: Focal length in image pixels.
-        horizon: Image row of the horizon.
-    """
+    """A level camera `height` metres above flat ground; focal length in pixels, the horizon as an image row."""
 
     height: float
     focal: float
@@ -67,27 +62,30 @@ class Canvas:
     @classmethod
     def empty(cls) -> Canvas:
         """A canvas of nothing but sky."""
-        height, width = HEIGHT * SCALE, WIDTH * SCALE
+        size = (HEIGHT * SCALE, WIDTH * SCALE)
         return cls(
-            albedo=np.zeros((height, width, 3), np.float32),
-            normal=np.zeros((height, width, 2), np.float32),
-            shade=np.ones((height, width), np.float32),
-            depth=np.full((height, width), np.inf, np.float32),
-            front=np.full((height, width), np.inf, np.float32),
-            water=np.zeros((height, width), np.bool_),
+            albedo=np.zeros((*size, 3), np.float32),
+            normal=np.zeros((*size, 2), np.float32),
+            shade=np.ones(size, np.float32),
+            depth=np.full(size, np.inf, np.float32),
+            front=np.full(size, np.inf, np.float32),
+            water=np.zeros(size, np.bool_),
         )
+
+    @property
+    def buffers(self) -> Buffers:
+        """What the kernels paint into: albedo, normal, shade, depth and front."""
+        return self.albedo, self.normal, self.shade, self.depth, self.front
 
 
 @kernel
-def _paint_strokes(
-    albedo: Floats, normal: Floats, shade: Floats, depth: Floats, front: Floats, strokes: Array, solid: bool
-) -> None:
+def _paint_strokes(buffers: Buffers, strokes: Array, solid: bool) -> None:
+    albedo, normal, shade, depth, front = buffers
     rows, columns = front.shape
     for index in range(strokes.shape[0]):
         s = strokes[index]
         x0, y0, xc, yc, x1, y1 = s[0], s[1], s[2], s[3], s[4], s[5]
-        span_x = abs(xc - x0) + abs(x1 - xc)
-        span_y = abs(yc - y0) + abs(y1 - yc)
+        span_x, span_y = abs(xc - x0) + abs(x1 - xc), abs(yc - y0) + abs(y1 - yc)
         upright = span_y >= span_x
         steps = int(max(span_x, span_y)) + 1
         if steps > 3000:
@@ -95,11 +93,8 @@ def _paint_strokes(
         away = np.float32(s[8])
         for step in range(steps + 1):
             t = step / steps
-            a = (1.0 - t) * (1.0 - t)
-            b = 2.0 * t * (1.0 - t)
-            c = t * t
-            x = a * x0 + b * xc + c * x1
-            y = a * y0 + b * yc + c * y1
+            a, b, c = (1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t
+            x, y = a * x0 + b * xc + c * x1, a * y0 + b * yc + c * y1
             width = s[6] * (1.0 - t) + s[7] * t
             if s[9] > 0.5:
                 width = s[6] * 4.0 * t * (1.0 - t)
@@ -119,39 +114,23 @@ def _paint_strokes(
                 depth[row, column] = away
                 for channel in range(3):
                     albedo[row, column, channel] = s[10 + channel]
-                normal[row, column, 0] = s[13]
-                normal[row, column, 1] = s[14]
+                normal[row, column, 0], normal[row, column, 1] = s[13], s[14]
                 shade[row, column] = light
 
 
 def paint_strokes(canvas: Canvas, strokes: Array, *, solid: bool = True) -> None:
-    """Paint curved strokes (grass blades, leaves, twigs) nearer than what is in front of them already.
+    """Paint curved strokes (grass blades, leaves, twigs) where nothing nearer is; solid ones can hide an animal.
 
-    Args:
-        canvas: Painted in place.
-        strokes: [n, 17]: three points of a quadratic curve (canvas pixels), two widths, distance in metres, 1 for a
-            leaf outline or 0 for a taper, colour, the normal's x and y, the light at the base and at the tip.
-        solid: Whether they can hide an animal.
+    `strokes` is [n, 17]: three points of a quadratic curve (canvas pixels), two widths, distance in metres, 1 for the
+    outline of a leaf or 0 for a taper, colour, the normal's x and y, the light at the base and at the tip.
     """
     if len(strokes):
-        _paint_strokes(
-            canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front, np.ascontiguousarray(strokes), solid
-        )
+        _paint_strokes(canvas.buffers, np.ascontiguousarray(strokes), solid)
 
 
 @kernel
-def _paint_limb(
-    albedo: Floats,
-    normal: Floats,
-    shade: Floats,
-    depth: Floats,
-    front: Floats,
-    ends: Limb,
-    away: float,
-    colour: Colour,
-    seed: int,
-    grain: float,
-) -> None:
+def _paint_limb(buffers: Buffers, ends: Limb, away: float, colour: Colour, seed: int, grain: float) -> None:
+    albedo, normal, shade, depth, front = buffers
     rows, columns = front.shape
     x0, y0, r0, x1, y1, r1 = ends
     reach = max(r0, r1) + 1.0
@@ -159,25 +138,21 @@ def _paint_limb(
     right = min(columns, int(max(x0, x1) + reach) + 1)
     top = max(0, int(min(y0, y1) - reach))
     bottom = min(rows, int(max(y0, y1) + reach) + 1)
-    dx = x1 - x0
-    dy = y1 - y0
+    dx, dy = x1 - x0, y1 - y0
     square = dx * dx + dy * dy + 1e-9
     length = np.sqrt(square)
     distance = np.float32(away)
     for row in range(top, bottom):
         for column in range(left, right):
-            px = column + 0.5 - x0
-            py = row + 0.5 - y0
+            px, py = column + 0.5 - x0, row + 0.5 - y0
             t = min(1.0, max(0.0, (px * dx + py * dy) / square))
-            qx = px - t * dx
-            qy = py - t * dy
+            qx, qy = px - t * dx, py - t * dy
             radius = r0 + (r1 - r0) * t
             knots = value_noise(t * length / (2.0 * radius + 2.0), x0, seed)
             radius *= 0.86 + 0.28 * knots
             if qx * qx + qy * qy > radius * radius or distance > front[row, column]:
                 continue
-            side = (px * dy - py * dx) / (length * radius)
-            side = min(1.0, max(-1.0, side))
+            side = min(1.0, max(-1.0, (px * dy - py * dx) / (length * radius)))
             bark = fractal(side * (1.0 + 0.6 * side * side) * grain, t * length / radius * 0.55, seed + 7, 4)
             ridge = fractal(side * grain * 2.2, t * length / radius * 0.3, seed + 19, 2)
             tone = 0.45 + 0.75 * bark + 0.35 * (ridge - 0.5)
@@ -185,31 +160,19 @@ def _paint_limb(
             depth[row, column] = distance
             for channel in range(3):
                 albedo[row, column, channel] = colour[channel] * tone
-            nx = side * (-dy / length)
-            normal[row, column, 0] = nx + 1.2 * (bark - 0.5)
+            normal[row, column, 0] = side * (-dy / length) + 1.2 * (bark - 0.5)
             normal[row, column, 1] = side * (dx / length) * -1.0 + 0.5 * (ridge - 0.5)
             shade[row, column] = 0.35 + 0.65 * np.sqrt(max(0.0, 1.0 - side * side))
 
 
 def paint_limb(canvas: Canvas, ends: Limb, distance: float, colour: Colour, *, seed: int, grain: float = 5.0) -> None:
     """Paint a trunk, branch or log: a tapered capsule with bark, `ends` = x0 y0 r0 x1 y1 r1 in canvas pixels."""
-    buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
-    _paint_limb(*buffers, ends, distance, colour, seed, grain)
+    _paint_limb(canvas.buffers, ends, distance, colour, seed, grain)
 
 
 @kernel
-def _paint_rock(
-    albedo: Floats,
-    normal: Floats,
-    shade: Floats,
-    depth: Floats,
-    front: Floats,
-    box: Box,
-    away: float,
-    colour: Colour,
-    seed: int,
-    tall: float,
-) -> None:
+def _paint_rock(buffers: Buffers, box: Box, away: float, colour: Colour, seed: int, tall: float) -> None:
+    albedo, normal, shade, depth, front = buffers
     rows, columns = front.shape
     centre_x, base_y, half_w, high = box
     left = max(0, int(centre_x - half_w * 1.3))
@@ -241,5 +204,4 @@ def _paint_rock(
 
 def paint_rock(canvas: Canvas, box: Box, distance: float, colour: Colour, *, seed: int, tall: float = 0.0) -> None:
     """Paint a boulder, or with `tall` 1 a termite mound; `box` = centre x, base y, half width, height in pixels."""
-    buffers = (canvas.albedo, canvas.normal, canvas.shade, canvas.depth, canvas.front)
-    _paint_rock(*buffers, box, distance, colour, seed, tall)
+    _paint_rock(canvas.buffers, box, distance, colour, seed, tall)

@@ -13,45 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wildbench.parksim._kernels import fractal_noise, kernel
-from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Floats, Mask
+from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Buffers, Camera, Floats, Mask
 from wildbench.parksim.scenes._locations import Scene
 
 Triple = tuple[float, float, float]
 FLASH_REACH = 9.0
+STRIP = 12
 
 
 @dataclass(frozen=True)
 class Daylight:
-    """The light of one image, linear RGB.
-
-    Attributes:
-        direction: Unit vector to the sun: x right, y up, z towards the camera.
-        sun: Irradiance of the sun; of the flash at night.
-        sky: Irradiance from above; `ground` from below.
-        ground: Light that the ground throws back.
-        zenith: Colour of the sky overhead; `glow` at the horizon.
-        glow: Colour of the sky at the horizon.
-        fog: Colour that distance fades to, and `density` per metre.
-        density: Extinction per metre.
-        clouds: 0 (none) to 1 (overcast).
-        infrared: Night picture by the camera's own flash.
-        seed: For clouds and dapples.
-    """
+    """The light of one image, linear RGB."""
 
     direction: Triple
+    """Unit vector to the sun: x right, y up, z towards the camera."""
     sun: Triple
+    """Irradiance of the sun; at night, of the flash."""
     sky: Triple
+    """Irradiance from above; `ground` from below."""
     ground: Triple
     zenith: Triple
+    """Colour of the sky overhead; `glow` at the horizon."""
     glow: Triple
     fog: Triple
+    """Colour that distance fades to, by `density` per metre."""
     density: float
     clouds: float
+    """0 (none) to 1 (overcast)."""
     infrared: bool
+    """A night picture by the camera's own flash."""
     seed: int
+    """Of clouds and dapples."""
 
 
-def _scaled(colour: Triple, factor: float) -> Triple:
+def scaled(colour: Triple, factor: float) -> Triple:
+    """A colour brighter or darker by a factor."""
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
@@ -67,7 +63,7 @@ def daylight(time_of_day: str, weather: str, *, seed: int, forest: bool) -> Dayl
     if time_of_day == "night":
         dark = (0.004, 0.004, 0.004)
         veil = {"clear": 0.01, "haze": 0.05, "dust": 0.06, "rain": 0.035}[weather]
-        return Daylight((0.08, 0.12, 0.99), (3.2, 3.2, 3.2), dark, dark, dark, _scaled(dark, 2.0), (veil, veil, veil),
+        return Daylight((0.08, 0.12, 0.99), (3.2, 3.2, 3.2), dark, dark, dark, scaled(dark, 2.0), (veil, veil, veil),
                         density * 2.0, 0.0, True, seed)  # fmt: skip
     clouds = {"clear": 0.15 + 0.4 * rng.random(), "haze": 0.5, "dust": 0.3, "rain": 1.0}[weather]
     if low:
@@ -76,22 +72,19 @@ def daylight(time_of_day: str, weather: str, *, seed: int, forest: bool) -> Dayl
         sun, sky, glow, zenith = (2.7, 2.45, 2.1), (0.42, 0.52, 0.68), (0.85, 0.93, 1.0), (0.25, 0.45, 0.85)
     fog = glow if low else (0.72, 0.78, 0.84)
     if weather == "rain":
-        sun, sky = _scaled(sun, 0.16), ((0.75, 0.8, 0.86) if not low else (0.5, 0.46, 0.46))
+        sun, sky = scaled(sun, 0.16), ((0.75, 0.8, 0.86) if not low else (0.5, 0.46, 0.46))
         zenith = glow = (0.6, 0.64, 0.68) if not low else (0.42, 0.36, 0.36)
-        fog = _scaled(glow, 0.9)
+        fog = scaled(glow, 0.9)
     elif weather == "haze":
-        sun, zenith, fog = _scaled(sun, 0.6), _scaled(glow, 0.85), _scaled(glow, 0.9)
+        sun, zenith, fog = scaled(sun, 0.6), scaled(glow, 0.85), scaled(glow, 0.9)
     elif weather == "dust":
         sun, glow, fog = (sun[0] * 0.8, sun[1] * 0.7, sun[2] * 0.5), (0.85, 0.66, 0.42), (0.72, 0.53, 0.33)
         zenith = (0.6, 0.55, 0.45)
     if forest:
         fog = (fog[0] * 0.3, fog[1] * 0.36, fog[2] * 0.28)
         sky = (sky[0] * 0.55, sky[1] * 0.66, sky[2] * 0.5)
-    bounce = (
-        0.22 * sun[0] * direction[1] + 0.05,
-        0.17 * sun[1] * direction[1] + 0.05,
-        0.1 * sun[2] * direction[1] + 0.04,
-    )
+    up = direction[1]
+    bounce = (0.22 * sun[0] * up + 0.05, 0.17 * sun[1] * up + 0.05, 0.1 * sun[2] * up + 0.04)
     return Daylight(direction, sun, sky, bounce, zenith, glow, fog, density, clouds, False, seed)
 
 
@@ -156,10 +149,7 @@ def _on_ground(camera: Camera, x: float, z: float) -> tuple[int, int]:
 
 @kernel
 def _shade(
-    albedo: Floats,
-    normal: Floats,
-    ao: Floats,
-    depth: Floats,
+    buffers: Buffers,
     open_sun: Floats,
     clouds: Floats,
     camera: Triple,
@@ -167,6 +157,7 @@ def _shade(
     direction: Triple,
     settings: tuple[float, float, float, float],
 ) -> Floats:
+    albedo, normal, ao, depth, _ = buffers
     rows, columns = depth.shape
     out = np.empty((rows, columns, 3), np.float32)
     density, infrared, reach, shade_above = settings
@@ -185,8 +176,7 @@ def _shade(
                     cloud = 0.55 * colours[4, channel] + 0.5 * colours[1, channel] + 0.12 * colours[0, channel]
                     out[row, column, channel] = base * (1.0 - 0.8 * cover) + cloud * 0.8 * cover
                 continue
-            nx = normal[row, column, 0]
-            ny = normal[row, column, 1]
+            nx, ny = normal[row, column, 0], normal[row, column, 1]
             nz = np.sqrt(max(0.04, 1.0 - nx * nx - ny * ny))
             facing = max(0.0, (nx * sx + ny * sy + nz * sz) * 0.85 + 0.15)
             shadow = 1.0
@@ -197,8 +187,7 @@ def _shade(
             occluded = ao[row, column]
             fade = 1.0 - np.exp(-density * d)
             if infrared > 0.5:
-                r = albedo[row, column, 0]
-                g = albedo[row, column, 1]
+                r, g = albedo[row, column, 0], albedo[row, column, 1]
                 leafy = 0.5 + 1.3 * max(0.0, g - 0.85 * r) / (g + 0.02)
                 tone = (0.55 * r + 0.45 * g) * leafy * (0.35 + 0.65 * nz) * occluded
                 tone *= colours[0, 0] / (1.0 + (d / reach) * (d / reach))
@@ -215,24 +204,12 @@ def _shade(
 
 def shade(scene: Scene, light: Daylight, open_sun: Floats) -> Floats:
     """Light the whole location: linear RGB [768, 1024, 3], water still without its reflection."""
-    canvas, camera = scene.canvas, scene.location.camera
+    camera = scene.location.camera
     colours = np.array([light.sun, light.sky, light.ground, light.zenith, light.glow, light.fog])
     clouds = _clouds(light, camera.horizon)
     eye = (camera.height, camera.focal, camera.horizon)
     settings = (light.density, float(light.infrared), FLASH_REACH, 0.6 if scene.location.habitat == "forest" else 0.0)
-    lit: Floats = _shade(
-        canvas.albedo,
-        canvas.normal,
-        canvas.shade,
-        canvas.depth,
-        open_sun,
-        clouds,
-        eye,
-        colours,
-        light.direction,
-        settings,
-    )
-    return lit
+    return _shade(scene.canvas.buffers, open_sun, clouds, eye, colours, light.direction, settings)
 
 
 @kernel
@@ -257,10 +234,8 @@ def _reflect(
             share = (0.8 - 0.5 * near) * (0.25 if infrared else 1.0)
             glint = max(0.0, ripple - 0.12) * 0.9
             for channel in range(3):
-                deep = body[channel] * (0.75 + 0.9 * ripple)
-                picture[row, column, channel] = picture[mirror, other, channel] * share * (1.0 + glint) + deep * (
-                    1.0 - share
-                )
+                deep = body[channel] * (0.75 + 0.9 * ripple) * (1.0 - share)
+                picture[row, column, channel] = picture[mirror, other, channel] * share * (1.0 + glint) + deep
 
 
 def reflect(scene: Scene, light: Daylight, picture: Floats, covered: Mask) -> None:
@@ -275,23 +250,19 @@ def reflect(scene: Scene, light: Daylight, picture: Floats, covered: Mask) -> No
     _reflect(picture, scene.canvas.water, covered, wave, body, camera.horizon * SCALE, light.infrared)
 
 
-STRIP = 12
-Picture = NDArray[np.float32]
-
-
 @lru_cache(maxsize=1)
-def _vignette() -> NDArray[np.float32]:
+def _vignette() -> Floats:
     """Squared distance from the middle, [h, w, 1], 1 in the corners."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
     square = ((x - WIDTH / 2) / WIDTH * 2) ** 2 + ((y - HEIGHT / 2) / HEIGHT * 2) ** 2
     return np.asarray(square[..., None] / 2.0, np.float32)
 
 
-def _blurred(picture: Picture, sigma: float) -> Picture:
+def _blurred(picture: Floats, sigma: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
 
 
-def _rain(picture: Picture, rng: np.random.Generator, infrared: bool) -> Picture:
+def _rain(picture: Floats, rng: np.random.Generator, infrared: bool) -> Floats:
     """Add falling streaks; close to the flash they are bright and blurred."""
     layer = np.zeros((HEIGHT, WIDTH), np.float32)
     tilt = (rng.random() - 0.5) * 0.35
@@ -304,7 +275,7 @@ def _rain(picture: Picture, rng: np.random.Generator, infrared: bool) -> Picture
     return picture + _blurred(layer, 0.8)[..., None] * np.float32(0.4 if infrared else 0.22)
 
 
-def _dust(picture: Picture, light: Daylight, rng: np.random.Generator) -> Picture:
+def _dust(picture: Floats, light: Daylight, rng: np.random.Generator) -> Floats:
     """Drifting dust clouds near the ground, and flecks that the flash lights up."""
     y, x = np.mgrid[0 : HEIGHT // 8, 0 : WIDTH // 8].astype(np.float64)
     drift = fractal_noise(x * 0.07 + rng.random() * 50.0, y * 0.16, seed=light.seed % 5003, octaves=3)
@@ -319,7 +290,7 @@ def _dust(picture: Picture, light: Daylight, rng: np.random.Generator) -> Pictur
     return picture
 
 
-def _exposed(picture: Picture, light: Daylight) -> Picture:
+def _exposed(picture: Floats, light: Daylight) -> Floats:
     """Auto-exposure, a filmic curve and the sRGB transfer function; result in 0..1."""
     luminance = picture @ np.array([0.25, 0.6, 0.15], np.float32)
     key = float(np.mean(luminance[::4, ::4]))
@@ -330,7 +301,7 @@ def _exposed(picture: Picture, light: Daylight) -> Picture:
     return np.power(np.clip(curve, 0.0, 1.0), np.float32(1 / 2.2), dtype=np.float32)
 
 
-def photograph(picture: Picture, light: Daylight, weather: str, *, seed: int, caption: str) -> NDArray[np.uint8]:
+def photograph(picture: Floats, light: Daylight, weather: str, *, seed: int, caption: str) -> NDArray[np.uint8]:
     """Turn linear light [384, 512, 3] into the stored RGB picture with its caption strip."""
     rng = np.random.Generator(np.random.PCG64([seed, 5]))
     if weather == "rain":

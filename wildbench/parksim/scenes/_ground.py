@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wildbench.parksim._kernels import fractal, fractal_noise, kernel, value_noise
-from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Camera, Canvas, Colour, Floats, Mask
+from wildbench.parksim.scenes._canvas import HEIGHT, SCALE, WIDTH, Array, Buffers, Camera, Canvas, Colour, Mask
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class River:
     def holds(self, x: Array, z: Array) -> Mask:
         """Whether the points are under water."""
         near, far = self.banks(x)
-        result: Mask = (z > near) & (z < far)
-        return result
+        return np.asarray((z > near) & (z < far))
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,8 @@ class Soil:
 
 
 @kernel
-def _paint_ground(
-    albedo: Floats,
-    normal: Floats,
-    shade: Floats,
-    depth: Floats,
-    camera: Colour,
-    palette: Array,
-    cover: float,
-    litter: float,
-    seed: int,
-) -> None:
+def _paint_ground(buffers: Buffers, camera: Colour, palette: Array, cover: float, litter: float, seed: int) -> None:
+    albedo, normal, shade, depth, _ = buffers
     rows, columns = depth.shape
     height, focal, horizon = camera
     scale = focal * 2.0
@@ -73,8 +63,7 @@ def _paint_ground(
             fade = 1.0 / (1.0 + (step * 9.0) * (step * 9.0))
             fine = 0.5 + (fractal(x * 7.0, z * 7.0, seed + 57, 4) - 0.5) * fade
             grain = value_noise(column * 0.71 + 0.3 * row, row * 0.93, seed + 71)
-            growth = (large - 1.0 + cover) * 4.0 + (medium - 0.5) * 2.0 + 0.5
-            growth = min(1.0, max(0.0, growth))
+            growth = min(1.0, max(0.0, (large - 1.0 + cover) * 4.0 + (medium - 0.5) * 2.0 + 0.5))
             dark = min(1.0, max(0.0, (medium - 0.35) * 1.8 + (fine - 0.5) * 1.2))
             tone = 0.62 + 0.42 * fine + 0.24 * grain + 0.22 * (medium - 0.5)
             fleck = value_noise(x * 19.0, z * 13.0, seed + 91)
@@ -97,7 +86,7 @@ def paint_ground(canvas: Canvas, camera: Camera, soil: Soil, *, seed: int) -> No
     leaf = tuple(0.5 * (a + b) for a, b in zip(soil.bare, soil.growth, strict=True))
     palette = np.array([soil.bare, soil.dark, soil.growth, leaf])
     eye = (camera.height, camera.focal, camera.horizon)
-    _paint_ground(canvas.albedo, canvas.normal, canvas.shade, canvas.depth, eye, palette, soil.cover, soil.litter, seed)
+    _paint_ground(canvas.buffers, eye, palette, soil.cover, soil.litter, seed)
 
 
 def flood(canvas: Canvas, camera: Camera, river: River) -> None:
