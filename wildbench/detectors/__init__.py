@@ -1,4 +1,4 @@
-"""Training: recipes, the samples that they make of a data set, and the loop; the networks are in the `zoo`."""
+"""Training by recipes: the samples drawn from a data set, and the loop; the networks are in `zoo`."""
 
 import lazy_loader
 

@@ -36,7 +36,7 @@ class Data(Section):
 
 
 class Schedule(Section):
-    """How long, and how fast it learns when: linear warm-up, then a cosine down to `final_factor` of the rate."""
+    """How long it learns, and how fast: linear warm-up, then a cosine down to `final_factor` of the rate."""
 
     epochs: float = Field(gt=0)
     batch_size: int = Field(default=16, ge=1)
@@ -84,7 +84,7 @@ class Augmentation(Section):
 
 
 class Submission(Section):
-    """What the manifest of the result says of whoever made it; the training does not depend on it."""
+    """What the manifest says about the authors; the training does not depend on it."""
 
     authors: list[str] = Field(default_factory=list)
     licence: str | None = Field(default=None, description="SPDX identifier of the weights' licence.")

@@ -30,7 +30,6 @@ from wildbench.progress import Progress, silent
 
 CHECKPOINT_EVERY = 50
 """Steps between two checkpoints; the last step writes one too."""
-
 STATE = ("model", "averaged", "optimizer")
 
 
@@ -42,7 +41,7 @@ def train(
     progress: Progress = silent,
     device: str = "cpu",
 ) -> nn.Module:
-    """Train the recipe's detector.
+    """Train the recipe's detector; it comes back with averaged weights, on the CPU, in eval mode.
 
     Args:
         recipe: What to train and how.
@@ -51,9 +50,6 @@ def train(
         checkpoint: Written while it trains; if it exists, training resumes from it, to the same bits.
         progress: Called as `progress(task, done, total)` after each step.
         device: "cpu" or "cuda".
-
-    Returns:
-        The detector with averaged weights, on the CPU, in eval mode.
 
     Raises:
         RecipeError: The checkpoint is of another run, the detector cannot learn from partial labels, or the loss

@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np
@@ -193,16 +192,11 @@ def _box_of(mask: Pixels) -> tuple[int, int, int, int]:
 class Samples(TorchDataset[tuple[Tensor, Target]]):
     """The endless, seeded stream of augmented images of a run, by position.
 
-    Position `i` is image `i % n` of its epoch's order; everything random about it follows from the seed and `i`.
-
-    Args:
-        recipe: Its augmentation and seed are used.
-        data: Images and boxes.
-        masks: Whether targets carry masks.
-        plain_from: Position from which on no images are mixed.
+    Position `i` is image `i % n` of its epoch's order; everything random about it follows from the seed and `i`. From
+    position `plain_from` on, no images are mixed.
 
     Raises:
-        RecipeError: Masks are needed and an annotation has none.
+        RecipeError: The targets or the augmentation need masks, and an annotation has none.
     """
 
     def __init__(self, recipe: Recipe, data: Dataset, *, masks: bool, plain_from: int) -> None:
@@ -249,11 +243,8 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         return self._learnable(self._scene(index), index)
 
     def _learnable(self, scene: Scene, index: int) -> tuple[Tensor, Target]:
-        target = {
-            "boxes": torch.from_numpy(scene.boxes),
-            "labels": torch.from_numpy(scene.labels),
-            "known": known_categories({self.labels[category] for category in self.groups[index]}, len(self.labels)),
-        }
+        known = known_categories({self.labels[category] for category in self.groups[index]}, len(self.labels))
+        target = {"boxes": torch.from_numpy(scene.boxes), "labels": torch.from_numpy(scene.labels), "known": known}
         if self.masks and scene.masks is not None:
             target["masks"] = torch.from_numpy(scene.masks)
         return torch.from_numpy(scene.image).permute(2, 0, 1).float() / 255, target
@@ -268,9 +259,8 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
         return scene
 
     def _scene(self, index: int) -> Scene:
-        image: dict[str, Any] = self.data.images[index]
         pixels = self._pixels(index)
-        animals = [box for box in self.data.boxes(image["id"]) if not box["iscrowd"]]
+        animals = [box for box in self.data.boxes(self.data.images[index]["id"]) if not box["iscrowd"]]
         corners = np.array([animal["bbox"] for animal in animals], np.float32).reshape(-1, 4)
         corners[:, 2:] += corners[:, :2]
         labels = np.array([self.labels[animal["category_id"]] for animal in animals], np.int64)
@@ -291,10 +281,9 @@ class Samples(TorchDataset[tuple[Tensor, Target]]):
 
 
 def balanced_shares(data: Dataset, balance: float) -> npt.NDArray[np.float64]:
-    """How often each image is drawn, so that rare categories are seen more often (as LVIS's repeat factor sampling).
+    """Shares, float64 `[images]` of sum 1, in which images are drawn (as in LVIS's repeat factor sampling).
 
-    An image counts as its rarest category does, `boxes ** -balance`; an empty image as the median of the others.
-    The shares, float64 `[images]`, sum to 1.
+    An image weighs as much as its rarest category, `boxes ** -balance`; an empty image as the median of the others.
     """
     boxes = Counter(annotation["category_id"] for annotation in data.annotations)
     by_image = ([boxes[box["category_id"]] ** -balance for box in data.boxes(image["id"])] for image in data.images)

@@ -1,4 +1,4 @@
-"""The embedded data set: thirteen animals before twenty cameras, rendered by our own code."""
+"""The embedded data set: thirteen animals in front of twenty cameras, rendered by our own code."""
 
 import lazy_loader
 

@@ -11,8 +11,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 from wildbench.parksim._coat import coat_tables, linear
 from wildbench.parksim._lighting import Skin, draw_shadow, see_from_sun, shade
@@ -27,22 +29,17 @@ FLASH: Vector = (0.12, 0.1, 0.98)
 
 @dataclass(frozen=True)
 class Individual:
-    """One animal.
-
-    Attributes:
-        species: One of the thirteen categories.
-        age: "adult" or "juvenile".
-        sex: "female" or "male"; decides about manes, horns and tusks.
-        posture: One of `postures(species)`.
-        seed: Varies size, coat, stride and where the head looks. Where a category holds several kinds (bird), seeds
-            that leave the same remainder modulo 16 are of one kind.
-    """
+    """One animal of one of the thirteen categories."""
 
     species: str
     age: str
+    """Either "adult" or "juvenile"."""
     sex: str
+    """Either "female" or "male"; decides about manes, horns and tusks."""
     posture: str
+    """One of `postures(species)`."""
     seed: int
+    """Varies size, coat, stride and where the head looks; of a bird, the seed modulo 16 decides the kind."""
 
 
 def postures(species: str) -> tuple[str, ...]:
@@ -100,15 +97,15 @@ def _size(individual: Individual) -> tuple[float, float]:
 
 
 def sampled(depth: Array, finer: int) -> Array:
-    """Keep every other ray for colouring, and all rays of pixels that would otherwise keep none."""
+    """Keep every other ray for colouring, and every ray of pixels that would otherwise have none."""
     if finer == 1:
         return depth
     rows, columns = np.indices(depth.shape)
-    kept = (rows + columns) % 2 == 0
+    sample = (rows + columns) % 2 == 0
     height, width = depth.shape[0] // finer, depth.shape[1] // finer
-    chosen = (kept & ~np.isnan(depth)).reshape(height, finer, width, finer).any((1, 3))
-    kept |= ~chosen.repeat(finer, 0).repeat(finer, 1)
-    return np.where(kept, depth, np.nan)
+    chosen = (sample & ~np.isnan(depth)).reshape(height, finer, width, finer).any((1, 3))
+    sample |= ~chosen.repeat(finer, 0).repeat(finer, 1)
+    return np.where(sample, depth, np.nan)
 
 
 def reduce(rgb: Array, coloured_depth: Array, depth: Array, finer: int) -> tuple[Array, Array, Array]:
@@ -124,75 +121,59 @@ def reduce(rgb: Array, coloured_depth: Array, depth: Array, finer: int) -> tuple
 
 
 def extend(rgb: Array, depth: Array) -> tuple[Array, Array]:
-    """Give the pixels just outside the outline the mean colour and the depth of their neighbours."""
+    """Give the pixels just outside the outline the mean colour and the nearest depth of their neighbours."""
     hit = ~np.isnan(depth)
-    padded = np.pad(np.where(hit[..., None], rgb, 0.0), ((1, 1), (1, 1), (0, 0)))
-    known = np.pad(hit.astype(np.float64), 1)
-    deep = np.pad(np.where(hit, depth, -np.inf), 1, constant_values=-np.inf)
-    height, width = hit.shape
-    around = [(v, u) for v in range(3) for u in range(3)]
-    total: Array = np.sum([padded[v : v + height, u : u + width] for v, u in around], axis=0)
-    count: Array = np.sum([known[v : v + height, u : u + width] for v, u in around], axis=0)
-    nearest = np.max([deep[v : v + height, u : u + width] for v, u in around], axis=0)
+    total, count = (
+        cv2.filter2D(field, -1, np.ones((3, 3)), borderType=cv2.BORDER_CONSTANT)
+        for field in (np.where(hit[..., None], rgb, 0.0), hit.astype(np.float64))
+    )
+    nearest = maximum_filter(np.where(hit, depth, -np.inf), 3, mode="constant", cval=-np.inf)
     filled = np.where(hit[..., None], rgb, total / np.maximum(count, 1.0)[..., None])
     return filled, np.where(hit, depth, nearest)
 
 
 @dataclass(frozen=True)
 class View:
-    """Where the camera stands.
-
-    Attributes:
-        azimuth: Radians; 0 sees the animal's right side, its head at the right, pi / 2 has the head towards the camera.
-        elevation: Radians that the camera looks down.
-        pixels_per_metre: Scale.
-    """
+    """Where the camera stands."""
 
     azimuth: float
+    """Radians; 0 sees the animal's right side, its head at the right, pi / 2 has the head towards the camera."""
     elevation: float
+    """Radians that the camera looks down."""
     pixels_per_metre: float
 
 
 @dataclass(frozen=True)
 class Light:
-    """What lights the animal.
-
-    Attributes:
-        direction: Unit vector to the sun; camera frame, x right, y up, z towards the camera.
-        sun: Linear RGB irradiance of the sun.
-        sky: Linear RGB irradiance of the sky.
-        ground: Linear RGB irradiance bounced by the ground.
-        infrared: Whether a night camera flashes from its lens: monochrome, with eye shine.
-    """
+    """What lights the animal: irradiances of sun and sky, and what the ground throws back, linear RGB."""
 
     direction: Vector
+    """Unit vector to the sun: x right, y up, z towards the camera."""
     sun: Vector
     sky: Vector
     ground: Vector
     infrared: bool = False
+    """Whether the camera's own flash lights the night: monochrome, with eye shine."""
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A rendered animal.
-
-    Attributes:
-        rgb: [h, w, 3] linear light, not premultiplied.
-        mask: [h, w] the pixels it owns: ``alpha >= 0.5``.
-        alpha: [h, w] antialiased coverage.
-        depth: [h, w] metres towards the camera from the anchor, nan outside.
-        anchor: x, y of the ground point under its body, in pixels of the sprite.
-        shadow: [hs, ws] share of light it takes from the ground plane.
-        shadow_offset: x, y of the shadow's top left corner in pixels of the sprite.
-    """
+    """A rendered animal."""
 
     rgb: Floats
+    """[h, w, 3] linear light, not premultiplied."""
     mask: NDArray[np.bool_]
+    """[h, w] the pixels it owns: ``alpha >= 0.5``."""
     alpha: Floats
+    """[h, w] antialiased coverage."""
     depth: Floats
+    """[h, w] metres towards the camera from the anchor, nan outside."""
     anchor: tuple[float, float]
+    """The ground point under its body, x and y in pixels of the sprite."""
     shadow: Floats
+    """[hs, ws] share of light it takes from the ground plane."""
     shadow_offset: tuple[int, int]
+    """The shadow's top left corner, x and y in pixels of the sprite."""
 
 
 def render_animal(individual: Individual, view: View, light: Light) -> Sprite:

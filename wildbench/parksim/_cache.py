@@ -1,4 +1,4 @@
-"""Where the rendered pictures are; the renderer, which loads slowly, is imported only where one is missing."""
+"""Where the rendered pictures are; the renderer, which loads slowly, is imported only when one is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LIST = "complete"
 
 
 def pictures(cache: Path, progress: Progress = silent, *, seed: int = 0) -> Path:
-    """The folder of the pictures below `cache`, rendered first where they are missing; an interrupted run is resumed.
+    """The folder of the pictures below `cache`, rendered first if any is missing; an interrupted run is resumed.
 
     Args:
         cache: Pictures of another edition of the renderer or of another seed are in other folders below it.

@@ -19,30 +19,28 @@ PLAIN, PATCHES, STRIPES, SPOTS, ROSETTES, WRINKLES, SCALES, FEATHERS = range(8)
 
 @dataclass(frozen=True)
 class Coat:
-    """The texture of a species.
-
-    Attributes:
-        pattern: One of the pattern numbers of this module.
-        size: Typical size of a mark along x, y, z of the drawing, metres.
-        base: Ground colour.
-        mark: Colour of the marks.
-        core: Colour inside rosettes and of the second tone.
-        strength: Width of lines or size of spots, as a share of the mark.
-        fade: Marks vanish below this height of the drawing (metres), fully at 0.6 of it.
-        flows: [m, 8] stripe directions: centre (3), radius (1), stripes per metre along x, y, z, stripes at the centre;
-            neighbours should count alike where they meet, or the stripes whorl.
-        paints: [p, 11] soft ellipsoids of colour: centre, radii, softness, colour, opacity.
-    """
+    """The texture of a species."""
 
     pattern: int
+    """One of the pattern numbers of this module."""
     size: tuple[float, float, float]
+    """Typical size of a mark along x, y, z of the drawing, metres."""
     base: str
+    """Ground colour."""
     mark: str
+    """Colour of the marks."""
     core: str
+    """Colour inside rosettes and of the second tone."""
     strength: float
+    """Width of lines or size of spots, as a share of the mark."""
     fade: float
+    """Marks vanish below this height of the drawing (metres), fully at 0.6 of it."""
     flows: tuple[tuple[float, ...], ...] = ()
+    """[m, 8] stripe directions: centre (3), radius (1), stripes per metre along x, y, z, stripes at the centre;
+    neighbours should count alike where they meet, or the stripes whorl.
+    """
     paints: tuple[tuple[float | str, ...], ...] = ()
+    """[p, 11] soft ellipsoids of colour: centre, radii, softness, colour, opacity."""
 
 
 def linear(colour: str) -> tuple[float, float, float]:

@@ -79,7 +79,9 @@ def _nearer(front: Floats, x: int, y: int, away: np.float32) -> int:
 
 
 @kernel
-def _claim(owner: NDArray[np.int16], front: Floats, mask: Mask, place: Place, name: int, step: int) -> tuple[int, int]:
+def _claim(
+    owner: NDArray[np.int16], front: Floats, mask: Mask, place: Place, number: int, step: int
+) -> tuple[int, int]:
     """Give an animal the pixels nothing nearer hides; count those inside the frame and those it owns afterwards."""
     rows, columns = mask.shape
     left, top, distance, waterline = place
@@ -96,11 +98,11 @@ def _claim(owner: NDArray[np.int16], front: Floats, mask: Mask, place: Place, na
             inside += 1
             if y >= waterline:
                 continue
-            if _nearer(front, x, y, away) > 2 or (name < 0 and owner[y, x] != 0):
+            if _nearer(front, x, y, away) > 2 or (number < 0 and owner[y, x] != 0):
                 continue
             visible += 1
-            if name > 0:
-                owner[y, x] = name
+            if number > 0:
+                owner[y, x] = number
     return inside, visible
 
 
@@ -194,14 +196,14 @@ def _arranged(scene: Scene, sprites: list[tuple[Guest, Sprite]], seed: int, atte
         for _ in range(16):
             middle = guest.column if attempt < TRIES else 0.5 * WIDTH
             column = middle + (float(rng.random()) - 0.5) * reach
-            there = _put(scene, guest, sprite, column)
-            inside, visible = _claim(taken, front, sprite.mask, there.place, -1, 2)
+            candidate = _put(scene, guest, sprite, column)
+            inside, visible = _claim(taken, front, sprite.mask, candidate.place, -1, 2)
             shown, within = min(0.97, visible / max(1, inside)), min(0.97, inside / max(1, whole))
             score = -abs(shown - wanted) - 1.5 * abs(within - edge)
-            if there.place.waterline < HEIGHT and not HABITS[guest.individual.species].wades:
+            if candidate.place.waterline < HEIGHT and not HABITS[guest.individual.species].wades:
                 score -= 0.6
             if best is None or score > best[0]:
-                best = (score, there)
+                best = (score, candidate)
             if score > -0.05:
                 break
         assert best is not None
@@ -214,14 +216,16 @@ def _seen(scene: Scene, placed: list[Placed]) -> list[Seen]:
     """Masks of the visible pixels, far to near."""
     owner = np.zeros((HEIGHT, WIDTH), np.int16)
     front = scene.canvas.front
-    insides = [_claim(owner, front, one.sprite.mask, one.place, name, 1)[0] for name, one in enumerate(placed, start=1)]
+    insides = [
+        _claim(owner, front, one.sprite.mask, one.place, number, 1)[0] for number, one in enumerate(placed, start=1)
+    ]
     result = []
-    for name, (one, inside) in enumerate(zip(placed, insides, strict=True), start=1):
-        mask = owner == name
+    for number, (one, inside) in enumerate(zip(placed, insides, strict=True), start=1):
+        mask = owner == number
         visible, whole = int(mask.sum()), int(one.sprite.mask.sum())
         occlusion = round(1.0 - visible / max(1, inside), 4)
         truncation = round(1.0 - inside / max(1, whole), 4)
-        result.append(Seen(one.guest.individual.species, mask, occlusion, truncation, len(placed) - name))
+        result.append(Seen(one.guest.individual.species, mask, occlusion, truncation, len(placed) - number))
     return result
 
 
@@ -231,7 +235,7 @@ def _enough(seen: Seen, placed: Placed) -> bool:
 
 
 def _moved(guest: Guest, sprite: Sprite, short: bool, scene: Scene) -> Guest:
-    """Move one of a group that found no room: back if it fills the frame, else nearer, into a gap of the growth."""
+    """Move one of a group that found no room: back if it fills the frame, else nearer, into a gap in the plants."""
     if int(sprite.mask.sum()) > CROWDING:
         return replace(guest, scale=round(guest.scale * 0.8, 6))
     if not short:
@@ -242,7 +246,7 @@ def _moved(guest: Guest, sprite: Sprite, short: bool, scene: Scene) -> Guest:
 
 
 def settle(plan: ImagePlan, scene: Scene, light: Daylight) -> tuple[list[Placed], list[Seen]]:
-    """Find places where every animal of the plan is visible; one that finds none steps nearer until it is."""
+    """Find places where every animal of the plan is visible; one that is not comes nearer until it is."""
     sprites = [(guest, _sprite(guest, scene, light)) for guest in plan.guests]
     for attempt in range(30 * TRIES):
         placed = _arranged(scene, sprites, plan.seed, attempt)

@@ -50,10 +50,7 @@ def generate(seed: int = 0, *, workers: int = 2) -> dict[str, Record]:
 
 
 def render(folder: Path, progress: Progress = silent, *, seed: int = 0, workers: int = 2) -> list[str]:
-    """Render the pictures that a folder lacks, and return the names of all.
-
-    Two workers render all of them in about a minute and a half on two cores.
-    """
+    """Render the pictures missing from a folder and return the names of all: about 90 seconds on two cores."""
     images = plan(seed)
     missing = [one for one in images if not (folder / file_name(one)).is_file()]
     done = len(images) - len(missing)
@@ -78,7 +75,7 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 
 def composed(images: Iterable[ImagePlan], *, pixels: bool, workers: int) -> Iterator[Composed]:
-    """Compose images on threads, one location per thread at a time; yields them as they are done, in no fixed order."""
+    """Compose images on threads, one location per thread at a time; yields them as they finish, in no fixed order."""
     by_place = sorted(images, key=lambda one: one.location)
     places = [list(group) for _, group in groupby(by_place, key=lambda one: one.location)]
     done: SimpleQueue[Composed | None] = SimpleQueue()

@@ -31,17 +31,14 @@ from wildbench.parksim._skeleton import Vector
 
 
 class Sun(NamedTuple):
-    """What the sun sees.
-
-    Attributes:
-        depth: [h, w] metres towards the sun, nan where nothing stands.
-        frame: [3, 3] rows are right, up and towards the sun, in the camera's frame.
-        origin: left, top and pixel size of the picture in metres.
-    """
+    """What the sun sees."""
 
     depth: Array
+    """[h, w] metres towards the sun, nan where nothing stands."""
     frame: Array
+    """[3, 3] rows are right, up and towards the sun, in the camera's frame."""
     origin: Array
+    """Left, top and pixel size of the picture in metres."""
 
 
 @kernel
@@ -149,31 +146,28 @@ def draw_shadow(
 
 
 class Skin(NamedTuple):
-    """What an individual is made of.
-
-    Attributes:
-        rest: [n, 3, 4] from the camera's frame back into the drawing, by capsule.
-        material_of: [n] row of ``materials`` by capsule; row 0 is the patterned coat.
-        materials: [m, 5] linear colour, fur strength, gloss.
-        coat: See `coat_tables`.
-        flows: Stripe flows of the coat.
-        paints: Painted regions of the coat.
-        size: Size of the body in metres.
-        tuft: Size of a tuft of hair in metres.
-        shift: Where the pattern of this individual starts.
-        brightness: Of the coat, about 1.
-    """
+    """What an individual is made of."""
 
     rest: Array
+    """[n, 3, 4] from the camera's frame back into the drawing, by capsule."""
     material_of: Indices
+    """[n] row of ``materials`` by capsule; row 0 is the patterned coat."""
     materials: Array
+    """[m, 5] linear colour, fur strength, gloss."""
     coat: Array
+    """See `coat_tables`."""
     flows: Array
+    """Stripe flows of the coat."""
     paints: Array
+    """Painted regions of the coat."""
     size: float
+    """Size of the body in metres."""
     tuft: float
+    """Size of a tuft of hair in metres."""
     shift: float
+    """Where the pattern of this individual starts."""
     brightness: float
+    """Of the coat, about 1."""
 
 
 class Surface(NamedTuple):

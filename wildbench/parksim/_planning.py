@@ -74,7 +74,7 @@ class Guest:
     column: float
     """The image column that its herd keeps around."""
     gap: float = 1.0
-    """What stands nearer than this share of its distance can hide it; below 1 it stands in a gap of the growth."""
+    """What stands nearer than this share of its distance can hide it; below 1 it stands in a gap in the plants."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ def _groups(rng: Rng, counts: dict[str, int]) -> list[list[str]]:
     """The images of a split as lists of species, herd by herd; some hold two herds."""
     herds: list[list[str]] = []
     for name in CATEGORIES:
-        left = counts[name]
-        while left:
-            size = min(left, HABITS[name].herds[int(rng.integers(0, len(HABITS[name].herds)))])
+        remaining = counts[name]
+        while remaining:
+            size = min(remaining, HABITS[name].herds[int(rng.integers(0, len(HABITS[name].herds)))])
             herds.append([name] * size)
-            left -= size
+            remaining -= size
     images: list[list[str]] = []
     waiting: list[str] | None = None
     for herd in _shuffled(rng, herds):

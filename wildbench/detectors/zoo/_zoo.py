@@ -27,35 +27,31 @@ class Detector:
     """What is registered in `wildbench.plugins.detectors`: how to build a detector, and what it can do.
 
     Methods of compression take its parts by torchvision's names: `transform`, `backbone`, and `head` or `roi_heads`.
-
-    Attributes:
-        build: Called as `build(num_categories, init=init, **arguments)`. Names and shapes of the tensors follow from
-            the number of categories and the arguments, never from `init`.
-        arguments: Name to `int` or `float` of each argument of `build`; values are finite and not negative.
-        inits: What it can start from. From published weights, batch norms of its `backbone` keep their statistics.
-        masks: Whether it predicts masks, and has to be taught them.
-        partial_labels: Whether a target's `known` (see `known_categories`) keeps categories that nobody boxed in an
-            image out of that image's loss.
-        freeze: Called as `freeze(model, blocks)`, stops the training of the backbone's leading blocks; None: it cannot.
-        small: Arguments with which it is cheap to run on an image of 64 x 64 pixels and sure to detect something.
     """
 
     build: Callable[..., nn.Module]
+    """`build(num_categories, init=init, **arguments)`; names and shapes of the tensors do not depend on `init`."""
     arguments: Mapping[str, type]
+    """Name to `int` or `float` of each argument of `build`; values are finite and not negative."""
     inits: tuple[str, ...] = ("random",)
+    """What it can start from. From published weights, batch norms of its `backbone` keep their statistics."""
     masks: bool = False
+    """Whether it predicts masks, and has to be taught them."""
     partial_labels: bool = False
+    """Whether a target's `known` (see `known_categories`) keeps the other categories out of that image's loss."""
     freeze: Callable[[nn.Module, int], None] | None = None
+    """`freeze(model, blocks)` stops the training of the backbone's leading blocks; None if it cannot."""
     small: Mapping[str, float] = field(default_factory=dict)
+    """Arguments with which it is cheap to run on an image of 64 x 64 pixels and sure to detect something."""
 
 
 def names() -> list[str]:
-    """Names of the detectors: the small one of our own first, then torchvision's, then those of installed packages."""
+    """Names of the detectors: our own small one first, then torchvision's, then those of installed packages."""
     return list(plugins.detectors.names())
 
 
 def detector(name: str) -> Detector:
-    """What is registered by a name.
+    """The detector registered under a name.
 
     Raises:
         RecipeError: No detector has that name.
@@ -94,11 +90,10 @@ def build(name: str, num_categories: int, init: str = "random", **arguments: Any
     """
     entry = detector(name)
     if num_categories < 1:
-        problem = f"{name}: {num_categories} categories"
-        raise RecipeError(problem, code="no-categories", remedy="a detector needs at least one")
+        raise RecipeError(f"{name}: {num_categories} categories", code="no-categories", remedy="give at least one")
     if init not in entry.inits:
-        problem = f"{name}: it cannot start from {init!r}"
-        raise RecipeError(problem, code="unknown-init", remedy=f"use {' or '.join(entry.inits)}")
+        remedy = f"use {' or '.join(entry.inits)}"
+        raise RecipeError(f"{name} cannot start from {init!r}", code="unknown-init", remedy=remedy)
     for key, value in arguments.items():
         if key not in entry.arguments:
             remedy = f"it takes {', '.join(sorted(entry.arguments))}"

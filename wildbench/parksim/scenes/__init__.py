@@ -1,4 +1,4 @@
-"""The twenty cameras: what they see before an animal walks in, in which light, and how it is photographed."""
+"""The twenty cameras: the scene before an animal walks in, its light, and how the picture is taken."""
 
 import lazy_loader
 

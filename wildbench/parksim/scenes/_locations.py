@@ -32,34 +32,24 @@ MOSS = Soil((0.11, 0.085, 0.05), (0.06, 0.05, 0.03), (0.07, 0.1, 0.03), cover=0.
 
 @dataclass(frozen=True)
 class Location:
-    """One camera: where it hangs, and what stands before it.
-
-    Attributes:
-        number: 1 to 20.
-        habitat: "savanna", "river" or "forest".
-        split: The split all its images belong to.
-        camera: Height, focal length, horizon.
-        soil: The ground's colours.
-        grass: Height in metres, patchiness (see `vegetation.grass`), colours.
-        trees: Number and kind ("acacia", "broadleaf", "palm").
-        bushes: Number of bushes.
-        rocks: Number of boulders; `mounds` of termite mounds.
-        mounds: Number of termite mounds.
-        ridges: Pixel heights of the mountain ranges, far to near.
-        river: Water, if any.
-    """
+    """One camera, 1 to 20: where it hangs, and what stands in front of it."""
 
     number: int
     habitat: str
+    """One of "savanna", "river" and "forest"."""
     split: str
     camera: Camera
     soil: Soil
     grass: tuple[float, float, tuple[Colour, ...]]
+    """Height in metres, patchiness (see `vegetation.grass`), colours."""
     trees: tuple[int, str]
+    """Number and kind ("acacia", "broadleaf", "palm")."""
     bushes: int
     rocks: int = 0
+    """Number of boulders; `mounds`, of termite mounds."""
     mounds: int = 0
     ridges: tuple[float, ...] = ()
+    """Pixel heights of the mountain ranges, far to near."""
     river: River | None = None
 
     @property

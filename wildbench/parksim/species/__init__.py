@@ -27,6 +27,6 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 
 
 def kind_of(species: str, seed: int) -> Kind:
-    """Return the kind that a seed stands for; seeds alike modulo 16 are of one kind."""
+    """Return the kind of an individual; seeds that are equal modulo 16 give the same one."""
     kinds = KINDS[species]
     return kinds[seed % 16 % len(kinds)]
