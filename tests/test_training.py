@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from wildbench.detectors import _train
 from wildbench.errors import DatasetError, OutputError, RecipeError, SubmissionError
 from wildbench.submissions.archive._archive import read_submission
 from wildbench.training import train
@@ -68,18 +69,20 @@ def test_a_recipe_becomes_a_submission_and_the_checkpoint_goes(recipe: Path, her
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
-def test_an_interrupted_training_goes_on_to_the_same_bytes(recipe: Path, herd: Path, tmp_path: Path) -> None:
-    recipe.write_text(RECIPE.replace("epochs = 2", "epochs = 26"))  # 52 steps: one checkpoint on the way, at 50
+def test_an_interrupted_training_goes_on_to_the_same_bytes(
+    recipe: Path, herd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_train, "CHECKPOINT_EVERY", 2)  # of four steps
 
     def interrupt(task: str, done: int, total: int) -> None:
-        if task.startswith("train") and done == 51:
+        if task.startswith("train") and done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu", progress=interrupt)
     assert (tmp_path / "a.checkpoint").exists()
     assert not (tmp_path / "a.pt").exists()
-    train(recipe, tmp_path / "a.pt", dataset=str(herd), device="cpu")
+    train(str(recipe), str(tmp_path / "a.pt"), dataset=herd, images=str(tmp_path), device="cpu")
     (tmp_path / "whole").mkdir()
     train(recipe, tmp_path / "whole" / "a.pt", dataset=str(herd), device="cpu")
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "whole" / "a.pt").read_bytes()

@@ -52,7 +52,7 @@ def train(
     Example:
         >>> train("baselines/reference.toml", "mine.onnx")
         Traceback (most recent call last):
-        wildbench.errors.RecipeError: mine.onnx: a submission's suffix is .pt: name it mine.pt
+        wildbench.errors.RecipeError: mine.onnx: a submission's suffix is .pt; name it mine.pt
     """
     out, settings = Path(out), load_recipe(recipe)
     for option, section, value in (("init", "detector", init), ("seed", "schedule", seed)):

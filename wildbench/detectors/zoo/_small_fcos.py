@@ -194,10 +194,11 @@ def build(
     backbone = EfficientNetLite0(blocks)
     if init == "imagenet":
         load_imagenet(backbone)
+    pyramid = LitePyramid(backbone, channels)  # before the head: both draw random weights
     anchors = AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * len(STRIDES))
     parts = {"anchor_generator": anchors, "head": LiteHead(channels, num_categories + 1, depth)}
     options = {"min_size": 384, "max_size": 640, "image_mean": IMAGE_MEAN, "image_std": IMAGE_STD, "score_thresh": 0.05}
-    return ForegroundFCOS(LitePyramid(backbone, channels), num_categories + 1, **parts, **options | arguments)
+    return ForegroundFCOS(pyramid, num_categories + 1, **parts, **options | arguments)
 
 
 def freeze(model: Any, blocks: int) -> None:  # noqa: ANN401 - what `build` returned
