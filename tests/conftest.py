@@ -9,11 +9,16 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two workers, two cores
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
+
+from wildbench import plugins
 
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -54,3 +59,30 @@ def database(review_folder: Path) -> Iterator[None]:
 
     with running(review_folder):
         yield
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which tests/plugins, the package of docs/extending.md, is installed; no process sees it yet."""
+    folder = tmp_path_factory.mktemp("package")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
+    subprocess.run(build, cwd=REPOSITORY / "tests" / "plugins", check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture
+def savanna(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package, as if it were installed beside wildbench for this test: its module's folder."""
+    monkeypatch.syspath_prepend(package)
+    registries = [value for value in vars(plugins).values() if isinstance(value, plugins.Registry)]
+    for registry in registries:
+        registry.__dict__.pop("_installed", None)
+        monkeypatch.setattr(registry, "_resolved", dict(registry._resolved))
+        monkeypatch.setattr(registry, "_targets", dict(registry._targets))
+    yield package / "savanna"
+    for registry in registries:
+        registry.__dict__.pop("_installed", None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "savanna"]:
+        del sys.modules[name]

@@ -1,4 +1,4 @@
-"""A submission's whole way, in processes of their own: it is opened once, and a package can bring its own format."""
+"""A submission's whole way, in processes of their own: it is opened once, whether its format is ours or a package's."""
 
 import json
 import os
@@ -41,78 +41,22 @@ for path in sys.argv[4:]:
     assert card.compute.macs.value is not None, card.compute.macs.reason
 """
 
-TALLY = '''
-"""A format of another package: JSON with a constant answer."""
-
-import json
-
-import numpy as np
-
-from wildbench.submissions.formats import Format, Listing, Tensor
-
-MAGIC = b"TALLY"
-
-
-class Tally(Format):
-    name, suffix, title = "tally", ".tally", "a tally"
-    runs_code = False
-    libraries = ("decimal",)
-    counter = "tally:count"
-
-    def sniff(self, source):
-        return source.data.startswith(MAGIC)
-
-    def manifest(self, source):
-        return json.loads(source.data[5:]).get("manifest")
-
-    def embed(self, source, manifest):
-        return MAGIC + json.dumps(json.loads(source.data[5:]) | {"manifest": json.loads(manifest.to_json())}).encode()
-
-    def tensors(self, source, manifest):
-        return Listing([Tensor("box", (4,), "float32", "json", 16, 4, True, 32, 32)])
-
-    def open(self, source, manifest, device, threads):
-        return Backend(json.loads(source.data[5:])["box"])
-
-
-class Backend:
-    device = "cpu"
-
-    def __init__(self, box):
-        self.box = box
-
-    def run(self, image):
-        return {"boxes": np.array([self.box], np.float32), "labels": np.array([1]), "scores": np.ones(1, np.float32)}
-
-    def facts(self):
-        return {"device": "cpu", "peak_memory": None}
-
-
-def count(backend, image):
-    return {"by_module": {"box": 7}}
-
-
-FORMAT = Tally()
-'''
-
 USE = """
 import json, pathlib, sys
-import tally
 import wildbench
+from savanna.one_box import FORMAT
 from wildbench.submissions.contract import Manifest
-from wildbench.submissions.formats import admit, embed
-from wildbench.submissions.formats.conformance import check_format
+from wildbench.submissions.formats import admit, check_format, embed
 
-path = pathlib.Path(sys.argv[2]) / "a.tally"
-path.write_bytes(tally.MAGIC + json.dumps({"box": [1, 2, 30, 20]}).encode())
-document = {"name": "t", "detector": {"name": "t"}, "categories": ["lion"], "input": {"layout": "chw"}}
+path = pathlib.Path("a.json")
+path.write_bytes(b'{"box": [1, 2, 30, 20]}')
+document = {"name": "a", "detector": {"name": "a"}, "categories": ["zebra"], "input": {"layout": "chw"}}
 embed(path, Manifest.model_validate(document))
-assert admit(path).format is tally.FORMAT
-inspection = wildbench.inspect_submission(path)
-check_format(tally.FORMAT, lambda there: there.write_bytes(path.read_bytes()), pathlib.Path(sys.argv[3]))
-card = wildbench.evaluate(path, dataset=sys.argv[1], limit=2, device="cpu")
-print(json.dumps([card.submission.format, card.compute.macs.value, card.accuracy.detections, inspection.parameters]))
-print(json.dumps("torch" in sys.modules), json.dumps("onnx" in sys.modules))
+assert admit(path).format is FORMAT
+parameters = wildbench.inspect_submission(path).parameters
+check_format(FORMAT, lambda there: there.write_bytes(path.read_bytes()), pathlib.Path("empty"))
+card = wildbench.evaluate(path, dataset="waterhole", device="cpu", out="card.json")
+print(json.dumps([parameters, "torch" in sys.modules, "onnx" in sys.modules]))
 """
 
 
@@ -145,16 +89,19 @@ def test_one_evaluation_opens_the_file_once(tmp_path: Path, data: Path) -> None:
     assert names.count("watched.manifest.json") == 2, "once for each of the two"
 
 
-def test_a_package_brings_a_format_of_its_own(tmp_path: Path, data: Path) -> None:
-    site, info = tmp_path / "site", tmp_path / "site" / "tally-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "tally.py").write_text(TALLY)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tally\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[wildbench.formats]\ntally = tally:FORMAT\n")
-    (tmp_path / "empty").mkdir()
-    card, imported = run(USE, data, tmp_path, tmp_path / "empty", path=(site,)).splitlines()
-    assert json.loads(card) == ["tally", 7.0, 2, 4]
-    assert imported == "false false", "its file needs neither"
+def test_a_package_brings_a_format_and_what_it_is_scored_on_and_by(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process that finds the package of docs/extending.md by its entry points alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    assert json.loads(run(USE, path=(package,))) == [4, False, False], "its file needs neither"
+    card = json.loads(Path("card.json").read_text())
+    assert (card["submission"]["format"], card["dataset"]["name"]) == ("one-box", "waterhole")
+    assert (card["dataset"]["images"], card["accuracy"]["detections"]) == (2, 2)
+    assert card["compute"]["macs"]["value"] == 3 * 48 * 64
+    assert card["measures"]["energy"]["value"] == pytest.approx(4.6e-9 * 3 * 48 * 64)
+    assert (card["measures"]["energy"]["unit"], card["measures"]["energy"]["n"]) == ("mJ", 2)
 
 
 def test_looking_at_a_file_imports_no_library_of_another_format(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""A package that adds a format, a detector, a method, a data set and a measure to wildbench."""
+"""One of each kind of what wildbench can be extended with; docs/extending.md shows these files."""

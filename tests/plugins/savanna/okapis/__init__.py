@@ -1,1 +1,0 @@
-"""A data set: a card, its labels and its pictures."""
