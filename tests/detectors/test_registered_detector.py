@@ -36,12 +36,12 @@ def test_it_is_trained_saved_and_opened_again(
     save_submission(model, tmp_path / "a.pt", detector=NAME, arguments=ARGUMENTS, categories=names)
     archive = read_submission(tmp_path / "a.pt")
     opened = rebuild(archive, "a.pt")
-    image = [torch.rand(3, 48, 64)]
+    weights = opened.state_dict()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
     with torch.inference_mode():
-        (ours,), (theirs,) = model(image), opened(image)
-    assert set(theirs["labels"].tolist()) <= {1, 2}
-    assert len(theirs["scores"])
-    assert all(torch.equal(ours[key], theirs[key]) for key in ("boxes", "labels", "scores"))
+        (answer,) = opened([torch.rand(3, 48, 64)])
+    assert len(answer["scores"])
+    assert set(answer["labels"].tolist()) <= {1, 2}
 
     monkeypatch.setitem(plugins.detectors.__dict__, "_installed", {})
     with pytest.raises(SubmissionError, check=coded("submission/unknown-detector", text=NAME)):
