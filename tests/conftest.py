@@ -1,6 +1,6 @@
 """Fixtures that several rooms need.
 
-The suite runs on two workers (pytest-xdist), a file on one of them: a fixture of a session is made once by each. They
+The suite runs on two workers (pytest-xdist), each file on one of them: a session's fixture is made once by each. They
 share the cache of rendered pictures; whoever comes second waits for the first (`wildbench.files.locked`).
 """
 
@@ -22,6 +22,14 @@ from wildbench import plugins
 
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one worker, and all that use FiftyOne: one machine, one of its databases at a time."""
+    with_database = {item.path for item in items if "database" in getattr(item, "fixturenames", ())}
+    for item in items:
+        group = "fiftyone" if item.path in with_database else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="module")
