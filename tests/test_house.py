@@ -153,4 +153,4 @@ def test_paths_can_be_guessed() -> None:
     assert [name for name, count in names.items() if count > 1] == []
     folders = Counter(path.parent for path in MODULES.values())
     assert {folder.name: count for folder, count in folders.items() if count > MOST_MODULES} == {}
-    assert 100 <= median(len(path.read_text(encoding="utf-8").splitlines()) for path in paths) <= 200
+    assert 100 <= median(len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES.values()) <= 200
