@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import wildbench
 from wildbench.comparison import Comparison, compare
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError
@@ -231,3 +232,13 @@ def test_detectors_of_one_name_are_told_apart_by_their_files(tmp_path: Path, car
     (folder / "timid.json").write_text(json.dumps(renamed))
     comparison = compare([folder / "reference.json", folder / "timid.json"], replicates=50)
     assert (comparison.baseline, comparison.rows[0].name) == ("reference", "timid")
+
+
+def test_a_comparison_shows_itself_in_a_line_and_a_table() -> None:
+    cards = [bundled(f"baselines/scorecards/{name}.json") for name in ("reference", "reference-tiny")]
+    comparison = wildbench.compare(cards, replicates=200)
+    assert repr(comparison) == "Comparison(reference-tiny against reference on 327 boxes of parksim test)"
+    frame = comparison.to_frame()
+    assert frame.loc[("reference-tiny", "ap"), "difference"] == comparison.rows[0].overall["ap"].difference
+    assert "ap50 lion" in frame.index.get_level_values(1)
+    assert "verdict" in comparison._repr_html_()

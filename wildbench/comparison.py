@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from wildbench.datasets.coco import Dataset, Ints
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
-from wildbench.errors import DatasetError, PredictionsError, ScorecardError
+from wildbench.errors import DatasetError, PredictionsError, ScorecardError, needs
 from wildbench.files import sha256_of, write_atomically
 from wildbench.measures.matching import AREAS, Matches, Scored
 from wildbench.measures.uncertainty import (
@@ -35,6 +35,9 @@ from wildbench.measures.uncertainty import (
     resample,
 )
 from wildbench.scorecard import Errors, Record, Scorecard, read_scorecard
+
+if TYPE_CHECKING:
+    import pandas
 
 FORMAT_VERSION = 1
 """Of a written comparison."""
@@ -80,6 +83,10 @@ class Row(Record):
     errors: Errors | None = Field(description="As its scorecard has them.")
 
 
+def _by_category(row: Row) -> dict[str, Change]:
+    return {f"{key} {name}": change for name, changes in row.per_category.items() for key, change in changes.items()}
+
+
 class Comparison(Record):
     """Several detectors against one baseline, on one data set."""
 
@@ -104,6 +111,28 @@ class Comparison(Record):
     groups_needed: dict[str, list[int | None]] = Field(
         description="By difference in AP: how many of what is drawn would show it four times in five, for each row."
     )
+
+    def __repr__(self) -> str:
+        names = ", ".join(row.name for row in self.rows)
+        return f"Comparison({names} against {self.baseline} on {self.boxes} boxes of {self.dataset} {self.split or ''})"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame()[["baseline", "value", "difference", "interval", "verdict"]].to_html())
+
+    def to_frame(self) -> pandas.DataFrame:
+        """A table with one row for each figure of each detector; its index is the detector and the figure.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        with needs("board"):
+            import pandas
+        changes = {
+            (row.name, figure): change.model_dump()
+            for row in self.rows
+            for figure, change in (row.overall | row.sizes | _by_category(row)).items()
+        }
+        return pandas.DataFrame.from_dict(changes, orient="index")
 
     def write(self, path: Path) -> None:
         """Write as JSON with sorted keys, atomically."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,24 +99,26 @@ def evaluate(
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         detections = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
-        compute = measure_compute(box, [decode(path) for path in _sample(data)], operands_of(inspection))
-    manifest = admitted.manifest
-    described = Submission(
-        file=admitted.path.name,
-        sha256=admitted.sha256,
-        format=admitted.format.name,
-        detector=manifest.detector.name,
-        **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
-    )
-    return make_record(
-        Scored(data, detections, frozenset(category_ids.values())),
-        described,
-        out,
-        limit=limit,
-        trusted=trust,
-        costs=(size_of(inspection), compute, latency),
-        submission=admitted,
-    )
+        manifest = admitted.manifest
+        described = Submission(
+            file=admitted.path.name,
+            sha256=admitted.sha256,
+            format=admitted.format.name,
+            detector=manifest.detector.name,
+            **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
+        )
+        with ThreadPoolExecutor(1) as beside:  # the child counts while this process scores
+            sample = [decode(path) for path in _sample(data)]
+            compute = beside.submit(measure_compute, box, sample, operands_of(inspection))
+            return make_record(
+                Scored(data, detections, frozenset(category_ids.values())),
+                described,
+                out,
+                limit=limit,
+                trusted=trust,
+                costs=lambda: (size_of(inspection), compute.result(), latency),
+                submission=admitted,
+            )
 
 
 def score(

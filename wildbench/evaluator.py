@@ -228,11 +228,14 @@ def make_record(
     *,
     limit: int | None = None,
     trusted: bool = False,
-    costs: tuple[Size | None, Compute | None, Latency | None] = (None, None, None),
+    costs: Callable[[], tuple[Size | None, Compute | None, Latency | None]] = lambda: (None, None, None),
     submission: Admitted | None = None,
     notes: Sequence[str] = (),
 ) -> Scorecard:
-    """Measure detections; write the record, the detections and the figures of each image where `out` says so."""
+    """Measure detections; write the record, the detections and the figures of each image where `out` says so.
+
+    `costs` is asked after scoring, so that another thread can measure them meanwhile.
+    """
     card_file = out or Path(default_card(Path(described.file)).name)
     predictions, table_file = kept_predictions(card_file), card_file.with_name(f"{card_file.stem}.images.csv")
     results = results_bytes(scored.detections)
@@ -240,7 +243,7 @@ def make_record(
         scored, predictions_file=predictions.name, predictions_sha256=hashlib.sha256(results).hexdigest()
     )
     errors, table = measure_errors(scored, table_file.name)
-    size, compute, latency = costs
+    size, compute, latency = costs()
     card = Scorecard(
         submission=described,
         protocol=Protocol(engine=ENGINE, trusted=trusted),
