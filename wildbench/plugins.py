@@ -124,8 +124,8 @@ formats = Registry(
     "wildbench.formats",
     {
         "wildbench": "wildbench.submissions.formats.submission_pt:FORMAT",
-        "torchscript": "wildbench.submissions.formats.torch_programs:SCRIPT",
-        "pt2": "wildbench.submissions.formats.torch_programs:EXPORT",
+        "torchscript": "wildbench.submissions.formats.torchscript:FORMAT",
+        "pt2": "wildbench.submissions.formats.torch_export:FORMAT",
         "onnx": "wildbench.submissions.formats.onnx_graph:FORMAT",
     },
 )

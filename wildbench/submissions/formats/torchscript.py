@@ -1,0 +1,78 @@
+"""TorchScript, as `torch.jit.save` writes it: a zip with code, which opening can run."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, ClassVar
+
+from wildbench.submissions.contract import Manifest
+from wildbench.submissions.formats._format import Format, Listing
+from wildbench.submissions.source import EXPORT_AGAIN, Source
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from wildbench.submissions.formats._torch_backend import TorchBackend
+
+EXTRA_RECORD = "extra/manifest.json"
+"""Where torch keeps the extra file "manifest.json"."""
+
+NOT_READ = "the file lists its tensors in a pickle, which is not read"
+
+
+class TorchScript(Format):
+    """A zip with code. Its tensors cannot be listed without unpickling."""
+
+    name, suffix, title = "torchscript", ".pt", "TorchScript"
+    libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torch_backend")
+    counter = "wildbench.measures.compute:count_torch"
+
+    def sniff(self, source: Source) -> bool:
+        """A zip with constants and code."""
+        return "constants.pkl" in source.records and any(name.startswith("code/") for name in source.records)
+
+    def manifest(self, source: Source) -> bytes | None:
+        """The extra file."""
+        return source.record(EXTRA_RECORD) if EXTRA_RECORD in source.records else None
+
+    def embed(self, source: Source, manifest: Manifest) -> bytes:
+        """Append the extra file; torch finds it wherever it stands in the zip."""
+        if EXTRA_RECORD in source.records:
+            raise source.error("has a manifest inside already", code="has-manifest", remedy=EXPORT_AGAIN)
+        whole = io.BytesIO(source.data)
+        with zipfile.ZipFile(whole, "a") as archive:
+            root = archive.namelist()[0].partition("/")[0]
+            archive.writestr(zipfile.ZipInfo(f"{root}/{EXTRA_RECORD}"), manifest.to_json())
+        return whole.getvalue()
+
+    def tensors(self, source: Source, manifest: Manifest) -> Listing:
+        """None, and the sizes of the zip's parts."""
+        parts: dict[str, int] = {}
+        for name, entry in source.records.items():
+            folder, slash, _ = name.partition("/")
+            if slash and folder in ("data", "code", "constants"):
+                parts[folder] = parts.get(folder, 0) + entry.compress_size
+        return Listing(None, parts, reason=NOT_READ)
+
+    def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> TorchBackend:
+        """Load it in torch, which may run code in it."""
+        from wildbench.submissions.formats._torch_backend import TorchBackend, torch_device
+
+        device = torch_device(device, threads)
+        try:
+            return TorchBackend(self.load(io.BytesIO(source.data), device), device, manifest)
+        except MemoryError:
+            raise
+        except Exception as error:  # errors of many kinds for a foreign or damaged file
+            raise source.error(f"torch cannot open it ({error})", code="cannot-open", remedy=EXPORT_AGAIN) from None
+
+    def load(self, file: io.BytesIO, device: str) -> nn.Module:
+        """The module, on this device."""
+        import torch
+
+        module: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
+        return module.eval()
+
+
+FORMAT = TorchScript()
