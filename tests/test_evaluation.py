@@ -11,7 +11,7 @@ from wildbench.datasets.coco import Dataset
 from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.evaluation import detections_of
 from wildbench.evaluator import default_card, known_categories
-from wildbench.submissions.contract import Manifest
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import Detections
 
 

@@ -29,6 +29,6 @@ from .scorecard import Figure as Figure
 from .scorecard import Scorecard as Scorecard
 from .scorecard import read_scorecard as read_scorecard
 from .submissions.archive import save_submission as save_submission
-from .submissions.contract import Manifest as Manifest
 from .submissions.inspection import inspect_submission as inspect_submission
+from .submissions.manifest import Manifest as Manifest
 from .training import train as train

@@ -13,8 +13,8 @@ from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats import resolve_device
+from wildbench.submissions.manifest import Manifest
 
 
 def train(

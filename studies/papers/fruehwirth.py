@@ -26,7 +26,7 @@ from wildbench.detectors import zoo
 from wildbench.measures.compute import count_macs
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.manifest import parse_manifest
 
 if TYPE_CHECKING:
     from wildbench.scorecard import Figure

@@ -16,7 +16,7 @@ from wildbench.compression.methods._quantization import Quantize, quantize
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.manifest import parse_manifest
 
 pytestmark = pytest.mark.timed
 

@@ -18,7 +18,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
 from wildbench.measures.latency import Stopwatch
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.runner import Opened, open_submission
+from wildbench.submissions.child import Opened, open_submission
 from wildbench.submissions.sandbox import Sandbox
 
 pytestmark = pytest.mark.timed

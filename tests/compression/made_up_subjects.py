@@ -10,7 +10,7 @@ from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
-from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.manifest import parse_manifest
 
 EMPTY = Dataset("none", "train", {"images": [], "annotations": [], "categories": []}, None)
 SMALL = {"blocks": 12, "channels": 16, "depth": 1, "min_size": 96, "max_size": 128, "score_thresh": 0.0}

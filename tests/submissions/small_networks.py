@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from wildbench.submissions.contract import Manifest
+from wildbench.submissions.manifest import Manifest
 
 BOXES = np.array([[1, 2, 30, 20], [4, 5, 9, 11]], np.float32)
 LABELS = np.array([2, 1], np.int64)

@@ -9,7 +9,8 @@ import pytest
 from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.contract import (
+from wildbench.submissions.child import open_submission
+from wildbench.submissions.manifest import (
     Contract,
     DetrOutput,
     InputContract,
@@ -19,7 +20,6 @@ from wildbench.submissions.contract import (
     YoloxOutput,
     parse_manifest,
 )
-from wildbench.submissions.runner import open_submission
 from wildbench.submissions.sandbox import Sandbox
 
 DOCS = Path(__file__).parents[2] / "docs"

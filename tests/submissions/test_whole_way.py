@@ -45,7 +45,7 @@ USE = """
 import json, pathlib, sys
 import wildbench
 from savanna.one_box import FORMAT
-from wildbench.submissions.contract import Manifest
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.formats import admit, check_format, embed
 
 path = pathlib.Path("a.json")

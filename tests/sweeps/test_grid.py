@@ -16,7 +16,7 @@ from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.resources import bundled
-from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.manifest import parse_manifest
 from wildbench.sweeps.grid import check_apart, find_sweep, load_sweep
 from wildbench.sweeps.run import Bench, run_sweep
 

@@ -24,8 +24,8 @@ from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
 from wildbench.progress import Progress, silent
 from wildbench.submissions.archive import Archive, read_submission, rebuild, save_submission
-from wildbench.submissions.contract import parse_manifest
 from wildbench.submissions.formats import resolve_device
+from wildbench.submissions.manifest import parse_manifest
 
 SUFFIXES = (".pt", ".onnx")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wildbench.submissions.archive import Activation
     from wildbench.submissions.codecs import Record
-    from wildbench.submissions.contract import Manifest
+    from wildbench.submissions.manifest import Manifest
 
     Layer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 

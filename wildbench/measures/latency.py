@@ -29,7 +29,7 @@ from wildbench.scorecard import Figure, Latency
 from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.runner import Opened
+    from wildbench.submissions.child import Opened
     from wildbench.submissions.sandbox import Answer, Sandbox
 
 CONFIDENCE = 0.95

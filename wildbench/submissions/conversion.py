@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.contract import DetrOutput, InputContract, Manifest, Yolov8Output, YoloxOutput
+from wildbench.submissions.manifest import DetrOutput, InputContract, Manifest, Yolov8Output, YoloxOutput
 
 Floats = npt.NDArray[np.float32]
 Outputs = dict[str, npt.NDArray[Any]]

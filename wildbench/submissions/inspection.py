@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats import Admitted, admit
 from wildbench.submissions.formats import Tensor as Tensor
+from wildbench.submissions.manifest import Manifest
 
 if TYPE_CHECKING:
     from wildbench.submissions.archive import Activation

@@ -35,8 +35,8 @@ from wildbench.errors import (
     WrongOutput,
     first_problem,
 )
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats import Admitted, admit
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import (
     Detections,
     Garbled,
@@ -203,7 +203,7 @@ class Sandbox:
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wildbench.submissions.runner", str(theirs.fileno()), str(readable)],
+            [sys.executable, "-m", "wildbench.submissions.child", str(theirs.fileno()), str(readable)],
             stdin=subprocess.DEVNULL,
             stdout=self._noise,
             stderr=self._noise,

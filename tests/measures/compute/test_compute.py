@@ -16,7 +16,7 @@ from wildbench.measures.compute._count import Count, Operands, Stage
 from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.measures.latency import Process
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.contract import Manifest
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.sandbox import Sandbox, ask
 
 NAME = "fcos_efficientnet_lite0_fpn"

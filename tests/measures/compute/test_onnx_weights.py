@@ -15,8 +15,8 @@ from wildbench.measures.compute._compute import bit_operations, nonzero_macs
 from wildbench.measures.compute._count import NO_NAME, Count, operands_of
 from wildbench.measures.compute._onnx_counter import OnnxCounter
 from wildbench.measures.compute._torch_counter import count_macs
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.manifest import Manifest
 
 IMAGE = np.zeros((1, 2, 6, 6), np.float32)
 ROWS = np.zeros((5, 4), np.float32)

@@ -11,7 +11,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import lay_out, read_submission, save_submission
 from wildbench.submissions.archive._rebuild import plan
 from wildbench.submissions.codecs.packing import MOST_ELEMENTS, deflate
-from wildbench.submissions.contract import parse_manifest
+from wildbench.submissions.manifest import parse_manifest
 
 NAME = "fcos_efficientnet_lite0_fpn"
 ARGUMENTS = {"blocks": 12, "channels": 16, "depth": 1}

@@ -10,10 +10,10 @@ from small_networks import MeanDetector, constant_detector, manifest, write_expo
 from wildbench.detectors.zoo import build
 from wildbench.plugins import formats
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.contract import manifest_path
 from wildbench.submissions.formats import check_format
 from wildbench.submissions.formats.conformance import check_backend, check_listing, check_manifest, check_recognition
 from wildbench.submissions.formats.onnx_graph import OnnxGraph
+from wildbench.submissions.manifest import manifest_path
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:SSD always returns")
 

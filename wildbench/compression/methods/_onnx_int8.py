@@ -26,8 +26,8 @@ from wildbench.errors import RecipeError, needs
 from wildbench.files import write_atomically
 from wildbench.submissions.archive import widest
 from wildbench.submissions.codecs import Record, decode
-from wildbench.submissions.contract import Manifest, parse_manifest
 from wildbench.submissions.formats import METADATA_KEY
+from wildbench.submissions.manifest import Manifest, parse_manifest
 
 with needs("onnx"):
     import onnx

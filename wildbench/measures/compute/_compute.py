@@ -22,8 +22,8 @@ from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
+    from wildbench.submissions.child import Opened
     from wildbench.submissions.formats import OnnxBackend, TorchBackend
-    from wildbench.submissions.runner import Opened
     from wildbench.submissions.sandbox import Sandbox
 
 Image = npt.NDArray[np.uint8]

@@ -46,7 +46,7 @@ from wildbench.submissions.archive._rebuild import (
     widest,
 )
 from wildbench.submissions.codecs import DTYPES, Record, decode, encode, integer, name_of, promise, shape_of
-from wildbench.submissions.contract import FORMAT, Manifest, parse_manifest
+from wildbench.submissions.manifest import FORMAT, Manifest, parse_manifest
 from wildbench.submissions.source import AGAIN, Source
 
 Codecs = str | Mapping[str, str | Record]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.contract import FORMAT
+from wildbench.submissions.manifest import FORMAT
 from wildbench.submissions.source import Source
 
 VERSION = 3

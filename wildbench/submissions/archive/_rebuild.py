@@ -29,7 +29,7 @@ from wildbench.detectors import zoo
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.submissions.archive._container import inflate
 from wildbench.submissions.codecs import MOST_ELEMENTS, require
-from wildbench.submissions.contract import Manifest
+from wildbench.submissions.manifest import Manifest
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Layers whose input may be quantized."""

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
-from wildbench.submissions.contract import Manifest, manifest_path, parse_manifest
+from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
@@ -290,10 +290,19 @@ def recognise(source: Source) -> Format:
         SubmissionError: No registered format knows it, or it has the suffix of another one.
     """
     path, names = source.path, formats.names()
-    candidates: list[Format] = [format for name in names if (format := formats.get(name)).sniff(source)]
+    candidates: list[Format] = []
+    damage: SubmissionError | None = None
+    for format in formats.all().values():
+        try:
+            if format.sniff(source):
+                candidates.append(format)
+        except SubmissionError as error:  # a zip that torch did not write may be another format's
+            damage = damage or error
     for format in candidates:
         if path.suffix == format.suffix:
             return format
+    if not candidates and damage:
+        raise damage
     if not candidates:
         remedy = "save it with wildbench.save_submission(model, path, ...), or export it as one of these"
         raise source.error(f"not in a known format ({', '.join(names)})", code="unknown-format", remedy=remedy)

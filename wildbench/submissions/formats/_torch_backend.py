@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.conversion import Outputs
 from wildbench.submissions.formats._format import resolve_device
+from wildbench.submissions.manifest import Manifest
 
 COMPILER = "torch._dynamo.utils"
 

@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.plugins import formats
-from wildbench.submissions.contract import Manifest, manifest_path
 from wildbench.submissions.conversion import decode, place
 from wildbench.submissions.formats._format import Format, admit, embed, recognise
+from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.source import Source
 
 Maker = Callable[[Path], object]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wildbench.submissions.archive import read_content
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats._format import Format, Listing, Tensor
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import io
 import zipfile
 from typing import TYPE_CHECKING, ClassVar
 
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.formats._format import Format, Listing
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 if TYPE_CHECKING:

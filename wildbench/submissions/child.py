@@ -1,6 +1,6 @@
 """An open submission, from an image to detections; and the child process of the sandbox that runs one.
 
-The child is `python -m wildbench.submissions.runner CHANNEL PIXELS` (file descriptors). It is given a submission's
+The child is `python -m wildbench.submissions.child CHANNEL PIXELS` (file descriptors). It is given a submission's
 bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints goes to
 stderr and cannot reach the channel.
 """
@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats
-from wildbench.submissions.contract import Manifest
 from wildbench.submissions.conversion import Outputs, Preprocessor, decode, masks_to_image, place, to_image
 from wildbench.submissions.formats import Admitted, Backend, Format, admit
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 from wildbench.submissions.wire import Detections, check_detections, receive, send, send_detections
 

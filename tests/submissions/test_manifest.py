@@ -3,7 +3,7 @@ import json
 import pytest
 from refusals import refused
 
-from wildbench.submissions.contract import Manifest, parse_manifest
+from wildbench.submissions.manifest import Manifest, parse_manifest
 
 GOOD = {"name": "tiny", "detector": {"name": "ssd300_vgg16"}, "categories": ["zebra", "lion"]}
 
