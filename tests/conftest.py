@@ -20,6 +20,8 @@ import pytest
 
 from wildbench import plugins
 
+collect_ignore = ["plugins"]  # a package of its own, installed by the fixture `package`
+
 REPOSITORY = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

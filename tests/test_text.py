@@ -16,7 +16,7 @@ def test_what_steers_a_terminal_is_escaped(text: str) -> None:
     assert shown.isprintable()
     assert shown.isascii()
     assert shown.startswith("lion\\")
-    error = str(WildbenchError(f"{text}.json: not JSON", remedy=f"name {text}"))
+    error = str(WildbenchError(f"{text}.json: not JSON", code="not-json", remedy=f"name {text}"))
     assert not {unicodedata.category(mark) for mark in error} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
