@@ -11,15 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.datasets._readings import (
-    Boxes,
-    agreeing,
-    check_namings,
-    check_readings,
-    located,
-    overlap,
-    pairs,
-)
+from wildbench.datasets._readings import Boxes, agreeing, check_namings, check_readings, located, overlap, pairs
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import WHOLE, Finding, has_error
 from wildbench.datasets.predictions import Detections, read_results

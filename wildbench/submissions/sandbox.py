@@ -37,14 +37,7 @@ from wildbench.errors import (
 )
 from wildbench.submissions.formats import Admitted, admit
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.wire import (
-    Detections,
-    Garbled,
-    check_detections,
-    receive,
-    receive_detections,
-    send,
-)
+from wildbench.submissions.wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 

@@ -17,16 +17,7 @@ from xml.parsers import expat
 
 from wildbench.categories import canonical
 from wildbench.datasets.findings import Finding
-from wildbench.datasets.formats._collection import (
-    EXACT,
-    Box,
-    Collection,
-    Draft,
-    Number,
-    exact,
-    number,
-    stored_box,
-)
+from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, stored_box
 from wildbench.datasets.formats._picture_files import (
     SUFFIXES,
     Picture,

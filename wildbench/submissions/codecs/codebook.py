@@ -9,13 +9,7 @@ import numpy as np
 import torch
 
 from wildbench.errors import SubmissionError
-from wildbench.submissions.codecs.packing import (
-    FLOATS,
-    Record,
-    name_of,
-    require,
-    values_of,
-)
+from wildbench.submissions.codecs.packing import FLOATS, Record, name_of, require, values_of
 from wildbench.submissions.codecs.storage import Layered, Steps, store
 
 MOST_VALUES = 256
