@@ -93,29 +93,24 @@ def _centred(box: Boxes) -> Boxes:
     return np.hstack([box[:, :2] - box[:, 2:] / 2, box[:, 2:]])
 
 
+_SUBTRACT = "give [x1, y1, x2 - x1, y2 - y1]"
+_HALVE = "subtract half of width and height from the centre"
+
 FORMS: dict[str, tuple[str, Form, str]] = {
-    "detections-xyxy": ("[x1, y1, x2, y2]", lambda box, _: _corners(box), "give [x1, y1, x2 - x1, y2 - y1]"),
-    "detections-cxcywh": (
-        "[centre x, centre y, width, height]",
-        lambda box, _: _centred(box),
-        "subtract half of width and height from the centre",
-    ),
+    "detections-xyxy": ("[x1, y1, x2, y2]", lambda box, _: _corners(box), _SUBTRACT),
+    "detections-cxcywh": ("[centre x, centre y, width, height]", lambda box, _: _centred(box), _HALVE),
     "detections-transposed": ("[y, x, height, width]", lambda box, _: box[:, [1, 0, 3, 2]], "give x before y"),
-    "detections-yxyx": (
-        "[y1, x1, y2, x2]",
-        lambda box, _: _corners(box[:, [1, 0, 3, 2]]),
-        "give [x1, y1, x2 - x1, y2 - y1]",
-    ),
+    "detections-yxyx": ("[y1, x1, y2, x2]", lambda box, _: _corners(box[:, [1, 0, 3, 2]]), _SUBTRACT),
     "detections-normalised": ("shares of the image's size", lambda box, size: box * np.tile(size, 2), "multiply by it"),
     "detections-normalised-xyxy": (
         "corners in shares of the image's size",
         lambda box, size: _corners(box) * np.tile(size, 2),
-        "multiply by it, then give [x1, y1, x2 - x1, y2 - y1]",
+        f"multiply by it, then {_SUBTRACT}",
     ),
     "detections-normalised-cxcywh": (
         "centres in shares of the image's size",
         lambda box, size: _centred(box) * np.tile(size, 2),
-        "multiply by it, then subtract half of width and height from the centre",
+        f"multiply by it, then {_HALVE}",
     ),
     "detections-mirrored-x": (
         "mirrored, left for right",

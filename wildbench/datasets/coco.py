@@ -104,9 +104,7 @@ class Columns:
 
     def __getitem__(self, rows: slice | Flags | Ints) -> Self:
         """Some of them: a slice, a mask, or places in the order wanted."""
-        columns: dict[str, Any] = {}
-        for name, values in self.columns().items():
-            columns[name] = None if values is None else values[rows]
+        columns: dict[str, Any] = {name: None if one is None else one[rows] for name, one in self.columns().items()}
         return type(self)(**columns)
 
     def __repr__(self) -> str:
@@ -155,11 +153,7 @@ class Columns:
         return [{key: one for key, one in zip(columns, row, strict=True) if one is not None} for row in rows]
 
     def to_frame(self) -> pandas.DataFrame:
-        """A table with one row for each box; masks are left out.
-
-        Raises:
-            MissingExtra: pandas is not installed.
-        """
+        """A table with one row for each box, masks left out; a MissingExtra where pandas is not installed."""
         with needs("board"):
             import pandas
         columns = {COLUMNS[name][0]: values for name, values in self.columns().items() if name != "masks"}
@@ -282,11 +276,7 @@ class Dataset:
         return f"<p>{html.escape(repr(self))}</p><table><tr><th>category</th><th>boxes</th></tr>{rows}</table>"
 
     def to_frame(self) -> pandas.DataFrame:
-        """A table with one row for each box, with the names of its file and its category.
-
-        Raises:
-            MissingExtra: pandas is not installed.
-        """
+        """A table as that of `Labels.to_frame`, with the names of each box's file and category."""
         frame = self.labels.to_frame()
         frame.insert(0, "file_name", frame["image_id"].map({image["id"]: image["file_name"] for image in self.images}))
         frame.insert(1, "category", frame["category_id"].map({entry["id"]: entry["name"] for entry in self.categories}))
@@ -328,11 +318,7 @@ class Dataset:
 
 
 def read_json(path: Path | str) -> Any:  # noqa: ANN401 - whatever is in the file; validation looks at it
-    """Read a JSON file without looking at what it means.
-
-    Raises:
-        DatasetError: No such file, or not JSON.
-    """
+    """Read a JSON file without looking at what it means; a DatasetError where there is none, or it is not JSON."""
     document, findings = read_document(path)
     refuse(path, findings)
     return document
@@ -410,11 +396,7 @@ def canonical_json(coco: Mapping[str, Any]) -> str:
 
 
 def images_near(path: Path) -> Path:
-    """Find the folder of a COCO file's images: its own folder, `images/` in it, or `../images`.
-
-    Raises:
-        DatasetError: The file's first image is in none of them.
-    """
+    """Find a COCO file's images: in its folder, `images/` in it, or `../images`; a DatasetError where in none."""
     try:
         first = Path(read_json(path)["images"][0]["file_name"])
     except (TypeError, LookupError):

@@ -23,7 +23,6 @@ KINDS = ("same file", "same pixels", "same photograph", "same scene")
 """How strong the evidence is, strongest first."""
 
 _MOST_CANDIDATES = 12
-
 _LEAST_LIKENESS = 0.45
 
 _SAME_PHOTOGRAPH = 0.75
@@ -91,11 +90,7 @@ class Look:
 
 
 def look_at(paths: Sequence[Path], progress: Progress = silent) -> list[Look]:
-    """Decode images and keep what tells them apart: about 200 kB each.
-
-    Raises:
-        DatasetError: A file that cannot be decoded.
-    """
+    """Decode images and keep what tells them apart, about 200 kB each; a DatasetError where one cannot be decoded."""
     looks = []
     for path, pixels in zip(paths, read_ahead(paths), strict=True):
         own = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()

@@ -20,17 +20,11 @@ _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def decode(path: Path | str) -> Pixels:
-    """Decode an image file to 8-bit RGB.
+    """Decode a JPEG, PNG, WebP, TIFF, BMP or GIF file to 8-bit RGB, uint8 [height, width, 3].
 
     Pixels are taken as they are stored: COCO's boxes, width and height are of stored pixels, so an EXIF orientation is
     not applied (validation says where a file was boxed as the tag turns it). Grey is repeated, alpha dropped, CMYK
     converted, and of 16 bits the upper 8 are kept.
-
-    Args:
-        path: A JPEG, PNG, WebP, TIFF, BMP or GIF file.
-
-    Returns:
-        uint8 [height, width, 3], RGB.
 
     Raises:
         DatasetError: No such file, or it is truncated or not an image.
@@ -52,18 +46,8 @@ def decode(path: Path | str) -> Pixels:
 def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
     """Decode images in order, in threads, while the consumer works on earlier ones.
 
-    Closing the iterator early drops what waits and ends the threads.
-
-    Args:
-        paths: Image files.
-        workers: Decoding threads.
-        depth: Decoded images that wait, at most.
-
-    Yields:
-        uint8 [height, width, 3], RGB, one for each path.
-
-    Raises:
-        DatasetError: As `decode`, at the file's turn.
+    At most `depth` decoded images wait. Closing the iterator early drops them and ends the threads. `decode` says what
+    is yielded; its DatasetError is raised at the file's turn.
     """
     waiting: deque[Future[Pixels]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:

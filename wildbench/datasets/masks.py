@@ -10,10 +10,7 @@ from hotcoco import mask as rle
 
 
 def encode_mask(mask: npt.NDArray[np.uint8]) -> dict[str, Any]:
-    """Write a binary mask as compressed RLE that JSON can hold.
-
-    Args:
-        mask: uint8 [height, width], 0 or 1.
+    """Write a mask, uint8 [height, width], 0 or 1, as compressed RLE that JSON can hold.
 
     Example:
         >>> encode_mask(np.eye(2, dtype=np.uint8))
@@ -24,15 +21,9 @@ def encode_mask(mask: npt.NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def decode_mask(segmentation: Any, height: int, width: int) -> npt.NDArray[np.uint8]:  # noqa: ANN401 - JSON
-    """Fill in a `segmentation` of an image of this size.
+    """Fill in a `segmentation` of an image of this size in pixels: uint8 [height, width], 0 or 1.
 
-    Args:
-        segmentation: Polygons `[[x1, y1, x2, y2, ...], ...]`, or an RLE dict, compressed or not.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
-
-    Returns:
-        uint8 [height, width], 0 or 1.
+    It is polygons `[[x1, y1, x2, y2, ...], ...]`, or an RLE dict, compressed or not.
 
     Example:
         >>> decode_mask([[0, 0, 2, 0, 2, 1, 0, 1]], 2, 3).tolist()

@@ -101,15 +101,9 @@ def import_parks(
         remedy = "add --replace to put this in its place, or name a folder for another data set: --out DIR"
         raise OutputError(f"{NAME} is there already, in {folder}", code="exists", remedy=remedy)
     sha256 = check_trusted(source, record_path()) if source.is_file() else None
+    finish = partial(_write_splits, progress=progress)
     report = import_dataset(
-        source,
-        folder,
-        form=form,
-        strict=strict,
-        replace=True,
-        published=PUBLISHED,
-        finish=partial(_write_splits, progress=progress),
-        progress=progress,
+        source, folder, form=form, strict=strict, replace=True, published=PUBLISHED, finish=finish, progress=progress
     )
     known = report.holds != "neither"
     if sha256 is not None and (fetched or known):

@@ -188,11 +188,7 @@ def _load_split(name: str, split: str, images: Path | None, with_images: bool, p
 
 
 def generate(name: str, progress: Progress = silent) -> Path:
-    """Render a data set into `cache_dir()`, unless it is there already, and return the folder of its images.
-
-    Raises:
-        DatasetError: Its images are not rendered, or there is none of that name.
-    """
+    """Render a data set into `cache_dir()`, unless it is there, and return the folder; a DatasetError for others."""
     render = card(name).images.render
     if render is None:
         raise DatasetError(f"{name} is not rendered", code="not-rendered", remedy="name a data set that is: parksim")
@@ -214,11 +210,7 @@ def is_here(name: str) -> bool:
 
 
 def splits_of(name: str) -> tuple[str, ...]:
-    """Splits of a registered data set.
-
-    Raises:
-        DatasetError: It has to be fetched first.
-    """
+    """Splits of a registered data set; a DatasetError where it has to be fetched first."""
     own = card(name)
     if own.fetched is None:
         return tuple(own.splits)

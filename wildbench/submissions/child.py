@@ -36,13 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Opened:
-    """An open submission.
-
-    Attributes:
-        format: Its format.
-        manifest: Its manifest.
-        backend: What runs it.
-    """
+    """An open submission: its format, its manifest, and the backend that runs it."""
 
     format: Format
     manifest: Manifest
@@ -69,9 +63,8 @@ class Opened:
         """Detections in an image of this size from the backend's answer."""
         placement = place(self.manifest.input, height, width)
         boxes, labels, scores, masks = decode(self.manifest, answer, placement.canvas)
-        return Detections(
-            to_image(boxes, placement), labels, scores, None if masks is None else masks_to_image(masks, placement)
-        )
+        placed = None if masks is None else masks_to_image(masks, placement)
+        return Detections(to_image(boxes, placement), labels, scores, placed)
 
     def predict(self, image: npt.NDArray[np.uint8]) -> Detections:
         """Detect in one image (uint8, H x W x 3, RGB), and time the stages.
@@ -175,18 +168,14 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
         for library in format.libraries:
             import_module(library)
     if message["memory_bytes"] is not None:  # beyond what the libraries themselves have taken by now
-        _limit(message["memory_bytes"])
+        import resource
+
+        import psutil
+
+        limit = psutil.Process().memory_info().data + message["memory_bytes"]
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]))
     return open_submission(admitted, device=message["device"], threads=message["threads"])
-
-
-def _limit(memory_bytes: int) -> None:
-    import resource
-
-    import psutil
-
-    limit = psutil.Process().memory_info().data + memory_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _call(opened: Opened, message: dict[str, Any], pixels: Pixels) -> Any:  # noqa: ANN401 - any JSON value
@@ -201,9 +190,8 @@ def _as_failure(error: Exception) -> WildbenchError:
         return error
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, MemoryError) or any(sign in text for sign in ALLOCATION_FAILURES):
-        return DetectorOutOfMemory(
-            "ran out of memory", code="out-of-memory", remedy="try a machine with more memory or a smaller detector"
-        )
+        remedy = "try a machine with more memory or a smaller detector"
+        return DetectorOutOfMemory("ran out of memory", code="out-of-memory", remedy=remedy)
     shown = text if len(text) <= LONGEST_MESSAGE else f"{text[:200]} ... {text[200 - LONGEST_MESSAGE :]}"
     return DetectorCrashed(f"raised {type(error).__name__}: {shown}", code="raised")
 

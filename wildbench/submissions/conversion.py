@@ -211,9 +211,8 @@ def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Dec
     assert isinstance(contract, YoloxOutput)
     cells, strides = _grid(contract.strides, canvas)
     raw = _only(outputs, (len(cells), 5 + len(manifest.categories)))
-    rows, labels, scores = _candidates(
-        manifest, raw[:, 5:] * raw[:, 4:5], contract.score_threshold, contract.multi_label
-    )
+    classes = raw[:, 5:] * raw[:, 4:5]
+    rows, labels, scores = _candidates(manifest, classes, contract.score_threshold, contract.multi_label)
     raw, strides = raw[rows], strides[rows, None]
     with np.errstate(over="ignore"):  # an infinite side is refused
         centred = np.concatenate([(raw[:, :2] + cells[rows]) * strides, np.exp(raw[:, 2:4]) * strides], axis=1)
@@ -294,10 +293,8 @@ def _suppressed(
     contract: YoloxOutput | Yolov8Output | DetrOutput, boxes: Floats, labels: npt.NDArray[np.int64], scores: Floats
 ) -> Decoded:
     """Non-maximum suppression, then the best `max_detections`."""
-    if contract.nms_iou is None:
-        keep = np.argsort(-scores, kind="stable")
-    else:
-        keep = nms(boxes, scores, labels, contract.nms_iou)
+    iou = contract.nms_iou
+    keep = np.argsort(-scores, kind="stable") if iou is None else nms(boxes, scores, labels, iou)
     keep = keep[: contract.max_detections]
     return boxes[keep], labels[keep], scores[keep], None
 

@@ -98,16 +98,9 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
     container = size - parts.total()
     if container < 0:
         raise admitted.source.error("its tensors claim more bytes than the file has")
-    return Inspection(
-        admitted.path,
-        admitted.format.name,
-        admitted.manifest,
-        size,
-        {**dict(sorted(parts.items())), CONTAINER: container},
-        listing.tensors,
-        listing.reason,
-        listing.activations,
-    )
+    whole = {**dict(sorted(parts.items())), CONTAINER: container}
+    listed = listing.tensors, listing.reason, listing.activations
+    return Inspection(admitted.path, admitted.format.name, admitted.manifest, size, whole, *listed)
 
 
 def _total(counts: list[Number | None]) -> Number | None:

@@ -74,10 +74,9 @@ class InputContract(Contract):
     def _sizes_fit_the_resize(self) -> Self:
         needs = {"stretch": {"size"}, "letterbox": {"size"}, "shortest_edge": {"shortest_edge", "longest_edge"}}
         for key in ("size", "shortest_edge", "longest_edge"):
-            if (getattr(self, key) is not None) != (key in needs.get(self.resize, set())):
-                raise ValueError(
-                    f"resize {self.resize!r} {'needs' if getattr(self, key) is None else 'takes no'} `{key}`"
-                )
+            given = getattr(self, key) is not None
+            if given != (key in needs.get(self.resize, set())):
+                raise ValueError(f"resize {self.resize!r} {'takes no' if given else 'needs'} `{key}`")
         return self
 
     @model_validator(mode="after")

@@ -210,15 +210,9 @@ class Sandbox:
         theirs.close()
         source = self.admitted.source
         self._write(memoryview(source.data))
-        request = {
-            "name": source.path.name,
-            "bytes": len(source.data),
-            "format": self.admitted.format.name,
-            "manifest": self.manifest.model_dump(mode="json"),
-            "device": self._wanted,
-            "threads": self.threads,
-            "memory_bytes": self._memory_bytes,
-        }
+        file = {"name": source.path.name, "bytes": len(source.data), "format": self.admitted.format.name}
+        asked = {"device": self._wanted, "threads": self.threads, "memory_bytes": self._memory_bytes}
+        request = {**file, "manifest": self.manifest.model_dump(mode="json"), **asked}
         self._start_by = time.monotonic() + self.timeout_s
         with self._failures():
             send(self._channel, request)
@@ -278,11 +272,9 @@ class Sandbox:
         self._end()
         last = self._last_words()
         if status == -signal.SIGKILL:
-            return DetectorOutOfMemory(
-                f"{self.path.name}: its process was killed, most likely by the system for want of memory",
-                code="killed",
-                remedy="try a machine with more memory or a smaller detector",
-            )
+            problem = f"{self.path.name}: its process was killed, most likely by the system for want of memory"
+            remedy = "try a machine with more memory or a smaller detector"
+            return DetectorOutOfMemory(problem, code="killed", remedy=remedy)
         if "bad_alloc" in last or "allocate memory" in last:
             return DetectorOutOfMemory(f"{self.path.name}: ran out of memory ({last})", code="out-of-memory")
         if status is not None and status < 0:
@@ -324,13 +316,8 @@ def _environment(home: str, threads: int, format: type) -> dict[str, str]:
     environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     added = (*plugins.formats.folders(), *plugins.detectors.folders())
     packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__), *added))
-    return {
-        **environment,
-        "PYTHONPATH": os.pathsep.join(packages),
-        "HOME": home,
-        "TMPDIR": home,
-        "OMP_NUM_THREADS": str(threads),
-    }
+    own = {"PYTHONPATH": os.pathsep.join(packages), "HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": str(threads)}
+    return environment | own
 
 
 def _root_of(module: str) -> str:

@@ -48,11 +48,7 @@ class Source:
 
     @classmethod
     def read(cls, path: Path | str) -> Source:
-        """Open a file, once, and read all of it.
-
-        Raises:
-            SubmissionError: There is no such file, or it is empty.
-        """
+        """Open a file, once, and read all of it; a SubmissionError where there is no such file, or it is empty."""
         path = Path(path)
         try:
             data = path.read_bytes()
@@ -84,8 +80,7 @@ class Source:
     def records(self) -> dict[str, zipfile.ZipInfo]:
         """Records of a torch zip, by name without the archive's root folder; empty where the file is not a zip.
 
-        Raises:
-            SubmissionError: The zip is damaged, names a record twice, or would unpack to too much.
+        Raises SubmissionError where it is damaged, names a record twice, or would unpack to too much.
         """
         if not self.is_zip:
             return {}
@@ -102,11 +97,7 @@ class Source:
         return records
 
     def record(self, name: str) -> bytes:
-        """The bytes of one record; its checksum has been verified.
-
-        Raises:
-            SubmissionError: The record is damaged or missing.
-        """
+        """The bytes of one record, its checksum verified; a SubmissionError where it is damaged or missing."""
         if name not in self.records:
             raise self.error(f"{name} is missing")
         try:

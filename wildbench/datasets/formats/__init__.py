@@ -1,4 +1,4 @@
-"""formats."""
+"""Data sets in VOC, YOLO or COCO form, read into one folder of COCO files and written again."""
 
 import lazy_loader
 

@@ -123,11 +123,9 @@ class StrictFindings(DatasetError):
 
     def __init__(self, report: ImportReport) -> None:
         self.report = report
-        super().__init__(
-            f"{report.source}: {counted(len(report.collection.findings), 'finding')}, and --strict allows none",
-            code="strict-findings",
-            remedy="nothing is written: repair the source, or import it without --strict",
-        )
+        what = f"{report.source}: {counted(len(report.collection.findings), 'finding')}, and --strict allows none"
+        remedy = "nothing is written: repair the source, or import it without --strict"
+        super().__init__(what, code="strict-findings", remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -186,12 +186,10 @@ def _unpacked(packed: bytes, manifest: Manifest, where: str) -> dict[str, Activa
     if not packed:
         return {}
     grids = unpack(packed, plan(manifest, where).sites, where)
-    if manifest.activation_bits != widest(grids):
-        raise SubmissionError(
-            f"{where}: manifest: activation_bits: {manifest.activation_bits}, but the finest grid has {widest(grids)}",
-            code="activation-bits",
-            remedy="leave the key out",
-        )
+    stated, finest = manifest.activation_bits, widest(grids)
+    if stated != finest:
+        problem = f"{where}: manifest: activation_bits: {stated}, but the finest grid has {finest}"
+        raise SubmissionError(problem, code="activation-bits", remedy="leave the key out")
     return grids
 
 
@@ -204,9 +202,8 @@ def _encoded(state: Mapping[str, torch.Tensor], codec: Codecs, where: str) -> di
         way = "raw" if pattern is None else chosen[pattern]
         used.add(pattern)
         if not isinstance(way, (str, dict)):
-            raise _refusal(
-                f"{where}: {name} is to be stored as a {type(way).__name__}", "name a chain or give a record"
-            )
+            problem = f"{where}: {name} is to be stored as a {type(way).__name__}"
+            raise _refusal(problem, "name a chain or give a record")
         records[name] = encode(tensor, way) if isinstance(way, str) else way
         shape = promise(records[name], f"{where}: {name}").shape
         if shape != tuple(tensor.shape):
@@ -254,10 +251,9 @@ def lay_out(records: Mapping[str, Record]) -> tuple[bytes, torch.Tensor]:
 
 
 def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, Record], dict[str, int]]:
-    """The records that `lay_out` laid out, and the bytes of each in `data`; shared bytes are counted for the first.
+    """The records that `lay_out` laid out, and the bytes of each in `data`; shared ones count for the first.
 
-    Raises:
-        SubmissionError: The two, neither of which is trusted, do not fit each other.
+    Raises SubmissionError where the two, neither of which is trusted, do not fit each other.
     """
     try:
         plain = json.loads(inflate(index))
@@ -325,12 +321,10 @@ class _Reader:
 
     def record(self, plain: dict[str, Any]) -> Record:
         """A record with its tensors, and those of the records in it."""
-        record: Record = {}
+        record = dict(plain)
         for key, value in plain.items():
             if isinstance(value, dict):
                 record[key] = self._tensor(value) if "tensor" in value else self.record(value)
-            else:
-                record[key] = value
         return record
 
     def _tensor(self, described: dict[str, Any]) -> torch.Tensor:

@@ -95,11 +95,7 @@ class Content:
 
 
 def read_content(source: Source) -> Content:
-    """Read the plain data of a submission; nothing in it is executed, and nothing is decoded.
-
-    Raises:
-        SubmissionError: It is not a submission, of a newer version, or damaged.
-    """
+    """Read the plain data of a submission, executing and decoding nothing; a SubmissionError where it is none."""
     content = _unpickled(source)
     version = _version(content, source)
     if not isinstance(content.get("manifest"), dict):
@@ -120,25 +116,13 @@ def read_content(source: Source) -> Content:
     ):
         raise _incomplete(source, "`groups` is damaged")
     overhead = {"manifest": source.records["data.pkl"].file_size, "index": length}
-    return Content(
-        content["manifest"],
-        version,
-        {},
-        index=bytes(whole[:length]),
-        activations=bytes(whole[length : length + more]),
-        data=whole[length + more :],
-        groups=groups,
-        overhead={**overhead, "activations": more} if more else overhead,
-    )
+    overhead |= {"activations": more} if more else {}
+    index, activations, data = bytes(whole[:length]), bytes(whole[length : length + more]), whole[length + more :]
+    return Content(content["manifest"], version, {}, index, activations, data, groups, overhead)
 
 
 def inflate(data: bytes) -> bytes:
-    """Inflate untrusted text, of at most `LARGEST_TEXT` bytes.
-
-    Raises:
-        ValueError: It is longer, or there is more in the data.
-        zlib.error: It is not deflated.
-    """
+    """Inflate untrusted text; a ValueError beyond `LARGEST_TEXT` or where more follows, a zlib.error for damage."""
     decoder = zlib.decompressobj()
     text = decoder.decompress(data, LARGEST_TEXT)
     if not decoder.eof or decoder.unused_data:

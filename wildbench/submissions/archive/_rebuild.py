@@ -115,8 +115,7 @@ def pack(activations: Mapping[str, Activation]) -> bytes:
 def unpack(data: bytes, sites: Mapping[str, frozenset[str]], where: str) -> dict[str, Activation]:
     """What `pack` packed; `sites` has the modules that may have a grid on their "input" and "output".
 
-    Raises:
-        SubmissionError: It is damaged, names other modules, or a grid is invalid.
+    Raises SubmissionError where it is damaged, names other modules, or a grid is invalid.
     """
     try:
         plain = json.loads(inflate(data))
@@ -205,8 +204,7 @@ class Plan:
 def plan(manifest: Manifest, where: str, more_categories: int = 0) -> Plan:
     """What the manifest's detector is like, perhaps with more categories; takes no memory for its tensors.
 
-    Raises:
-        SubmissionError: The zoo has no such detector, or it is larger than any detector should be.
+    Raises SubmissionError where the zoo has no such detector, or it is larger than any detector should be.
     """
     arguments = json.dumps(manifest.detector.arguments, sort_keys=True)
     with _named_by(where):
@@ -238,17 +236,15 @@ def _plan(name: str, arguments: str, categories: int) -> Plan:
     with torch.device("meta"), _NoInitialValues():
         model = zoo.build(name, categories, **{**json.loads(arguments), "init": "random"})
     norms = {path: module for path, module in model.named_modules() if isinstance(module, nn.GroupNorm)}
-    kinds = {"input": LAYERS, "output": (*LAYERS, *NORMS)}
+    sites = {
+        side: frozenset(path for path, module in model.named_modules() if isinstance(module, kind))
+        for side, kind in {"input": LAYERS, "output": (*LAYERS, *NORMS)}.items()
+    }
     return Plan(
         shapes=MappingProxyType(shapes_of(model.state_dict())),
         parameters=frozenset(name for name, _ in model.named_parameters()),
         groups=MappingProxyType({path: (norm.num_groups, norm.num_channels) for path, norm in norms.items()}),
-        sites=MappingProxyType(
-            {
-                side: frozenset(path for path, module in model.named_modules() if isinstance(module, kind))
-                for side, kind in kinds.items()
-            }
-        ),
+        sites=MappingProxyType(sites),
     )
 
 
@@ -260,11 +256,7 @@ def shapes_of(state: Mapping[str, torch.Tensor]) -> dict[str, Shape]:
 def check_fit(shapes: Mapping[str, Shape], manifest: Manifest, where: str) -> bool:
     """Check that tensors have the names and shapes of the manifest's detector, or these with channels removed.
 
-    Returns:
-        Whether channels were removed.
-
-    Raises:
-        SubmissionError: Names the first few tensors that are missing, unexpected or of a wrong shape.
+    Returns whether channels were removed; a SubmissionError names the first few tensors that do not fit.
     """
     expected = plan(manifest, where).shapes
     if shapes == expected:
@@ -290,10 +282,8 @@ def rebuild_with(
 ) -> nn.Module:
     """The detector in the widths of its tensors, with these, in eval mode on the CPU.
 
-    Where channels were removed it is run once on a small image, so that layers that do not fit each other show.
-
-    Raises:
-        SubmissionError: The zoo has no such detector, or the tensors do not fit it or each other.
+    Where channels were removed it is run once on a small image. Raises SubmissionError where the zoo has no such
+    detector, or the tensors do not fit it or each other.
     """
     shapes = shapes_of(tensors)
     narrowed = check_fit(shapes, manifest, where)
@@ -334,8 +324,7 @@ def fits(shape: Shape, expected: Shape, other: Shape) -> bool:
 def narrow(model: nn.Module, shapes: Mapping[str, Shape], groups: Mapping[str, int]) -> None:
     """Give each layer of a model in full width the shape that is stored for it; its values are not set.
 
-    Raises:
-        ValueError: A convolution's or normalisation's channels do not divide into groups.
+    Raises ValueError where the channels of a convolution or normalisation do not divide into groups.
     """
     for path, module in model.named_modules():
         before = {name: tuple(tensor.shape) for name, tensor in _own(module)}
@@ -362,11 +351,8 @@ def try_out(model: nn.Module, where: str) -> None:
     """Run a narrowed network once on a small image, to see whether its layers fit each other."""
     transform = getattr(model, "transform", None)
     if not isinstance(transform, GeneralizedRCNNTransform):
-        raise SubmissionError(
-            f"{where}: channels were removed, and the detector has no torchvision `transform` by which to try it out",
-            code="widths",
-            remedy="store it in full width",
-        )
+        problem = f"{where}: channels were removed, and without a torchvision `transform` it cannot be tried out"
+        raise SubmissionError(problem, code="widths", remedy="store it in full width")
     sizes, training = (transform.min_size, transform.max_size), model.training
     try:
         transform.min_size, transform.max_size = (SMALL_IMAGE,), SMALL_IMAGE

@@ -107,9 +107,8 @@ def record(
     codes, zeros = (values.detach().cpu().to(torch.int64) + middle for values in (quantized, zero_point.reshape(-1)))
     try:
         for name, values in (("q", codes), ("zero_point", zeros)):
-            require(
-                not values.numel() or (int(values.min()) >= 0 and int(values.max()) < 2**bits), f"{name} out of range"
-            )
+            inside = not values.numel() or (int(values.min()) >= 0 and int(values.max()) < 2**bits)
+            require(inside, f"{name} out of range")
         plain = {
             "codec": "affine",
             "dtype": name_of(dtype),
@@ -143,10 +142,8 @@ def round_to_nearest(tensor: torch.Tensor, bits: int, per_channel: bool, steps: 
     scale = torch.where(largest > 0, largest / most, torch.ones(1)).clamp_min(torch.finfo(torch.float32).tiny)
     steps_of = scale.reshape(-1, *[1] * (tensor.dim() - 1))
     q = (wide / steps_of).round().clamp(-most, most).to(torch.int8)
-    axis = 0 if per_channel else None
-    return record(
-        q, scale, torch.zeros(len(scale), dtype=torch.int64), bits=bits, axis=axis, dtype=tensor.dtype, steps=steps
-    )
+    axis, zeros = 0 if per_channel else None, torch.zeros(len(scale), dtype=torch.int64)
+    return record(q, scale, zeros, bits=bits, axis=axis, dtype=tensor.dtype, steps=steps)
 
 
 WIDE = (torch.float32, torch.float64)

@@ -65,10 +65,7 @@ def encode(tensor: torch.Tensor, chain: str) -> Record:
 
 
 def parse(chain: str) -> tuple[str | None, Steps]:
-    """The way to write the numbers, and the steps that follow.
-
-    Raises:
-        SubmissionError: No such step, or in another order.
+    """The way to write the numbers, and the steps that follow; a SubmissionError for any others.
 
     Example:
         >>> parse("codebook+sparse:4x4")

@@ -121,14 +121,7 @@ CHUNK = 2**20
 
 
 def pack(codes: Bytes, bits: int) -> Bytes:
-    """Pack codes, the first in the lowest bits of the first byte, without gaps.
-
-    Args:
-        codes: [n], each below 2^bits.
-        bits: 1 to 8.
-
-    Returns:
-        [ceil(n * bits / 8)]; spare bits are zero.
+    """Pack codes [n], each below 2^bits, into [ceil(n * bits / 8)] bytes without gaps, the first in the lowest bits.
 
     Example:
         >>> pack(np.array([1, 2, 3], np.uint8), 4).tolist()  # 1 + 2 * 16, 3
@@ -149,10 +142,7 @@ def pack(codes: Bytes, bits: int) -> Bytes:
 
 
 def unpack(data: Bytes, bits: int, count: int) -> Bytes:
-    """The [count] codes that `pack` packed.
-
-    Raises:
-        ValueError: `data` has another length, or bits that belong to no code are set.
+    """The [count] codes that `pack` packed; a ValueError for another length, or where bits of no code are set.
 
     Example:
         >>> unpack(np.array([33, 3], np.uint8), 4, 3).tolist()
@@ -277,11 +267,7 @@ def deflate(data: bytes) -> bytes:
 
 
 def inflate(data: bytes, size: int) -> bytes:
-    """What `deflate` made smaller; never more than `size` bytes are made of it.
-
-    Raises:
-        ValueError: The data are damaged, or do not make `size` bytes.
-    """
+    """What `deflate` made smaller, never more than `size` bytes; a ValueError for damage or another size."""
     if len(data) == size:
         return data
     require(0 < len(data) < size, f"{len(data)} bytes for {size}")
@@ -291,9 +277,8 @@ def inflate(data: bytes, size: int) -> bytes:
         more = decoder.decompress(decoder.unconsumed_tail, 1)
     except zlib.error as error:
         raise ValueError(f"damaged ({error})") from None
-    require(
-        len(whole) == size and not more and decoder.eof and not decoder.unused_data, f"not the code of {size} bytes"
-    )
+    ended = decoder.eof and not more and not decoder.unused_data
+    require(len(whole) == size and ended, f"not the code of {size} bytes")
     return whole
 
 
@@ -306,14 +291,16 @@ class Huffman(Codec):
 
     def encode(self, tensor: torch.Tensor, bits: int = 8) -> Record:
         """Code each plane."""
-        planes = [deflate(plane.tobytes()) for plane in _planes(tensor, bits)]
+        codes = tensor.dtype == torch.uint8
+        planes = [pack(tensor.reshape(-1).numpy(), FIELD[bits])] if codes else planes_of(tensor)
+        coded = [deflate(plane.tobytes()) for plane in planes]
         return {
             "codec": "huffman",
             "dtype": name_of(tensor.dtype),
             "shape": list(tensor.shape),
             "bits": bits,
-            "lengths": [len(plane) for plane in planes],
-            "data": torch.from_numpy(np.frombuffer(b"".join(planes), np.uint8).copy()),
+            "lengths": [len(plane) for plane in coded],
+            "data": torch.from_numpy(np.frombuffer(b"".join(coded), np.uint8).copy()),
         }
 
     def decode(self, record: Record) -> torch.Tensor:
@@ -346,12 +333,6 @@ class Huffman(Codec):
     def steps(self, record: Record) -> list[str]:
         """Itself."""
         return ["huffman"]
-
-
-def _planes(tensor: torch.Tensor, bits: int) -> list[Bytes]:
-    if tensor.dtype == torch.uint8:
-        return [pack(tensor.reshape(-1).numpy(), FIELD[bits])]
-    return planes_of(tensor)
 
 
 HUFFMAN = Huffman()

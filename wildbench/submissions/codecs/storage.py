@@ -71,9 +71,7 @@ class Sparse(Codec):
         chosen = _elements(bits.reshape(grid), block, rows, columns)
         codec, inner = _part(record, "values")
         count = int(chosen.count_nonzero())
-        require(
-            codec.promise(inner) == Promise((count,), dtype), f"the mask keeps {count} elements, and the values differ"
-        )
+        require(codec.promise(inner) == Promise((count,), dtype), f"not the {count} values that the mask keeps")
         whole = WHOLE[dtype.itemsize]
         out = torch.zeros(rows, columns, dtype=dtype)
         out.view(whole).numpy()[chosen.numpy()] = codec.decode(inner).view(whole).numpy()  # torch lists every index

@@ -226,13 +226,7 @@ def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -
 
 @dataclass(frozen=True)
 class Admitted:
-    """A submission that may be opened, as far as can be told from outside. Its file was read once.
-
-    Attributes:
-        source: The file's bytes.
-        format: Its format.
-        manifest: From inside or beside the file.
-    """
+    """A submission that may be opened, as far as can be told from outside. Its file was read once."""
 
     source: Source
     format: Format
@@ -284,11 +278,7 @@ def admit(submission: Path | str | Admitted, *, trust: bool = False) -> Admitted
 
 
 def recognise(source: Source) -> Format:
-    """The format of a file, from its bytes.
-
-    Raises:
-        SubmissionError: No registered format knows it, or it has the suffix of another one.
-    """
+    """The format of a file, from its bytes; a SubmissionError where none knows it, or its suffix is another's."""
     path, names = source.path, formats.names()
     candidates: list[Format] = []
     damage: SubmissionError | None = None

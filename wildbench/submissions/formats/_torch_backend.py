@@ -52,23 +52,14 @@ import torchvision.ops  # noqa: E402, F401 - registers the operators that a scri
 
 
 def torch_device(device: str, threads: int | None) -> str:
-    """The device that torch is to use, after setting its threads.
-
-    Raises:
-        SubmissionError: There is no such device.
-    """
+    """The device that torch is to use, after setting its threads; a SubmissionError where there is none."""
     if threads is not None:
         torch.set_num_threads(threads)
     return resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
 
 
 class TorchBackend:
-    """A torch module on one device.
-
-    Attributes:
-        module: The network.
-        device: "cpu" or "cuda:N".
-    """
+    """A torch module on one device, "cpu" or "cuda:N"."""
 
     def __init__(self, module: nn.Module, device: str, manifest: Manifest) -> None:
         self.module, self.device = module, device
@@ -97,10 +88,7 @@ def named_tensors(answer: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
     """The tensors of a module's answer, by key or by position.
 
     Understands a tensor, a dictionary, a list with one dictionary (torchvision), a pair of losses and such a list
-    (torchvision's scripted detectors), and tuples of tensors.
-
-    Raises:
-        WrongOutput: It is something else.
+    (torchvision's scripted detectors), and tuples of tensors; raises WrongOutput for anything else.
 
     Example:
         >>> list(named_tensors([{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0)}]))

@@ -126,11 +126,7 @@ class OnnxBackend:
 
 
 def load_graph(source: Source) -> onnx.ModelProto:
-    """Parse an ONNX file; weights in other files are not looked for.
-
-    Raises:
-        SubmissionError: It is not an ONNX model.
-    """
+    """Parse an ONNX file, without weights in other files; a SubmissionError where it is no ONNX model."""
     with needs("onnx"):
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -149,9 +145,7 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     """Open a session that runs on this device and on no other.
 
     ONNX Runtime would take the CPU, with a mere warning, where CUDA's libraries do not load or an operator fails.
-
-    Raises:
-        SubmissionError: ONNX Runtime refuses the graph, or cannot use the device.
+    Raises SubmissionError for that, and for a graph that it refuses.
     """
     import onnxruntime
 
