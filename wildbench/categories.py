@@ -33,7 +33,7 @@ ALIASES: dict[str, str] = {"hyna": "hyena"}
 def canonical(name: str) -> str:
     """The one spelling of a category's name: lower case, without surrounding space, aliases resolved.
 
-    A name that is none of the thirteen is cleaned in the same way and returned.
+    A name outside the thirteen is cleaned in the same way and returned.
 
     Example:
         >>> canonical(" Hyna ")

@@ -251,7 +251,7 @@ class _Findings:
         return difference(whole[0], drawn, without, boxes=len(boxes), categories=len(set(boxes[:, 0].tolist())))
 
     def changes(self, family: Mapping[str, Choice]) -> dict[str, list[Change]]:
-        """Figures of one kind, of all rows; their p-values are corrected for there being so many of them."""
+        """Figures of one kind, of all rows; their p-values are corrected for their number."""
         rows = range(len(self.matches) - 1)
         found = {(name, row): self.difference(choice, row) for name, choice in family.items() for row in rows}
         defined = {key: one.p_value for key, one in found.items() if one is not None}

@@ -234,7 +234,7 @@ class ImageScore(Record):
 class ImageScores(Record):
     """Image by image; the whole list is in a file beside this record."""
 
-    file: str = Field(description="CSV, a row an image, kept beside this record.")
+    file: str = Field(description="CSV, one row per image, kept beside this record.")
     sha256: str
     threshold: Figure = Field(
         description="Score from which detections count: where F1 over the split is best; all count where it is null."

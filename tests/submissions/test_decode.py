@@ -6,7 +6,7 @@ from refusals import refused
 from small_networks import manifest
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.conversion import decode, nms
+from wildbench.submissions.decode import decode, nms
 
 YOLOX = {"kind": "yolox", "strides": [8, 16], "score_threshold": 0.25, "nms_iou": None, "max_detections": 100}
 YOLOV8 = {"kind": "yolov8", "score_threshold": 0.25, "nms_iou": 0.5, "max_detections": 100}

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from torchvision.transforms import functional as transforms
 
-from wildbench.submissions.conversion import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.manifest import InputContract
+from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
 
 SIZES = [(480, 640), (640, 480), (255, 255), (1, 1), (7, 900), (333, 500)]
 

@@ -214,7 +214,7 @@ def test_a_changed_recipe_makes_its_points_anew_and_others_stay(place: Path, sum
 
 @pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_to_the_same_record(place: Path, sweep: Sweep, summary: Summary) -> None:
-    """Interrupted while its second point is evaluated: the first stays, the second starts anew."""
+    """Interrupted while its second point is evaluated: the first stays, the second starts over."""
     second = sweep.plans[1].name
 
     def interrupt(task: str, done: int, total: int) -> None:

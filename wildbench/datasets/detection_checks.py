@@ -20,7 +20,7 @@ MOST = 100
 """Detections of one category in one image that AP looks at."""
 
 FEW = 20
-"""So many boxes or detections are needed before a share of them says anything."""
+"""This many boxes or detections are needed before a share of them says anything."""
 
 SMALLEST = 4
 """Pixels of an image's side, up to which a box of one pixel may be a box."""

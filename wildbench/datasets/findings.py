@@ -136,7 +136,7 @@ remedy='name a JSON file that can be read', severity='error')])
     try:
         document = json.loads(data, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        return None, [Finding("not-json", WHOLE, f"not JSON ({error})", "write it anew; it may be cut short")]
+        return None, [Finding("not-json", WHOLE, f"not JSON ({error})", "write it again; it may be cut short")]
     if data.startswith(_MARKS):
         message = "starts with a byte-order mark, or is not UTF-8: other readers refuse it"
         findings.append(Finding("json-encoding", WHOLE, message, "save it as UTF-8 without a mark", "warning"))

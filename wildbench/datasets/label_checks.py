@@ -238,7 +238,9 @@ def _check_values(coco: Entry, wrong: set[str]) -> Iterator[Finding]:
                 continue
             for key, value in entry.items() if isinstance(entry, dict) else [(section, entry)]:
                 if problem := _not_json([key, value]):
-                    yield Finding("value-not-json", place, f"{key!r} holds {problem}", "write it anew, or leave it out")
+                    yield Finding(
+                        "value-not-json", place, f"{key!r} holds {problem}", "write it again, or leave it out"
+                    )
 
 
 def _not_json(value: object) -> str | None:

@@ -145,7 +145,7 @@ def fetch(url: str, archive: Path, *, progress: Progress = silent) -> bool:
     """Download an archive, unless it is there; an interrupted download goes on where it stopped.
 
     It appears when it is whole. Until then a `.part` is beside it, with a hash of the address in its name: another
-    address may hold another archive, and starts anew.
+    address may hold another archive, and starts over.
 
     Returns:
         Whether anything was downloaded.

@@ -151,7 +151,7 @@ METHOD = (
 )
 
 _EXCHANGED = 100
-"""So many of the largest groups are tried in each other's places; small ones fit anywhere at once."""
+"""This many of the largest groups are tried in each other's places; small ones fit anywhere at once."""
 
 Counts = npt.NDArray[np.int64]
 

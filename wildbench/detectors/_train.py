@@ -97,10 +97,10 @@ def _restore(run: Run, path: Path, identity: str) -> None:
         other = state["run"] != identity
     except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         problem = f"{path}: not a checkpoint of a training run"
-        raise RecipeError(problem, code="not-a-checkpoint", remedy="delete it to start anew") from error
+        raise RecipeError(problem, code="not-a-checkpoint", remedy="delete it to start over") from error
     if other:
         problem = f"{path}: this checkpoint is of another recipe or data set"
-        raise RecipeError(problem, code="other-checkpoint", remedy="delete it to start anew")
+        raise RecipeError(problem, code="other-checkpoint", remedy="delete it to start over")
     for part in STATE:
         getattr(run, part).load_state_dict(state[part])
     run.step = state["step"]

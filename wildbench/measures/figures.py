@@ -44,7 +44,7 @@ class Measure:
     title: str  # what people call it, in few words
     unit: str  # of the stored value, as `Figure.unit` has it
     better: Literal["higher", "lower"]
-    shown_unit: str = ""  # in which people read it: the value times `scale`, with so many `digits`
+    shown_unit: str = ""  # in which people read it: the value times `scale`, with `digits` decimals
     scale: float = 1.0
     digits: int = 2
     limits: tuple[float, float] | None = None  # of a front's log axis, where it can be a cost

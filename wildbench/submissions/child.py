@@ -22,9 +22,10 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats
-from wildbench.submissions.conversion import Outputs, Preprocessor, decode, masks_to_image, place, to_image
+from wildbench.submissions.decode import Outputs, decode
 from wildbench.submissions.formats import Admitted, Backend, Format, admit
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.source import Source
 from wildbench.submissions.wire import Detections, check_detections, receive, send, send_detections
 
@@ -121,7 +122,7 @@ class Pixels:
         self._view: mmap.mmap | None = None
 
     def read(self, size: int) -> bytes:
-        """So many bytes from its start."""
+        """That many bytes from its start."""
         with open(os.dup(self._descriptor), "rb") as file:  # noqa: PTH123 - a descriptor
             file.seek(0)
             return file.read(size)

@@ -168,7 +168,7 @@ def receive_detections(
 
 
 def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
-    """So many bytes, no more and no less."""
+    """Exactly that many bytes."""
     buffer = bytearray(size)
     view, got = memoryview(buffer), 0
     while got < size:

@@ -1,7 +1,7 @@
 """Running a sweep: every point is made, evaluated and compared with its dense parent, in a folder of its own.
 
 `point.json` is written last and holds what the point depended on, and the hash of every file. If both are the same
-again, nothing is done; otherwise the folder is cleared and the point is made anew.
+again, nothing is done; otherwise the folder is cleared and the point is made again.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def test_parksim_comes_back(form: str, tmp_path: Path) -> None:
         assert (report.collection.coco, lost) == (data.coco, {})
     else:
         assert lost["annotations: segmentation"] == lost["annotations: occlusion"] == len(data.annotations)
-        assert lost["images: weather"] == lost["images: id (numbered anew)"] == len(data.images)
+        assert lost["images: weather"] == lost["images: id (renumbered)"] == len(data.images)
         assert lost["info"] == lost["licenses"] == 1
 
 
@@ -181,9 +181,9 @@ def test_what_a_form_cannot_hold_is_named_with_its_number(tmp_path: Path) -> Non
     shared = {
         "info": 1,
         "categories: supercategory": 1,
-        "categories: id (numbered anew)": 1,
-        "images: id (numbered anew)": 2,
-        "annotations: id (numbered anew)": 2,
+        "categories: id (renumbered)": 1,
+        "images: id (renumbered)": 2,
+        "annotations: id (renumbered)": 2,
         "annotations: area (width × height is taken)": 1,
     }
     report, lost = there_and_back(data, "voc", tmp_path)

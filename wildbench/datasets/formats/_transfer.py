@@ -262,7 +262,7 @@ def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str,
     images = [image for coco in cocos for image in coco["images"]]
     annotations = [annotation for coco in cocos for annotation in coco["annotations"]]
     if any(len({entry["id"] for entry in entries}) < len(entries) for entries in (images, annotations)):
-        message = f"ids of {len(cocos)} files collide; images and boxes are numbered anew"
+        message = f"ids of {len(cocos)} files collide; images and boxes are renumbered"
         findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
         images, annotations = [], []
         for coco in cocos:
@@ -346,5 +346,5 @@ def _lost(collection: Collection, form: str) -> Lost:
     }
     for section, ids in orders.items():
         if ids != list(range(1, len(ids) + 1)):
-            lost[f"{section}: id (numbered anew)"] = len(ids)
+            lost[f"{section}: id (renumbered)"] = len(ids)
     return lost

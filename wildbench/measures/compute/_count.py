@@ -112,7 +112,7 @@ class Weight:
     """Of one value as an arithmetic unit takes it: of a codebook's entries, because an index is not multiplied."""
 
     def nonzero_macs(self, macs: int) -> Fraction:
-        """Of so many MACs with it, those with a value that is not zero: each value meets each position once.
+        """Of that many MACs with it, those with a value that is not zero: each value meets each position once.
 
         Of a weight that is used in slices, as the stacked projections of attention are, the whole one's share is taken.
         """

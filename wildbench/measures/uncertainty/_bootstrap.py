@@ -250,7 +250,7 @@ class Uncertainty:
         return self.with_interval(figure, ends, len(image), image, "boxes")
 
     def with_interval(self, figure: Figure, ends: Interval | None, n: int, image: Ints, kind: str) -> Figure:
-        """A figure over so many boxes or matches, in these images, with its interval and what to know about it."""
+        """A figure over that many boxes or matches, in these images, with its interval and what to know about it."""
         if ends is None:
             return figure.model_copy(update={"caution": f"all {n} {kind} are in one of the {self.kind}: no interval"})
         message = caution(n, len(set(image.tolist())), self.groups, self.kind)

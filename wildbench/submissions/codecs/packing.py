@@ -168,7 +168,7 @@ def unpack(data: Bytes, bits: int, count: int) -> Bytes:
 
 
 def packed_size(count: int, bits: int) -> int:
-    """Bytes of so many codes."""
+    """Bytes of that many codes."""
     return -(-count * bits // 8)
 
 

@@ -154,7 +154,7 @@ def store(tensor: torch.Tensor, bits: int | None, steps: Steps) -> Record:
 
     Args:
         tensor: Contiguous, on the CPU.
-        bits: For codes (uint8), so many that each is below 2^bits; None for anything else.
+        bits: Width of each code (uint8), all of which are below 2^bits; None for anything else.
         steps: What may be done.
 
     Example:

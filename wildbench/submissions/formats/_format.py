@@ -29,7 +29,7 @@ from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
     from wildbench.submissions.archive import Activation
-    from wildbench.submissions.conversion import Outputs
+    from wildbench.submissions.decode import Outputs
 
 
 @dataclass(frozen=True)

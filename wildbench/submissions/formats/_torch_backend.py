@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.conversion import Outputs
+from wildbench.submissions.decode import Outputs
 from wildbench.submissions.formats._format import resolve_device
 from wildbench.submissions.manifest import Manifest
 

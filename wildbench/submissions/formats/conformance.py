@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.plugins import formats
-from wildbench.submissions.conversion import decode, place
+from wildbench.submissions.decode import decode
 from wildbench.submissions.formats._format import Format, admit, embed, recognise
 from wildbench.submissions.manifest import Manifest, manifest_path
+from wildbench.submissions.preprocess import place
 from wildbench.submissions.source import Source
 
 Maker = Callable[[Path], object]

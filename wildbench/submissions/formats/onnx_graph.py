@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import needs
-from wildbench.submissions.conversion import Outputs
+from wildbench.submissions.decode import Outputs
 from wildbench.submissions.formats._format import Format, Listing, Tensor, resolve_device, width_of
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
