@@ -18,7 +18,6 @@ import jinja2
 from markupsafe import Markup
 from pydantic_core import to_json
 
-from wildbench.errors import needs
 from wildbench.files import write_atomically
 from wildbench.leaderboard._details import RowDetail
 from wildbench.leaderboard._model import RANKED_BY, Board
@@ -74,8 +73,8 @@ def vega_script() -> str:
 
     It comes from the wheel of vl-convert, so charts need no network; bundling takes seconds, so the script is cached.
     """
-    with needs("board"):
-        import vl_convert
+    import vl_convert
+
     cached = cache_dir() / f"vega-{VEGA_LITE}-{version('vl-convert-python')}.js"
     if not cached.is_file():
         script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
@@ -85,8 +84,8 @@ def vega_script() -> str:
 
 def _versions() -> str:
     """What the script holds, for the foot of a page."""
-    with needs("board"):
-        import vl_convert
+    import vl_convert
+
     vega, embed = vl_convert.get_vega_version(), vl_convert.get_vega_embed_version()
     return f"Vega-Lite {VEGA_LITE}, Vega {vega}, Vega-Embed {embed}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wildbench.errors import needs
 from wildbench.files import write_atomically
 from wildbench.measures import Measure, all_measures
 from wildbench.sweeps.cells import shown, titled
@@ -21,8 +20,8 @@ SIDE = 260
 
 def write_charts(summary: Summary, stem: Path) -> None:
     """Write `STEM.svg` and `STEM.png`, atomically."""
-    with needs("board"):
-        import vl_convert
+    import vl_convert
+
     spec = chart(summary)
     write_atomically(stem.with_name(f"{stem.name}.svg"), svg(spec))
     png = vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=2)
@@ -30,9 +29,9 @@ def write_charts(summary: Summary, stem: Path) -> None:
 
 
 def svg(spec: dict[str, Any]) -> bytes:
-    """Draw a Vega-Lite specification; MissingExtra without vl-convert."""
-    with needs("board"):
-        import vl_convert
+    """Draw a Vega-Lite specification."""
+    import vl_convert
+
     return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()
 
 
