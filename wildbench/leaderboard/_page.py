@@ -40,9 +40,6 @@ def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
     Args:
         board: What is ranked.
         details: What each row's own page shows, by row id.
-
-    Raises:
-        MissingExtra: vl-convert is not installed.
     """
     parts = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     application, library = f'(() => {{\n"use strict";\n{parts}}})();', vega_script()
