@@ -83,7 +83,7 @@ class DetectorOutOfMemory(DetectorError):
 
 
 class WrongOutput(DetectorError):
-    """The detector answered with something that is no detection."""
+    """The detector answered with something other than detections."""
 
 
 class ScorecardError(WildbenchError, area="scorecard"):

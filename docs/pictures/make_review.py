@@ -1,7 +1,7 @@
 """Make the pictures and the table of docs/review.md: `python docs/pictures/make_review.py`, some minutes.
 
 Needs the extras review and test, and Chromium. It rounds the bundled reference to 4 bits, evaluates that on parksim
-test, reviews both anew (edits that were not brought back are dropped), and photographs the App.
+test, reviews both from scratch (edits that were not applied are dropped), and takes pictures of the App.
 """
 
 from __future__ import annotations

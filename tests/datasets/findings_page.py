@@ -72,7 +72,7 @@ SOURCES = [
 NEED_PICTURES = {
     "file-unreadable": ("error", "the file cannot be opened", "name a JSON file that can be read"),
     "image-missing": ("error", "no file of the name that an image has", "put it there, or name the folder by --images"),
-    "image-unreadable": ("error", "a file that is no image", "replace the file"),
+    "image-unreadable": ("error", "not an image file", "replace the file"),
     "image-size": ("error", "another width or height in the file than stated", "state the size of the stored pixels"),
     "agreement-by-chance": (
         "note",
