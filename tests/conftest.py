@@ -89,9 +89,10 @@ def savanna(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registries = [value for value in vars(plugins).values() if isinstance(value, plugins.Registry)]
     for registry in registries:
         registry.__dict__.pop("_installed", None)
-        monkeypatch.setattr(registry, "_resolved", dict(registry._resolved))
+        monkeypatch.setattr(registry, "_resolved", {})
         monkeypatch.setattr(registry, "_targets", dict(registry._targets))
     yield package / "savanna"
+    monkeypatch.undo()  # before the caches are cleared: nothing may find the package again
     for registry in registries:
         registry.__dict__.pop("_installed", None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "savanna"]:

@@ -26,6 +26,7 @@ def spent(millijoules: float | None, **changes: object) -> dict[str, object]:
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Summary:
     monkeypatch.setitem(plugins.measures._targets, "energy", Energy)
+    monkeypatch.setattr(plugins.measures, "_resolved", {})
     return summary(spent(4.0), spent(8.0, seed=1), spent(None, seed=2))
 
 

@@ -123,6 +123,7 @@ class Energy(Measure):
 
 def test_what_a_package_measures_gets_a_column_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plugins.measures._targets, "energy", Energy)
+    monkeypatch.setattr(plugins.measures, "_resolved", {})
     card = make_card("a").model_copy(update={"measures": {"energy": Figure(value=4.5, unit="mJ")}})
     text = printed(scorecards_table([card, make_card("b")]))
     assert "energy" in text
