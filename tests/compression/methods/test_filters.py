@@ -438,3 +438,8 @@ def test_they_freeze_again_where_the_block_fails() -> None:
     with pytest.raises(ZeroDivisionError), thawed(model):
         _ = 1 / 0
     assert isinstance(model[0], FrozenBatchNorm2d)
+
+
+def test_a_detector_without_a_backbone_is_refused_in_a_line() -> None:
+    with refused("recipe/no-such-part", "Sequential"):
+        Coupling(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3)))

@@ -131,6 +131,9 @@ class Coupling:
     """The dependency graph of a detector in eval mode, on the CPU, without frozen batch norms (`thawed`)."""
 
     def __init__(self, model: nn.Module) -> None:
+        if not hasattr(model, "backbone") or not (hasattr(model, "head") or hasattr(model, "roi_heads")):
+            message = f"{type(model).__name__} has no backbone with a head, through which channels could be followed"
+            raise RecipeError(message, code="no-such-part", remedy="prune its weights, units or kernels instead")
         self._traced = _Traced(model)
         self._graph: Any = torch_pruning.DependencyGraph()
         scale = getattr(model.backbone, "scale_weight", None)
