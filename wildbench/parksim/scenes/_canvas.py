@@ -1,4 +1,4 @@
-"""What a camera location consists of before any light falls on it: buffers, and the kernels that paint into them.
+"""What makes up a camera location before any light falls on it: buffers, and the kernels that paint into them.
 
 Everything is painted at twice the image's resolution. `front` holds the distance of things that can hide an animal; it
 decides masks, so its kernels use basic double-precision arithmetic only. The other buffers only ever decide colour.
