@@ -247,7 +247,7 @@ class Difference:
         return 2 * min(self.baseline_better, 1 - self.baseline_better)
 
     def smallest(self, comparisons: int = 1) -> float:
-        """The difference that would be called with a probability of `POWER`, by Bonferroni's bound for `comparisons`."""
+        """The difference that is called with a probability of `POWER`, by Bonferroni's bound for `comparisons`."""
         return self.spread.error * (
             self.spread.quantile(1 - SIGNIFICANCE / 2 / comparisons) + self.spread.quantile(POWER)
         )
