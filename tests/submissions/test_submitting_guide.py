@@ -10,15 +10,20 @@ from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
 from wildbench.submissions.child import open_submission
-from wildbench.submissions.manifest import (
+from wildbench.submissions.manifest import InputContract, Manifest, parse_manifest
+from wildbench.submissions.output import (
+    Boxes,
     Contract,
+    DescribedOutput,
     DetrOutput,
-    InputContract,
-    Manifest,
+    Labels,
+    Levels,
+    Objectness,
+    Part,
+    Scores,
     TorchvisionOutput,
     Yolov8Output,
     YoloxOutput,
-    parse_manifest,
 )
 from wildbench.submissions.sandbox import Sandbox
 
@@ -64,7 +69,12 @@ def test_the_manifest_shown_is_the_whole_one_with_fewer_categories() -> None:
     assert set(json.loads(shown)) <= set(Manifest.model_fields)
 
 
-@pytest.mark.parametrize("part", [Manifest, InputContract, TorchvisionOutput, YoloxOutput, Yolov8Output, DetrOutput])
+DESCRIPTION = [DescribedOutput, Part, Boxes, Scores, Objectness, Labels, Levels]
+
+
+@pytest.mark.parametrize(
+    "part", [Manifest, InputContract, TorchvisionOutput, YoloxOutput, Yolov8Output, DetrOutput, *DESCRIPTION]
+)
 def test_every_key_is_in_the_guide(part: type[Contract]) -> None:
     for key in part.model_fields:
         assert f"`{key}`" in GUIDE, key

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.manifest import DetrOutput, Manifest, Yolov8Output, YoloxOutput
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.output import DetrOutput, Yolov8Output, YoloxOutput
 
 Floats = npt.NDArray[np.float32]
 Outputs = dict[str, npt.NDArray[Any]]

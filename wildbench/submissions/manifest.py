@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from wildbench.errors import SubmissionError, first_problem
+from wildbench.submissions.output import Contract, OutputContract, Side
 
 FORMAT = "wildbench-submission"
 """The tag of a manifest, and of our own archive."""
@@ -23,14 +24,6 @@ VERSION = 1
 """Newest version of the manifest that is read."""
 
 
-class Contract(BaseModel):
-    """A part of a manifest: immutable, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Side = Annotated[int, Field(ge=1, le=16384)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Triple = tuple[float, float, float]
 
 
@@ -86,67 +79,6 @@ class InputContract(Contract):
         if self.std is not None and min(self.std) <= 0:
             raise ValueError("`std` must be positive")
         return self
-
-
-class TorchvisionOutput(Contract):
-    """Finished detections: boxes (xyxy, pixels of the input), labels (1 is the first category), scores, perhaps masks.
-
-    As torchvision's dict, a list with one such dict, TorchScript's (losses, detections), or a tuple in that order.
-    """
-
-    kind: Literal["torchvision"] = "torchvision"
-
-
-class _Decoded(Contract):
-    """What wildbench needs to know to decode an output itself."""
-
-    score_threshold: Fraction = Field(description="Detections below it are dropped.")
-    nms_iou: Fraction | None = Field(
-        description="IoU above which the weaker box of one category is dropped; null for none."
-    )
-    max_detections: Annotated[int, Field(ge=1, le=1000)] = Field(description="At most this many, the best, per image.")
-
-
-class _YoloOutput(_Decoded):
-    multi_label: bool = Field(
-        default=True,
-        description="true: a cell gives every category above the threshold, as in Ultralytics' validation. false: only "
-        "its best, as in Megvii's `postprocess`.",
-    )
-
-
-class YoloxOutput(_YoloOutput):
-    """YOLOX's undecoded grid, [1, cells, 5 + C].
-
-    xy = (p + cell) x stride, wh = exp(p) x stride, score = object x class. Cells run over `strides` in their order,
-    each level row by row.
-    """
-
-    kind: Literal["yolox"]
-    strides: Annotated[tuple[Side, ...], Field(min_length=1)]
-
-
-class Yolov8Output(_YoloOutput):
-    """Ultralytics' head since v8, [1, 4 + C, N]: cx, cy, w, h in input pixels and a score per class."""
-
-    kind: Literal["yolov8"]
-    transposed: bool = Field(default=False, description="The output is [1, N, 4 + C].")
-
-
-class DetrOutput(_Decoded):
-    """DETR's pair: logits [1, Q, K] and boxes [1, Q, 4], cx, cy, w, h as fractions of the input."""
-
-    kind: Literal["detr"]
-    activation: Literal["softmax", "sigmoid"] = Field(
-        description="softmax: K = C + 1, the last is no object. sigmoid: K = C, a score for each."
-    )
-
-
-OutputContract = Annotated[
-    TorchvisionOutput | YoloxOutput | Yolov8Output | DetrOutput,
-    Field(discriminator="kind", default_factory=TorchvisionOutput),
-]
-"""What the detector's output means. wildbench maps boxes back to the original image and clips them to it."""
 
 
 class Detector(Contract):
