@@ -35,6 +35,7 @@ class Inspection:
         tensors: In the order of the file; None where they cannot be listed without running it.
         reason: Why `tensors` is None.
         activations: How a `submission.pt` rounds its activations, by module; no other format says so.
+        activation_bits: Bits of what meets a weight, by its name, as `Listing.activation_bits` has them.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Inspection:
     tensors: list[Tensor] | None
     reason: str | None = None
     activations: Mapping[str, Activation] = field(default_factory=dict)
+    activation_bits: Mapping[str, int] | None = None
 
     @property
     def parameters(self) -> int | None:
@@ -99,7 +101,7 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
     if container < 0:
         raise admitted.source.error("its tensors claim more bytes than the file has")
     whole = {**dict(sorted(parts.items())), CONTAINER: container}
-    listed = listing.tensors, listing.reason, listing.activations
+    listed = listing.tensors, listing.reason, listing.activations, listing.activation_bits
     return Inspection(admitted.path, admitted.format.name, admitted.manifest, size, whole, *listed)
 
 

@@ -128,7 +128,8 @@ class Operands:
     activation_bits: int = FLOAT_BITS
     """Of every activation, as the manifest states, where the file does not say it of each layer."""
     rounded: Mapping[str, int] | None = None
-    """Bits of what meets a weight, by its name, where the file says how layers round; the others meet floats."""
+    """Bits of what meets a weight, by its name, where the file says; the others meet float32. "" has those of products
+    of two activations."""
     unknown: str | None = None
     """Why nothing is known of the weights, if so."""
 
@@ -152,7 +153,7 @@ class Operands:
         """Bits of what meets a weight; with None, of activations that meet each other."""
         if self.rounded is None:
             return self.activation_bits
-        return FLOAT_BITS if weight is None else self.rounded.get(weight, FLOAT_BITS)
+        return self.rounded.get(weight or "", FLOAT_BITS)
 
     def of(self, count: Count) -> list[tuple[int, Weight | None, int]]:
         """MACs, their weight, and the bits of what it meets; with no weight, those that multiply two activations."""
@@ -173,8 +174,7 @@ def operands_of(inspection: Inspection) -> Operands:
             activation_bits=bits, unknown=f"the values of {len(unread)} tensors cannot be read: {unread[0]}"
         )
     weights = {tensor.name: weight for tensor in inspection.tensors if (weight := _weight(tensor))}
-    rounded = {f"{name}.weight": found.input.bits for name, found in inspection.activations.items() if found.input}
-    return Operands(weights, bits, rounded if inspection.activations else None)
+    return Operands(weights, bits, inspection.activation_bits)
 
 
 def _weight(tensor: Tensor) -> Weight | None:

@@ -97,12 +97,15 @@ class Listing:
         overhead: Bytes of parts of the file that belong to no listed tensor, by what they are for.
         activations: How activations are rounded, by module, where the file says so.
         reason: Why `tensors` is None.
+        activation_bits: Bits of the activation that meets a weight, by the weight's name; "" for products of two
+            activations. What is not in it meets float32. None where the file does not say.
     """
 
     tensors: list[Tensor] | None
     overhead: dict[str, int] = field(default_factory=dict)
     activations: Mapping[str, Activation] = field(default_factory=dict)
     reason: str | None = None
+    activation_bits: Mapping[str, int] | None = None
 
 
 class Backend(Protocol):
