@@ -64,8 +64,9 @@ class SubmissionPt(Format):
                     entropy_bytes=min(1.0, own) * codecs.entropy_bytes(record, where),
                 )
             )
-        bits = {f"{name}.weight": grids.input.bits for name, grids in archive.activations.items() if grids.input}
-        return Listing(tensors, archive.overhead, archive.activations, activation_bits=bits if archive.activations else None)
+        grids = archive.activations
+        bits = {f"{name}.weight": rounded.input.bits for name, rounded in grids.items() if rounded.input}
+        return Listing(tensors, archive.overhead, grids, activation_bits=bits if grids else None)
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> TorchBackend:
         """Rebuild the detector by the name in its manifest."""
