@@ -1,0 +1,79 @@
+"""Which tools make the artifacts, pinned, and how their workshops are started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wildbench.errors import RecipeError
+
+WORKSHOP = Path(__file__).parent / "workshop"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tools that live in one environment.
+
+    Attributes:
+        script: In `workshop/`.
+        packages: With their versions; none for what wildbench's extras have, which is then made without a download.
+        python: Version of the interpreter, where there are packages.
+    """
+
+    script: str
+    packages: tuple[str, ...] = ()
+    python: str = "3.11"
+
+    @property
+    def quick(self) -> bool:
+        """Whether it needs no foreign framework."""
+        return not self.packages
+
+
+FAMILIES = {
+    "ultralytics": Family(
+        "yolo.py",
+        (
+            "ultralytics==8.4.190",
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "onnx==1.23.2",
+            "onnxruntime==1.31.1",
+            "onnxslim==0.1.98",
+            "openvino==2026.4.1",
+            "nncf==3.4.0",
+            "ncnn==1.0.20261020",
+            "pnnx==20260526",
+        ),
+    ),
+}
+"""By name, in the order of the table."""
+
+
+def make(name: str, out: Path, pictures: Path, artifacts: Sequence[str] = ()) -> bool:
+    """Make a family's artifacts that are not there yet in `out`; whether all of them were made.
+
+    Args:
+        name: Of the family.
+        out: The folder of all families' artifacts.
+        pictures: The folder of the pictures.
+        artifacts: Make these again and no others.
+    """
+    family = FAMILIES[name]
+    script = [str(WORKSHOP / family.script), str(out / name), str(pictures), *artifacts]
+    if family.quick:
+        command = [sys.executable, *script]
+    else:
+        if shutil.which("uv") is None:
+            raise RecipeError("uv is not installed", code="no-uv", remedy="pip install uv")
+        packages = [word for package in family.packages for word in ("--with", package)]
+        command = ["uv", "run", "--no-project", "--python", family.python, *packages, "python", *script]
+    (out / name).mkdir(parents=True, exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    with (out / f"{name}.log").open("ab") as log:
+        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode == 0
