@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from torchvision.transforms import functional as transforms
 
-from wildbench.submissions.manifest import InputContract
+from wildbench.submissions.input import InputContract
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
 
 SIZES = [(480, 640), (640, 480), (255, 255), (1, 1), (7, 900), (333, 500)]

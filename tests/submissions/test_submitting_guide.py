@@ -10,7 +10,8 @@ from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
 from wildbench.submissions.child import open_submission
-from wildbench.submissions.manifest import InputContract, Manifest, parse_manifest
+from wildbench.submissions.input import InputContract
+from wildbench.submissions.manifest import Manifest, parse_manifest
 from wildbench.submissions.output import (
     Boxes,
     Contract,

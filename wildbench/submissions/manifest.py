@@ -15,70 +15,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from wildbench.errors import SubmissionError, first_problem
-from wildbench.submissions.output import Contract, OutputContract, Side
+from wildbench.submissions.input import InputContract, Layout
+from wildbench.submissions.output import Contract, OutputContract
 
 FORMAT = "wildbench-submission"
 """The tag of a manifest, and of our own archive."""
 
 VERSION = 1
 """Newest version of the manifest that is read."""
-
-
-Triple = tuple[float, float, float]
-
-
-class InputContract(Contract):
-    """How an image (uint8, H x W x 3, RGB) becomes the detector's input.
-
-    The default is torchvision's: a list with one float image, 3 x H x W, RGB, 0 to 1, in its own size.
-
-    Example:
-        >>> InputContract(resize="letterbox", size=(416, 416), layout="nchw", scale="0-255", channels="bgr").position
-        'top-left'
-    """
-
-    resize: Literal["none", "stretch", "letterbox", "shortest_edge"] = Field(
-        default="none",
-        description="none: as it is. stretch: to `size`. letterbox: into `size`, keeping proportions and padding the "
-        "rest. shortest_edge: the shorter side to `shortest_edge`, the longer at most `longest_edge`.",
-    )
-    size: tuple[Side, Side] | None = Field(default=None, description="(height, width) for stretch and letterbox.")
-    shortest_edge: Side | None = None
-    longest_edge: Side | None = None
-    position: Literal["top-left", "center"] = Field(
-        default="top-left",
-        description="Where a letterbox puts the image: top-left, sides rounded down (as Megvii's YOLOX), or center, "
-        "sides rounded to nearest (as Ultralytics').",
-    )
-    pad: Annotated[int, Field(ge=0, le=255)] = Field(default=114, description="Grey level around a letterboxed image.")
-    interpolation: Literal["nearest", "bilinear", "bicubic", "area"] = Field(
-        default="bilinear", description="OpenCV's method of that name, on uint8."
-    )
-    channels: Literal["rgb", "bgr"] = "rgb"
-    scale: Literal["0-1", "0-255"] = "0-1"
-    mean: Triple | None = Field(default=None, description="Subtracted after scaling; in the order of `channels`.")
-    std: Triple | None = Field(default=None, description="Divides what is left; in the order of `channels`.")
-    dtype: Literal["float32", "float16", "uint8"] = "float32"
-    layout: Literal["list", "chw", "nchw"] = Field(
-        default="list", description="list: [3 x H x W], as torchvision. chw: 3 x H x W. nchw: 1 x 3 x H x W."
-    )
-
-    @model_validator(mode="after")
-    def _sizes_fit_the_resize(self) -> Self:
-        needs = {"stretch": {"size"}, "letterbox": {"size"}, "shortest_edge": {"shortest_edge", "longest_edge"}}
-        for key in ("size", "shortest_edge", "longest_edge"):
-            given = getattr(self, key) is not None
-            if given != (key in needs.get(self.resize, set())):
-                raise ValueError(f"resize {self.resize!r} {'takes no' if given else 'needs'} `{key}`")
-        return self
-
-    @model_validator(mode="after")
-    def _bytes_are_not_normalised(self) -> Self:
-        if self.dtype == "uint8" and (self.scale != "0-255" or self.mean is not None or self.std is not None):
-            raise ValueError("dtype 'uint8' needs scale '0-255' and no `mean` or `std`")
-        if self.std is not None and min(self.std) <= 0:
-            raise ValueError("`std` must be positive")
-        return self
 
 
 class Detector(Contract):
@@ -104,7 +48,7 @@ class Manifest(Contract):
     licence: str | None = None
     detector: Detector
     categories: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Names of the labels; the first is label 1."
+        description="Names of the labels; the first is label 1. One that names nothing (N/A, background) may repeat."
     )
     category_map: dict[str, str] = Field(
         default_factory=dict,
@@ -125,7 +69,9 @@ class Manifest(Contract):
 
     @model_validator(mode="after")
     def _categories_are_distinct_and_mapped(self) -> Self:
-        known = Counter(self.categories)  # a stranger may name very many
+        known = Counter(name for name in self.categories if names_something(name))  # a stranger may name very many
+        if not known:
+            raise ValueError("`categories` names nothing")
         twice = sorted(name for name, times in known.items() if times > 1)
         if twice:
             raise ValueError(f"`categories` has {twice[0]!r} twice")
@@ -136,13 +82,55 @@ class Manifest(Contract):
 
     @property
     def label_names(self) -> dict[int, str]:
-        """From the detector's labels to the data set's category names; labels that are dropped are missing."""
-        named = self.category_map or {name: name for name in self.categories}
+        """From the detector's labels to the data set's category names.
+
+        Labels that are dropped are missing: categories that are not mapped, and names that name nothing.
+        """
+        named = self.category_map or {name: name for name in self.categories if names_something(name)}
         return {label: named[name] for label, name in enumerate(self.categories, 1) if name in named}
+
+    def resolved(
+        self, where: str, *, layout: Layout, dtype: str = "float32", size: tuple[int, int] | None = None
+    ) -> Manifest:
+        """The manifest with the nulls of its input filled by what the file tells; what it says itself stays.
+
+        Args:
+            where: The file.
+            layout: Of the file's input.
+            dtype: Of the image that is prepared: the input's own, or float32 where the input is quantized.
+            size: (height, width) of the file's input; None where it is not fixed.
+
+        Raises:
+            SubmissionError: It needs a size that neither says, or the dtype does not fit the scale.
+
+        Example:
+            >>> manifest = Manifest(name="a", detector={"name": "a"}, categories=["zebra"], input={"resize": "stretch"})
+            >>> manifest.resolved("a.tflite", layout="nhwc", size=(300, 300)).input.size
+            (300, 300)
+        """
+        resizes = self.input.resize in ("stretch", "letterbox")
+        if resizes and self.input.size is None and size is None:
+            problem = f"{where}: manifest: input.size: resize {self.input.resize!r} needs it, and the file fixes none"
+            raise SubmissionError(problem, code="size", remedy="add the size, [height, width], to the manifest's input")
+        told = {"layout": layout, "dtype": dtype} | ({"size": size} if resizes else {})
+        resolved = told | self.input.model_dump(exclude_none=True)
+        return parse_manifest(self.model_dump() | {"input": resolved}, where)
 
     def to_json(self) -> str:
         """The manifest as sorted, indented JSON that ends in a newline."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def names_something(category: str) -> bool:
+    """Whether a category has a name, not one of the fillers in lists of labels: N/A, ???, background, nothing.
+
+    torchvision, DETR and RF-DETR call the unused ids of COCO's 1 to 90 "N/A", TensorFlow's label maps "???".
+
+    Example:
+        >>> [names_something(name) for name in ("zebra", "N/A", "__background__")]
+        [True, False, False]
+    """
+    return category.strip().strip("_").casefold() not in ("", "n/a", "???", "background")
 
 
 def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Manifest:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.submissions.manifest import InputContract
+from wildbench.submissions.input import InputContract
 
 Floats = npt.NDArray[np.float32]
 

@@ -123,7 +123,7 @@ def save_submission(
     document = {"name": name or path.stem, "detector": architecture, "categories": categories, **manifest}
     if activations:
         document.setdefault("activation_bits", widest(activations))
-    checked = parse_manifest(document, str(path))
+    checked = parse_manifest(document, str(path)).resolved(str(path), layout="list")
     state = model.state_dict() if isinstance(model, nn.Module) else dict(model)
     shapes = shapes_of(state)
     narrowed = check_fit(shapes, checked, str(path))

@@ -63,7 +63,7 @@ class TorchBackend:
 
     def __init__(self, module: nn.Module, device: str, manifest: Manifest) -> None:
         self.module, self.device = module, device
-        self._layout = manifest.input.layout
+        self._layout = manifest.input.layout or "list"
 
     def forward(self, image: npt.NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever the module answers
         """One pass without gradients, over what the manifest's layout asks for."""

@@ -128,4 +128,5 @@ def _image(manifest: Manifest, size: tuple[int, int]) -> npt.NDArray[np.generic]
     """An image as the manifest wants it."""
     canvas = place(manifest.input, *size).canvas
     values = np.random.default_rng(0).random((3, *canvas), np.float32)
-    return values.astype(manifest.input.dtype) if manifest.input.dtype != "uint8" else (255 * values).astype(np.uint8)
+    dtype = manifest.input.dtype or "float32"
+    return values.astype(dtype) if dtype != "uint8" else (255 * values).astype(np.uint8)

@@ -70,7 +70,7 @@ class OnnxGraph(Format):
                 problem = f"weight {name} is in another file, so this file's size is not the model's"
                 remedy = "save it with onnx.save_model(model, path, save_as_external_data=False)"
                 raise source.error(problem, code="external-weights", remedy=remedy)
-        if manifest.input.layout == "list":
+        if manifest.input.layout in (None, "list"):
             problem = "manifest: input.layout: an ONNX graph takes an array, not a list"
             raise source.error(problem, code="layout", remedy='say "nchw" or "chw"')
 
