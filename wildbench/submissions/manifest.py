@@ -113,8 +113,12 @@ class Manifest(Contract):
             problem = f"{where}: manifest: input.size: resize {self.input.resize!r} needs it, and the file fixes none"
             raise SubmissionError(problem, code="size", remedy="add the size, [height, width], to the manifest's input")
         told = {"layout": layout, "dtype": dtype} | ({"size": size} if resizes else {})
-        resolved = told | self.input.model_dump(exclude_none=True)
-        return parse_manifest(self.model_dump() | {"input": resolved}, where)
+        try:
+            resolved = InputContract.model_validate(told | self.input.model_dump(exclude_none=True))
+        except ValidationError as error:
+            problem = f"{where}: manifest: input: {first_problem(error)}"
+            raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md") from None
+        return self.model_copy(update={"input": resolved})
 
     def to_json(self) -> str:
         """The manifest as sorted, indented JSON that ends in a newline."""
