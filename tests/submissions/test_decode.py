@@ -46,12 +46,12 @@ def yolox_output(**cells: list[float]) -> np.ndarray:
 def test_yolox_by_hand() -> None:
     # cell 5 is row 1, column 2 of stride 8; cell 6 is the only one of stride 16
     raw = yolox_output(c5=[0.5, -0.25, 0, np.log(2), 0.8, 0.1, 0.9], c6=[0.5, 0.5, 0, 0, 0.5, 0.6, 0.2])
-    boxes, labels, scores, masks = decode(manifest(output=YOLOX), {"output": raw}, (16, 24))
-    assert labels.tolist() == [2, 1]
-    np.testing.assert_allclose(scores, [0.72, 0.3], rtol=1e-6)
+    found = decode(manifest(output=YOLOX), {"output": raw}, (16, 24))
+    assert found.labels.tolist() == [2, 1]
+    np.testing.assert_allclose(found.scores, [0.72, 0.3], rtol=1e-6)
     # centre (2.5, 0.75) x 8 = (20, 6), sides 8 x 16; centre (0.5, 0.5) x 16 = (8, 8), sides 16 x 16
-    np.testing.assert_allclose(boxes, [[16, -2, 24, 14], [0, 0, 16, 16]], rtol=1e-6)
-    assert masks is None
+    np.testing.assert_allclose(found.boxes, [[16, -2, 24, 14], [0, 0, 16, 16]], rtol=1e-6)
+    assert found.masks is None
 
 
 def megvii_postprocess(raw: np.ndarray, size: tuple[int, int], strides: list[int]) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_yolox_is_megviis(multi_label: bool) -> None:
     raw = random.normal(0, 0.5, (1, 32 * 20 + 16 * 10 + 8 * 5, 7)).astype(np.float32)
     raw[..., 4:] = random.uniform(0, 1, raw[..., 4:].shape)
     contract = YOLOX | {"strides": [8, 16, 32], "nms_iou": 0.65, "max_detections": 1000, "multi_label": multi_label}
-    boxes, labels, scores, _ = decode(manifest(output=contract), {"o": raw}, (256, 160))
+    found = decode(manifest(output=contract), {"o": raw}, (256, 160))
     every = torch.from_numpy(megvii_postprocess(raw, (256, 160), [8, 16, 32])).float()
     products = torch.from_numpy(raw[0, :, 4:5] * raw[0, :, 5:])
     if multi_label:
@@ -86,9 +86,9 @@ def test_yolox_is_megviis(multi_label: bool) -> None:
         rows = torch.nonzero(best.values >= 0.25)[:, 0]
         columns = best.indices[rows]
     keep = torchvision.ops.batched_nms(every[rows], products[rows, columns], columns, 0.65)
-    assert labels.tolist() == (columns[keep] + 1).tolist()
-    np.testing.assert_array_equal(scores, products[rows, columns][keep])
-    np.testing.assert_allclose(boxes, every[rows][keep], rtol=1e-5, atol=1e-4)
+    assert found.labels.tolist() == (columns[keep] + 1).tolist()
+    np.testing.assert_array_equal(found.scores, products[rows, columns][keep])
+    np.testing.assert_allclose(found.boxes, every[rows][keep], rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
@@ -100,15 +100,15 @@ def test_yolov8_by_hand_both_ways_round(transposed: bool) -> None:
         {"o": raw if transposed else raw.transpose(0, 2, 1)},
         (64, 96),
     )
-    assert found[1].tolist() == [1, 2]  # the second row's zebra overlaps a better zebra
-    np.testing.assert_allclose(found[2], [0.9, 0.3], rtol=1e-6)
-    assert found[0].tolist() == [[40, 35, 60, 45], [41, 35, 61, 45]]
+    assert found.labels.tolist() == [1, 2]  # the second row's zebra overlaps a better zebra
+    np.testing.assert_allclose(found.scores, [0.9, 0.3], rtol=1e-6)
+    assert found.boxes.tolist() == [[40, 35, 60, 45], [41, 35, 61, 45]]
 
 
 def test_yolov8_best_class_only() -> None:
     raw = np.array([[[50, 40, 20, 10, 0.9, 0.8]]], np.float32)
     contract = YOLOV8 | {"transposed": True, "multi_label": False}
-    assert decode(manifest(output=contract), {"o": raw}, (64, 96))[1].tolist() == [1]
+    assert decode(manifest(output=contract), {"o": raw}, (64, 96)).labels.tolist() == [1]
 
 
 def test_detr_softmax_is_the_reference_postprocessor() -> None:
@@ -119,9 +119,9 @@ def test_detr_softmax_is_the_reference_postprocessor() -> None:
     corners = torchvision.ops.box_convert(boxes, "cxcywh", "xyxy") * torch.tensor([640, 480, 640, 480])
     order = scores[0].argsort(descending=True, stable=True)
     found = decode(manifest(output=DETR), {"logits": logits.numpy(), "pred_boxes": boxes.numpy()}, (480, 640))
-    assert found[1].tolist() == (labels[0, order] + 1).tolist()
-    np.testing.assert_allclose(found[2], scores[0, order], rtol=1e-5)
-    np.testing.assert_allclose(found[0], corners[0, order], rtol=1e-5, atol=1e-3)
+    assert found.labels.tolist() == (labels[0, order] + 1).tolist()
+    np.testing.assert_allclose(found.scores, scores[0, order], rtol=1e-5)
+    np.testing.assert_allclose(found.boxes, corners[0, order], rtol=1e-5, atol=1e-3)
 
 
 def test_detr_sigmoid_is_the_reference_postprocessor() -> None:
@@ -134,15 +134,15 @@ def test_detr_sigmoid_is_the_reference_postprocessor() -> None:
     )
     contract = DETR | {"activation": "sigmoid", "max_detections": 25}
     found = decode(manifest(output=contract), {"a": logits.numpy(), "b": boxes.numpy()}, (480, 640))
-    assert found[1].tolist() == (indexes[0] % 2 + 1).tolist()
-    np.testing.assert_allclose(found[2], values[0], rtol=1e-5)
-    np.testing.assert_allclose(found[0], corners, rtol=1e-5, atol=1e-3)
+    assert found.labels.tolist() == (indexes[0] % 2 + 1).tolist()
+    np.testing.assert_allclose(found.scores, values[0], rtol=1e-5)
+    np.testing.assert_allclose(found.boxes, corners, rtol=1e-5, atol=1e-3)
 
 
 def test_extreme_logits_give_scores_of_zero_and_one() -> None:
     logits, boxes = np.array([[[-1e4, 1e4]]], np.float32), np.full((1, 1, 4), 0.5, np.float32)
     found = decode(manifest(output=DETR | {"activation": "sigmoid"}), {"a": logits, "b": boxes}, (10, 10))
-    assert found[2].tolist() == [1, 0]
+    assert found.scores.tolist() == [1, 0]
 
 
 def torchvision_outputs(**changes: np.ndarray) -> dict[str, np.ndarray]:
@@ -160,18 +160,18 @@ def test_torchvision_outputs_are_taken_by_name_or_by_order() -> None:
     batched = {name: values[None] for name, values in named.items()}
     narrow = torchvision_outputs(labels=np.array([2, 1], np.int32))
     for outputs in (named, shuffled, ordered, batched, narrow):
-        boxes, labels, scores, masks = decode(manifest(), outputs, (10, 10))
-        assert boxes.tolist() == [[0, 0, 5, 5], [1, 1, 2, 2]]
-        assert labels.tolist() == [2, 1]
-        assert labels.dtype == np.int64
-        np.testing.assert_allclose(scores, [0.9, 0.8])
-        assert masks is None
+        found = decode(manifest(), outputs, (10, 10))
+        assert found.boxes.tolist() == [[0, 0, 5, 5], [1, 1, 2, 2]]
+        assert found.labels.tolist() == [2, 1]
+        assert found.labels.dtype == np.int64
+        np.testing.assert_allclose(found.scores, [0.9, 0.8])
+        assert found.masks is None
 
 
 def test_torchvision_masks_lose_their_channel() -> None:
     masks = np.random.default_rng(0).random((2, 1, 10, 12), np.float32)
     found = decode(manifest(), torchvision_outputs(masks=masks), (10, 12))
-    np.testing.assert_array_equal(found[3], masks[:, 0])
+    np.testing.assert_array_equal(found.masks, masks[:, 0])
 
 
 @pytest.mark.parametrize("kind", ["torchvision", "yolox", "yolov8", "detr"])
@@ -188,14 +188,14 @@ def test_categories_that_are_not_mapped_are_dropped(kind: str) -> None:
     contract = {"yolox": YOLOX, "yolov8": YOLOV8 | {"transposed": True}, "detr": DETR}.get(kind, {"kind": kind})
     whole = decode(manifest(output=contract), outputs, canvas)
     mapped = decode(manifest(output=contract, category_map={"lion": "simba"}), outputs, canvas)
-    assert set(whole[1].tolist()) == {1, 2}
-    assert set(mapped[1].tolist()) == {2}
+    assert set(whole.labels.tolist()) == {1, 2}
+    assert set(mapped.labels.tolist()) == {2}
 
 
 def test_the_best_detections_are_kept_after_suppression() -> None:
     raw = np.array([[[10, 10, 8, 8, 0.5, 0], [10, 10, 8, 8, 0.9, 0], [40, 40, 8, 8, 0.7, 0]]], np.float32)
     contract = YOLOV8 | {"transposed": True, "max_detections": 2}
-    assert decode(manifest(output=contract), {"o": raw}, (64, 64))[0].tolist() == [[6, 6, 14, 14], [36, 36, 44, 44]]
+    assert decode(manifest(output=contract), {"o": raw}, (64, 64)).boxes.tolist() == [[6, 6, 14, 14], [36, 36, 44, 44]]
 
 
 NOTHING = np.zeros((1, 7, 7), np.float32)
@@ -204,7 +204,7 @@ NOTHING = np.zeros((1, 7, 7), np.float32)
 @pytest.mark.parametrize(
     ("contract", "outputs", "code"),
     [
-        (YOLOX, {"out": np.zeros((1, 8, 7), np.float32)}, "shape"),
+        (YOLOX, {"out": np.zeros((1, 9, 7), np.float32)}, "shape"),
         (YOLOX, {"out": np.zeros((1, 7, 85), np.float32)}, "shape"),
         (YOLOX, {"out": np.zeros((2, 7, 7), np.float32)}, "shape"),
         (YOLOX, {"out": np.zeros(7, np.float32)}, "shape"),
@@ -220,7 +220,7 @@ NOTHING = np.zeros((1, 7, 7), np.float32)
         ({"kind": "torchvision"}, {"boxes": np.zeros((1, 4))}, "outputs"),
         ({"kind": "torchvision"}, torchvision_outputs(boxes=np.zeros((3, 4))), "shape"),
         ({"kind": "torchvision"}, torchvision_outputs(boxes=np.full((2, 4), np.nan)), "not-finite"),
-        ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(2)), "dtype"),
+        ({"kind": "torchvision"}, torchvision_outputs(labels=np.array([1, 1.5])), "invalid-labels"),
         ({"kind": "torchvision"}, torchvision_outputs(labels=np.ones(3, np.int64)), "shape"),
         ({"kind": "torchvision"}, torchvision_outputs(scores=np.full(2, np.inf)), "not-finite"),
         (

@@ -186,13 +186,19 @@ def test_each_wrong_output_ends_the_detector(tmp_path: Path) -> None:
         [
             ({"boxes": np.full((2, 4), np.nan, np.float32)}, "not-finite"),
             ({"boxes": np.zeros((3, 4), np.float32)}, "shape"),
-            ({"boxes": np.array([[9, 0, 3, 5], [0, 0, 1, 1]], np.float32)}, "invalid-boxes"),
             ({"labels": np.array([1, 3])}, "invalid-labels"),
-            ({"labels": np.array([1, 2], np.float32)}, "dtype"),
+            ({"labels": np.array([1, 1.5], np.float32)}, "invalid-labels"),
             ({"scores": np.array([3, -7], np.float32)}, "invalid-scores"),
         ]
     ):
         ends_with(WrongOutput, code, constant_detector(tmp_path / f"{number}.onnx", **change))
+
+
+def test_candidates_without_area_are_counted(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / "a.onnx", boxes=np.array([[9, 0, 3, 5], [0, 0, 1, 1]], np.float32))
+    with Sandbox(path, threads=1) as box:
+        found = box.predict(np.zeros((24, 40, 3), np.uint8)).detections
+    assert (found.dropped, found.labels.tolist()) == (1, [1])
 
 
 def test_an_exception_is_one_line(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchErro
 from wildbench.plugins import formats
 from wildbench.submissions.decode import Outputs, decode
 from wildbench.submissions.formats import Admitted, Backend, Format, admit
+from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
 from wildbench.submissions.source import Source
@@ -63,9 +64,10 @@ class Opened:
     def decode(self, answer: Outputs, height: int, width: int) -> Detections:
         """Detections in an image of this size from the backend's answer."""
         placement = place(self.manifest.input, height, width)
-        boxes, labels, scores, masks = decode(self.manifest, answer, placement.canvas)
-        placed = None if masks is None else masks_to_image(masks, placement)
-        return Detections(to_image(boxes, placement), labels, scores, placed)
+        decoded = decode(self.manifest, answer, placement.canvas, image=placement.image)
+        boxes = to_image(decoded.boxes, placement if decoded.of == "input" else place(InputContract(), height, width))
+        masks = None if decoded.masks is None else masks_to_image(decoded.masks, placement)
+        return Detections(boxes, decoded.labels, decoded.scores, masks, dropped=decoded.dropped)
 
     def predict(self, image: npt.NDArray[np.uint8]) -> Detections:
         """Detect in one image (uint8, H x W x 3, RGB), and time the stages.

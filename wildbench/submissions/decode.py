@@ -1,45 +1,90 @@
-"""From the network's raw output to detections in pixels of its input; part of the measured time.
+"""From the network's raw output to detections in pixels; part of the measured time.
 
-Decoding follows the reference implementations.
+Every output contract is read as a description of parts (`DescribedOutput`); decoding follows the reference
+implementations.
 """
 
 from __future__ import annotations
 
-import functools
+import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
+from wildbench.submissions.corners import Floats, Grid, corners, grid, sigmoid, softmax
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.output import DetrOutput, Yolov8Output, YoloxOutput
+from wildbench.submissions.output import DescribedOutput, Part, Reference
 
-Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
 Outputs = dict[str, npt.NDArray[Any]]
 """A network's output arrays by name, in the order in which it gives them."""
 
-Decoded = tuple[Floats, npt.NDArray[np.int64], Floats, Floats | None]
-"""Boxes (n x 4, xyxy, input pixels), labels (1 is the first category), scores, mask probabilities (n x H x W)."""
+
+@dataclass(frozen=True)
+class Decoded:
+    """Detections in pixels of the network's input, or of the original image.
+
+    Attributes:
+        boxes: n x 4, xyxy.
+        labels: n; 1 is the first category.
+        scores: n.
+        masks: Probabilities, n x H x W of the input; None where there are none.
+        of: What the pixels are of.
+        dropped: Candidates that were left out because their box has no area.
+    """
+
+    boxes: Floats
+    labels: Integers
+    scores: Floats
+    masks: Floats | None = None
+    of: Literal["input", "image"] = "input"
+    dropped: int = 0
 
 
-def decode(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
+def decode(
+    manifest: Manifest,
+    outputs: Outputs,
+    canvas: tuple[int, int],
+    image: tuple[int, int] | None = None,
+    batch: int = 1,
+) -> Decoded:
     """Decode a network's output as its manifest says.
 
     Args:
         manifest: Its output contract, categories and category map: categories that are not mapped are dropped.
-        outputs: The network's arrays; a leading batch dimension of 1 is taken off.
+        outputs: The network's arrays.
         canvas: (height, width) of the input, pixels.
+        image: (height, width) of the original image, pixels; by default that of the input.
+        batch: Images that the network was given at once; the first is decoded.
 
     Raises:
-        WrongOutput: An array is missing, of a wrong shape or dtype, or not finite.
+        WrongOutput: An array is missing, of a wrong shape or dtype, or not finite; says what the outputs are.
     """
-    return DECODERS[manifest.output.kind](manifest, outputs, canvas)
+    contract = manifest.output.described(outputs)
+    try:
+        return _decode(manifest, _Answer(contract, outputs, batch), canvas, image or canvas)
+    except WrongOutput as error:
+        remedy = f"{error.remedy}; the outputs are {summary(outputs)}".removeprefix("; ")
+        raise WrongOutput(error.what, code=error.code.rpartition("/")[2], remedy=remedy) from None
 
 
-def nms(boxes: Floats, scores: Floats, labels: npt.NDArray[np.int64], iou: float) -> npt.NDArray[np.int64]:
+def summary(outputs: Outputs) -> str:
+    """The outputs as they are, in one line.
+
+    Example:
+        >>> summary({"boxes": np.zeros((1, 5, 4), np.float32), "count": np.zeros(1, np.int32)})
+        'boxes float32 [1, 5, 4], count int32 [1]'
+    """
+    return ", ".join(f"{name} {values.dtype} {list(values.shape)}" for name, values in outputs.items()) or "none"
+
+
+def nms(boxes: Floats, scores: Floats, labels: Integers, iou: float) -> Integers:
     """Positions of the boxes (n x 4, xyxy) to keep, the best score first, as `torchvision.ops.batched_nms`.
 
     A box is dropped where it overlaps a better one of its category by more than `iou`.
@@ -50,91 +95,116 @@ def nms(boxes: Floats, scores: Floats, labels: npt.NDArray[np.int64], iou: float
         [0, 2]
     """
     order = np.argsort(-scores, kind="stable")
-    corners = boxes[order].astype(np.float64)
-    corners[:, 2:] -= corners[:, :2]
+    sides = boxes[order].astype(np.float64)
+    sides[:, 2:] -= sides[:, :2]
     ranks = np.arange(len(order), 0, -1, dtype=np.float32)  # OpenCV sorts again, and would drop a score of zero
     survivors = [np.empty(0, np.int64)]
     for label in np.unique(labels):
         members = np.flatnonzero(labels[order] == label)
-        places: Any = cv2.dnn.NMSBoxes(corners[members], ranks[members], 0.0, iou)  # type: ignore[arg-type]
+        places: Any = cv2.dnn.NMSBoxes(sides[members], ranks[members], 0.0, iou)  # type: ignore[arg-type]
         survivors.append(members[np.asarray(places, np.int64)])
     return np.asarray(order[np.sort(np.concatenate(survivors))], np.int64)
 
 
-def _torchvision(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
-    named = outputs if {"boxes", "labels", "scores"} <= outputs.keys() else _by_order(outputs)
-    scores = _finite(named["scores"].reshape(-1), "scores")
-    boxes = _finite(_shaped(_unbatched(named["boxes"], 2), (len(scores), 4), "boxes"), "boxes")
-    labels = _shaped(_unbatched(named["labels"], 1), (len(scores),), "labels")
+def _decode(manifest: Manifest, answer: _Answer, canvas: tuple[int, int], image: tuple[int, int]) -> Decoded:
+    contract = answer.contract
+    for part in (contract.boxes, contract.scores, contract.objectness, contract.labels):
+        for reference in part.references if part else ():
+            answer.array(reference)  # what is missing is named before what has a wrong shape
+    columns = answer.matrix(contract.boxes, "boxes", None if contract.boxes.form == "distribution" else 4)
+    total = len(columns)
+    if columns.shape[1] % 4:
+        raise WrongOutput(f"boxes is {list(columns.shape)}, not four distributions", code="shape", remedy=COMPARE)
+    cells = None if contract.levels is None else grid(contract.levels, canvas, total)
+    valid = _valid(answer, total)
+    columns = _finite(columns[valid], "boxes")
+    rows, labels, scores = _candidates(manifest, answer, total, valid)
+    chosen = None if cells is None else Grid(*(values[valid][rows] for values in cells))
+    frame = canvas if contract.boxes.of == "input" else image
+    offset = contract.levels.offset if contract.levels else 0
+    boxes = _finite(corners(contract.boxes, columns[rows], frame, chosen, offset), "boxes")
+    solid = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    flat = len(np.unique(rows[~solid]))
+    best = np.flatnonzero(solid)[_best(contract, boxes[solid], labels[solid], scores[solid])]
+    masks = None if contract.masks is None else _masks(answer.array(contract.masks), total, canvas)[valid][rows[best]]
+    return Decoded(boxes[best], labels[best], scores[best], masks, contract.boxes.of, flat)
+
+
+def _valid(answer: _Answer, total: int) -> slice | Integers:
+    """The rows that are detections: as many as are counted, of the first image."""
+    contract = answer.contract
+    end = total
+    if contract.count is not None:
+        count = answer.array(contract.count).reshape(-1)[:1].astype(np.float64)
+        if len(count) == 0 or not 0 <= count[0] <= total or count[0] % 1:
+            raise WrongOutput(f"a count of {count.tolist()} of {total} rows", code="count", remedy=COMPARE)
+        end = int(count[0])
+    if contract.image_index is None:
+        return slice(0, end)
+    index = answer.column(contract.image_index, "image_index", total)[:end]
+    ends = np.flatnonzero(index < 0)
+    return np.flatnonzero(index[: ends[0]] == 0) if len(ends) else np.flatnonzero(index == 0)
+
+
+def _candidates(
+    manifest: Manifest, answer: _Answer, total: int, valid: slice | Integers
+) -> tuple[Integers, Integers, Floats]:
+    """Row (of the valid ones), label and score of every detection at or above the threshold.
+
+    Categories that are not mapped are left out.
+    """
+    contract = answer.contract
+    background, names = contract.scores.background, len(manifest.categories)
+    width = 1 if contract.labels is not None else names + (background != "none")
+    scores = _finite(answer.matrix(contract.scores, "scores", width, total)[valid], "scores")
+    scores = ACTIVATIONS[contract.scores.activation](scores)
+    scores = scores[:, 1:] if background == "first" else scores[:, :names]
+    if contract.objectness is not None:
+        values = _finite(answer.column(contract.objectness, "objectness", total)[valid], "objectness")
+        values = ACTIVATIONS[contract.objectness.activation](values)[:, None]
+        scores = _fused(scores, values, contract.objectness.weight)
+    if contract.labels is None:
+        return _by_column(manifest, contract, scores)
+    scores = scores[:, 0]
+    numbers = answer.column(contract.labels, "labels", total)[valid]
+    threshold = -np.inf if contract.score_threshold is None else contract.score_threshold
+    rows = np.flatnonzero(scores >= threshold)
+    labels = _whole(numbers[rows]) + (1 - contract.labels.first)
+    known = _known(manifest, labels)
+    return rows[known], labels[known], scores[rows[known]]
+
+
+def _fused(scores: Floats, objectness: Floats, weight: float | None) -> Floats:
+    if weight is None:
+        return scores * objectness
+    with np.errstate(invalid="ignore"):  # a power of a negative number is refused
+        return _finite(objectness**weight * scores ** (1 - weight), "scores")
+
+
+def _by_column(manifest: Manifest, contract: DescribedOutput, scores: Floats) -> tuple[Integers, Integers, Floats]:
+    """Without labels: a row may give several categories, or only its best of all."""
+    known = np.array(sorted(manifest.label_names)) - 1
+    assert contract.score_threshold is not None  # by the manifest's validator
+    passes = scores >= contract.score_threshold
+    if not contract.multi_label:
+        passes &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
+    rows, columns = np.nonzero(passes[:, known])
+    columns = known[columns]
+    return rows, columns + 1, scores[rows, columns]
+
+
+def _whole(labels: npt.NDArray[Any]) -> Integers:
+    """Labels as integers; floats must be whole numbers."""
     if not np.issubdtype(labels.dtype, np.integer):
-        raise WrongOutput(f"labels are {labels.dtype}, not integers", code="dtype")
-    masks = named.get("masks")
-    if masks is not None:
-        masks = _finite(_shaped(masks.reshape(-1, *masks.shape[-2:]), (len(scores), *canvas), "masks"), "masks")
-    keep = _known(manifest, labels)
-    return boxes[keep], labels[keep].astype(np.int64), scores[keep], None if masks is None else masks[keep]
+        wide = labels.astype(np.float64)
+        wrong = (np.rint(wide) != wide) | ~(np.abs(wide) < 2**31)  # NaN, too
+        if wrong.any():
+            problem = f"labels has {labels[wrong][0]}, which is not an integer"
+            raise WrongOutput(problem, code="invalid-labels", remedy=COMPARE)
+    return labels.astype(np.int64)
 
 
-def _yolox(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
-    contract = manifest.output
-    assert isinstance(contract, YoloxOutput)
-    cells, strides = _grid(contract.strides, canvas)
-    raw = _only(outputs, (len(cells), 5 + len(manifest.categories)))
-    classes = raw[:, 5:] * raw[:, 4:5]
-    rows, labels, scores = _candidates(manifest, classes, contract.score_threshold, contract.multi_label)
-    raw, strides = raw[rows], strides[rows, None]
-    with np.errstate(over="ignore"):  # an infinite side is refused
-        centred = np.concatenate([(raw[:, :2] + cells[rows]) * strides, np.exp(raw[:, 2:4]) * strides], axis=1)
-    return _suppressed(contract, _finite(_corners(centred), "boxes"), labels, scores)
-
-
-def _yolov8(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
-    contract = manifest.output
-    assert isinstance(contract, Yolov8Output)
-    channels = 4 + len(manifest.categories)
-    raw = _only(outputs, (None, channels)) if contract.transposed else _only(outputs, (channels, None)).T
-    rows, labels, scores = _candidates(manifest, raw[:, 4:], contract.score_threshold, contract.multi_label)
-    return _suppressed(contract, _corners(raw[rows, :4]), labels, scores)
-
-
-def _detr(manifest: Manifest, outputs: Outputs, canvas: tuple[int, int]) -> Decoded:
-    contract = manifest.output
-    assert isinstance(contract, DetrOutput)
-    names = [name for name in ("logits", "pred_logits") if name in outputs and "pred_boxes" in outputs]
-    pair = [outputs[names[0]], outputs["pred_boxes"]] if names else list(outputs.values())[:2]
-    if len(pair) < 2:
-        raise WrongOutput(f"{len(pair)} outputs, expected logits and boxes", code="outputs")
-    softmax = contract.activation == "softmax"
-    logits = _unbatched(pair[0], 2)
-    logits = _finite(_shaped(logits, (len(logits), len(manifest.categories) + softmax), "logits"), "logits")
-    fractions = _finite(_shaped(_unbatched(pair[1], 2), (len(logits), 4), "boxes"), "boxes")
-    boxes = _corners(fractions) * np.array([canvas[1], canvas[0]] * 2, np.float32)
-    # DETR takes a query's best category; Deformable DETR and its descendants every pair of query and category
-    probabilities = _softmax(logits)[:, :-1] if softmax else _sigmoid(logits)
-    rows, labels, scores = _candidates(manifest, probabilities, contract.score_threshold, multi_label=not softmax)
-    return _suppressed(contract, boxes[rows], labels, scores)
-
-
-DECODERS: dict[str, Callable[[Manifest, Outputs, tuple[int, int]], Decoded]] = {
-    "torchvision": _torchvision,
-    "yolox": _yolox,
-    "yolov8": _yolov8,
-    "detr": _detr,
-}
-
-
-@functools.lru_cache(maxsize=8)
-def _grid(strides: tuple[int, ...], canvas: tuple[int, int]) -> tuple[Floats, Floats]:
-    """Column and row of every cell, and its stride, level by level."""
-    cells, widths = [], []
-    for stride in strides:
-        rows, columns = np.mgrid[: canvas[0] // stride, : canvas[1] // stride]
-        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
-        widths.append(np.full(rows.size, stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(widths).astype(np.float32)
-
-
-def _known(manifest: Manifest, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+def _known(manifest: Manifest, labels: Integers) -> npt.NDArray[np.bool_]:
     """Which labels to keep: all but those that the category map drops. Invalid ones stay, to be refused."""
     if not manifest.category_map:
         return np.ones(len(labels), np.bool_)
@@ -142,76 +212,96 @@ def _known(manifest: Manifest, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_
     return ~np.isin(labels, sorted(dropped))
 
 
-def _candidates(
-    manifest: Manifest, scores: Floats, threshold: float, multi_label: bool
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """Row, label and score of every detection at or above the threshold, in categories that are not dropped.
-
-    `scores` is n x C; with `multi_label` a row may give several categories, without it only its best of all.
-    """
-    known = np.array(sorted(manifest.label_names)) - 1
-    passes = scores >= threshold
-    if not multi_label:
-        passes &= np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
-    rows, columns = np.nonzero(passes[:, known])
-    columns = known[columns]
-    return rows, columns + 1, scores[rows, columns]
+def _best(contract: DescribedOutput, boxes: Floats, labels: Integers, scores: Floats) -> Integers:
+    """Non-maximum suppression, then the best `max_detections`; without both the network's own order."""
+    if contract.nms_iou is not None:
+        groups = np.zeros_like(labels) if contract.class_agnostic else labels
+        return nms(boxes, scores, groups, contract.nms_iou)[: contract.max_detections]
+    if contract.max_detections is None:
+        return np.arange(len(scores))
+    return np.argsort(-scores, kind="stable")[: contract.max_detections]
 
 
-def _suppressed(
-    contract: YoloxOutput | Yolov8Output | DetrOutput, boxes: Floats, labels: npt.NDArray[np.int64], scores: Floats
-) -> Decoded:
-    """Non-maximum suppression, then the best `max_detections`."""
-    iou = contract.nms_iou
-    keep = np.argsort(-scores, kind="stable") if iou is None else nms(boxes, scores, labels, iou)
-    keep = keep[: contract.max_detections]
-    return boxes[keep], labels[keep], scores[keep], None
+def _masks(values: npt.NDArray[Any], total: int, canvas: tuple[int, int]) -> Floats:
+    return _finite(_shaped(values.reshape(-1, *values.shape[-2:]), (total, *canvas), "masks"), "masks")
 
 
-def _corners(boxes: Floats) -> Floats:
-    """From cx, cy, w, h to x1, y1, x2, y2."""
-    half = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+@dataclass(frozen=True)
+class _Answer:
+    """A network's outputs, read part by part as their description says; the first image of a batch."""
+
+    contract: DescribedOutput
+    outputs: Outputs
+    batch: int
+
+    def array(self, reference: Reference) -> npt.NDArray[Any]:
+        """An output by its name or position."""
+        names = list(self.outputs)
+        name = names[reference] if isinstance(reference, int) and reference < len(names) else reference
+        if isinstance(name, int) or name not in self.outputs:
+            raise WrongOutput(f"there is no output {name!r}", code="outputs", remedy=COMPARE)
+        return self.outputs[name]
+
+    def column(self, part: Part, name: str, total: int) -> npt.NDArray[Any]:
+        """A part of one column, as a vector."""
+        return self.matrix(part, name, 1, total)[:, 0]
+
+    def matrix(self, part: Part, name: str, width: int | None, total: int | None = None) -> npt.NDArray[Any]:
+        """A part as a matrix with a row for each of `total` candidates; None stands for any length."""
+        read = self._vector if part.columns is None and width == 1 else self._matrix
+        pieces = [read(self.array(reference), part, name) for reference in part.references]
+        if len({piece.shape[1] for piece in pieces}) > 1:
+            raise WrongOutput(f"{name} differ in columns from level to level", code="shape", remedy=COMPARE)
+        matrix = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if part.columns is not None:
+            first, end = part.columns
+            if max(first + 1, end or 0) > matrix.shape[1]:
+                problem = f"{name} is {list(matrix.shape)}, without columns {list(part.columns)}"
+                raise WrongOutput(problem, code="shape", remedy=COMPARE)
+            matrix = matrix[:, first:end]
+        return _shaped(matrix, (len(matrix) if total is None else total, width or matrix.shape[1]), name)
+
+    def _vector(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
+        values = values[0] if values.ndim > 1 and len(values) in (1, self.batch) else values
+        return values.reshape(values.size, 1)
+
+    def _matrix(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
+        shape = values.shape
+        values = values[0] if values.ndim > 2 and len(values) in (1, self.batch) else values
+        if part.candidates == "columns" and values.ndim > 1:
+            values = self._turned(values)
+        elif self.contract.levels is not None and values.ndim > 1:
+            values = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
+        while values.ndim > 2 and 1 in values.shape[:-1]:
+            values = values.squeeze(values.shape.index(1))
+        if values.ndim != 2:
+            raise WrongOutput(f"{name} is {list(shape)}, not a batch of one matrix", code="shape", remedy=COMPARE)
+        return values
+
+    def _turned(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The candidates of [K, N], or of the feature map [K, H, W] or [A x K, H, W], as rows."""
+        if values.ndim == 2:
+            return values.T
+        levels = self.contract.levels
+        anchors = len(levels.anchors[0]) if levels and levels.anchors else 1
+        columns, cells = math.prod(values.shape[:-2]), math.prod(values.shape[-2:])
+        if columns % anchors:
+            return values
+        turned = values.reshape(anchors, columns // anchors, cells).transpose(0, 2, 1)
+        return turned.reshape(anchors * cells, columns // anchors) if anchors > 1 else turned[0]
 
 
-def _sigmoid(logits: Floats) -> Floats:
-    with np.errstate(over="ignore"):  # exp overflows to infinity, and the score to 0
-        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-
-
-def _softmax(logits: Floats) -> Floats:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-
-
-def _by_order(outputs: Outputs) -> Outputs:
-    if len(outputs) < 3:
-        problem = f"{len(outputs)} outputs ({', '.join(outputs)}), not boxes, labels and scores"
-        raise WrongOutput(problem, code="outputs")
-    return dict(zip(("boxes", "labels", "scores", "masks"), outputs.values(), strict=False))
-
-
-def _only(outputs: Outputs, shape: tuple[int | None, int | None]) -> Floats:
-    """The first output array as a matrix of a shape; None stands for any length."""
-    if not outputs:
-        raise WrongOutput("no output array", code="outputs")
-    name, values = next(iter(outputs.items()))
-    values = _unbatched(values, 2)
-    if values.ndim != 2:
-        raise WrongOutput(f"{name} is {list(values.shape)}, not a batch of one matrix", code="shape")
-    rows, columns = shape
-    wanted = (len(values) if rows is None else rows, values.shape[1] if columns is None else columns)
-    return _finite(_shaped(values, wanted, name), name)
-
-
-def _unbatched(values: npt.NDArray[Any], dimensions: int) -> npt.NDArray[Any]:
-    return values[0] if values.ndim == dimensions + 1 and len(values) == 1 else values
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
+    "none": lambda values: values,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+}
+COMPARE = "compare the manifest's output, categories and size"
 
 
 def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
     if values.shape != shape:
-        problem = f"{name} is {list(values.shape)}, not {list(shape)}"
-        raise WrongOutput(problem, code="shape", remedy="compare the manifest's output, categories and size")
+        raise WrongOutput(f"{name} is {list(values.shape)}, not {list(shape)}", code="shape", remedy=COMPARE)
     return values
 
 

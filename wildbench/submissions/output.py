@@ -43,6 +43,11 @@ class Part(Contract):
         default="rows", description="rows: [1, N, K], a row for each candidate. columns: [1, K, N]."
     )
 
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The outputs, one for each level."""
+        return self.output if isinstance(self.output, tuple) else (self.output,)
+
     @model_validator(mode="after")
     def _columns_are_in_order(self) -> Self:
         if self.columns is not None and self.columns[1] is not None and self.columns[1] <= self.columns[0]:

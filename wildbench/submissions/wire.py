@@ -34,6 +34,7 @@ class Detections:
         scores: float32, n, 0 to 1.
         masks: uint8, n x H x W, 0 or 1; None where the detector predicts none.
         stages: Seconds that preprocess, forward and postprocess took, by the child's clock.
+        dropped: Candidates that were left out because their box has no area.
     """
 
     boxes: npt.NDArray[np.float32]
@@ -41,6 +42,7 @@ class Detections:
     scores: npt.NDArray[np.float32]
     masks: npt.NDArray[np.uint8] | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    dropped: int = 0
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -136,7 +138,8 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
 
 def send_detections(channel: socket.socket, detections: Detections) -> None:
     """Answer with checked detections."""
-    header = {"detections": len(detections), "masks": detections.masks is not None, "stages": detections.stages}
+    masked, dropped = detections.masks is not None, detections.dropped
+    header = {"detections": len(detections), "masks": masked, "stages": detections.stages, "dropped": dropped}
     masks = () if detections.masks is None else (detections.masks,)
     send(channel, header, (detections.boxes, detections.labels, detections.scores, *masks))
 
@@ -153,6 +156,9 @@ def receive_detections(
         raise Garbled(f"{count!r} detections")
     if not isinstance(stages, dict) or not all(isinstance(value, float) and value >= 0 for value in stages.values()):
         raise Garbled("stages that are not seconds by name")
+    dropped = header.get("dropped", 0)
+    if not isinstance(dropped, int) or dropped < 0:
+        raise Garbled(f"{dropped!r} dropped candidates")
 
     def array(dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:
         size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -164,6 +170,7 @@ def receive_detections(
         scores=array(np.float32, count),
         masks=array(np.uint8, count, height, width) if masked else None,
         stages=stages,
+        dropped=dropped,
     )
 
 

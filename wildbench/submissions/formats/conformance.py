@@ -116,8 +116,8 @@ def check_backend(format: Format, path: Path, size: tuple[int, int] = (24, 40)) 
     for name, values in first.items():
         assert isinstance(values, np.ndarray), f"{name} is not an array on the host"
         assert np.array_equal(values, second[name], equal_nan=True), f"{name} differs from one run to the next"
-    boxes, labels, scores, _ = decode(admitted.manifest, first, (image.shape[1], image.shape[2]))
-    assert len(boxes) == len(labels) == len(scores)
+    detections = decode(admitted.manifest, first, (image.shape[1], image.shape[2]))
+    assert len(detections.boxes) == len(detections.labels) == len(detections.scores)
     if format.counter is not None:  # what is counted crosses to the parent as JSON
         module, _, function = format.counter.partition(":")
         counted = json.loads(json.dumps(getattr(import_module(module), function)(backend, image)))
