@@ -88,14 +88,13 @@ def corners(
     if cells is not None and contract.form in CENTRED:
         with np.errstate(over="ignore"):  # an infinite side is refused
             return _from_centre(np.concatenate(CENTRED[contract.form](columns, cells, sides), axis=1))
-    unit = {"pixels": np.ones((1, 2), np.float32), "fractions": sides}
+    unit = {"pixels": np.ones((1, 1), np.float32), "fractions": np.tile(sides, 2)}
     if cells is not None:
         unit["cells"] = cells.strides
     if cells is None or contract.form in PLAIN:
-        return PLAIN[contract.form](columns) * np.tile(unit[contract.unit], 2)
+        return PLAIN[contract.form](columns) * unit[contract.unit]
     spread = contract.form == "distribution"
-    distances = _mean_bins(columns) if spread else columns
-    distances = distances * np.tile(unit["cells" if spread else contract.unit], 2)
+    distances = _mean_bins(columns) * cells.strides if spread else columns * unit[contract.unit]
     points = (cells.cells + np.float32(offset)) * cells.strides
     return np.concatenate([points - distances[:, :2], points + distances[:, 2:]], axis=1)
 

@@ -183,7 +183,7 @@ def _fused(scores: Floats, objectness: Floats, weight: float | None) -> Floats:
 
 def _by_column(manifest: Manifest, contract: DescribedOutput, scores: Floats) -> tuple[Integers, Integers, Floats]:
     """Without labels: a row may give several categories, or only its best of all."""
-    known = np.array(sorted(manifest.label_names)) - 1
+    known = np.array(sorted(manifest.label_names), np.int64) - 1
     assert contract.score_threshold is not None  # by the manifest's validator
     passes = scores >= contract.score_threshold
     if not contract.multi_label:
@@ -205,9 +205,7 @@ def _whole(labels: npt.NDArray[Any]) -> Integers:
 
 
 def _known(manifest: Manifest, labels: Integers) -> npt.NDArray[np.bool_]:
-    """Which labels to keep: all but those that the category map drops. Invalid ones stay, to be refused."""
-    if not manifest.category_map:
-        return np.ones(len(labels), np.bool_)
+    """Which labels to keep: all but those of categories that are not mapped. Invalid ones stay, to be refused."""
     dropped = set(range(1, len(manifest.categories) + 1)) - manifest.label_names.keys()
     return ~np.isin(labels, sorted(dropped))
 
