@@ -94,6 +94,8 @@ def serve(samples: str, port: int) -> fiftyone.Session:
         CurationError: The port is taken.
     """
     import fiftyone
+    from fiftyone.core.service import ServerService
+    from fiftyone.core.session import session
 
     with socket.socket() as probe:  # or FiftyOne joins whatever App runs on that port
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,6 +105,8 @@ def serve(samples: str, port: int) -> fiftyone.Session:
             what = f"port {port}: {error.strerror}"
             raise CurationError(what, code="port-taken", remedy="give another --port") from None
         port = int(probe.getsockname()[1])
+    # The server comes first: a session that waits 10 s in vain joins later, and resets what the App shows by then.
+    session._server_services[port] = ServerService(port, address=HOST, do_not_track=fiftyone.config.do_not_track)
     return fiftyone.launch_app(fiftyone.load_dataset(samples), port=port, address=HOST, remote=True)
 
 
