@@ -59,7 +59,7 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
             flops=Figure(value=2e9, unit="FLOP", n=2),
             nonzero_macs=Figure(value=1e9, unit="MAC", n=2),
             bops=Figure(value=1e12, unit="BOP", n=2),
-            activation_bits=32,
+            operand_bits={"32x32": 1.0},
             proposals=none,
             macs_per_proposal=none,
             by_module={"backbone": Figure(value=1e9, unit="MAC", n=2)},

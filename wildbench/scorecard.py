@@ -296,7 +296,10 @@ class Compute(Record):
     flops: Figure = Field(description="2 x MACs.")
     nonzero_macs: Figure = Field(description="MACs whose weight is not zero. Theoretical: nothing here skips a zero.")
     bops: Figure = Field(description="Bit operations: MACs x weight bits x activation bits.")
-    activation_bits: int = Field(description="Of the activations, as the manifest states.")
+    operand_bits: dict[str, float] | None = Field(
+        description='Share of the MACs by the bits of what they multiply: "8x32" is a weight of 8 and an activation of '
+        "32. null where the weights cannot be seen."
+    )
     proposals: Figure = Field(description="Mean number of region proposals an image, for two-stage detectors.")
     macs_per_proposal: Figure = Field(description="MACs that each proposal adds, for two-stage detectors.")
     by_module: dict[str, Figure] = Field(description="Mean MACs an image by module path.")

@@ -23,6 +23,15 @@ def test_figures_are_means_over_the_images() -> None:
     compute = summarise(counts, Operands({"a": Weight(8, 2, 8)}, 4))
     assert (compute.nonzero_macs.value, compute.nonzero_macs.n) == (150, 2)
     assert compute.bops.value == 600 * 8 * 4
+    assert compute.operand_bits == {"8x4": 1}
+
+
+def test_macs_are_shared_out_by_what_they_multiply() -> None:
+    count = Count(by_module={"all": 100}, by_weight={"a": 50, "b": 30})
+    weights = {name: Weight(8, 8, bits) for name, bits in (("a", 8), ("b", 4))}
+    compute = summarise([count], Operands(weights, 1, {"a": 8, "": 16}))
+    assert compute.operand_bits == {"8x8": 0.5, "4x32": 0.3, "16x16": 0.2}
+    assert compute.bops.value == 50 * 8 * 8 + 30 * 4 * 32 + 20 * 16 * 16
 
 
 def test_what_is_unknown_is_null_with_the_reason() -> None:
@@ -36,6 +45,7 @@ def test_what_is_unknown_is_null_with_the_reason() -> None:
         compute = summarise(counts, operands)
         for figure in (compute.nonzero_macs, compute.bops):
             assert reason in (figure.reason or "")
+        assert compute.operand_bits is None
 
 
 def test_what_a_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
@@ -99,4 +109,4 @@ def test_a_stored_submission_has_the_figures_of_its_codec(
     assert macs
     assert compute.bops.value == macs * weight_bits * activation_bits
     assert compute.nonzero_macs.value == macs / 2
-    assert compute.activation_bits == activation_bits
+    assert compute.operand_bits == {f"{weight_bits}x{activation_bits}": 1.0}

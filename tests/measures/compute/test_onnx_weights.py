@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from wildbench.measures.compute._compute import bit_operations, nonzero_macs
+from wildbench.measures.compute._compute import bit_operations, nonzero_macs, operand_bits
 from wildbench.measures.compute._count import NO_NAME, Count, operands_of
 from wildbench.measures.compute._onnx_counter import OnnxCounter
 from wildbench.measures.compute._torch_counter import count_macs
@@ -46,13 +46,17 @@ def dequantized(zero_point: int | None) -> tuple[list[onnx.NodeProto], dict[str,
     return nodes, {"q": HALF_EMPTY, "scale": np.float32(0.1), **zero}
 
 
-@pytest.mark.parametrize("zero_point", [None, 0])
+@pytest.mark.parametrize("zero_point", [None, 0, 3])
 def test_a_quantized_weight_is_the_stored_one(zero_point: int | None) -> None:
     assert by_weight(*dequantized(zero_point), IMAGE) == {"q": 16 * 54}
 
 
-def test_where_a_stored_zero_is_no_zero_nothing_is_told() -> None:
-    assert by_weight(*dequantized(3), IMAGE) == {NO_NAME: 16 * 54}
+def test_where_the_code_of_zero_is_calculated_a_weight_is_unnamed() -> None:
+    nodes, weights = dequantized(3)
+    nodes[0].input[2] = "double"
+    assert by_weight([helper.make_node("Add", ["zero", "zero"], ["double"]), *nodes], weights, IMAGE) == {
+        NO_NAME: 16 * 54
+    }
 
 
 def test_a_zero_point_may_be_a_constant_node() -> None:
@@ -90,25 +94,48 @@ def test_a_weight_that_is_calculated_is_unnamed() -> None:
     assert by_weight(nodes, weights, IMAGE) == {NO_NAME: 16 * 54}
 
 
-@pytest.mark.parametrize(("kind", "bits"), [(np.int8, 8), (np.float32, 32)])
-def test_a_graph_has_figures_by_its_stored_bits_and_zeros(tmp_path: Path, kind: type, bits: int) -> None:
-    nodes, weights = dequantized(0)
-    if kind is np.float32:
-        nodes, weights = [helper.make_node("Conv", ["x", "q"], ["y"])], {"q": HALF_EMPTY.astype(kind)}
+def rounded(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The same with the image rounded to 8 bits."""
+    grid = ["image_scale", "image_zero"]
+    nodes[-1].input[0] = "rounded"
+    return [
+        helper.make_node("QuantizeLinear", ["x", *grid], ["codes"]),
+        helper.make_node("DequantizeLinear", ["codes", *grid], ["rounded"]),
+        *nodes,
+    ]
+
+
+GRID = {"image_scale": np.float32(0.1), "image_zero": np.uint8(7)}
+
+
+@pytest.mark.parametrize(
+    ("pair", "zero_point", "nonzero"),
+    [("8x8", 0, 27), ("8x8", 1, 27), ("8x8", 3, 54), ("8x32", 1, 27), ("32x32", 0, 27)],
+)
+def test_a_graph_has_figures_by_its_stored_bits_and_zeros(
+    tmp_path: Path, pair: str, zero_point: int, nonzero: int
+) -> None:
+    nodes, weights = dequantized(zero_point)
+    if pair == "32x32":
+        nodes, weights = [helper.make_node("Conv", ["x", "q"], ["y"])], {"q": HALF_EMPTY.astype(np.float32)}
+    if pair == "8x8":
+        nodes, weights = rounded(nodes), weights | GRID
     path = tmp_path / "a.onnx"
     onnx.save_model(model(nodes, weights, IMAGE.shape), path)
     manifest = {
         "name": "a",
         "detector": {"name": "a"},
         "categories": ["lion"],
-        "activation_bits": 8,
+        "activation_bits": 4,  # which is not so
         "input": {"layout": "nchw"},
     }
     path.with_suffix(".manifest.json").write_text(Manifest.model_validate(manifest).to_json())
     operands = operands_of(inspect_submission(path))
     count = OnnxCounter(onnx.load_model(path)).count([IMAGE])
-    assert nonzero_macs(count, operands) == 16 * 27
-    assert bit_operations(count, operands) == 16 * 54 * bits * 8
+    assert nonzero_macs(count, operands) == 16 * nonzero
+    assert bit_operations(count, operands) == 16 * 54 * int(pair.split("x")[0]) * int(pair.split("x")[1])
+    assert operand_bits([count], operands) == {pair: 1}
+    assert operands.caution is None
 
 
 @pytest.mark.filterwarnings("ignore")

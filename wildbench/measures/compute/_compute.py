@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
@@ -106,7 +107,7 @@ def summarise(counts: Sequence[Count], operands: Operands) -> Compute:
         flops=mean("FLOP", [2 * one.macs for one in counts]),
         nonzero_macs=weighed("MAC", nonzero_macs),
         bops=weighed("BOP", bit_operations, operands.caution),
-        activation_bits=operands.activation_bits,
+        operand_bits=None if unknown else operand_bits(counts, operands),
         proposals=proposals,
         macs_per_proposal=each,
         by_module={name: mean("MAC", [one.by_module.get(name, 0) for one in counts]) for name in modules},
@@ -139,3 +140,16 @@ def bit_operations(count: Count, operands: Operands) -> int:
     Summed over the weights; a product of two activations has their bits twice. MACs are dense, as everywhere.
     """
     return sum(macs * bits * (weight.bits if weight else bits) for macs, weight, bits in operands.of(count))
+
+
+def operand_bits(counts: Sequence[Count], operands: Operands) -> dict[str, float]:
+    """The share of all MACs by what they multiply: "8x32" stands for a weight of 8 bits and an activation of 32.
+
+    Example:
+        >>> operand_bits([Count(by_module={"head": 30})], Operands(activation_bits=8))
+        {'8x8': 1.0}
+    """
+    shares: Counter[str] = Counter()
+    for macs, weight, bits in (part for one in counts for part in operands.of(one)):
+        shares[f"{weight.bits if weight else bits}x{bits}"] += macs
+    return {pair: macs / shares.total() for pair, macs in sorted(shares.items()) if macs}

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, NonNegativeInt, model_validator
 
+from wildbench.submissions.formats import NO_NAME as NO_NAME
+
 if TYPE_CHECKING:  # the detector's process counts, and loads nothing that it does without
     from wildbench.submissions.inspection import Inspection, Tensor
-
-NO_NAME = "(unnamed)"
-"""Stands for the weight of a convolution that is no stored tensor itself, such as one that is decoded as it runs."""
 
 
 class Stage(BaseModel):
@@ -146,7 +145,7 @@ class Operands:
         if self.unknown or count.unseen or not missing:
             return self.unknown or count.unseen
         if NO_NAME in missing:
-            return "a weight is calculated as it runs, or is stored so that 0 is no zero"
+            return "a weight is calculated as it runs"
         return f"the file stores no weight {missing[0]!r}"
 
     def activation_bits_at(self, weight: str | None) -> int:

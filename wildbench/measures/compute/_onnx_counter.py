@@ -12,73 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import inliner, numpy_helper
+from onnx import inliner
 
-from wildbench.measures.compute._count import NO_NAME, Count, convolution_macs, product_macs
-
-FACTORS: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "NhwcFusedConv", "DeformConv", "ConvTranspose"), (1,)),
-    **dict.fromkeys(("QLinearConv", "MatMulNBits"), (3,)),
-    **dict.fromkeys(("Gemm", "FusedGemm", "MatMul", "MatMulInteger"), (1, 0)),
-    **dict.fromkeys(("QLinearMatMul", "QGemm"), (3, 0)),
-}
-"""Inputs that may be a weight; where there is only one, it always is."""
-
-ZERO_POINTS = {
-    "DequantizeLinear": 2,
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 5),
-    **dict.fromkeys(("ConvInteger", "MatMulInteger"), 3),
-}
-"""The input that says which stored number means zero."""
-
-REARRANGING = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "DequantizeLinear"}
-"""Nodes through which a stored tensor passes value by value."""
-
-
-class OnnxWeights:
-    """Finds the weights of one graph, its functions inlined."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.names = {tensor.name for tensor in model.graph.initializer}
-        self.makers = {name: node for node in model.graph.node for name in node.output}
-        self.values = {tensor.name: tensor for tensor in model.graph.initializer} | dict(_constants(model))
-
-    def of(self, node: onnx.NodeProto) -> str | None:
-        """The name under which a node's weight is stored; None where it multiplies two activations.
-
-        `NO_NAME` where what is stored is not its values one by one, or where a stored 0 is no 0.
-        """
-        places = FACTORS[node.op_type]
-        found = [name for place in places if (name := self._stored(node.input[place]))]
-        if not found:
-            return NO_NAME if len(places) == 1 else None
-        return found[0] if node.op_type != "MatMulNBits" and self._keeps_zero(node) else NO_NAME
-
-    def _stored(self, name: str) -> str | None:
-        """The initializer or constant that a tensor is, value by value; None where it is calculated."""
-        kept = True
-        while name not in self.values:
-            maker = self.makers.get(name)
-            if maker is None or maker.op_type not in REARRANGING:
-                return None
-            kept = kept and self._keeps_zero(maker)
-            name = maker.input[0]
-        return name if kept else NO_NAME
-
-    def _keeps_zero(self, node: onnx.NodeProto) -> bool:
-        place = ZERO_POINTS.get(node.op_type, len(node.input))
-        if place >= len(node.input) or not node.input[place]:
-            return True
-        zero = self.values.get(node.input[place])
-        return zero is not None and not numpy_helper.to_array(zero).any()
-
-
-def _constants(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
-    """The tensors in `Constant` nodes."""
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            yield from ((node.output[0], attribute.t) for attribute in node.attribute if attribute.HasField("t"))
-
+from wildbench.measures.compute._count import Count, convolution_macs, product_macs
+from wildbench.submissions.formats import OnnxWeights
 
 Shapes = Sequence[Sequence[int]]
 
@@ -87,7 +24,13 @@ Rule = Callable[[onnx.NodeProto, Shapes], int]
 
 
 def _convolution(weight: int, *, transposed: bool = False) -> Rule:
-    return lambda _node, shapes: convolution_macs(shapes[0], shapes[weight], shapes[-1], transposed=transposed)
+    def rule(node: onnx.NodeProto, shapes: Shapes) -> int:
+        out = shapes[-1]
+        if node.op_type == "NhwcFusedConv" or any(one.name == "channels_last" and one.i for one in node.attribute):
+            out = [out[0], out[-1], *out[1:-1]]  # ONNX Runtime's own layout, in graphs that it optimized
+        return convolution_macs(shapes[0], shapes[weight], out, transposed=transposed)
+
+    return rule
 
 
 def _product(_node: onnx.NodeProto, shapes: Shapes) -> int:
@@ -105,6 +48,7 @@ RULES: dict[str, Rule] = {
     "ConvTranspose": _convolution(weight=1, transposed=True),
     **dict.fromkeys(("Gemm", "FusedGemm", "QGemm"), _gemm),
     **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul", "MatMulNBits"), _product),
+    **dict.fromkeys(("MatMulIntegerToFloat", "DynamicQuantizeMatMul"), _product),
 }
 
 _MOVES = """

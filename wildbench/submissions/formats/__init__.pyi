@@ -6,6 +6,8 @@ from ._format import Tensor as Tensor
 from ._format import admit as admit
 from ._format import embed as embed
 from ._format import resolve_device as resolve_device
+from ._onnx_tensors import NO_NAME as NO_NAME
+from ._onnx_tensors import OnnxWeights as OnnxWeights
 from ._torch_backend import TorchBackend as TorchBackend
 from .conformance import check_format as check_format
 from .onnx_graph import METADATA_KEY as METADATA_KEY

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy.typing as npt
 
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
-from wildbench.submissions.formats._format import Format, Listing, Tensor, resolve_device, width_of
+from wildbench.submissions.formats._format import Format, Listing, resolve_device
+from wildbench.submissions.formats._onnx_tensors import graphs, listing, named_tensors
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
@@ -61,11 +61,11 @@ class OnnxGraph(Format):
 
         model = source.parsed(load_graph)
         functions = {(function.domain, function.name) for function in model.functions}
-        for node in (node for graph in _graphs(model) for node in graph.node):
+        for node in (node for graph in graphs(model.graph, *model.functions) for node in graph.node):
             if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
                 problem = f"{node.domain}::{node.op_type} is a custom operator, and needs a library"
                 raise source.error(problem, code="custom-operator", remedy="export with standard ONNX operators")
-        for name, tensor in _named_tensors(model):
+        for name, tensor in named_tensors(model):
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
                 problem = f"weight {name} is in another file, so this file's size is not the model's"
                 remedy = "save it with onnx.save_model(model, path, save_as_external_data=False)"
@@ -75,9 +75,8 @@ class OnnxGraph(Format):
             raise source.error(problem, code="layout", remedy='say "nchw" or "chw"')
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
-        """Weights and constants; wide integers and booleans (shapes, axes, flags) count as buffers."""
-        model = source.parsed(load_graph)
-        return Listing([_tensor(source, name, tensor) for name, tensor in _named_tensors(model)])
+        """Weights and constants, and the bits of what meets each weight."""
+        return listing(source, source.parsed(load_graph))
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> OnnxBackend:
         """Open it in ONNX Runtime."""
@@ -163,54 +162,6 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
         remedy = "install the CUDA libraries that this onnxruntime-gpu was built for, or use --device cpu"
         raise source.error(problem, code="no-such-device", remedy=remedy)
     return session
-
-
-def _tensor(source: Source, name: str, tensor: onnx.TensorProto) -> Tensor:
-    import onnx
-
-    try:
-        values = onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError) as error:
-        raise source.error(f"{name} is damaged ({error})", code="damaged", remedy=EXPORT_AGAIN) from None
-    width = width_of(values.dtype.name)
-    return Tensor(
-        name=name,
-        shape=values.shape,
-        dtype=values.dtype.name,
-        codec="onnx",
-        bytes=tensor.ByteSize(),
-        nonzero=int(np.count_nonzero(values)),
-        parameter=tensor.data_type not in (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL),
-        layer="" if "." in name else "initializers",  # an exporter that gives its weights numbers
-        bits=width,
-        stored_bits=width,
-    )
-
-
-def _named_tensors(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.TensorProto]]:
-    """Every tensor that a model stores, by its name in the graph: initializers, and constants within nodes."""
-    for graph in _graphs(model):
-        for tensor in getattr(graph, "initializer", ()):  # a function has none
-            yield tensor.name, tensor
-        for sparse in getattr(graph, "sparse_initializer", ()):
-            yield from ((sparse.values.name, part) for part in (sparse.values, sparse.indices))
-        for node in graph.node:
-            name = next(iter(node.output), node.name)
-            for attribute in node.attribute:
-                stored = [attribute.t] if attribute.HasField("t") else []
-                yield from ((name, tensor) for tensor in [*stored, *attribute.tensors])
-
-
-def _graphs(model: onnx.ModelProto) -> Iterator[Any]:
-    """The graph, the model's own functions, and every graph that one of their nodes carries."""
-    pending = [model.graph, *model.functions]
-    while pending:
-        graph = pending.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                pending += [attribute.g] if attribute.HasField("g") else []
-                pending += list(attribute.graphs)
 
 
 FORMAT = OnnxGraph()
