@@ -38,13 +38,57 @@ def test_labels_are_named_by_the_map_and_the_others_dropped() -> None:
     assert parse_manifest(GOOD | {"category_map": {"lion": "simba"}}, "").label_names == {2: "simba"}
 
 
+def test_names_that_name_nothing_may_repeat_and_have_no_label() -> None:
+    names = ["__background__", "zebra", "N/A", "lion", "N/A", "", "", "???", "???", "background"]
+    manifest = parse_manifest(GOOD | {"categories": names}, "")
+    assert manifest.label_names == {2: "zebra", 4: "lion"}
+    mapped = parse_manifest(GOOD | {"categories": names, "category_map": {"lion": "simba"}}, "")
+    assert mapped.label_names == {4: "simba"}
+
+
+def test_the_file_fills_what_the_input_leaves_open() -> None:
+    manifest = parse_manifest(GOOD | {"input": {"resize": "stretch", "scale": "0-255"}}, "")
+    found = manifest.resolved("a.tflite", layout="nhwc", dtype="uint8", size=(300, 320)).input
+    assert (found.layout, found.dtype, found.size) == ("nhwc", "uint8", (300, 320))
+    own = {"resize": "stretch", "size": [64, 32], "dtype": "float16", "layout": "chw"}
+    stated = parse_manifest(GOOD | {"input": own}, "")
+    assert stated.resolved("a.onnx", layout="nchw", dtype="float32", size=(300, 320)) == stated
+    plain = parse_manifest(GOOD, "").resolved("a.pt", layout="list", size=(300, 320)).input
+    assert (plain.layout, plain.dtype, plain.size) == ("list", "float32", None)
+
+
+def test_an_input_that_the_file_does_not_complete_is_refused() -> None:
+    with refused("submission/size"):
+        parse_manifest(GOOD | {"input": {"resize": "letterbox"}}, "").resolved("a.onnx", layout="nchw")
+    with refused("submission/manifest"):  # bytes from 0 to 1
+        parse_manifest(GOOD, "").resolved("a.tflite", layout="nhwc", dtype="uint8")
+
+
+def test_keys_that_came_later_are_written_only_where_they_are_used() -> None:
+    first = ["channels", "dtype", "interpolation", "layout", "longest_edge", "mean", "pad", "position", "resize"]
+    first += ["scale", "shortest_edge", "size", "std"]
+    letterbox = {"resize": "letterbox", "size": [640, 640]}
+    assert list(json.loads(parse_manifest(GOOD | {"input": letterbox}, "").to_json())["input"]) == first
+    later = {"multiple": 32, "enlarge": False, "rounding": "half-up", "mapping": "sides", "resize_dtype": "float32"}
+    whole = parse_manifest(GOOD | {"input": letterbox | later | {"antialias": "pillow", "pad": "mean"}}, "")
+    written = json.loads(whole.to_json())["input"]
+    assert written == written | later
+    assert parse_manifest(whole.to_json(), "") == whole
+
+
+LETTERBOX = {"resize": "letterbox", "size": [64, 64]}
+EDGES = {"resize": "shortest_edge", "shortest_edge": 64, "longest_edge": 96}
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
         ({"name": None}, "name"),
         ({"categories": []}, "categories"),
         ({"categories": ["lion", "lion"]}, "categories"),
+        ({"categories": ["N/A", "background"]}, "categories"),
         ({"category_map": {"yak": "lion"}}, "category_map"),
+        ({"categories": ["N/A", "lion"], "category_map": {"N/A": "lion"}}, "category_map"),
         ({"colour": "red"}, "colour"),
         ({"parent": "abc"}, "parent"),
         ({"detector": "ssd"}, "detector"),
@@ -56,6 +100,19 @@ def test_labels_are_named_by_the_map_and_the_others_dropped() -> None:
         ({"input": {"dtype": "uint8"}}, "input"),
         ({"input": {"std": [1, 0, 1]}}, "input"),
         ({"input": {"mean": [1, float("nan"), 1]}}, "input.mean.1"),
+        ({"input": {"multiple": 32}}, "input"),
+        ({"input": {"resize": "stretch", "canvas": [64, 64]}}, "input"),
+        ({"input": {"resize": "letterbox", "canvas": [64, 64]}}, "input"),
+        ({"input": LETTERBOX | {"canvas": [64, 32]}}, "input"),
+        ({"input": EDGES | {"canvas": [96, 64]}}, "input"),
+        ({"input": LETTERBOX | {"canvas": [64, 64], "multiple": 32}}, "input"),
+        ({"input": LETTERBOX | {"rounding": "detr"}}, "input"),
+        ({"input": {"rounding": "down"}}, "input"),
+        ({"input": EDGES | {"mapping": "ratio"}}, "input"),
+        ({"input": EDGES | {"enlarge": False}}, "input"),
+        ({"input": {"interpolation": "lanczos"}}, "input"),
+        ({"input": {"antialias": "torch", "interpolation": "area"}}, "input"),
+        ({"input": {"dtype": "uint8", "scale": "0-255", "resize_dtype": "float32"}}, "input"),
         ({"output": {"kind": "yolo"}}, "output"),
         ({"output": {"kind": "yolox"}}, "output.yolox.score_threshold"),
         ({"output": YOLOX | {"strides": []}}, "output.yolox.strides"),

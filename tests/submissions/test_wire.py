@@ -43,12 +43,13 @@ def test_detections_arrive_bit_for_bit(pair: Pair, count: int, masked: bool) -> 
         random.random(count, np.float32),
         random.integers(0, 2, (count, 12, 16), dtype=np.uint8) if masked else None,
         {"forward": 0.25},
+        dropped=count,
     )
     send_detections(pair[1], sent)
     found = receive_detections(pair[0], receive(pair[0]), 12, 16, soon())
     for name in ("boxes", "labels", "scores", "masks"):
         np.testing.assert_array_equal(getattr(found, name), getattr(sent, name))
-    assert found.stages == {"forward": 0.25}
+    assert (found.stages, found.dropped) == ({"forward": 0.25}, count)
 
 
 def test_headers_keep_their_order(pair: Pair) -> None:
@@ -85,6 +86,9 @@ def test_a_header_that_is_none_is_refused(pair: Pair, data: bytes, problem: str)
         ({"detections": 0, "stages": {"forward": "fast"}}, "stages that are not seconds"),
         ({"detections": 0, "stages": {"forward": float("nan")}}, "stages that are not seconds"),
         ({"detections": 0, "stages": {"forward": -1.0}}, "stages that are not seconds"),
+        ({"detections": 0, "stages": {}, "dropped": -1}, "-1 dropped"),
+        ({"detections": 0, "stages": {}, "dropped": 0.5}, "0.5 dropped"),
+        ({"detections": 0, "stages": {}, "dropped": 2**40}, "1099511627776 dropped"),
     ],
 )
 def test_nonsense_in_a_header_is_refused_before_memory_is_taken(pair: Pair, header: dict, problem: str) -> None:
@@ -95,7 +99,7 @@ def test_nonsense_in_a_header_is_refused_before_memory_is_taken(pair: Pair, head
 
 
 def test_a_closed_channel_is_the_end(pair: Pair) -> None:
-    send(pair[1], {"detections": 3, "masks": False, "stages": {}})
+    send(pair[1], {"detections": 3, "masks": False, "stages": {}, "dropped": 0})
     pair[1].close()
     header = receive(pair[0])
     with pytest.raises(EOFError):

@@ -5,6 +5,7 @@ Resizing follows the reference implementations, and is part of the measured time
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.submissions.input import InputContract
+from wildbench.submissions.resampling import resize
 
 Floats = npt.NDArray[np.float32]
-
-INTERPOLATION = {
-    "nearest": cv2.INTER_NEAREST,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "area": cv2.INTER_AREA,
-}
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,8 @@ class Placement:
         canvas: (height, width) of the input.
         top: Row of the input at which the image begins.
         left: Column of the input at which the image begins.
-        scale: Input pixels per image pixel, (down, across).
+        offset: Where the image's corner is taken to be when boxes are mapped back, (down, across): mostly top and left.
+        scale: Input pixels per image pixel when boxes are mapped back, (down, across).
     """
 
     image: tuple[int, int]
@@ -42,46 +38,101 @@ class Placement:
     canvas: tuple[int, int]
     top: int
     left: int
+    offset: tuple[float, float]
     scale: tuple[float, float]
 
 
 def place(contract: InputContract, height: int, width: int) -> Placement:
     """Place an image of this size (pixels) in the network's input.
 
-    Letterboxes follow Megvii's `preproc` (top-left) and Ultralytics' `LetterBox` (center); shortest_edge follows DETR's
-    `get_size_with_aspect_ratio`.
+    Letterboxes follow Megvii's `preproc` (top-left) and Ultralytics' `LetterBox` (center), with a multiple its
+    `auto=True`. The contract's size must be resolved.
 
     Example:
         >>> place(InputContract(resize="letterbox", size=(416, 416)), 480, 640).resized
         (312, 416)
+        >>> place(InputContract(resize="letterbox", size=(1280, 1280), multiple=64), 1080, 1920).canvas
+        (768, 1280)
     """
     image = (height, width)
-    if contract.resize == "none":
-        return Placement(image, image, image, 0, 0, (1.0, 1.0))
+    ratio = _ratio(contract, height, width)
+    resized = _resized(contract, height, width, ratio)
+    canvas = _canvas(contract, resized)
+    top = left = 0
+    if contract.position == "center":
+        top, left = (round((canvas[axis] - resized[axis]) / 2 - 0.1) for axis in (0, 1))
+    offset: tuple[float, float] = (top, left)
+    scale = (resized[0] / height, resized[1] / width)
+    default = "ratio" if contract.resize == "letterbox" and contract.position == "top-left" else "sides"
+    mapping = contract.mapping or default
+    if mapping != "sides":
+        scale = (ratio, ratio)
+    if mapping == "center":
+        offset = ((canvas[0] - height * ratio) / 2, (canvas[1] - width * ratio) / 2)
+    return Placement(image, resized, canvas, top, left, offset, scale)
+
+
+def _ratio(contract: InputContract, height: int, width: int) -> float:
+    """The one factor of a resize that keeps proportions, before sides are rounded."""
     if contract.resize == "shortest_edge":
-        resized = _shortest_edge(contract, height, width)
-        return Placement(image, resized, resized, 0, 0, (resized[0] / height, resized[1] / width))
-    assert contract.size is not None  # by the manifest's validator
-    canvas = contract.size
+        assert contract.shortest_edge is not None  # by the manifest's validator
+        assert contract.longest_edge is not None
+        short, long = sorted((height, width))
+        return min(contract.shortest_edge / short, contract.longest_edge / long)
+    if contract.resize != "letterbox":
+        return 1.0
+    assert contract.size is not None  # by `Manifest.resolved`
+    ratio = min(contract.size[0] / height, contract.size[1] / width)
+    return ratio if contract.enlarge else min(ratio, 1.0)
+
+
+ROUNDINGS: dict[str, Callable[[float], int]] = {
+    "down": int,
+    "half-even": round,
+    "half-up": lambda side: int(side + 0.5),
+}
+
+
+def _resized(contract: InputContract, height: int, width: int, ratio: float) -> tuple[int, int]:
+    """(height, width) of the resized image."""
+    if contract.resize == "none":
+        return height, width
     if contract.resize == "stretch":
-        return Placement(image, canvas, canvas, 0, 0, (canvas[0] / height, canvas[1] / width))
-    ratio = min(canvas[0] / height, canvas[1] / width)
-    if contract.position == "top-left":
-        resized = (max(int(height * ratio), 1), max(int(width * ratio), 1))
-        return Placement(image, resized, canvas, 0, 0, (ratio, ratio))
-    resized = (max(round(height * ratio), 1), max(round(width * ratio), 1))
-    top, left = (round((canvas[axis] - resized[axis]) / 2 - 0.1) for axis in (0, 1))
-    return Placement(image, resized, canvas, top, left, (ratio, ratio))
+        assert contract.size is not None  # by `Manifest.resolved`
+        return contract.size
+    rounding = contract.rounding
+    if contract.resize == "shortest_edge" and rounding in (None, "detr", "transformers", "yolos"):
+        return _shortest_edge(contract, height, width)
+    rounded = ROUNDINGS[rounding or ("down" if contract.position == "top-left" else "half-even")]
+    return max(rounded(height * ratio), 1), max(rounded(width * ratio), 1)
+
+
+def _canvas(contract: InputContract, resized: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the input."""
+    if contract.canvas is not None:
+        return contract.canvas
+    if contract.multiple is not None:
+        down, across = (-(-side // contract.multiple) * contract.multiple for side in resized)
+        return down, across
+    return resized if contract.size is None else contract.size
 
 
 def _shortest_edge(contract: InputContract, height: int, width: int) -> tuple[int, int]:
+    """DETR's `get_size_with_aspect_ratio`, or what became of it in transformers, also for YOLOS."""
     assert contract.shortest_edge is not None
     assert contract.longest_edge is not None
     short, long = sorted((height, width))
-    edge = contract.shortest_edge
+    edge: float = contract.shortest_edge
     if long / short * edge > contract.longest_edge:
-        edge = round(contract.longest_edge * short / long)
-    return (edge, int(edge * width / height)) if height <= width else (int(edge * height / width), edge)
+        edge = contract.longest_edge * short / long
+    shorter, longer = round(edge), int(edge * long / short)
+    if contract.rounding in (None, "detr"):
+        longer = int(shorter * long / short)  # from the side that is rounded already
+    elif shorter == short:
+        longer = long
+    if contract.rounding == "yolos":
+        shorter, longer = shorter // 16 * 16, longer // 16 * 16
+    return (shorter, longer) if height <= width else (longer, shorter)
 
 
 def to_image(boxes: npt.NDArray[np.float32], placement: Placement) -> npt.NDArray[np.float32]:
@@ -93,9 +144,9 @@ def to_image(boxes: npt.NDArray[np.float32], placement: Placement) -> npt.NDArra
         [[0.0, 0.0, 640.0, 480.0]]
     """
     height, width = placement.image
-    if placement.scale != (1.0, 1.0) or placement.top or placement.left:
-        down, across = placement.scale
-        offset = np.array([placement.left, placement.top] * 2, np.float32)
+    if placement.scale != (1.0, 1.0) or placement.offset != (0, 0):
+        (top, left), (down, across) = placement.offset, placement.scale
+        offset = np.array([left, top] * 2, np.float32)
         boxes = np.divide(boxes - offset, np.array([across, down] * 2, np.float32), dtype=np.float32)
     return np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
 
@@ -113,36 +164,41 @@ def masks_to_image(masks: npt.NDArray[np.float32], placement: Placement) -> npt.
 class Preprocessor:
     """Turns images into the input that a manifest asks for.
 
-    Scale, mean and standard deviation are one table of 256 entries per channel, computed in float32 in the order of
-    torchvision's `to_tensor` and `normalize`; the result has the same bits.
+    Scale, mean and standard deviation are computed in float32 in the order of torchvision's `to_tensor` and
+    `normalize`, to the same bits. For grey levels they are one table of 256 entries per channel.
     """
 
     def __init__(self, contract: InputContract) -> None:
         self.contract = contract
-        values: npt.NDArray[Any] = np.arange(256, dtype=np.float32)[:, None].repeat(3, axis=1)
-        if contract.scale == "0-1":
-            values /= np.float32(255)
-        if contract.mean is not None:
-            values -= np.array(contract.mean, np.float32)
-        if contract.std is not None:
-            values /= np.array(contract.std, np.float32)
         self._dtype = np.uint8 if contract.dtype == "uint8" else np.float32
-        self._tables: list[npt.NDArray[Any]] = [np.ascontiguousarray(column, self._dtype) for column in values.T]
+        levels: npt.NDArray[Any] = np.arange(256, dtype=np.float32)
+        self._tables: list[npt.NDArray[Any]] = [self._values(levels.copy(), at).astype(self._dtype) for at in range(3)]
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """The input for one image (uint8, H x W x 3, RGB): 3 x H' x W' in the contract's dtype, contiguous and new."""
-        placement = place(self.contract, image.shape[0], image.shape[1])
+        contract = self.contract
+        placement = place(contract, image.shape[0], image.shape[1])
         rows, columns = placement.resized
-        if placement.resized != placement.image:
-            interpolation = INTERPOLATION[self.contract.interpolation]
-            image = np.asarray(cv2.resize(image, (columns, rows), interpolation=interpolation), np.uint8)
         planes: npt.NDArray[Any] = np.empty((3, *placement.canvas), self._dtype)
         if placement.canvas != placement.resized:
             for plane, table in zip(planes, self._tables, strict=True):
-                plane.fill(table[self.contract.pad])
-        order = (0, 1, 2) if self.contract.channels == "rgb" else (2, 1, 0)
+                plane.fill(0 if contract.pad == "mean" else table[contract.pad])
+        order = (0, 1, 2) if contract.channels == "rgb" else (2, 1, 0)
         within = np.s_[placement.top : placement.top + rows, placement.left : placement.left + columns]
-        channels = cv2.split(image)
-        for plane, table, channel in zip(planes, self._tables, order, strict=True):
-            cv2.LUT(channels[channel], table, dst=plane[within])
-        return planes.astype(np.float16) if self.contract.dtype == "float16" else planes
+        channels = cv2.split(resize(image, placement.resized, contract))
+        for at, (plane, table, channel) in enumerate(zip(planes, self._tables, order, strict=True)):
+            if contract.resize_dtype == "uint8":
+                cv2.LUT(channels[channel], table, dst=plane[within])
+            else:
+                plane[within] = self._values(np.array(channels[channel]), at)
+        return planes.astype(np.float16) if contract.dtype == "float16" else planes
+
+    def _values(self, levels: Floats, at: int) -> Floats:
+        """What grey levels become in channel `at` of the input, in place."""
+        if self.contract.scale == "0-1":
+            levels /= np.float32(255)
+        if self.contract.mean is not None:
+            levels -= np.float32(self.contract.mean[at])
+        if self.contract.std is not None:
+            levels /= np.float32(self.contract.std[at])
+        return levels

@@ -157,7 +157,7 @@ def receive_detections(
     if not isinstance(stages, dict) or not all(isinstance(value, float) and value >= 0 for value in stages.values()):
         raise Garbled("stages that are not seconds by name")
     dropped = header.get("dropped", 0)
-    if not isinstance(dropped, int) or dropped < 0:
+    if not isinstance(dropped, int) or not 0 <= dropped < 2**31:
         raise Garbled(f"{dropped!r} dropped candidates")
 
     def array(dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:
