@@ -19,6 +19,7 @@ class Contract(BaseModel):
 
 Side = Annotated[int, Field(ge=1, le=16384)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(gt=0)]
 Reference = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0, le=1000)]
 """An output: its name, or its position from 0."""
 
@@ -110,7 +111,7 @@ class Levels(Contract):
     """The grids that raw heads predict on: level after level, each row by row (with anchors: anchor by anchor)."""
 
     strides: Annotated[tuple[Side, ...], Field(min_length=1)] = Field(description="Pixels per cell, of each level.")
-    anchors: tuple[Annotated[tuple[tuple[float, float], ...], Field(min_length=1)], ...] | None = Field(
+    anchors: tuple[Annotated[tuple[tuple[Length, Length], ...], Field(min_length=1)], ...] | None = Field(
         default=None, description="Of each level: [width, height] of its anchors, pixels of the input."
     )
     offset: Fraction = Field(default=0.5, description="Where in its cell the point of ltrb and distribution is.")
