@@ -125,13 +125,13 @@ def _shortest_edge(contract: InputContract, height: int, width: int) -> tuple[in
     edge: float = contract.shortest_edge
     if long / short * edge > contract.longest_edge:
         edge = contract.longest_edge * short / long
-    shorter, longer = round(edge), int(edge * long / short)
+    shorter, longer = max(round(edge), 1), max(int(edge * long / short), 1)
     if contract.rounding in (None, "detr"):
         longer = int(shorter * long / short)  # from the side that is rounded already
     elif shorter == short:
         longer = long
     if contract.rounding == "yolos":
-        shorter, longer = shorter // 16 * 16, longer // 16 * 16
+        shorter, longer = (max(side // 16, 1) * 16 for side in (shorter, longer))
     return (shorter, longer) if height <= width else (longer, shorter)
 
 
