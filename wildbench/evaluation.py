@@ -81,7 +81,7 @@ def evaluate(
     from wildbench.measures.compute import measure_compute, operands_of
     from wildbench.measures.latency import Stopwatch
     from wildbench.measures.size import size_of
-    from wildbench.submissions.formats import admit
+    from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.submissions.sandbox import Sandbox
 

@@ -27,7 +27,7 @@ from wildbench.progress import Progress, silent
 from wildbench.scorecard import Compute, Latency, Protocol, Scorecard, Size, Submission
 
 if TYPE_CHECKING:
-    from wildbench.submissions.formats import Admitted
+    from wildbench.submissions.admission import Admitted
 
 Image = npt.NDArray[np.uint8]
 """uint8, H x W x 3, RGB."""

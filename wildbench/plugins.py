@@ -131,6 +131,9 @@ formats = Registry(
 )
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
 
+readers = Registry("metadata reader", "wildbench.readers", {})
+"""How tools describe their detectors in the files that they export: `wildbench.submissions.readers.Reader`."""
+
 _TORCHVISION = "wildbench.detectors.zoo._published"
 
 detectors = Registry(

@@ -23,7 +23,7 @@ from wildbench.scorecard import Figure, Scorecard
 
 if TYPE_CHECKING:
     from wildbench.measures.matching import Scored  # loads a compiler
-    from wildbench.submissions.formats import Admitted
+    from wildbench.submissions.admission import Admitted
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats
+from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.decode import Outputs, decode
-from wildbench.submissions.formats import Admitted, Backend, Format, admit
+from wildbench.submissions.feed import Feed
+from wildbench.submissions.formats import Backend, Format, Inputs, Port, Signature
 from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
@@ -38,14 +40,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Opened:
-    """An open submission: its format, its manifest, and the backend that runs it."""
+    """An open submission: its format, its manifest, the backend that runs it, and the signature of what it runs."""
 
     format: Format
     manifest: Manifest
     backend: Backend
+    signature: Signature | None = None
 
     def __post_init__(self) -> None:
         self._preprocess = Preprocessor(self.manifest.input)
+        self._feed = Feed(self.manifest, self.signature)
 
     @property
     def device(self) -> str:
@@ -57,14 +61,14 @@ class Opened:
         """The network, where it is one of torch's."""
         return getattr(self.backend, "module", None)
 
-    def prepare(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
-        """The network's input, 3 x H' x W', for one image (uint8, H x W x 3, RGB)."""
-        return self._preprocess(image)
+    def prepare(self, image: npt.NDArray[np.uint8]) -> Inputs:
+        """The network's inputs for one image (uint8, H x W x 3, RGB)."""
+        return self._feed(self._preprocess(image), place(self.manifest.input, *image.shape[:2]))
 
     def decode(self, answer: Outputs, height: int, width: int) -> Detections:
         """Detections in an image of this size from the backend's answer."""
         placement = place(self.manifest.input, height, width)
-        decoded = decode(self.manifest, answer, placement.canvas, image=placement.image)
+        decoded = decode(self.manifest, self._feed.first(answer), placement.canvas, image=placement.image)
         boxes = to_image(decoded.boxes, placement if decoded.of == "input" else place(InputContract(), height, width))
         masks = None if decoded.masks is None else masks_to_image(decoded.masks, placement)
         return Detections(boxes, decoded.labels, decoded.scores, masks, dropped=decoded.dropped)
@@ -103,7 +107,7 @@ def open_submission(
     """
     admitted = admit(path, trust=trust)
     backend = admitted.format.open(admitted.source, admitted.manifest, device, threads)
-    return Opened(admitted.format, admitted.manifest, backend)
+    return Opened(admitted.format, admitted.manifest, backend, admitted.signature)
 
 
 ALLOCATION_FAILURES = ("can't allocate memory", "not enough memory", "bad_alloc", "Failed to allocate", "out of memory")
@@ -165,7 +169,10 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
 
 
 def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
-    source = Source(Path(message["name"]), pixels.read(message["bytes"]))
+    whole, files, begin = pixels.read(sum(message["files"].values())), {}, 0
+    for name, size in message["files"].items():
+        files[name], begin = whole[begin : begin + size], begin + size
+    source = Source(Path(message["name"]), files=files, main=message["main"])
     format: Format = formats.get(message["format"])
     with needs(format.extra) if format.extra else contextlib.nullcontext():
         for library in format.libraries:
@@ -177,7 +184,10 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
 
         limit = psutil.Process().memory_info().data + message["memory_bytes"]
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]))
+    signature = message["signature"] and Signature(
+        *(tuple(Port(**port) for port in message["signature"][side]) for side in ("inputs", "outputs"))
+    )
+    admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]), signature)
     return open_submission(admitted, device=message["device"], threads=message["threads"])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from wildbench.submissions.formats import Admitted, admit
+from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.formats import Tensor as Tensor
 from wildbench.submissions.manifest import Manifest
 
@@ -94,7 +94,7 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
         True
     """
     admitted = admit(submission, trust=True)
-    listing, size = admitted.listing, len(admitted.source.data)
+    listing, size = admitted.listing, admitted.source.size
     parts = _tensor_parts(listing.tensors or ())
     parts.update(listing.overhead)
     container = size - parts.total()

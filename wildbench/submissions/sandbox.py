@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
@@ -35,7 +35,7 @@ from wildbench.errors import (
     WrongOutput,
     first_problem,
 )
-from wildbench.submissions.formats import Admitted, admit
+from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
@@ -209,8 +209,13 @@ class Sandbox:
         stack.callback(self._end)
         theirs.close()
         source = self.admitted.source
-        self._write(memoryview(source.data))
-        file = {"name": source.path.name, "bytes": len(source.data), "format": self.admitted.format.name}
+        end = 0
+        for data in source.files.values():
+            end += self._write(memoryview(data), end)
+        sizes = {name: len(data) for name, data in source.files.items()}
+        signature = self.admitted.signature and asdict(self.admitted.signature)
+        file: dict[str, Any] = {"name": source.path.name, "files": sizes, "main": source.main}
+        file |= {"format": self.admitted.format.name, "signature": signature}
         asked = {"device": self._wanted, "threads": self.threads, "memory_bytes": self._memory_bytes}
         request = {**file, "manifest": self.manifest.model_dump(mode="json"), **asked}
         self._start_by = time.monotonic() + self.timeout_s
@@ -222,11 +227,12 @@ class Sandbox:
         self._write(np.ascontiguousarray(image).data.cast("B"))
         return list(image.shape)
 
-    def _write(self, view: memoryview) -> None:
-        """Write bytes to the start of the shared file."""
+    def _write(self, view: memoryview, at: int = 0) -> int:
+        """Write bytes to the shared file, from its start or further on; gives their number."""
         written = 0
         while written < len(view):
-            written += os.pwrite(self._pixels, view[written:], written)
+            written += os.pwrite(self._pixels, view[written:], at + written)
+        return written
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         header = receive(self._channel, deadline)

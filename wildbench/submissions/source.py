@@ -1,4 +1,4 @@
-"""A submission's file, read once: its bytes, their hash, and the zip records in them. Nothing in it is executed."""
+"""A submission's files, read once: their bytes, their hash, and the zip records in them. Nothing is executed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, cast
 
 from wildbench.errors import SubmissionError
 
 MOST_RECORDS = 2**16
-"""Entries of a zip; a detector saved with one entry for each tensor has about a thousand."""
+"""Entries of a zip or a folder; a detector saved with one entry for each tensor has about a thousand."""
 
 MOST_BYTES = 2**32
-"""Of all records of a zip after they are unzipped."""
+"""Of all files of a folder, or of all records of a zip after they are unzipped."""
 
 AGAIN = "save or download it again"
 EXPORT_AGAIN = "export it again"
@@ -32,38 +32,119 @@ Parsed = TypeVar("Parsed")
 
 
 class Source:
-    """The bytes of one file.
+    """The bytes of one submission: a file, a file and its companions, or every file of a folder.
 
-    Everything that is asked about a submission is answered from here, so that nobody can swap the file between two
+    Everything that is asked about a submission is answered from here, so that nobody can swap a file between two
     reads.
 
     Attributes:
-        path: Where it was read, for messages; it is not opened again.
-        data: The whole file.
+        path: What was read, a file or a folder, for messages; it is not opened again.
+        files: Bytes by name, relative to the folder; a name has slashes where a file lies deeper.
+        main: Name of the file that the format begins with; empty for a folder in which none is chosen yet.
+        data: The bytes of that file.
     """
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        self.path, self.data = path, data
+    def __init__(
+        self, path: Path, data: bytes = b"", files: Mapping[str, bytes] | None = None, main: str | None = None
+    ) -> None:
+        self.path = path
+        self.files = {path.name: data} if files is None else files
+        self.main = path.name if main is None else main
+        self.data = self.files.get(self.main, b"")
         self._parsed: dict[Any, Any] = {}
+        self._beside: dict[str, bytes | None] = {}
 
     @classmethod
     def read(cls, path: Path | str) -> Source:
-        """Open a file, once, and read all of it; a SubmissionError where there is no such file, or it is empty."""
+        """Read a file, or every file of a folder, each of them once.
+
+        Raises:
+            SubmissionError: There is no such file, it is empty, or the folder holds too much.
+        """
         path = Path(path)
         try:
+            if path.is_dir():
+                return cls(path, files=_read_folder(path), main="")
             data = path.read_bytes()
         except OSError as error:
-            missing = isinstance(error, (FileNotFoundError, IsADirectoryError))
-            what, code = ("no such file", "no-such-file") if missing else (f"{error.strerror}", "unreadable")
+            what, code = ("no such file", "no-such-file")
+            if not isinstance(error, FileNotFoundError):
+                what, code = f"{error.strerror}", "unreadable"
             raise SubmissionError(f"{path}: {what}", code=code, remedy="check the path") from None
         if not data:
             raise SubmissionError(f"{path}: the file is empty", code="empty", remedy=AGAIN)
         return cls(path, data)
 
+    @property
+    def suffix(self) -> str:
+        """Of the main file's name: ".onnx"."""
+        return PurePosixPath(self.main).suffix
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the files are those of a folder, or of a zip that was unpacked."""
+        return self.main != self.path.name
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(map(len, self.files.values()))
+
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the file's bytes, in hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
+        """SHA-256, in hexadecimal: of a single file's bytes; of several, of their `SHA256SUMS`, sorted by name."""
+        if len(self.files) == 1:
+            return hashlib.sha256(next(iter(self.files.values()))).hexdigest()
+        lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(self.files.items())]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def at(self, main: str) -> Source:
+        """The same files, beginning with another one of them."""
+        return Source(self.path, files=self.files, main=main)
+
+    def beside(self, name: str) -> bytes | None:
+        """A file in the main file's folder, such as a label file; None where there is none.
+
+        Of a file on disk it is no part: it describes the submission, and its bytes are not counted.
+        """
+        inside = str(PurePosixPath(self.main).parent / name)
+        if self.is_folder or inside in self.files:
+            return self.files.get(inside)
+        if name not in self._beside:
+            neighbour = self.path.parent / name
+            self._beside[name] = neighbour.read_bytes() if neighbour.is_file() else None
+        return self._beside[name]
+
+    def with_companions(self, names: Iterable[str]) -> Source:
+        """This file together with those beside it that it cannot do without, such as the weights of a graph.
+
+        Raises:
+            SubmissionError: One is missing, or its name leads out of the folder.
+        """
+        files = dict(self.files)
+        for name in names:
+            where = PurePosixPath(name)
+            if where.is_absolute() or ".." in where.parts or "\\" in name:
+                raise self.error(f"refers to {name!r}, outside its folder", code="outside", remedy=EXPORT_AGAIN)
+            data = self.beside(name)
+            if data is None:
+                problem = f"{name}, which belongs to it, is not beside it"
+                raise self.error(problem, code="missing-companion", remedy=f"put {name} into the same folder")
+            files[str(PurePosixPath(self.main).parent / name)] = data
+        return self if len(files) == len(self.files) else Source(self.path, files=files, main=self.main)
+
+    def unzipped(self) -> Source:
+        """The files of a zip, as if they lay in a folder; raises as `records` does."""
+        entries = {info.filename: self._read(info) for info in self._checked_entries}
+        return Source(self.path, files=entries, main="")
+
+    def unpack(self, folder: Path) -> Path:
+        """Write the files into a folder, for a runtime that reads nothing but paths; gives the main file's path."""
+        for name, data in self.files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        return folder / self.main
 
     def parsed(self, parse: Callable[[Source], Parsed]) -> Parsed:
         """What a function makes of this file, made once and then remembered."""
@@ -84,15 +165,8 @@ class Source:
         """
         if not self.is_zip:
             return {}
-        try:
-            entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
-        except DAMAGE as error:
-            raise self.error(f"damaged or cut short ({error})") from None
-        if len(entries) > MOST_RECORDS or sum(entry.file_size for entry in entries) > MOST_BYTES:
-            problem = f"its zip has more than {MOST_RECORDS:,} records or {MOST_BYTES:,} bytes"
-            raise self.error(problem, code="zip-too-large", remedy="export the detector alone")
-        records = {entry.filename.partition("/")[2]: entry for entry in entries}
-        if len(records) != len(entries):
+        records = {entry.filename.partition("/")[2]: entry for entry in self._checked_entries}
+        if len(records) != len(self._checked_entries):
             raise self.error("damaged: the zip has a record twice")
         return records
 
@@ -100,10 +174,7 @@ class Source:
         """The bytes of one record, its checksum verified; a SubmissionError where it is damaged or missing."""
         if name not in self.records:
             raise self.error(f"{name} is missing")
-        try:
-            return self._zip.read(self.records[name])
-        except DAMAGE as error:
-            raise self.error(f"{name} is damaged ({error})") from None
+        return self._read(self.records[name])
 
     def error(self, problem: str, *, code: str = "damaged", remedy: str = AGAIN) -> SubmissionError:
         """The error to raise for this file; by default, that it is not what it was when it was saved."""
@@ -112,3 +183,31 @@ class Source:
     @cached_property
     def _zip(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(io.BytesIO(self.data))
+
+    @cached_property
+    def _checked_entries(self) -> list[zipfile.ZipInfo]:
+        try:
+            entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
+        except DAMAGE as error:
+            raise self.error(f"damaged or cut short ({error})") from None
+        if len(entries) > MOST_RECORDS or sum(entry.file_size for entry in entries) > MOST_BYTES:
+            problem = f"its zip has more than {MOST_RECORDS:,} records or {MOST_BYTES:,} bytes"
+            raise self.error(problem, code="zip-too-large", remedy="export the detector alone")
+        return entries
+
+    def _read(self, entry: zipfile.ZipInfo) -> bytes:
+        try:
+            return self._zip.read(entry)
+        except DAMAGE as error:
+            name = entry.filename.partition("/")[2] or entry.filename
+            raise self.error(f"{name} is damaged ({error})") from None
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    """Every file of a folder by its name, hidden ones apart."""
+    names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    if len(names) > MOST_RECORDS or sum((path / name).stat().st_size for name in names) > MOST_BYTES:
+        problem = f"{path}: the folder has more than {MOST_RECORDS:,} files or {MOST_BYTES:,} bytes"
+        raise SubmissionError(problem, code="folder-too-large", remedy="name the detector's own folder")
+    return {name.as_posix(): (path / name).read_bytes() for name in names}

@@ -9,8 +9,9 @@ class Opened:
     def __init__(self, source, manifest, device, threads):
         self.device, self.box = "cpu", json.loads(source.data)["box"]
 
-    def run(self, image):
-        return {"boxes": np.array([self.box], np.float32), "labels": np.array([1]), "scores": np.array([image.mean()])}
+    def run(self, inputs):
+        brightness = inputs["image"].mean()
+        return {"boxes": np.array([self.box], np.float32), "labels": np.array([1]), "scores": np.array([brightness])}
 
     def facts(self):
         return {"device": "cpu", "peak_memory": None}
@@ -33,8 +34,8 @@ class OneBox(Format):
         return Listing([Tensor("box", (4,), "float32", "json", bytes=16, nonzero=4, parameter=True, bits=32)])
 
 
-def count(backend, image):
-    return {"by_module": {"brightness": image.size}}
+def count(backend, inputs):
+    return {"by_module": {"brightness": inputs["image"].size}}
 
 
 FORMAT = OneBox()

@@ -1,6 +1,8 @@
 import contextlib
+import hashlib
 import io
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -13,15 +15,15 @@ from small_networks import MeanDetector, constant_detector, manifest, write_expo
 from torch import nn
 
 from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.files import sha256_of
 from wildbench.resources import bundled
-from wildbench.submissions.formats._format import admit, embed, recognise
+from wildbench.submissions.admission import admit, embed, recognise
 from wildbench.submissions.source import Source
 
 
 def sniff(path: Path) -> str:
     """The name of a file's format, after looking as far as its manifest."""
-    source = Source.read(path)
-    format = recognise(source)
+    source, format = recognise(Source.read(path))
     format.manifest(source)
     return format.name
 
@@ -114,7 +116,7 @@ def test_a_zip_that_is_damaged_anywhere_is_refused_or_read(tmp_path: Path) -> No
         for place in range(30, len(whole) - 22):  # beyond the local header's fixed part, short of the end record
             source = Source(tmp_path / "model.pt", flipped(whole, place, 0xFF))
             with contextlib.suppress(SubmissionError):
-                recognise(source).manifest(source)
+                recognise(source)[1].manifest(source)
             with contextlib.suppress(SubmissionError):
                 source.record("data.pkl")
 
@@ -150,9 +152,34 @@ def test_a_wrong_suffix_names_the_right_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "no.pt", tmp_path):
-        with refused("submission/no-such-file"):
-            sniff(path)
+    with refused("submission/no-such-file"):
+        sniff(tmp_path / "no.pt")
+
+
+def test_a_folder_without_a_detector_is_no_missing_file(tmp_path: Path) -> None:
+    with refused("submission/unknown-format"):
+        sniff(tmp_path)
+
+
+def test_a_folder_or_a_zip_is_taken_by_the_one_detector_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    path = constant_detector(folder / "a.onnx")
+    (folder / "README").write_text("how it was made")
+    admitted = admit(folder)
+    assert (admitted.format.name, admitted.manifest) == ("onnx", manifest())
+    assert admitted.source.size == sum(file.stat().st_size for file in folder.iterdir())
+    sums = "".join(f"{sha256_of(file)}  {file.name}\n" for file in sorted(folder.iterdir()))
+    assert admitted.sha256 == hashlib.sha256(sums.encode()).hexdigest()
+    with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"export/{file.name}")
+    packed = admit(tmp_path / "export.zip")
+    assert (packed.manifest, packed.source.size) == (admitted.manifest, admitted.source.size)
+    shutil.copy(path, folder / "b.onnx")
+    with refused("submission/several-submissions"):
+        admit(folder)
+    assert admit(path).source.size == path.stat().st_size
 
 
 def test_a_manifest_goes_into_each_format(tmp_path: Path) -> None:
@@ -208,13 +235,20 @@ def test_our_own_archive_is_left_alone() -> None:
         embed(bundled("baselines/reference-tiny.pt"), manifest())
 
 
-def test_both_inside_and_beside_must_agree(tmp_path: Path) -> None:
+def test_a_manifest_given_comes_before_one_beside_before_one_inside(tmp_path: Path) -> None:
     path = constant_detector(tmp_path / "a.onnx")
-    embed(path, manifest())
-    assert admit(path, trust=False).manifest == manifest()
-    path.with_suffix(".manifest.json").write_text(manifest(licence="MIT").to_json())
-    with refused("submission/two-manifests"):
-        admit(path, trust=False)
+    embed(path, manifest(licence="MIT", categories=["lion", "zebra"]))
+    admitted = admit(path)
+    assert admitted.manifest == manifest()
+    assert [note.partition(":")[0] for note in admitted.notes] == ["warning manifest-contradiction"]
+    path.with_suffix(".manifest.json").write_text(manifest(licence="MIT", categories=["lion", "zebra"]).to_json())
+    assert not admit(path).notes
+    path.with_suffix(".manifest.json").unlink()
+    assert admit(path).manifest.licence == "MIT"
+    (tmp_path / "given.json").write_text(manifest(name="given").to_json())
+    assert admit(path, manifest=tmp_path / "given.json").manifest.name == "given"
+    with refused("submission/no-manifest"):
+        admit(path, manifest=tmp_path / "missing.json")
 
 
 def test_what_can_run_code_needs_trust(tmp_path: Path) -> None:

@@ -10,8 +10,13 @@ from small_networks import MeanDetector, constant_detector, manifest, write_expo
 from wildbench.detectors.zoo import build
 from wildbench.plugins import formats
 from wildbench.submissions.archive import save_submission
-from wildbench.submissions.formats import check_format
-from wildbench.submissions.formats.conformance import check_backend, check_listing, check_manifest, check_recognition
+from wildbench.submissions.conformance import (
+    check_backend,
+    check_format,
+    check_listing,
+    check_manifest,
+    check_recognition,
+)
 from wildbench.submissions.formats.onnx_graph import OnnxGraph
 from wildbench.submissions.manifest import manifest_path
 

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 from refusals import refused
 from small_networks import beside, constant_detector, write_onnx
 
-from wildbench.submissions.formats._format import admit
+from wildbench.submissions.admission import admit
 
 IDENTITY = [helper.make_node("Identity", ["image"], ["scores"])]
 SCORES = {"scores": TensorProto.FLOAT}
@@ -51,7 +51,7 @@ def test_functions_that_the_file_defines_are_admitted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("attributes", [False, True])
-def test_weights_in_another_file_are_refused(tmp_path: Path, attributes: bool) -> None:
+def test_weights_in_another_file_belong_to_the_submission(tmp_path: Path, attributes: bool) -> None:
     if attributes:
         constant = helper.make_node(
             "Constant", [], ["w"], value=onnx.numpy_helper.from_array(np.ones(999, np.float32), "w")
@@ -68,15 +68,27 @@ def test_weights_in_another_file_are_refused(tmp_path: Path, attributes: bool) -
         size_threshold=0,
         convert_attribute=attributes,
     )
-    assert (tmp_path / "w.bin").stat().st_size >= 3996
-    with refused("submission/external-weights"):
-        admit(beside(tmp_path / "a.onnx"), trust=False)
+    weights = tmp_path / "w.bin"
+    assert weights.stat().st_size >= 3996
+    admitted = admit(beside(tmp_path / "a.onnx"))
+    assert admitted.source.size == (tmp_path / "a.onnx").stat().st_size + weights.stat().st_size
+    tensors = {tensor.name: tensor for tensor in admitted.listing.tensors or ()}
+    assert (tensors["w"].nonzero, tensors["w"].elements) == (999, 999)
+    graph = (tmp_path / "a.onnx").read_bytes()
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with refused("submission/damaged"):
+        admit(tmp_path / "a.onnx")
+    weights.unlink()
+    with refused("submission/missing-companion"):
+        admit(tmp_path / "a.onnx")
+    (tmp_path / "a.onnx").write_bytes(graph.replace(b"w.bin", b"../w."))
+    with refused("submission/outside"):
+        admit(tmp_path / "a.onnx")
 
 
-def test_a_list_is_no_input_of_a_graph(tmp_path: Path) -> None:
+def test_the_graph_tells_the_layout(tmp_path: Path) -> None:
     path = beside(constant_detector(tmp_path / "a.onnx"), input={})
-    with refused("submission/layout"):
-        admit(path, trust=False)
+    assert admit(path, trust=False).manifest.input.layout == "nchw"
 
 
 @pytest.mark.parametrize("data", [b"\x08\x08\xff\xff\xff", b"\x08", b"random", None])

@@ -11,8 +11,8 @@ import pytest
 
 from wildbench import plugins
 from wildbench.errors import SubmissionError
+from wildbench.submissions.admission import recognise
 from wildbench.submissions.formats import Format
-from wildbench.submissions.formats._format import recognise
 from wildbench.submissions.source import Source
 
 
@@ -32,4 +32,4 @@ def test_a_zip_of_another_package_is_not_taken_for_a_damaged_one_of_torch(
         recognise(Source.read(path))
     arrays = Arrays()
     monkeypatch.setattr(plugins.formats, "_targets", {**plugins.formats._targets, "arrays": arrays})
-    assert recognise(Source.read(path)) is arrays
+    assert recognise(Source.read(path))[1] is arrays

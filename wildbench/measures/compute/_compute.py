@@ -24,7 +24,7 @@ from wildbench.submissions.sandbox import ask
 if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.submissions.child import Opened
-    from wildbench.submissions.formats import OnnxBackend, TorchBackend
+    from wildbench.submissions.formats import Inputs, OnnxBackend, TorchBackend
     from wildbench.submissions.sandbox import Sandbox
 
 Image = npt.NDArray[np.uint8]
@@ -60,16 +60,16 @@ def count(opened: Opened, image: Image) -> dict[str, Any]:
     return Count.model_validate(counted).model_dump()
 
 
-def count_torch(backend: TorchBackend, image: npt.NDArray[np.generic]) -> dict[str, Any]:
+def count_torch(backend: TorchBackend, inputs: Inputs) -> dict[str, Any]:
     """Count a pass of a torch module."""
     from wildbench.measures.compute._torch_counter import count_macs
 
-    return count_macs(lambda: backend.forward(image), backend.module).model_dump()
+    return count_macs(lambda: backend.forward(inputs), backend.module).model_dump()
 
 
-def count_onnx(backend: OnnxBackend, image: npt.NDArray[np.generic]) -> dict[str, Any]:
+def count_onnx(backend: OnnxBackend, inputs: Inputs) -> dict[str, Any]:
     """Count a pass of an ONNX graph."""
-    return _onnx_counter(backend).count([backend.batch(image)]).model_dump()
+    return _onnx_counter(backend).count(list(inputs.values())).model_dump()
 
 
 @lru_cache(maxsize=1)

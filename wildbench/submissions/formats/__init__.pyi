@@ -1,14 +1,13 @@
-from ._format import Admitted as Admitted
 from ._format import Backend as Backend
 from ._format import Format as Format
+from ._format import Inputs as Inputs
 from ._format import Listing as Listing
+from ._format import Port as Port
+from ._format import Signature as Signature
 from ._format import Tensor as Tensor
-from ._format import admit as admit
-from ._format import embed as embed
 from ._format import resolve_device as resolve_device
 from ._onnx_tensors import NO_NAME as NO_NAME
 from ._onnx_tensors import OnnxWeights as OnnxWeights
 from ._torch_backend import TorchBackend as TorchBackend
-from .conformance import check_format as check_format
 from .onnx_graph import METADATA_KEY as METADATA_KEY
 from .onnx_graph import OnnxBackend as OnnxBackend

@@ -1,35 +1,34 @@
-"""What a format of submissions is, and which files may be opened, by which manifest.
+"""What a format of submissions is.
 
 A format is the one thing to write, and to register, for wildbench to take another kind of file:
 
     [project.entry-points."wildbench.formats"]
     tflite = "my_package.tflite:FORMAT"
 
-`wildbench.submissions.formats.check_format` checks one.
+`wildbench.submissions.conformance.check_format` checks one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.errors import SubmissionError, UntrustedSubmission
-from wildbench.files import write_atomically
-from wildbench.plugins import formats
-from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
+from wildbench.errors import SubmissionError
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
     from wildbench.submissions.archive import Activation
     from wildbench.submissions.decode import Outputs
+
+Inputs = Mapping[str, npt.NDArray[np.generic]]
+"""What a network is given: arrays by name, in the order of its signature."""
 
 
 @dataclass(frozen=True)
@@ -108,25 +107,70 @@ class Listing:
     activation_bits: Mapping[str, int] | None = None
 
 
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a network.
+
+    Attributes:
+        name: In the file.
+        shape: None where a side is free.
+        dtype: As NumPy names it: "float32", "uint8".
+        quantization: Scale and zero point of integers that stand for real numbers, value = scale x (stored - zero).
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    quantization: tuple[float, int] | None = None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a network takes and gives, as the file itself says.
+
+    Example:
+        >>> Signature((Port("images", (1, 3, 64, 64), "float32"),), (Port("output0", (1, 7, 84), "float32"),)).image
+        Port(name='images', shape=(1, 3, 64, 64), dtype='float32', quantization=None)
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def image(self) -> Port | None:
+        """The input that takes the image: the first with three or four axes, one of them of length 3."""
+        return next((port for port in self.inputs if len(port.shape) in (3, 4) and _colours(port.shape)), None)
+
+
+def _colours(shape: tuple[int | None, ...]) -> bool:
+    """Whether the axis of the colours may have length 3, before the rows or after the columns."""
+    return any(shape[axis] in (3, None) for axis in (-3, -1))
+
+
 class Backend(Protocol):
     """An open network on one device. It lives in the sandbox's child process."""
 
     device: str
     """Where it runs: "cpu", "cuda:0"."""
 
-    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+    def run(self, inputs: Inputs) -> Outputs:
         """One forward pass, finished when it returns.
 
         Args:
-            image: Prepared as the manifest asks, 3 x H x W; the backend adds a batch axis where the manifest's layout
-                has one.
+            inputs: Every input of the format's signature, in its dtype and shape. Of a format without a signature the
+                image alone, in the manifest's layout.
 
         Returns:
-            The network's output arrays on the host, by name, in its order.
+            The network's output arrays on the host, by name, in its order; real numbers where they are quantized.
         """
 
     def facts(self) -> dict[str, Any]:
-        """JSON values: "device", its name for people, and "peak_memory", bytes used on an accelerator, or None."""
+        """JSON values about what really runs.
+
+        "device", its name for people, and "peak_memory", bytes used on an accelerator, or None. Where they can be
+        told also "runtime", library and version; "provider", what of it runs the network; and "precision", how many
+        operators it runs in which type.
+        """
 
 
 class Format(Protocol):
@@ -140,6 +184,8 @@ class Format(Protocol):
     """As in the registry and in scorecards: "onnx"."""
     suffix: ClassVar[str]
     """Of its files: ".onnx"."""
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
+    """That its files may have as well."""
     title: ClassVar[str]
     """For messages, with its article: "an ONNX graph"."""
     runs_code: ClassVar[bool] = True
@@ -149,11 +195,15 @@ class Format(Protocol):
     libraries: ClassVar[tuple[str, ...]] = ()
     """Modules that opening imports; the child imports them before its memory is limited."""
     counter: ClassVar[str | None] = None
-    """"module:function" that counts one pass in the child: `function(backend, image)` returns the fields of
+    """"module:function" that counts one pass in the child: `function(backend, inputs)` returns the fields of
     `wildbench.measures.compute.Count`. None where nothing can be counted."""
 
     def sniff(self, source: Source) -> bool:
         """Whether the bytes are of this format. Nothing is unpickled or executed."""
+
+    def companions(self, source: Source) -> Sequence[str]:
+        """Files that it cannot do without, by their names relative to it, such as the weights of a graph."""
+        return ()
 
     def manifest(self, source: Source) -> Mapping[str, Any] | str | bytes | None:
         """The manifest inside the file, as JSON text or plain data; None where there is none.
@@ -161,6 +211,15 @@ class Format(Protocol):
         Raises:
             SubmissionError: The file is damaged.
         """
+        return None
+
+    def metadata(self, source: Source) -> Mapping[str, str]:
+        """What its tool wrote into the file, or into the file's companions, about it."""
+        return {}
+
+    def signature(self, source: Source) -> Signature | None:
+        """The network's inputs and outputs; None where the file does not tell without being opened."""
+        return None
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """The file with a manifest put inside.
@@ -168,6 +227,8 @@ class Format(Protocol):
         Raises:
             SubmissionError: The file cannot take one.
         """
+        problem = f"{self.title} has no place for a manifest"
+        raise source.error(problem, code="no-slot", remedy="write it beside the file")
 
     def check(self, source: Source, manifest: Manifest) -> None:
         """Refuse what must not be opened; by default nothing.
@@ -225,111 +286,3 @@ def resolve_device(device: str, library: str, has_cuda: Callable[[int], bool]) -
         remedy = f"use --device cpu, or a build of {library} for CUDA"
         raise SubmissionError(f"{library} has no device {device!r} here", code="no-such-device", remedy=remedy)
     return f"cuda:{index}"
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """A submission that may be opened, as far as can be told from outside. Its file was read once."""
-
-    source: Source
-    format: Format
-    manifest: Manifest
-
-    @property
-    def path(self) -> Path:
-        """Where the file was read, for messages."""
-        return self.source.path
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file's bytes."""
-        return self.source.sha256
-
-    @cached_property
-    def listing(self) -> Listing:
-        """What is stored in the file; raises SubmissionError where it is damaged."""
-        return self.format.tensors(self.source, self.manifest)
-
-
-def admit(submission: Path | str | Admitted, *, trust: bool = False) -> Admitted:
-    """Read and check a submission without opening it.
-
-    Args:
-        submission: The file; one that is admitted already is returned as it is.
-        trust: Whether formats that can run code may be opened.
-
-    Raises:
-        SubmissionError: The format is unknown, the file is damaged, its manifest is missing or wrong, or it needs code
-            or files from elsewhere.
-        UntrustedSubmission: Opening it can run code, and `trust` is False.
-
-    Example:
-        >>> admit("yolox_nano.onnx").format.name  # doctest: +SKIP
-        'onnx'
-    """
-    if isinstance(submission, Admitted):
-        return submission
-    source = Source.read(submission)
-    format = recognise(source)
-    if format.runs_code and not trust:
-        problem = f"{source.path}: opening {format.title} can run code that is in the file"
-        remedy = "if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX"
-        raise UntrustedSubmission(problem, code="untrusted", remedy=remedy)
-    manifest = _manifest(source, format)
-    format.check(source, manifest)
-    return Admitted(source, format, manifest)
-
-
-def recognise(source: Source) -> Format:
-    """The format of a file, from its bytes; a SubmissionError where none knows it, or its suffix is another's."""
-    path, names = source.path, formats.names()
-    candidates: list[Format] = []
-    damage: SubmissionError | None = None
-    for format in formats.all().values():
-        try:
-            if format.sniff(source):
-                candidates.append(format)
-        except SubmissionError as error:  # a zip that torch did not write may be another format's
-            damage = damage or error
-    for format in candidates:
-        if path.suffix == format.suffix:
-            return format
-    if not candidates and damage:
-        raise damage
-    if not candidates:
-        remedy = "save it with wildbench.save_submission(model, path, ...), or export it as one of these"
-        raise source.error(f"not in a known format ({', '.join(names)})", code="unknown-format", remedy=remedy)
-    problem = f"{candidates[0].title} by its bytes, but named {path.suffix or 'without a suffix'}"
-    raise source.error(problem, code="wrong-suffix", remedy=f"rename it to {path.stem}{candidates[0].suffix}")
-
-
-def embed(path: Path | str, manifest: Manifest) -> None:
-    """Put a manifest, as JSON, in the slot that a file's format has for it. Nothing in the file runs.
-
-    The same can be done at export time, with `manifest.to_json()` as the text: by
-    `torch.jit.save(..., _extra_files={"manifest.json": text})`, by `torch.export.save` with the same `extra_files`, or
-    by a metadata property "wildbench" of an ONNX model.
-
-    Raises:
-        SubmissionError: The file carries a manifest already, or its format takes none.
-    """
-    source = Source.read(path)
-    write_atomically(source.path, recognise(source).embed(source, manifest))
-
-
-def _manifest(source: Source, format: Format) -> Manifest:
-    """The manifest of a submission, from inside or beside the file."""
-    document, outside = format.manifest(source), manifest_path(source.path)
-    inside = None if document is None else parse_manifest(document, str(source.path))
-    try:
-        beside = parse_manifest(outside.read_bytes(), str(outside))
-    except FileNotFoundError:
-        beside = None
-    if inside and beside and inside != beside:
-        problem = f"{outside}: differs from the manifest inside {source.path.name}"
-        raise SubmissionError(problem, code="two-manifests", remedy="remove one of the two")
-    manifest = inside or beside
-    if manifest is None:
-        remedy = f"write {outside.name} beside it, as docs/submitting.md shows"
-        raise source.error("no manifest inside or beside it", code="no-manifest", remedy=remedy)
-    return manifest

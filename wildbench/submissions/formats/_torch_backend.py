@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from wildbench.errors import WrongOutput
 from wildbench.submissions.decode import Outputs
-from wildbench.submissions.formats._format import resolve_device
+from wildbench.submissions.formats._format import Inputs, resolve_device
 from wildbench.submissions.manifest import Manifest
 
 COMPILER = "torch._dynamo.utils"
@@ -65,15 +63,15 @@ class TorchBackend:
         self.module, self.device = module, device
         self._layout = manifest.input.layout or "list"
 
-    def forward(self, image: npt.NDArray[np.generic]) -> Any:  # noqa: ANN401 - whatever the module answers
+    def forward(self, inputs: Inputs) -> Any:  # noqa: ANN401 - whatever the module answers
         """One pass without gradients, over what the manifest's layout asks for."""
-        values = torch.from_numpy(image).to(self.device)
+        values = [torch.from_numpy(array).to(self.device) for array in inputs.values()]
         with torch.inference_mode():
-            return self.module({"list": [values], "nchw": values[None], "chw": values}[self._layout])
+            return self.module(values) if self._layout == "list" else self.module(*values)
 
-    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+    def run(self, inputs: Inputs) -> Outputs:
         """One pass; copying the answer to the host waits for CUDA."""
-        return {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(self.forward(image)).items()}
+        return {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(self.forward(inputs)).items()}
 
     def facts(self) -> dict[str, Any]:
         """The device's name, and the most memory that torch has taken on it."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
-from wildbench.submissions.formats._format import Format, Listing, resolve_device
+from wildbench.submissions.formats._format import Format, Inputs, Listing, Port, Signature, resolve_device
 from wildbench.submissions.formats._onnx_tensors import graphs, listing, named_tensors
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
@@ -39,12 +38,32 @@ class OnnxGraph(Format):
 
     def sniff(self, source: Source) -> bool:
         """Its first field is ir_version; the rest is checked when it is parsed."""
-        return source.data.startswith(b"\x08") or (source.path.suffix == self.suffix and not source.is_zip)
+        return source.data.startswith(b"\x08") or (source.suffix == self.suffix and not source.is_zip)
 
     def manifest(self, source: Source) -> str | None:
         """The metadata property."""
         properties = source.parsed(load_graph).metadata_props
         return next((str(entry.value) for entry in properties if entry.key == METADATA_KEY), None)
+
+    def companions(self, source: Source) -> list[str]:
+        """Files that hold weights of the graph, as large models and torch's newer exporter keep them."""
+        names: dict[str, None] = {}
+        for _, tensor in named_tensors(source.parsed(load_graph)):
+            names.update((entry.value, None) for entry in tensor.external_data if entry.key == "location")
+        return list(names)
+
+    def metadata(self, source: Source) -> dict[str, str]:
+        """Its properties, the manifest apart, and `producer_name`."""
+        model = source.parsed(load_graph)
+        told = {entry.key: str(entry.value) for entry in model.metadata_props if entry.key != METADATA_KEY}
+        return {"producer_name": model.producer_name} | told
+
+    def signature(self, source: Source) -> Signature:
+        """The graph's inputs, without those that initializers fill, and its outputs."""
+        graph = source.parsed(load_graph).graph
+        filled = {tensor.name for tensor in graph.initializer}
+        inputs = [_port(value) for value in graph.input if value.name not in filled]
+        return Signature(tuple(inputs), tuple(_port(value) for value in graph.output))
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Set the metadata property; an older manifest is replaced."""
@@ -57,22 +76,12 @@ class OnnxGraph(Format):
 
     def check(self, source: Source, manifest: Manifest) -> None:
         """Refuse a model that needs more than ONNX Runtime and its own bytes."""
-        import onnx
-
         model = source.parsed(load_graph)
         functions = {(function.domain, function.name) for function in model.functions}
         for node in (node for graph in graphs(model.graph, *model.functions) for node in graph.node):
             if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
                 problem = f"{node.domain}::{node.op_type} is a custom operator, and needs a library"
                 raise source.error(problem, code="custom-operator", remedy="export with standard ONNX operators")
-        for name, tensor in named_tensors(model):
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                problem = f"weight {name} is in another file, so this file's size is not the model's"
-                remedy = "save it with onnx.save_model(model, path, save_as_external_data=False)"
-                raise source.error(problem, code="external-weights", remedy=remedy)
-        if manifest.input.layout in (None, "list"):
-            problem = "manifest: input.layout: an ONNX graph takes an array, not a list"
-            raise source.error(problem, code="layout", remedy='say "nchw" or "chw"')
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Weights and constants, and the bits of what meets each weight."""
@@ -84,21 +93,15 @@ class OnnxGraph(Format):
             import onnxruntime
 
         device = resolve_device(device, "onnxruntime", lambda _: CUDA in onnxruntime.get_available_providers())
-        session = open_session(source, device, threads)
-        if len(session.get_inputs()) != 1:
-            names = ", ".join(value.name for value in session.get_inputs())
-            problem = f"the graph takes {names}, not one image"
-            raise source.error(problem, code="inputs", remedy="export it with one input")
-        return OnnxBackend(source, session, device, batched=manifest.input.layout == "nchw")
+        return OnnxBackend(source, open_session(source, device, threads), device)
 
 
 class OnnxBackend:
     """An ONNX graph in a session of ONNX Runtime."""
 
-    def __init__(self, source: Source, session: onnxruntime.InferenceSession, device: str, *, batched: bool) -> None:
+    def __init__(self, source: Source, session: onnxruntime.InferenceSession, device: str) -> None:
         self.session, self.device = session, device
-        self._source, self._batched = source, batched
-        self._input = session.get_inputs()[0].name
+        self._source = source
         self._outputs = [output.name for output in session.get_outputs()]
 
     @property
@@ -106,13 +109,9 @@ class OnnxBackend:
         """The model as data."""
         return self._source.parsed(load_graph)
 
-    def batch(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """The graph's input, 1 x 3 x H x W or 3 x H x W."""
-        return image[None] if self._batched else image
-
-    def run(self, image: npt.NDArray[np.generic]) -> Outputs:
+    def run(self, inputs: Inputs) -> Outputs:
         """One run of the graph; its outputs by their names."""
-        answer = self.session.run(self._outputs, {self._input: self.batch(image)})
+        answer = self.session.run(self._outputs, dict(inputs))
         return dict(zip(self._outputs, answer, strict=True))
 
     def facts(self) -> dict[str, Any]:
@@ -137,7 +136,38 @@ def load_graph(source: Source) -> onnx.ModelProto:
         raise source.error(problem, code="not-onnx", remedy=EXPORT_AGAIN) from None
     if not model.graph.output:
         raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy=EXPORT_AGAIN)
+    if len(source.files) > 1:
+        _bring_in(model, source)
     return model
+
+
+def _bring_in(model: onnx.ModelProto, source: Source) -> None:
+    """Put the weights that stand in other files into the model itself."""
+    for name, tensor in named_tensors(model):
+        told = {entry.key: entry.value for entry in tensor.external_data}
+        data = source.beside(told.get("location", ""))
+        if data is None:
+            continue
+        try:
+            begin = int(told.get("offset", 0))
+            end = begin + int(told["length"]) if "length" in told else len(data)
+        except ValueError:
+            raise source.error(f"where {name} is stored is damaged", remedy=EXPORT_AGAIN) from None
+        if not 0 <= begin <= end <= len(data):
+            raise source.error(f"{name} lies beyond the end of {told['location']}", remedy=EXPORT_AGAIN)
+        tensor.raw_data = data[begin:end]
+        tensor.data_location = tensor.DEFAULT
+        del tensor.external_data[:]
+
+
+def _port(value: onnx.ValueInfoProto) -> Port:
+    """An input or output of a graph."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    kind = value.type.tensor_type
+    shape = [side.dim_value if side.HasField("dim_value") else None for side in kind.shape.dim]
+    dtype = tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "unknown"
+    return Port(value.name, tuple(shape), dtype)
 
 
 def open_session(source: Source, device: str, threads: int | None) -> onnxruntime.InferenceSession:
@@ -152,9 +182,10 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     options.log_severity_level = 3  # warnings about the graph's style are not ours to print
     if threads is not None:
         options.intra_op_num_threads = threads
+    data = source.data if len(source.files) == 1 else source.parsed(load_graph).SerializeToString()
     wanted: list[Any] = [] if device == "cpu" else [(CUDA, {"device_id": device.partition(":")[2]})]
     try:
-        session = onnxruntime.InferenceSession(source.data, options, [*wanted, CPU], enable_fallback=0)
+        session = onnxruntime.InferenceSession(data, options, [*wanted, CPU], enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no base class
         raise source.error(f"onnxruntime refuses it ({error})", code="cannot-open", remedy=EXPORT_AGAIN) from None
     if session.get_providers()[0] != (CUDA if wanted else CPU):

@@ -26,7 +26,7 @@ class SubmissionPt(Format):
     def sniff(self, source: Source) -> bool:
         """A zip with a pickle and no code, or a bare pickle, as torch.save wrote before 1.6."""
         plain = "data.pkl" in source.records and not {"constants.pkl", "archive_format"} & source.records.keys()
-        return plain or (source.path.suffix == self.suffix and source.data.startswith(PICKLES))
+        return plain or (source.suffix == self.suffix and source.data.startswith(PICKLES))
 
     def manifest(self, source: Source) -> dict[str, Any]:
         """Its plain data."""

@@ -24,6 +24,7 @@ class TorchExport(TorchScript):
     """A zip whose weights are listed in JSON."""
 
     name, suffix, title = "pt2", ".pt2", "a torch.export archive"
+    other_suffixes = ()
     libraries: ClassVar[tuple[str, ...]] = (*TorchScript.libraries, "torch.export")
 
     def sniff(self, source: Source) -> bool:

@@ -25,6 +25,7 @@ class TorchScript(Format):
     """A zip with code. Its tensors cannot be listed without unpickling."""
 
     name, suffix, title = "torchscript", ".pt", "TorchScript"
+    other_suffixes: ClassVar[tuple[str, ...]] = (".torchscript", ".pth", ".ts")
     libraries: ClassVar[tuple[str, ...]] = ("torch", "wildbench.submissions.formats._torch_backend")
     counter = "wildbench.measures.compute:count_torch"
 
@@ -35,6 +36,11 @@ class TorchScript(Format):
     def manifest(self, source: Source) -> bytes | None:
         """The extra file."""
         return source.record(EXTRA_RECORD) if EXTRA_RECORD in source.records else None
+
+    def metadata(self, source: Source) -> dict[str, str]:
+        """Its other extra files, such as Ultralytics' `config.txt`."""
+        names = [name for name in source.records if name.startswith("extra/") and name != EXTRA_RECORD]
+        return {name.partition("/")[2]: source.record(name).decode(errors="replace") for name in names}
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Append the extra file; torch finds it wherever it stands in the zip."""

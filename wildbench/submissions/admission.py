@@ -1,0 +1,238 @@
+"""Which files may be opened, in which format, by which manifest.
+
+A manifest that a person gave comes first, then one beside the file, then one inside it, then what the file says by
+itself (`wildbench.submissions.readers`). What they contradict each other in is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.files import write_atomically
+from wildbench.plugins import formats
+from wildbench.submissions.feed import resolve
+from wildbench.submissions.foreign import foreign
+from wildbench.submissions.formats import Format, Listing, Signature
+from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
+from wildbench.submissions.readers import read_manifest
+from wildbench.submissions.source import Source
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A submission that may be opened, as far as can be told from outside. Its files were read once.
+
+    Attributes:
+        source: Its bytes.
+        format: What opens it.
+        manifest: Complete: what a person left out is filled in from the file.
+        signature: The network's inputs and outputs, where the file tells.
+        origin: Where the manifest is from, in one line.
+        notes: What the manifest, the file's metadata and its graph contradict each other in.
+    """
+
+    source: Source
+    format: Format
+    manifest: Manifest
+    signature: Signature | None = None
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where the file was read, for messages."""
+        return self.source.path
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file's bytes."""
+        return self.source.sha256
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What is stored in the file; raises SubmissionError where it is damaged."""
+        return self.format.tensors(self.source, self.manifest)
+
+
+def admit(
+    submission: Path | str | Admitted, *, trust: bool = False, manifest: Manifest | Path | str | None = None
+) -> Admitted:
+    """Read and check a submission without opening it.
+
+    Args:
+        submission: The file, or the folder or zip that holds it; one that is admitted already is returned as it is.
+        trust: Whether formats that can run code may be opened.
+        manifest: In place of one beside or inside the file: a manifest, or the path of one.
+
+    Raises:
+        SubmissionError: The format is unknown, the file is damaged, its manifest is wrong, or it says too little for
+            one to be made; or it needs code or files from elsewhere.
+        UntrustedSubmission: Opening it can run code, and `trust` is False.
+
+    Example:
+        >>> admit("yolox_nano.onnx").format.name  # doctest: +SKIP
+        'onnx'
+    """
+    if isinstance(submission, Admitted):
+        return submission
+    source, format = recognise(Source.read(submission))
+    if format.runs_code and not trust:
+        problem = f"{source.path}: opening {format.title} can run code that is in the file"
+        remedy = "if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX"
+        raise UntrustedSubmission(problem, code="untrusted", remedy=remedy)
+    signature = format.signature(source)
+    stated, origin, notes = _manifest(source, format, signature, manifest)
+    complete, more = resolve(stated, signature)
+    format.check(source, complete)
+    return Admitted(source, format, complete, signature, origin, (*notes, *more))
+
+
+def recognise(source: Source) -> tuple[Source, Format]:
+    """The format of a submission, from its bytes, and the submission with all files that belong to it.
+
+    Raises:
+        SubmissionError: No format knows it, its suffix is another's, or a folder holds several.
+    """
+    if not source.main:
+        return _in_folder(source)
+    if source.suffix == ".zip" and source.is_zip:
+        return _in_folder(source.unzipped())
+    candidates, damage = _candidates(source)
+    for format in candidates:
+        if source.suffix in _suffixes(format):
+            return source.with_companions(format.companions(source)), format
+    problem = foreign(source) or (None if candidates else damage)
+    if problem:
+        raise problem
+    if not candidates:
+        names = ", ".join(formats.names())
+        remedy = "save it with wildbench.save_submission(model, path, ...), or export it as one of these"
+        raise source.error(f"not in a known format ({names})", code="unknown-format", remedy=remedy)
+    what = f"{candidates[0].title} by its bytes, but named {source.suffix or 'without a suffix'}"
+    remedy = f"rename it to {PurePosixPath(source.main).stem}{candidates[0].suffix}"
+    raise source.error(what, code="wrong-suffix", remedy=remedy)
+
+
+def _candidates(source: Source) -> tuple[list[Format], SubmissionError | None]:
+    """The formats that know the bytes of a file, and what one of them found damaged, if any did."""
+    candidates: list[Format] = []
+    damage: SubmissionError | None = None
+    for format in formats.all().values():
+        try:
+            if format.sniff(source):
+                candidates.append(format)
+        except SubmissionError as error:  # a zip that torch did not write may be another format's
+            damage = damage or error
+    return candidates, damage
+
+
+def _in_folder(source: Source) -> tuple[Source, Format]:
+    """The one submission in a folder."""
+    inside = list(_submissions(source))
+    if not inside:
+        known = foreign(source)
+        if known:
+            raise known
+        problem = f"no file in this folder is in a known format ({', '.join(formats.names())})"
+        raise source.error(problem, code="unknown-format", remedy="name the file or folder that your tool exported")
+    if len(inside) > 1:
+        names = ", ".join(one.main for one, _ in inside[:5])
+        raise source.error(f"holds several detectors: {names}", code="several-submissions", remedy="name one of them")
+    one, format = inside[0]
+    return one.with_companions(format.companions(one)), format
+
+
+def _submissions(source: Source) -> Iterator[tuple[Source, Format]]:
+    """Every file of a folder that some format takes by its suffix and its bytes."""
+    for name in source.files:
+        one = source.at(name)
+        for format in formats.all().values():
+            if one.suffix in _suffixes(format) and format.sniff(one):
+                yield one, format
+                break
+
+
+def _suffixes(format: Format) -> tuple[str, ...]:
+    return (format.suffix, *format.other_suffixes)
+
+
+def embed(path: Path | str, manifest: Manifest) -> None:
+    """Put a manifest, as JSON, in the slot that a file's format has for it. Nothing in the file runs.
+
+    The same can be done at export time, with `manifest.to_json()` as the text: by
+    `torch.jit.save(..., _extra_files={"manifest.json": text})`, by `torch.export.save` with the same `extra_files`, or
+    by a metadata property "wildbench" of an ONNX model.
+
+    Raises:
+        SubmissionError: The file carries a manifest already, or its format takes none.
+    """
+    source, format = recognise(Source.read(path))
+    write_atomically(source.path, format.embed(source, manifest))
+
+
+def _manifest(
+    source: Source, format: Format, signature: Signature | None, given: Manifest | Path | str | None
+) -> tuple[Manifest, str, list[str]]:
+    """The manifest of a submission, where it is from, and what contradicts it."""
+    stated = [one for one in (_given(given) or _beside(source), _inside(source, format)) if one]
+    reading = read_manifest(source, format, signature)
+    if not stated:
+        return reading.manifest(source), reading.origin, []
+    manifest, where = stated[0]
+    others = [(other.model_dump(mode="json"), place) for other, place in stated[1:]]
+    if reading.draft:
+        others.append((reading.draft, reading.where))
+    mine = manifest.model_dump(mode="json")
+    notes = [note for other, place in others for note in _contradictions(mine, where, other, place)]
+    return manifest, f"manifest: {where}", notes
+
+
+def _given(manifest: Manifest | Path | str | None) -> tuple[Manifest, str] | None:
+    if manifest is None:
+        return None
+    if isinstance(manifest, Manifest):
+        return manifest, "given"
+    try:
+        return parse_manifest(Path(manifest).read_bytes(), str(manifest)), str(manifest)
+    except OSError as error:
+        problem = f"{manifest}: {error.strerror}"
+        raise SubmissionError(problem, code="no-manifest", remedy="check the path") from None
+
+
+def _beside(source: Source) -> tuple[Manifest, str] | None:
+    """The manifest beside a file or a folder: of its name, with the suffix `.manifest.json`."""
+    outside = manifest_path(source.path)
+    name = manifest_path(Path(PurePosixPath(source.main).name)).name
+    document = source.beside(name)
+    if document is None and source.is_folder and outside.is_file():
+        name, document = outside.name, outside.read_bytes()
+    return None if document is None else (parse_manifest(document, str(outside.with_name(name))), f"beside it ({name})")
+
+
+def _inside(source: Source, format: Format) -> tuple[Manifest, str] | None:
+    document = format.manifest(source)
+    return None if document is None else (parse_manifest(document, str(source.path)), "inside it")
+
+
+SPOKEN = ("categories", "input", "output", "activation_bits")
+"""Parts of a manifest that decide what is measured; a name or a licence may differ."""
+
+
+def _contradictions(mine: dict[str, Any], where: str, other: dict[str, Any], place: str) -> Iterator[str]:
+    """What a manifest says otherwise than one of lower rank, one note for each key; what one leaves out is none."""
+    for part in SPOKEN:
+        for key, stated, differing in _differences(part, mine.get(part), other.get(part)):
+            yield f"warning manifest-contradiction: {key} is {stated!r} {where}, but {differing!r} {place}"
+
+
+def _differences(key: str, stated: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values
+    if isinstance(stated, dict) and isinstance(other, dict):
+        for name in other:
+            yield from _differences(f"{key}.{name}", stated.get(name), other[name])
+    elif stated is not None and other is not None and stated != other:
+        yield key, stated, other
