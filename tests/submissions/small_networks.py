@@ -19,7 +19,8 @@ SCORES = np.array([0.75, 0.5], np.float32)
 
 def manifest(**changes: Any) -> Manifest:
     """A manifest of two categories for a network that takes 1 x 3 x H x W."""
-    keys = {"name": "tiny", "detector": {"name": "tiny"}, "categories": ["zebra", "lion"], "input": {"layout": "nchw"}}
+    keys = {"name": "tiny", "detector": {"name": "tiny"}, "categories": ["zebra", "lion"]}
+    keys |= {"input": {"layout": "nchw", "dtype": "float32"}}
     return Manifest.model_validate(keys | changes)
 
 

@@ -87,7 +87,7 @@ def admit(
         raise UntrustedSubmission(problem, code="untrusted", remedy=remedy)
     signature = format.signature(source)
     stated, origin, notes = _manifest(source, format, signature, manifest)
-    complete, more = resolve(stated, signature)
+    complete, more = resolve(stated, signature, str(source.path))
     format.check(source, complete)
     return Admitted(source, format, complete, signature, origin, (*notes, *more))
 

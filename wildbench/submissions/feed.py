@@ -31,44 +31,42 @@ SECOND_INPUTS: dict[str, Callable[[Placement], list[Any]]] = {
 """What other inputs than the image hold, from where the image stands in it; rows, one for each image of the batch."""
 
 
-def resolve(manifest: Manifest, signature: Signature | None) -> tuple[Manifest, list[str]]:
-    """Fill in what a manifest leaves to the file: layout, dtype and size of the input.
+def resolve(manifest: Manifest, signature: Signature | None, where: str) -> tuple[Manifest, list[str]]:
+    """Fill in what a manifest leaves to the file `where`: layout, dtype and size of the input.
 
     The graph has the last word, because nothing else runs; a note says what the manifest claimed.
 
     Returns:
         The manifest with a complete input contract, and notes.
+
+    Raises:
+        SubmissionError: It needs a size that neither states, or the graph's dtype does not fit its scale.
     """
-    contract = manifest.input
     port = signature.image if signature else None
     if port is None:
-        layout = contract.layout or ("nchw" if signature else "list")
-        told: dict[str, Any] = {"layout": layout, "dtype": contract.dtype or "float32"}
-        return manifest.model_copy(update={"input": contract.model_copy(update=told)}), []
-    told = _told(port, contract.resize in ("stretch", "letterbox"))
-    stated = {key: getattr(contract, key) for key in told}
-    notes = [
-        f"warning manifest-contradiction: input.{key} is {value!r} in the manifest, but {told[key]!r} in the graph"
-        for key, value in stated.items()
-        if value is not None and value != told[key]
-    ]
-    contract = contract.model_copy(update={"dtype": contract.dtype or "float32"} | told)
-    return manifest.model_copy(update={"input": contract}), notes
+        return manifest.resolved(where, layout="nchw" if signature else "list"), []
+    told = _told(port)
+    notes: list[str] = []
+    overruled: dict[str, None] = {}
+    for key, value in told.items():
+        stated = getattr(manifest.input, key)
+        if stated not in (None, value) and not (key == "size" and value is None):
+            notes.append(
+                f"warning manifest-contradiction: input.{key} is {stated!r} in the manifest, but {value!r} in the graph"
+            )
+            overruled[key] = None
+    contract = manifest.input.model_copy(update=overruled)
+    return manifest.model_copy(update={"input": contract}).resolved(where, **told), notes
 
 
-def _told(port: Port, sized: bool) -> dict[str, Any]:
-    """What the image's port says."""
+def _told(port: Port) -> dict[str, Any]:
+    """What the image's port says: layout, dtype, size."""
     colours_last = port.shape[-1] == 3 and port.shape[-3] != 3
     layout = ("n" if len(port.shape) == 4 else "") + ("hwc" if colours_last else "chw")
-    told: dict[str, Any] = {"layout": layout}
-    if port.dtype in ("float32", "float16") or (port.dtype == "uint8" and not port.quantization):
-        told["dtype"] = port.dtype
-    if port.quantization:
-        told["dtype"] = "float32"  # it is prepared as real numbers, and quantized then
+    known = port.dtype in ("float32", "float16", "uint8") and not port.quantization  # else real numbers are quantized
     height, width = port.shape[-3:-1] if colours_last else port.shape[-2:]
-    if sized and height and width:
-        told["size"] = (height, width)
-    return told
+    size = (height, width) if height and width else None
+    return {"layout": layout, "dtype": port.dtype if known else "float32", "size": size}
 
 
 class Feed:
