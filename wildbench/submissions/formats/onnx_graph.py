@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
 from wildbench.submissions.formats._format import Format, Inputs, Listing, Port, Signature, resolve_device
