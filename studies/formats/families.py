@@ -51,6 +51,7 @@ FAMILIES = {
             "pnnx==20260526",
         ),
     ),
+    "contracts": Family("contracts.py"),
     "runtimes": Family(
         "runtimes.py",
         (
