@@ -8,7 +8,7 @@ from refusals import refused
 from torchvision.models.detection._utils import BoxLinearCoder
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.corners import Grid, corners, grid, sigmoid, softmax
+from wildbench.submissions.decode._corners import Grid, corners, grid, sigmoid, softmax
 from wildbench.submissions.output import Boxes, Levels
 
 LEVELS = Levels(strides=(8, 16, 32))

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from wildbench.submissions.input import InputContract
-from wildbench.submissions.resampling import PILLOW, resize
+from wildbench.submissions.preprocess._resampling import PILLOW, resize
 
 SIZES = [
     ((480, 640), (320, 320)),
@@ -94,7 +94,7 @@ def test_torchs_resize_needs_no_torch() -> None:
 import sys
 import numpy as np
 from wildbench.submissions.input import InputContract
-from wildbench.submissions.resampling import resize
+from wildbench.submissions.preprocess._resampling import resize
 for antialias in ("pillow", "torch"):
     resize(np.zeros((9, 9, 3), np.uint8), (4, 4), InputContract(resize="stretch", antialias=antialias))
 sys.exit("torch" in sys.modules)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.submissions.input import InputContract
-from wildbench.submissions.resampling import resize
+from wildbench.submissions.preprocess._resampling import resize
 
 Floats = npt.NDArray[np.float32]
 

@@ -65,7 +65,7 @@ def _as_pillow(levels: Image, size: tuple[int, int], interpolation: str) -> Imag
 
 def _as_torch(image: npt.NDArray[np.uint8], size: tuple[int, int], interpolation: str) -> Image:
     """Across, rounded to grey levels, then down: `upsample_avx_bilinear_bicubic_uint8` of ATen, without torch."""
-    from wildbench.submissions import _convolution
+    from wildbench.submissions.preprocess import _convolution
 
     height, width = size
     if width != image.shape[1]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.corners import Floats, Grid, corners, grid, sigmoid, softmax
+from wildbench.submissions.decode._corners import Floats, Grid, corners, grid, sigmoid, softmax
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.output import DescribedOutput, Part, Reference
 
