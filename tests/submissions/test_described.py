@@ -208,16 +208,6 @@ def test_an_export_gives_the_right_detections(name: str, tmp_path: Path) -> None
     check(opened.predict(np.zeros((SIDE, SIDE, 3), np.uint8)), expected)
 
 
-@pytest.mark.parametrize("name", [name for name in EXPORTS if "N, 7" not in name])
-def test_the_first_of_a_batch_is_decoded(name: str) -> None:
-    parts, outputs, expected = EXPORTS[name]
-    eight = {
-        key: np.concatenate([values, *[np.zeros_like(values)] * 7]) if values.shape[0] == 1 else values
-        for key, values in outputs.items()
-    }
-    check(decode(described(parts), eight, (SIDE, SIDE), batch=8), expected)
-
-
 def test_boxes_of_the_image_come_out_as_they_are(tmp_path: Path) -> None:
     """RT-DETR and D-FINE, given the size of the original: labels, boxes, scores."""
     parts = {"labels": {"output": "labels", "first": 0}, "scores": {"output": "scores"}}

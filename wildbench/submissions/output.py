@@ -30,7 +30,7 @@ LEVELLED = {"yolox", "yolov3", "yolov5", "ltrb", "distribution", "fastestdet"}
 class Part(Contract):
     """Where one kind of values stands: an output, or columns of it, with one row for each candidate.
 
-    Leading axes of length 1 are taken off, and a batch. Of a feature map [1, K, H, W] (candidates: columns) the
+    Leading axes of length 1 are taken off. Of a feature map [1, K, H, W] (candidates: columns) the
     candidates are its cells row by row; of one with A anchors, [1, A x K, H, W] or [1, A, H, W, K], anchor by anchor.
     """
 

@@ -52,23 +52,21 @@ def decode(
     outputs: Outputs,
     canvas: tuple[int, int],
     image: tuple[int, int] | None = None,
-    batch: int = 1,
 ) -> Decoded:
     """Decode a network's output as its manifest says.
 
     Args:
         manifest: Its output contract, categories and category map: categories that are not mapped are dropped.
-        outputs: The network's arrays.
+        outputs: The network's arrays for one image.
         canvas: (height, width) of the input, pixels.
         image: (height, width) of the original image, pixels; by default that of the input.
-        batch: Images that the network was given at once; the first is decoded.
 
     Raises:
         WrongOutput: An array is missing, of a wrong shape or dtype, or not finite; says what the outputs are.
     """
     contract = manifest.output.described(outputs)
     try:
-        return _decode(manifest, _Answer(contract, outputs, batch), canvas, image or canvas)
+        return _decode(manifest, _Answer(contract, outputs), canvas, image or canvas)
     except WrongOutput as error:
         remedy = f"{error.remedy}; the outputs are {summary(outputs)}".removeprefix("; ")
         raise WrongOutput(error.what, code=error.code.rpartition("/")[2], remedy=remedy) from None
@@ -226,11 +224,10 @@ def _masks(values: npt.NDArray[Any], total: int, canvas: tuple[int, int]) -> Flo
 
 @dataclass(frozen=True)
 class _Answer:
-    """A network's outputs, read part by part as their description says; the first image of a batch."""
+    """A network's outputs, read part by part as their description says."""
 
     contract: DescribedOutput
     outputs: Outputs
-    batch: int
 
     def array(self, reference: Reference) -> npt.NDArray[Any]:
         """An output by its name or position."""
@@ -260,12 +257,12 @@ class _Answer:
         return _shaped(matrix, (len(matrix) if total is None else total, width or matrix.shape[1]), name)
 
     def _vector(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
-        values = values[0] if values.ndim > 1 and len(values) in (1, self.batch) else values
+        values = values[0] if values.ndim > 1 and len(values) == 1 else values
         return values.reshape(values.size, 1)
 
     def _matrix(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
         shape = values.shape
-        values = values[0] if values.ndim > 2 and len(values) in (1, self.batch) else values
+        values = values[0] if values.ndim > 2 and len(values) == 1 else values
         if part.candidates == "columns" and values.ndim > 1:
             values = self._turned(values)
         elif self.contract.levels is not None and values.ndim > 1:
