@@ -168,6 +168,14 @@ def test_a_very_long_image_keeps_a_pixel() -> None:
         assert resized[1] >= 640 // 16 * 16 or rounding == "detr"
 
 
+@pytest.mark.parametrize(("size", "rounding"), [((333, 1334), "transformers"), ((1, 9000), "detr")])
+def test_an_image_never_overshoots_its_canvas(size: tuple[int, int], rounding: str) -> None:
+    keys = {"shortest_edge": 800, "longest_edge": 1333, "canvas": (1333, 1333), "rounding": rounding}
+    contract = InputContract.model_validate({"resize": "shortest_edge"} | keys)
+    assert Preprocessor(contract)(picture(*size)).shape == (3, 1333, 1333)
+    assert place(contract, *size).resized[1] == 1333
+
+
 def test_the_papers_and_the_librarys_shortest_edge_differ() -> None:
     keys = {"resize": "shortest_edge", "shortest_edge": 800, "longest_edge": 1333}
     sides = [place(InputContract.model_validate(keys | {"rounding": r}), 500, 2000).resized for r in EDGE_ROUNDINGS]
