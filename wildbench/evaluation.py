@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
+    from wildbench.submissions.manifest import Manifest
     from wildbench.submissions.sandbox import Sandbox
     from wildbench.submissions.wire import Detections as Answered
 
@@ -48,6 +50,7 @@ def evaluate(
     device: str = "auto",
     limit: int | None = None,
     trust: bool = False,
+    manifest: Manifest | Path | str | None = None,
     categories: Sequence[str] | None = None,
     out: Path | str | None = None,
     progress: Progress = silent,
@@ -55,15 +58,17 @@ def evaluate(
     """Measure a detector: a file for accuracy, size, compute and latency; one in memory for accuracy alone.
 
     Args:
-        submission: A file in any registered format; an `nn.Module` that keeps torchvision's contract; or any callable
-            from an image (uint8, H x W x 3, RGB) to boxes (n x 4; x1, y1, x2, y2 in pixels), labels and scores, as a
-            tuple in this order or a dict with these keys.
+        submission: A file in any registered format, or a folder or zip that holds it; an `nn.Module` that keeps
+            torchvision's contract; or any callable from an image (uint8, H x W x 3, RGB) to boxes (n x 4; x1, y1, x2,
+            y2 in pixels), labels and scores, as a tuple in this order or a dict with these keys.
         dataset: A registered name, the path of any COCO detection JSON, or a `Dataset` with its images.
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         trust: Open TorchScript and `.pt2`, which can run code in the file.
+        manifest: What the file takes and answers, or the path of a manifest that says so; None where one is inside or
+            beside it, or where the file tells by itself.
         categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
             names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
@@ -79,7 +84,7 @@ def evaluate(
     """
     from wildbench.datasets.images import decode  # here and below: what only running a detector needs
     from wildbench.measures.compute import measure_compute, operands_of
-    from wildbench.measures.latency import Stopwatch
+    from wildbench.measures.latency import Stopwatch, execution_of
     from wildbench.measures.size import size_of
     from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
@@ -89,7 +94,7 @@ def evaluate(
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
-    admitted = admit(submission, trust=trust)  # refuses what must not be opened, before long work
+    admitted = admit(submission, trust=trust, manifest=manifest)  # refuses what must not be opened, before long work
     if out:
         check_writable(out)
     watch = Stopwatch()
@@ -97,7 +102,8 @@ def evaluate(
         inspection = inspect_submission(admitted)
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
-        detections = _detect(box, data, category_ids, watch, progress)
+        detections, notes = _detect(box, data, category_ids, watch, progress)
+        execution = execution_of(box)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         manifest = admitted.manifest
         described = Submission(
@@ -105,6 +111,7 @@ def evaluate(
             sha256=admitted.sha256,
             format=admitted.format.name,
             detector=manifest.detector.name,
+            manifest=admitted.origin,
             **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
         )
         with ThreadPoolExecutor(1) as beside:  # the child counts while this process scores
@@ -118,6 +125,8 @@ def evaluate(
                 trusted=trust,
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
+                notes=[*admitted.notes, *notes],
+                execution=execution,
             )
 
 
@@ -160,22 +169,30 @@ def score(
 
 def _detect(
     box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: Stopwatch, progress: Progress
-) -> Detections:
-    """Show every image to the detector; each answer is detections and a latency sample at once."""
+) -> tuple[Detections, list[str]]:
+    """Show every image to the detector; each answer is detections and a latency sample at once.
+
+    Returns:
+        The detections, and notes of what was left out of them.
+    """
     from wildbench.datasets.images import decode, read_ahead
 
     task = f"evaluate {box.manifest.name}"
     paths = [data.image_path(image) for image in data.images]
     parts: list[Detections] = []
+    dropped = Counter[str]()
     watch.warm_up(box, [decode(path) for path in _sample(data)[:WARM_UP]])
     progress(task, 0, len(paths))
     for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
         answer = box.predict(pixels)
         watch.add(answer)
         watch.interleave_reference(box)
+        if answer.detections.dropped:
+            dropped.update(images=1, candidates=answer.detections.dropped)
         parts.append(detections_of(image["id"], answer.detections, category_ids))
         progress(task, done, len(paths))
-    return Detections.concatenate(parts)
+    notes = [f"warning candidates-without-area: {dropped['candidates']} in {dropped['images']} images were left out"]
+    return Detections.concatenate(parts), notes if dropped else []
 
 
 def detections_of(image_id: int, answered: Answered, category_ids: dict[int, int]) -> Detections:

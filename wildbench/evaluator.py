@@ -24,7 +24,7 @@ from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Compute, Latency, Protocol, Scorecard, Size, Submission
+from wildbench.scorecard import Compute, Execution, Latency, Protocol, Scorecard, Size, Submission
 
 if TYPE_CHECKING:
     from wildbench.submissions.admission import Admitted
@@ -231,6 +231,7 @@ def make_record(
     costs: Callable[[], tuple[Size | None, Compute | None, Latency | None]] = lambda: (None, None, None),
     submission: Admitted | None = None,
     notes: Sequence[str] = (),
+    execution: Execution | None = None,
 ) -> Scorecard:
     """Measure detections; write the record, the detections and the figures of each image where `out` says so.
 
@@ -252,6 +253,7 @@ def make_record(
         size=size,
         compute=compute,
         latency=latency,
+        execution=execution,
         errors=errors,
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
         environment=describe_environment(),

@@ -103,6 +103,20 @@ class Submission(Record):
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
     training_data: str | None = None
     parent: str | None = Field(default=None, description="SHA-256 of the dense submission it was made from.")
+    manifest: str | None = Field(
+        default=None, description="Where it was stated what the detector takes and answers; null for predictions."
+    )
+
+
+class Execution(Record):
+    """What really ran the network, as its runtime says."""
+
+    device: str = Field(description="cpu, or the CUDA device's name.")
+    runtime: str | None = Field(default=None, description="The library, with its version.")
+    provider: str | None = Field(default=None, description="What of the library ran it: a provider or a delegate.")
+    precision: dict[str, int] = Field(
+        default_factory=dict, description="Number of operators by the type in which they were calculated, where told."
+    )
 
 
 class Protocol(Record):
@@ -347,6 +361,7 @@ class Scorecard(Record):
     size: Size | None = Field(description="null for a COCO results file, which brings no model.")
     compute: Compute | None = Field(description="null for a COCO results file.")
     latency: Latency | None = Field(description="null for a COCO results file.")
+    execution: Execution | None = Field(default=None, description="null for a COCO results file.")
     measures: dict[str, Figure] = Field(
         default_factory=dict, description="Figures that installed packages add, by the key of their measure."
     )

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import DatasetOption, DeviceOption, ImagesOption, LimitOption, SplitOption, TrustOption
+from wildbench.cli.options import (
+    DatasetOption,
+    DeviceOption,
+    ImagesOption,
+    LimitOption,
+    ManifestOption,
+    SplitOption,
+    TrustOption,
+)
 from wildbench.files import check_writable
 from wildbench.progress import shown
 
@@ -20,13 +28,14 @@ app = typer.Typer()
 
 @app.command()
 def evaluate(
-    submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")],
+    submission: Annotated[Path, typer.Argument(help="A detector: a file, or the folder or zip it is in.")],
     dataset: DatasetOption = "parksim",
     images: ImagesOption = None,
     split: SplitOption = "test",
     device: DeviceOption = "auto",
     limit: LimitOption = None,
     trust: TrustOption = False,
+    manifest: ManifestOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -43,9 +52,11 @@ def evaluate(
             device=device,
             limit=limit,
             trust=trust,
+            manifest=manifest,
             out=out,
             progress=progress,
         )
+    typer.echo(f"wildbench: {card.submission.manifest}", err=True)
     _print_card(card, out)
 
 
@@ -68,7 +79,7 @@ def score(
 
 @app.command()
 def inspect(
-    submission: Annotated[Path, typer.Argument(help="A .pt, .onnx or .pt2 submission.")],
+    submission: Annotated[Path, typer.Argument(help="A detector: a file, or the folder or zip it is in.")],
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not only the largest.")] = False,
 ) -> None:
     """Show a submission's manifest, tensors and bytes; run nothing of it."""

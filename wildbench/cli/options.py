@@ -12,4 +12,7 @@ ImagesOption = Annotated[Path | None, typer.Option(help="Folder of the images; f
 SplitOption = Annotated[str, typer.Option(help="Split of a registered data set; a JSON file is one split.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+ManifestOption = Annotated[
+    Path | None, typer.Option(help="What it takes and answers; by default beside it, inside it, or read from it.")
+]
 TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format whose files may run code.")]

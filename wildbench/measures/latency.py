@@ -25,7 +25,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, NonNegativeInt
 
 from wildbench.measures import reference_network
-from wildbench.scorecard import Figure, Latency
+from wildbench.scorecard import Execution, Figure, Latency
 from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
@@ -52,6 +52,17 @@ def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
     facts = opened.backend.facts()
     peak = peak_resident() if opened.device == "cpu" else facts["peak_memory"]
     return Process(device=facts["device"], peak_memory=peak).model_dump()
+
+
+def execution(opened: Opened, _image: object = None) -> dict[str, Any]:
+    """What runs the network, as its backend says; runs in the child."""
+    facts = opened.backend.facts()
+    return {key: facts[key] for key in Execution.model_fields if key in facts}
+
+
+def execution_of(box: Sandbox) -> Execution:
+    """What really runs the network in a sandbox."""
+    return ask(box, "wildbench.measures.latency:execution", Execution)
 
 
 def peak_resident() -> int:

@@ -77,6 +77,7 @@ class TorchBackend:
         """The device's name, and the most memory that torch has taken on it."""
         cuda = self.device != "cpu"
         return {
+            "runtime": f"torch {torch.__version__}",
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "peak_memory": torch.cuda.max_memory_allocated(self.device) if cuda else None,
         }

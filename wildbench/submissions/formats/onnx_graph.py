@@ -113,12 +113,15 @@ class OnnxBackend:
         return dict(zip(self._outputs, answer, strict=True))
 
     def facts(self) -> dict[str, Any]:
-        """The device's name; ONNX Runtime keeps no record of the memory it takes on it."""
+        """The device's name and the provider; ONNX Runtime keeps no record of the memory it takes on a GPU."""
+        import onnxruntime
+
+        told = {"runtime": f"ONNX Runtime {onnxruntime.__version__}", "provider": self.session.get_providers()[0]}
         if self.device == "cpu":
-            return {"device": "cpu", "peak_memory": None}
+            return {"device": "cpu", "peak_memory": None} | told
         import torch  # knows the name of a GPU
 
-        return {"device": torch.cuda.get_device_name(self.device), "peak_memory": None}
+        return {"device": torch.cuda.get_device_name(self.device), "peak_memory": None} | told
 
 
 def load_graph(source: Source) -> onnx.ModelProto:
