@@ -25,6 +25,7 @@ from wildbench.evaluator import (
 )
 from wildbench.files import check_writable, sha256_of
 from wildbench.measures.matching import Scored
+from wildbench.plugins import uncollected
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Scorecard, Submission
 
@@ -99,7 +100,8 @@ def evaluate(
         check_writable(out)
     watch = Stopwatch()
     with Sandbox(admitted, device=device) as box:  # it starts while the file is inspected and the data are read
-        inspection = inspect_submission(admitted)
+        with uncollected():
+            inspection = inspect_submission(admitted)
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         detections, notes = _detect(box, data, category_ids, watch, progress)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
-from wildbench.plugins import formats
+from wildbench.plugins import formats, uncollected
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.decode import Outputs, decode
 from wildbench.submissions.feed import Feed
@@ -153,7 +153,8 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
             return
         try:
             if opened is None:
-                opened = _open(message, pixels)
+                with uncollected():
+                    opened = _open(message, pixels)
                 send(channel, {"device": opened.device})
             elif "call" in message:
                 send(channel, {"value": _call(opened, message, pixels)})

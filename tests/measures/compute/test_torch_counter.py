@@ -1,6 +1,8 @@
 """MACs of single layers against closed forms, of whole networks against fvcore, and what is not counted."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -177,3 +179,16 @@ def test_a_quantized_network_spends_as_many_macs_as_before() -> None:
 def test_the_count_depends_on_shapes_alone() -> None:
     counts = [count_macs(lambda: NETWORK(torch.randn(1, 3, 8, 8)), NETWORK) for _ in range(2)]
     assert counts[0] == counts[1]
+
+
+def test_counting_does_not_import_the_compiler() -> None:
+    """It takes longer to import than everything else that counting does."""
+    command = (
+        "import sys, torch\n"
+        "from wildbench.measures.compute._torch_counter import count_macs\n"
+        "layer = torch.nn.Conv2d(3, 16, 3)\n"
+        "print(count_macs(lambda: layer(torch.zeros(1, 3, 8, 8)), layer).macs, 'torch._dynamo' in sys.modules)\n"
+    )
+    backend = "import wildbench.submissions.formats._torch_backend\n"  # as the detector's process does
+    result = subprocess.run([sys.executable, "-c", backend + command], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["15552", "False"]

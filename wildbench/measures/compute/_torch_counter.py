@@ -155,6 +155,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.path = [TOP]
         self.names = {} if module is None else _names(module)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to be skipped by torch's compiler, which nothing here uses, it would be imported first, in over 1 s."""
+        return False
+
     def __torch_dispatch__(
         self, func: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> object:
