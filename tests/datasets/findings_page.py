@@ -2,7 +2,7 @@
 
 import ast
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from malformed import LIES, Lie, spoilt
@@ -62,6 +62,13 @@ out what it names. An image with a box left out is not scored for that category.
 
 """
 
+SUBMISSIONS = """
+## Submissions
+
+`wildbench evaluate` also reports these, of the file and of its network's outputs, among the `notes` of the record.
+
+"""
+
 PACKAGE = Path(__file__).parents[2] / "wildbench"
 SOURCES = [
     *(PACKAGE / "datasets" / f"{name}.py" for name in ("label_checks", "detection_checks", "_readings", "findings")),
@@ -111,9 +118,9 @@ def template(node: ast.expr, scope: ast.AST) -> str:
     return "..."
 
 
-def import_findings() -> Iterator[tuple[str, str, str]]:
-    """Code, severity and message of what else makes a finding, as its source says."""
-    for path in sorted(PACKAGE.rglob("*.py")):
+def other_findings(*rooms: str) -> Iterator[tuple[str, str, str]]:
+    """Code, severity and message of what else in some rooms makes a finding, as its source says."""
+    for path in sorted(path for room in rooms for path in (PACKAGE / room).rglob("*.py")):
         if path in SOURCES:
             continue
         functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
@@ -122,6 +129,12 @@ def import_findings() -> Iterator[tuple[str, str, str]]:
                 if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding":
                     severity = template(node.args[4], scope) if len(node.args) > 4 else "error"
                     yield template(node.args[0], scope), severity, template(node.args[2], scope)
+
+
+def rows(findings: Iterable[tuple[str, str, str]]) -> list[str]:
+    """A table of codes, severities and messages."""
+    lines = {code: f"| `{code}` | {severity} | {cell(text)} |" for code, severity, text in findings}
+    return ["| code | severity | message |", "| --- | --- | --- |", *(lines[code] for code in sorted(lines))]
 
 
 def cell(text: str) -> str:
@@ -142,9 +155,9 @@ def page() -> str:
     table = ["| code | severity | for example | remedy |", "| --- | --- | --- | --- |"]
     lies = ["| file | what is wrong | code | severity |", "| --- | --- | --- | --- |"]
     lies += [f"| {lie.which} | {cell(lie.name)} | `{lie.code}` | {lie.severity} |" for lie in LIES]
-    imports = {code: f"| `{code}` | {severity} | {cell(text)} |" for code, severity, text in import_findings()}
-    others = ["| code | severity | message |", "| --- | --- | --- |", *(imports[code] for code in sorted(imports))]
-    parts = [*table, *(codes[code] for code in sorted(codes)), MIDDLE, *lies, IMPORTING, *others]
+    submissions = ("submissions", "measures")
+    others = [IMPORTING, *rows(other_findings("datasets")), SUBMISSIONS, *rows(other_findings(*submissions))]
+    parts = [*table, *(codes[code] for code in sorted(codes)), MIDDLE, *lies, *others]
     return HEAD + "\n".join(part.removesuffix("\n") for part in parts) + "\n"
 
 

@@ -1,7 +1,9 @@
 import copy
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,8 @@ from torch import nn
 
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.formats import Tensor
+from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.source import Source
 
 NAME = "ssdlite320_mobilenet_v3_large"
@@ -216,3 +219,81 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(b"PK\x03\x04 broken")
     with refused("submission/damaged"):
         inspect_submission(tmp_path / "a.pt")
+
+
+def weights(dtype: str, bits: int, elements: int, count: int = 1, **changes: Any) -> list[Tensor]:
+    """Tensors of a made-up file."""
+    size = bits * elements // 8
+    one = Tensor("w", (elements,), dtype, "tflite", size, elements, parameter=True, bits=bits, stored_bits=bits)
+    return [replace(one, **changes)] * count
+
+
+INTEGERS, FLOATS = weights("int8", 8, 1000, 40), weights("float32", 32, 100, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "keys", "codes"),
+    [
+        ("a_int8.tflite", weights("float32", 32, 100, 826) + weights("int8", 8, 1, 43), {}, ["not-quantized"]),
+        ("a.tflite", weights("float32", 32, 100, 826), {}, []),
+        ("a_int8.tflite", INTEGERS + FLOATS, {}, []),
+        ("a_w8a8.onnx", FLOATS, {}, ["not-quantized"]),
+        ("yolo_full_integer_quant.tflite", FLOATS, {}, ["not-quantized"]),
+        ("paint8.onnx", FLOATS, {}, []),
+        ("unquantized.onnx", FLOATS, {}, []),
+        ("a.onnx", FLOATS, {"method": "QAT, 8 bits"}, ["not-quantized"]),
+        ("a.onnx", FLOATS, {"method": "quantized by onnxruntime"}, ["not-quantized"]),
+        ("a.onnx", FLOATS, {"method": "pruned, not quantized"}, []),
+        ("a.onnx", FLOATS, {"activation_bits": 8}, ["not-quantized"]),
+        ("a.pt", weights("float32", 8, 1000), {"method": "weights quantized"}, []),
+    ],
+)
+def test_a_file_that_is_called_quantized_and_is_not_is_named(
+    name: str, tensors: list[Tensor], keys: dict[str, Any], codes: list[str]
+) -> None:
+    size = sum(tensor.bytes for tensor in tensors)
+    inspection = Inspection(Path(name), "any", manifest(**keys), size, {}, tensors)
+    assert [finding.code for finding in inspection.findings] == codes
+    if len(tensors) == 869:
+        assert "826 of 869 tensors" in inspection.findings[0].message
+
+
+def test_a_quantized_file_larger_than_its_float_file_is_named() -> None:
+    sizes = [(4 * 40_900, []), (4 * 40_900 + 1, ["larger-than-float32"])]
+    for size, codes in sizes:
+        inspection = Inspection(Path("a_int8.tflite"), "any", manifest(), size, {}, INTEGERS + FLOATS)
+        assert [finding.code for finding in inspection.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("stated", "bits", "codes"),
+    [
+        (8, {"a": 8, "b": 8}, []),
+        (8, {"a": 8, "b": 32}, []),
+        (8, {"a": 32}, ["activation-bits"]),
+        (8, {"a": 16, "b": 32}, ["activation-bits"]),
+        (32, {"a": 8}, []),  # the default, which says nothing
+        (8, {}, []),
+    ],
+)
+def test_a_manifest_with_other_bits_than_the_file_is_named(stated: int, bits: dict[str, int], codes: list[str]) -> None:
+    inspection = Inspection(Path("a"), "any", manifest(activation_bits=stated), 10, {}, INTEGERS, activation_bits=bits)
+    assert [finding.code for finding in inspection.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("tensors", "keys", "bits", "quantized"),
+    [
+        (INTEGERS, {}, None, True),
+        (FLOATS, {}, None, False),
+        (FLOATS, {}, {"w": 8}, True),
+        (FLOATS, {"activation_bits": 8}, None, True),
+        (FLOATS, {"activation_bits": 8}, {"w": 32}, False),
+        (None, {}, None, False),
+    ],
+)
+def test_what_multiplies_integers_is_quantized(
+    tensors: list[Tensor] | None, keys: dict[str, Any], bits: dict[str, int] | None, quantized: bool
+) -> None:
+    inspection = Inspection(Path("a"), "any", manifest(**keys), 10, {}, tensors, activation_bits=bits)
+    assert inspection.quantized is quantized

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wildbench.scorecard import Figure, LayerBytes, Size
-from wildbench.submissions.inspection import Inspection, inspect_submission
+from wildbench.submissions.inspection import FP32_BYTES, Inspection, inspect_submission
 
-FP32_BYTES = 4
 NO_SYMBOLS = "only a submission.pt is stored by codecs whose symbols can be counted"
 
 

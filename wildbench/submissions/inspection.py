@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from wildbench.datasets.findings import WHOLE, Finding
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.formats import Tensor as Tensor
 from wildbench.submissions.manifest import Manifest
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 
 CONTAINER = "container"
 """The part of a file that is not tensors: the format's own bookkeeping, the manifest, a graph, padding."""
+
+FP32_BITS, FP32_BYTES = 32, 4
+
+FEW_BITS = 8
+"""Bits of what is called quantized."""
+
+CLAIM = re.compile(
+    r"(?<!not )(?<!no )(?<![a-z0-9])(u?int[248]|w\d+a\d+|(full_)?integer|quant|quanti[sz]\w*|qdq|ptq|qat)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+"""What a file's name or a manifest's method says of a quantized network."""
 
 Number = TypeVar("Number", int, float)
 
@@ -81,6 +94,18 @@ class Inspection:
         """Bytes of all tensors at their zeroth-order entropy; None for formats that have no symbols to count."""
         return None if self.tensors is None else _total([tensor.entropy_bytes for tensor in self.tensors])
 
+    @property
+    def quantized(self) -> bool:
+        """Whether it multiplies integers of few bits, as far as the file or else the manifest says."""
+        weights = [tensor.bits for tensor in self.tensors or () if tensor.parameter and tensor.bits]
+        bits = [self.manifest.activation_bits] if self.activation_bits is None else self.activation_bits.values()
+        return bool(min([FP32_BITS, *weights, *bits]) <= FEW_BITS)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Where the file is not what its name or its manifest says; none for a format whose tensors are not listed."""
+        return [*_other_activations(self), *_unquantized(self)]
+
 
 def inspect_submission(submission: Path | str | Admitted) -> Inspection:
     """Look into a file of any registered format, or one that is admitted already; nothing of it runs.
@@ -126,3 +151,42 @@ def _layer(tensor: Tensor) -> str:
         return tensor.layer or own
     names = path.split(".")
     return ".".join(names[: 4 if names[3:4] and names[3].isdigit() else 3])
+
+
+def _other_activations(inspection: Inspection) -> list[Finding]:
+    """The manifest states bits that no activation of the file has."""
+    stated, bits = inspection.manifest.activation_bits, set((inspection.activation_bits or {}).values())
+    if stated == FP32_BITS or not bits or stated in bits:
+        return []
+    message = f"activations of {', '.join(map(str, sorted(bits)))} bits; the manifest says {stated}"
+    return [Finding("activation-bits", WHOLE, message, "bit operations are counted with the file's", "warning")]
+
+
+def _unquantized(inspection: Inspection) -> list[Finding]:
+    """It is called quantized, and most of it is float32, or takes as many bytes as float32 would."""
+    claim, tensors = _claim(inspection), [tensor for tensor in inspection.tensors or () if tensor.elements]
+    parameters = inspection.parameters
+    if not claim or not parameters:
+        return []
+    findings, remedy = [], "convert it again; compare its size with the float file's"
+    floats = [tensor for tensor in tensors if tensor.dtype == "float32" and tensor.stored_bits == FP32_BITS]
+    share = sum(tensor.elements for tensor in floats if tensor.parameter) / parameters
+    if share > 1 / 2:
+        message = f"{len(floats)} of {len(tensors)} tensors are float32, {share:.0%} of the parameters, but {claim}"
+        findings.append(Finding("not-quantized", WHOLE, message, remedy, "warning"))
+    dense = FP32_BYTES * parameters
+    if inspection.file_bytes > dense:
+        message = f"{inspection.file_bytes:,} bytes, and its parameters would take {dense:,} as float32, but {claim}"
+        findings.append(Finding("larger-than-float32", WHOLE, message, remedy, "warning"))
+    return findings
+
+
+def _claim(inspection: Inspection) -> str | None:
+    """Where a file is called quantized, in words."""
+    stated, method = inspection.manifest.activation_bits, inspection.manifest.method or ""
+    if CLAIM.search(inspection.path.stem.replace(" ", "_")):
+        return f"it is named {inspection.path.name}"
+    if found := CLAIM.search(method):
+        return f'its method says "{found[0]}"'
+    unread = stated <= FEW_BITS and inspection.activation_bits is None
+    return f"its manifest says activations of {stated} bits" if unread else None
