@@ -6,6 +6,7 @@ with its validator's settings, and its mapping back to the picture.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 import ultralytics
 from bench import CATEGORIES, Bench, Detection, spread
+from lively import SCORES, even_out, features_of, rescale, settle
 from torch import nn
 from ultralytics import RTDETR, YOLO
 from ultralytics.data.augment import LetterBox
@@ -29,9 +31,6 @@ from ultralytics.utils import nms, ops
 
 SIZE = 320
 """Pixels of a side of the input."""
-
-SCORES = (-7.7, 1.5)
-"""Mean and standard deviation of the logits on the pictures: a few percent of them give a score above 0.02."""
 
 
 def canvas(picture: Path, size: tuple[int, int], *, auto: bool, stride: int, stretch: bool) -> torch.Tensor:
@@ -44,9 +43,10 @@ def canvas(picture: Path, size: tuple[int, int], *, auto: bool, stride: int, str
     return torch.from_numpy(planes)[None].float() / 255
 
 
-def build(config: str, pictures: Sequence[Path], categories: Sequence[str] = CATEGORIES, seed: int = 0) -> Any:
+@functools.cache
+def build(config: str, pictures: tuple[Path, ...], categories: tuple[str, ...]) -> Any:
     """A network by its configuration, with random weights whose outputs spread on the pictures."""
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     wrapper = (RTDETR if "rtdetr" in config else YOLO)(config)
     network = wrapper.model
     kind = type(network)
@@ -57,24 +57,9 @@ def build(config: str, pictures: Sequence[Path], categories: Sequence[str] = CAT
     wrapper.model = rebuilt
     batch = torch.cat([canvas(path, (SIZE, SIZE), auto=False, stride=32, stretch=False) for path in pictures])
     settle(rebuilt, batch)
-    if wrapper.task != "classify":
+    if wrapper.task not in ("classify", "semantic"):
         enliven(rebuilt, batch)
     return wrapper
-
-
-@torch.no_grad()
-def settle(network: nn.Module, batch: torch.Tensor) -> None:
-    """Take the statistics of every batch norm from the pictures, so that random layers keep their variance."""
-    network.eval()
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.train()
-        norm.momentum = 1.0
-    network(batch)
-    for norm in norms:
-        norm.eval()
-        norm.momentum = 0.03
 
 
 @torch.no_grad()
@@ -88,23 +73,12 @@ def enliven(network: nn.Module, batch: torch.Tensor) -> None:
         targets |= {module[-1]: SCORES for module in getattr(head, f"{prefix}cv3", None) or []}
         targets |= {module[-1]: boxes for module in getattr(head, f"{prefix}cv2", None) or []}
     targets |= dict.fromkeys(getattr(head, "dec_score_head", None) or [], SCORES)
-    answers: dict[nn.Module, torch.Tensor] = {}
-    hooks = [layer.register_forward_hook(lambda m, _, output: answers.update({m: output})) for layer in targets]
-    network(batch)
-    for hook in hooks:
-        hook.remove()
-    for layer, answer in answers.items():
-        rescale(layer, answer, *targets[layer])
-        if bins > 1 and targets[layer] is boxes:  # near distances are likelier than far ones
+    for layer, features in features_of(network, targets, batch).items():
+        rescale(layer, features, *targets[layer])
+        if targets[layer] is SCORES:
+            even_out(layer, features)
+        elif bins > 1:  # near distances are likelier than far ones
             layer.bias -= 0.35 * torch.arange(bins).repeat(4)
-
-
-def rescale(layer: nn.Module, answer: torch.Tensor, mean: float, deviation: float) -> None:
-    """Give each output channel of a layer this mean and standard deviation over the pictures."""
-    values = answer.movedim(1 if isinstance(layer, nn.Conv2d) else -1, 0).flatten(1)
-    factor = deviation / values.std(dim=1).clamp(min=1e-6)
-    layer.weight *= factor.reshape(-1, *[1] * (layer.weight.ndim - 1))
-    layer.bias.copy_((layer.bias - values.mean(dim=1)) * factor + mean)
 
 
 def detect(
@@ -169,21 +143,29 @@ def calibration(bench: Bench) -> str:
     return str(folder / "data.yaml")
 
 
-def export(bench: Bench, name: str, config: str, what: str, *, refused: str | None = None, **settings: Any) -> None:
-    """Build, export, run and keep one artifact."""
+def export(bench: Bench, name: str, head: str, what: str, **settings: Any) -> None:
+    """Build, export, run and keep one artifact, unless it is there.
+
+    Args:
+        bench: Where to.
+        name: Of the artifact.
+        head: A network, one of `HEADS`.
+        what: It is, besides the network.
+        settings: The exporter's; and of ours `names`, the categories, and `refused`, as `Bench.keep` takes it.
+    """
     if not bench.wants(name):
         return
-    size = settings.pop("imgsz", SIZE)
-    categories = settings.pop("categories", CATEGORIES)
+    size, refused = settings.pop("imgsz", SIZE), settings.pop("refused", None)
+    categories = settings.pop("names", CATEGORIES)
     if settings.get("quantize") in (8, "w8a16"):
         settings["data"] = calibration(bench)
     with bench.artifact(name):
-        wrapper = build(config, bench.pictures, categories)
-        file = wrapper.export(imgsz=size, device="cpu", verbose=False, **settings)
+        network = build(HEADS[head], tuple(bench.pictures), categories)
+        file = network.export(imgsz=size, device="cpu", verbose=False, **settings)
         sides = (size, size) if isinstance(size, int) else tuple(size)
-        found = {} if refused else detect(file, bench.pictures, sides)
-        bench.keep(name, Path(file).name, what, found, refused=refused)
-        print(f"{name}: {spread(found)}" if found else f"{name}: nothing to find", flush=True)
+        finds = {} if refused else detect(file, bench.pictures, sides)
+        bench.keep(name, Path(file).name, f"{head}, {what}", finds, refused=refused)
+        print(f"{name}: {spread(finds)}" if finds else f"{name}: nothing to find", flush=True)
 
 
 HEADS = {
@@ -194,15 +176,108 @@ HEADS = {
     "yolo11": "yolo11n.yaml",
     "yolo12": "yolo12n.yaml",
     "yolo26": "yolo26n.yaml",
+    "yolov8-p2": "yolov8n-p2.yaml",
+    "yolov8-rtdetr": "yolov8n-rtdetr.yaml",
+    "yolo11-seg": "yolo11n-seg.yaml",
+    "yolo11-pose": "yolo11n-pose.yaml",
+    "yolo26-seg": "yolo26n-seg.yaml",
+    "yolo26-pose": "yolo26n-pose.yaml",
+    "yolo11-obb": "yolo11n-obb.yaml",
+    "yolo11-cls": "yolo11n-cls.yaml",
+    "yolo26-sem": "yolo26n-sem.yaml",
 }
+"""Networks of every generation and task, the smallest of each."""
+
+MEGADETECTOR = ("animal", "person", "vehicle")
+
+ARTIFACTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    *((f"{name}-onnx", name, "ONNX", {"format": "onnx"}) for name in list(HEADS)[:13]),
+    ("yolov10-end2end-onnx", "yolov10", "end-to-end head, ONNX", {"format": "onnx", "nms": False}),
+    ("yolo26-end2end-onnx", "yolo26", "end-to-end head, ONNX", {"format": "onnx", "nms": False}),
+    ("yolo26-seg-end2end-onnx", "yolo26-seg", "end-to-end head, ONNX", {"format": "onnx", "nms": False}),
+    ("yolo26-pose-end2end-onnx", "yolo26-pose", "end-to-end head, ONNX", {"format": "onnx", "nms": False}),
+    ("yolo11-dynamic-onnx", "yolo11", "ONNX, dynamic", {"format": "onnx", "dynamic": True}),
+    ("yolo26-end2end-dynamic-onnx", "yolo26", "ONNX, dynamic", {"format": "onnx", "dynamic": True, "nms": False}),
+    ("yolo11-fp16-onnx", "yolo11", "ONNX, float16", {"format": "onnx", "quantize": 16}),
+    ("yolo11-int8-onnx", "yolo11", "ONNX, int8", {"format": "onnx", "quantize": 8}),
+    ("yolo11-nms-onnx", "yolo11", "ONNX, nms=True", {"format": "onnx", "nms": True, "conf": 0.01}),
+    ("yolo11-seg-nms-onnx", "yolo11-seg", "ONNX, nms=True", {"format": "onnx", "nms": True, "conf": 0.01}),
+    ("yolov8-nms-opset12-onnx", "yolov8", "ONNX, nms=True", {"format": "onnx", "nms": True, "conf": 0.01, "opset": 12}),
+    ("yolo11-batch8-onnx", "yolo11", "ONNX, batch 8", {"format": "onnx", "batch": 8}),
+    (
+        "yolov8-opset12-onnx",
+        "yolov8",
+        "ONNX, opset 12, not simplified",
+        {"format": "onnx", "opset": 12, "simplify": False},
+    ),
+    ("yolo11-oblong-onnx", "yolo11", "ONNX, 224 x 352", {"format": "onnx", "imgsz": (224, 352)}),
+    ("yolov8-rtdetr-opset17-onnx", "yolov8-rtdetr", "ONNX, opset 17", {"format": "onnx", "opset": 17}),
+    (
+        "megadetector-v6-yolov9-onnx",
+        "yolov9",
+        "MegaDetector v6's categories, ONNX",
+        {"format": "onnx", "names": MEGADETECTOR},
+    ),
+    (
+        "megadetector-v6-yolov10-onnx",
+        "yolov10",
+        "MegaDetector v6's categories, ONNX",
+        {"format": "onnx", "names": MEGADETECTOR, "nms": False},
+    ),
+    (
+        "megadetector-v6-rtdetr-onnx",
+        "yolov8-rtdetr",
+        "MegaDetector v6's categories, ONNX",
+        {"format": "onnx", "names": MEGADETECTOR},
+    ),
+    ("yolov8-torchscript", "yolov8", "TorchScript", {"format": "torchscript"}),
+    ("yolo11-torchscript", "yolo11", "TorchScript", {"format": "torchscript"}),
+    ("yolo11-dynamic-torchscript", "yolo11", "TorchScript, dynamic", {"format": "torchscript", "dynamic": True}),
+    ("yolo11-nms-torchscript", "yolo11", "TorchScript, nms=True", {"format": "torchscript", "nms": True, "conf": 0.01}),
+    ("yolo11-seg-torchscript", "yolo11-seg", "TorchScript", {"format": "torchscript"}),
+    ("yolo26-torchscript", "yolo26", "TorchScript", {"format": "torchscript"}),
+    ("yolo26-end2end-torchscript", "yolo26", "end-to-end head, TorchScript", {"format": "torchscript", "nms": False}),
+    ("yolov8-rtdetr-torchscript", "yolov8-rtdetr", "TorchScript", {"format": "torchscript"}),
+    ("yolov8-openvino", "yolov8", "OpenVINO", {"format": "openvino"}),
+    ("yolo11-openvino", "yolo11", "OpenVINO", {"format": "openvino"}),
+    ("yolo11-fp16-openvino", "yolo11", "OpenVINO, float16", {"format": "openvino", "quantize": 16}),
+    ("yolo11-int8-openvino", "yolo11", "OpenVINO, int8", {"format": "openvino", "quantize": 8}),
+    ("yolo11-dynamic-openvino", "yolo11", "OpenVINO, dynamic", {"format": "openvino", "dynamic": True}),
+    ("yolo11-nms-openvino", "yolo11", "OpenVINO, nms=True", {"format": "openvino", "nms": True, "conf": 0.01}),
+    ("yolo11-seg-openvino", "yolo11-seg", "OpenVINO", {"format": "openvino"}),
+    ("yolo26-end2end-openvino", "yolo26", "end-to-end head, OpenVINO", {"format": "openvino", "nms": False}),
+    ("yolov8-rtdetr-openvino", "yolov8-rtdetr", "OpenVINO", {"format": "openvino"}),
+    ("yolov8-ncnn", "yolov8", "ncnn", {"format": "ncnn"}),
+    ("yolo11-ncnn", "yolo11", "ncnn", {"format": "ncnn"}),
+    ("yolo11-fp16-ncnn", "yolo11", "ncnn, float16", {"format": "ncnn", "quantize": 16}),
+    ("yolo26-ncnn", "yolo26", "ncnn", {"format": "ncnn"}),
+    ("yolo11-executorch", "yolo11", "ExecuTorch", {"format": "executorch"}),
+    ("yolo26-executorch", "yolo26", "ExecuTorch", {"format": "executorch"}),
+    ("yolo11-obb-onnx", "yolo11-obb", "oriented boxes, ONNX", {"format": "onnx", "refused": "oriented"}),
+    ("yolo11-cls-onnx", "yolo11-cls", "a classifier, ONNX", {"format": "onnx", "refused": "classif"}),
+    ("yolo26-sem-onnx", "yolo26-sem", "semantic segmentation, ONNX", {"format": "onnx", "refused": "semantic"}),
+    ("yolo11-mnn", "yolo11", "MNN", {"format": "mnn", "refused": "MNN"}),
+    ("yolo11-coreml", "yolo11", "Core ML", {"format": "coreml", "refused": "Core ML"}),
+    ("yolo11-paddle", "yolo11", "PaddlePaddle", {"format": "paddle", "refused": "Paddle"}),
+)
+"""Name, network, what it is, and the exporter's settings."""
+
+
+def checkpoint(bench: Bench) -> None:
+    """A checkpoint as training leaves it: a pickled network."""
+    if bench.wants("yolo11-pt"):
+        with bench.artifact("yolo11-pt"):
+            build(HEADS["yolo11"], tuple(bench.pictures), CATEGORIES).save("best.pt")
+            bench.keep("yolo11-pt", "best.pt", "yolo11, a pickled network", refused="Ultralytics")
 
 
 def main() -> None:
     """Make every artifact that is not there yet."""
     bench = Bench("ultralytics", "Ultralytics", ultralytics.__version__)
-    for name, config in HEADS.items():
-        export(bench, f"{name}-onnx", config, f"{name}, ONNX", format="onnx")
-    export(bench, "yolo26-end2end-onnx", "yolo26n.yaml", "YOLO26, its end-to-end head, ONNX", format="onnx", nms=False)
+    calculate_in_float32()
+    for name, head, what, settings in ARTIFACTS:
+        export(bench, name, head, what, **settings)
+    checkpoint(bench)
     bench.close()
 
 
