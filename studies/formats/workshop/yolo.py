@@ -81,6 +81,21 @@ def enliven(network: nn.Module, batch: torch.Tensor) -> None:
             layer.bias -= 0.35 * torch.arange(bins).repeat(4)
 
 
+def calculate_in_float32() -> None:
+    """Have OpenVINO calculate as the files say: by itself it takes bfloat16 where the processor has it.
+
+    Ultralytics does the same on Windows, for its own reasons.
+    """
+    import openvino
+
+    class Core(openvino.Core):
+        def __init__(self) -> None:
+            super().__init__()
+            self.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0})
+
+    openvino.Core = Core
+
+
 def detect(
     file: str | Path, pictures: Sequence[Path], size: tuple[int, int] = (SIZE, SIZE)
 ) -> dict[str, list[Detection]]:
