@@ -97,4 +97,4 @@ def make(name: str, out: Path, pictures: Path, artifacts: Sequence[str] = ()) ->
     (out / name).mkdir(parents=True, exist_ok=True)
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
     with (out / f"{name}.log").open("ab") as log:
-        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode == 0
+        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=out).returncode == 0

@@ -69,16 +69,22 @@ def rescale(
 
 
 @torch.enable_grad()
-def even_out(layer: nn.Module, features: torch.Tensor, outputs: Sequence[int] | None = None) -> None:
+def even_out(
+    layer: nn.Module, features: torch.Tensor, outputs: Sequence[int] | None = None, amount: float = 1.0
+) -> None:
     """Move a layer of scores until about as many of them are high on each picture, calm or busy, for each category.
 
-    `outputs` says which of its outputs are scores; by default all.
+    Args:
+        layer: A 1 x 1 convolution or linear layer.
+        features: Its input, pictures x places x channels.
+        outputs: Which of its outputs are scores; by default all.
+        amount: How many are to be high, as a multiple of `SHARES`.
     """
     chosen = list(outputs) if outputs is not None else list(range(len(layer.bias)))
     weight = layer.weight.detach().flatten(1)[chosen].requires_grad_()
     bias = layer.bias.detach()[chosen].requires_grad_()
     optimizer = torch.optim.Adam([weight, bias], lr=0.02)
-    factor = min(4.0, PLACES / features.shape[1])
+    factor = amount * min(2.0, PLACES / features.shape[1])
     for _ in range(300):
         logits = features @ weight.T + bias
         shares = [(torch.sigmoid(2 * (logits - level)).mean(dim=1), share * factor) for level, share in SHARES]

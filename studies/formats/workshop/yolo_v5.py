@@ -67,7 +67,7 @@ def build(config: str, pictures: tuple[Path, ...], categories: tuple[str, ...]) 
         objects = list(range(4, len(mean), width))
         mean[objects], deviation[objects] = -7.7, 1.5
         rescale(layer, features, mean, deviation)
-        even_out(layer, features, objects)
+        even_out(layer, features, objects, amount=0.15)
     return network.fuse().eval()
 
 
