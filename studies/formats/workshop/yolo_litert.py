@@ -1,4 +1,4 @@
-"""Ultralytics' LiteRT exports, which need an older torch than its others: float32 and each of its integer precisions."""
+"""Ultralytics' LiteRT exports, in float32 and in each of its integer precisions; they need an older torch."""
 
 from __future__ import annotations
 
