@@ -1,5 +1,5 @@
+from ._answer import Outputs as Outputs
+from ._answer import summary as summary
 from ._decode import Decoded as Decoded
-from ._decode import Outputs as Outputs
 from ._decode import decode as decode
 from ._decode import nms as nms
-from ._decode import summary as summary

@@ -6,7 +6,6 @@ implementations.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
+from wildbench.submissions.decode._answer import COMPARE, Answer, Outputs, finite, shaped, summary
 from wildbench.submissions.decode._corners import Floats, Grid, corners, grid, sigmoid, softmax
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.output import DescribedOutput, Part, Reference
+from wildbench.submissions.output import DescribedOutput
 
 Integers = npt.NDArray[np.int64]
-
-Outputs = dict[str, npt.NDArray[Any]]
-"""A network's output arrays by name, in the order in which it gives them."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +63,10 @@ def decode(
     """
     contract = manifest.output.described(outputs)
     try:
-        return _decode(manifest, _Answer(contract, outputs), canvas, image or canvas)
+        return _decode(manifest, Answer(contract, outputs), canvas, image or canvas)
     except WrongOutput as error:
         remedy = f"{error.remedy}; the outputs are {summary(outputs)}".removeprefix("; ")
         raise WrongOutput(error.what, code=error.code.rpartition("/")[2], remedy=remedy) from None
-
-
-def summary(outputs: Outputs) -> str:
-    """The outputs as they are, in one line.
-
-    Example:
-        >>> summary({"boxes": np.zeros((1, 5, 4), np.float32), "count": np.zeros(1, np.int32)})
-        'boxes float32 [1, 5, 4], count int32 [1]'
-    """
-    return ", ".join(f"{name} {values.dtype} {list(values.shape)}" for name, values in outputs.items()) or "none"
 
 
 def nms(boxes: Floats, scores: Floats, labels: Integers, iou: float) -> Integers:
@@ -104,7 +91,7 @@ def nms(boxes: Floats, scores: Floats, labels: Integers, iou: float) -> Integers
     return np.asarray(order[np.sort(np.concatenate(survivors))], np.int64)
 
 
-def _decode(manifest: Manifest, answer: _Answer, canvas: tuple[int, int], image: tuple[int, int]) -> Decoded:
+def _decode(manifest: Manifest, answer: Answer, canvas: tuple[int, int], image: tuple[int, int]) -> Decoded:
     contract = answer.contract
     for part in (contract.boxes, contract.scores, contract.objectness, contract.labels):
         for reference in part.references if part else ():
@@ -115,12 +102,12 @@ def _decode(manifest: Manifest, answer: _Answer, canvas: tuple[int, int], image:
         raise WrongOutput(f"boxes is {list(columns.shape)}, not four distributions", code="shape", remedy=COMPARE)
     cells = None if contract.levels is None else grid(contract.levels, canvas, total)
     valid = _valid(answer, total)
-    columns = _finite(columns[valid], "boxes")
+    columns = finite(columns[valid], "boxes")
     rows, labels, scores = _candidates(manifest, answer, total, valid)
     chosen = None if cells is None else Grid(*(values[valid][rows] for values in cells))
     frame = canvas if contract.boxes.of == "input" else image
     offset = contract.levels.offset if contract.levels else 0
-    boxes = _finite(corners(contract.boxes, columns[rows], frame, chosen, offset), "boxes")
+    boxes = finite(corners(contract.boxes, columns[rows], frame, chosen, offset), "boxes")
     solid = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     flat = len(np.unique(rows[~solid]))
     best = np.flatnonzero(solid)[_best(contract, boxes[solid], labels[solid], scores[solid])]
@@ -128,7 +115,7 @@ def _decode(manifest: Manifest, answer: _Answer, canvas: tuple[int, int], image:
     return Decoded(boxes[best], labels[best], scores[best], masks, contract.boxes.of, flat)
 
 
-def _valid(answer: _Answer, total: int) -> slice | Integers:
+def _valid(answer: Answer, total: int) -> slice | Integers:
     """The rows that are detections: as many as are counted, of the first image."""
     contract = answer.contract
     end = total
@@ -145,7 +132,7 @@ def _valid(answer: _Answer, total: int) -> slice | Integers:
 
 
 def _candidates(
-    manifest: Manifest, answer: _Answer, total: int, valid: slice | Integers
+    manifest: Manifest, answer: Answer, total: int, valid: slice | Integers
 ) -> tuple[Integers, Integers, Floats]:
     """Row (of the valid ones), label and score of every detection at or above the threshold.
 
@@ -154,11 +141,11 @@ def _candidates(
     contract = answer.contract
     background, names = contract.scores.background, len(manifest.categories)
     width = 1 if contract.labels is not None else names + (background != "none")
-    scores = _finite(answer.matrix(contract.scores, "scores", width, total)[valid], "scores")
+    scores = finite(answer.matrix(contract.scores, "scores", width, total)[valid], "scores")
     scores = ACTIVATIONS[contract.scores.activation](scores)
     scores = scores[:, 1:] if background == "first" else scores[:, :names]
     if contract.objectness is not None:
-        values = _finite(answer.column(contract.objectness, "objectness", total)[valid], "objectness")
+        values = finite(answer.column(contract.objectness, "objectness", total)[valid], "objectness")
         values = ACTIVATIONS[contract.objectness.activation](values)[:, None]
         scores = _fused(scores, values, contract.objectness.weight)
     if contract.labels is None:
@@ -176,7 +163,7 @@ def _fused(scores: Floats, objectness: Floats, weight: float | None) -> Floats:
     if weight is None:
         return scores * objectness
     with np.errstate(invalid="ignore"):  # a power of a negative number is refused
-        return _finite(objectness**weight * scores ** (1 - weight), "scores")
+        return finite(objectness**weight * scores ** (1 - weight), "scores")
 
 
 def _by_column(manifest: Manifest, contract: DescribedOutput, scores: Floats) -> tuple[Integers, Integers, Floats]:
@@ -219,71 +206,7 @@ def _best(contract: DescribedOutput, boxes: Floats, labels: Integers, scores: Fl
 
 
 def _masks(values: npt.NDArray[Any], total: int, canvas: tuple[int, int]) -> Floats:
-    return _finite(_shaped(values.reshape(-1, *values.shape[-2:]), (total, *canvas), "masks"), "masks")
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """A network's outputs, read part by part as their description says."""
-
-    contract: DescribedOutput
-    outputs: Outputs
-
-    def array(self, reference: Reference) -> npt.NDArray[Any]:
-        """An output by its name or position."""
-        names = list(self.outputs)
-        name = names[reference] if isinstance(reference, int) and reference < len(names) else reference
-        if isinstance(name, int) or name not in self.outputs:
-            raise WrongOutput(f"there is no output {name!r}", code="outputs", remedy=COMPARE)
-        return self.outputs[name]
-
-    def column(self, part: Part, name: str, total: int) -> npt.NDArray[Any]:
-        """A part of one column, as a vector."""
-        return self.matrix(part, name, 1, total)[:, 0]
-
-    def matrix(self, part: Part, name: str, width: int | None, total: int | None = None) -> npt.NDArray[Any]:
-        """A part as a matrix with a row for each of `total` candidates; None stands for any length."""
-        read = self._vector if part.columns is None and width == 1 else self._matrix
-        pieces = [read(self.array(reference), part, name) for reference in part.references]
-        if len({piece.shape[1] for piece in pieces}) > 1:
-            raise WrongOutput(f"{name} differ in columns from level to level", code="shape", remedy=COMPARE)
-        matrix = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        if part.columns is not None:
-            first, end = part.columns
-            if max(first + 1, end or 0) > matrix.shape[1]:
-                problem = f"{name} is {list(matrix.shape)}, without columns {list(part.columns)}"
-                raise WrongOutput(problem, code="shape", remedy=COMPARE)
-            matrix = matrix[:, first:end]
-        return _shaped(matrix, (len(matrix) if total is None else total, width or matrix.shape[1]), name)
-
-    def _vector(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
-        values = values[0] if values.ndim > 1 and len(values) == 1 else values
-        return values.reshape(values.size, 1)
-
-    def _matrix(self, values: npt.NDArray[Any], part: Part, name: str) -> npt.NDArray[Any]:
-        shape = values.shape
-        values = values[0] if values.ndim > 2 and len(values) == 1 else values
-        if part.candidates == "columns" and values.ndim > 1:
-            values = self._turned(values)
-        elif self.contract.levels is not None and values.ndim > 1:
-            values = values.reshape(math.prod(values.shape[:-1]), values.shape[-1])
-        while values.ndim > 2 and 1 in values.shape[:-1]:
-            values = values.squeeze(values.shape.index(1))
-        if values.ndim != 2:
-            raise WrongOutput(f"{name} is {list(shape)}, not a batch of one matrix", code="shape", remedy=COMPARE)
-        return values
-
-    def _turned(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The candidates of [K, N], or of the feature map [K, H, W] or [A x K, H, W], as rows."""
-        if values.ndim == 2:
-            return values.T
-        levels = self.contract.levels
-        anchors = len(levels.anchors[0]) if levels and levels.anchors else 1
-        columns, cells = math.prod(values.shape[:-2]), math.prod(values.shape[-2:])
-        if columns % anchors:
-            return values
-        turned = values.reshape(anchors, columns // anchors, cells).transpose(0, 2, 1)
-        return turned.reshape(anchors * cells, columns // anchors) if anchors > 1 else turned[0]
+    return finite(shaped(values.reshape(-1, *values.shape[-2:]), (total, *canvas), "masks"), "masks")
 
 
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
@@ -291,17 +214,3 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "sigmoid": sigmoid,
     "softmax": softmax,
 }
-COMPARE = "compare the manifest's output, categories and size"
-
-
-def _shaped(values: npt.NDArray[Any], shape: tuple[int, ...], name: str) -> npt.NDArray[Any]:
-    if values.shape != shape:
-        raise WrongOutput(f"{name} is {list(values.shape)}, not {list(shape)}", code="shape", remedy=COMPARE)
-    return values
-
-
-def _finite(values: npt.NDArray[Any], name: str) -> Floats:
-    numbers = values.astype(np.float32, copy=False)
-    if not np.isfinite(numbers).all():
-        raise WrongOutput(f"{name} has {'NaN' if np.isnan(numbers).any() else 'infinite'} values", code="not-finite")
-    return numbers
