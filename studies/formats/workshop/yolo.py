@@ -76,7 +76,7 @@ def enliven(network: nn.Module, batch: torch.Tensor) -> None:
     for layer, features in features_of(network, targets, batch).items():
         rescale(layer, features, *targets[layer])
         if targets[layer] is SCORES:
-            even_out(layer, features)
+            even_out(layer, features, amount=1.0 if isinstance(layer, nn.Conv2d) else 0.4)
         elif bins > 1:  # near distances are likelier than far ones
             layer.bias -= 0.35 * torch.arange(bins).repeat(4)
 

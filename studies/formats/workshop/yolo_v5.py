@@ -72,7 +72,7 @@ def build(config: str, pictures: tuple[Path, ...], categories: tuple[str, ...]) 
 
 
 def detect(
-    file: Path, pictures: Sequence[Path], categories: Sequence[str], size: int, iou: float, dynamic: bool
+    file: Path, pictures: Sequence[Path], categories: Sequence[str], size: int, dynamic: bool
 ) -> dict[str, list[Detection]]:
     """What YOLOv5 finds on the pictures with an exported file."""
     backend = DetectMultiBackend(str(file), device=torch.device("cpu"), fuse=False)
@@ -82,7 +82,7 @@ def detect(
         answer = backend(batch)
         answer = answer[0] if isinstance(answer, (list, tuple)) else answer
         masks = answer.shape[-1] - 5 - len(categories)
-        rows = non_max_suppression(answer, 0.001, iou, multi_label=True, max_det=300, nm=masks)[0]
+        rows = non_max_suppression(answer, 0.001, 0.6, multi_label=True, max_det=300, nm=masks)[0]
         rows[:, :4] = scale_boxes(batch.shape[2:], rows[:, :4], cv2.imread(str(picture)).shape)
         finds[picture.name] = [(*row[:5], categories[int(row[5])]) for row in rows.tolist()]
     return finds
@@ -110,23 +110,25 @@ def make(
     exporter: Callable[[Any, torch.Tensor, bool], Path] = to_onnx,
     *,
     categories: tuple[str, ...] = CATEGORIES,
-    size: int = SIZE,
     dynamic: bool = False,
-    iou: float = 0.6,
 ) -> None:
-    """Build, export, run and keep one artifact, unless it is there."""
+    """Build, export, run and keep one artifact, unless it is there.
+
+    A dynamic graph says nothing of a size, and is run at YOLOv5's own: 640 pixels, 1280 with four levels.
+    """
     if not bench.wants(name):
         return
     with bench.artifact(name):
         network = build(config, tuple(bench.pictures), categories)
         head = network.model[-1]
         head.export, head.dynamic, head.inplace = True, dynamic, False
-        batch = torch.zeros(1, 3, size, size)
+        batch = torch.zeros(1, 3, SIZE, SIZE)
         network(batch)
         network(batch)
         file = exporter(network, batch, dynamic)
-        finds = detect(file, bench.pictures, categories, size, iou, dynamic)
-        bench.keep(name, file.name, what, finds, same_resize=False)
+        size = (640 if head.nl == 3 else 1280) if dynamic else SIZE
+        finds = detect(file, bench.pictures, categories, size, dynamic)
+        bench.keep(name, file.name, what, finds)
         print(f"{name}: {spread(finds)}", flush=True)
 
 
@@ -153,13 +155,40 @@ def three_headed(bench: Bench, name: str) -> None:
         head.export, head.inplace = True, False
         batch = torch.zeros(1, 3, SIZE, SIZE)
         to_onnx(network, batch, False)
-        finds = detect(Path("best.onnx"), bench.pictures, CATEGORIES, SIZE, 0.6, False)
+        finds = detect(Path("best.onnx"), bench.pictures, CATEGORIES, SIZE, False)
         Path("best.onnx").unlink()
         names = [f"level{number}" for number in range(head.nl)]
         plain_export(Raw(network), (batch,), "raw.onnx", input_names=["images"], output_names=names, dynamo=False)
         head.training = False
-        bench.keep(name, "raw.onnx", "yolov5, three undecoded levels, ONNX", finds, same_resize=False)
+        levels = {
+            "strides": [int(stride) for stride in head.stride],
+            "anchors": [(anchors * stride).tolist() for anchors, stride in zip(head.anchors, head.stride, strict=True)],
+        }
+        bench.keep(name, "raw.onnx", "yolov5, three undecoded levels, ONNX", finds, sidecar=manifest(names, levels))
         print(f"{name}: {spread(finds)}", flush=True)
+
+
+def manifest(names: Sequence[str], levels: dict[str, Any]) -> dict[str, Any]:
+    """What to write beside a graph of undecoded levels."""
+    parts = {"boxes": (0, 4), "objectness": (4, 5), "scores": (5, 5 + len(CATEGORIES))}
+    described: dict[str, Any] = {name: {"output": list(names), "columns": list(parts[name])} for name in parts}
+    described["boxes"] |= {"form": "yolov5"}
+    described["objectness"] |= {"activation": "sigmoid"}
+    described["scores"] |= {"activation": "sigmoid"}
+    return {
+        "name": "yolov5-three-levels",
+        "detector": {"name": "YOLOv5n"},
+        "categories": list(CATEGORIES),
+        "input": {"resize": "letterbox", "size": [SIZE, SIZE], "position": "center", "mapping": "center"},
+        "output": {
+            "kind": "described",
+            **described,
+            "levels": levels,
+            "score_threshold": 0.001,
+            "nms_iou": 0.6,
+            "max_detections": 300,
+        },
+    }
 
 
 def main() -> None:
