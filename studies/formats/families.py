@@ -82,6 +82,28 @@ FAMILIES = {
             "setuptools==80.9.0",
         ),
     ),
+    "contracts": Family("contracts.py"),
+    "runtimes": Family(
+        "runtimes.py",
+        (
+            "torch==2.14.1",
+            "torchvision==0.29.2",
+            "opencv-python-headless==5.0.0.93",
+            "openvino==2026.4.1",
+            "nncf==3.4.0",
+            "litert-torch==0.10.0",
+            "ncnn==1.0.20261020",
+            "pnnx==20261020",
+            "executorch==1.5.1",
+            "onnx==1.23.2",
+            "onnxruntime==1.31.1",
+            "onnxscript==0.7.2",
+            "onnxconverter-common==1.16.0",
+            "coremltools==9.0",
+            "MNN==3.6.1",
+            "aliyun-log-python-sdk==0.7.11",
+        ),
+    ),
 }
 """By name, in the order of the table."""
 

@@ -51,11 +51,11 @@ class Way:
     multiple: int = 0
     pillow: bool = False
 
-    def contract(self) -> dict[str, Any]:
-        """The manifest's words for it."""
+    def contract(self, raw: bool = False) -> dict[str, Any]:
+        """The manifest's words for it; with `raw` for a graph that takes bytes."""
         document: dict[str, Any] = {"resize": "stretch" if self.resize == "stretch" else "letterbox"}
         document |= {"size": [self.size] * 2, "channels": self.channels, "interpolation": self.interpolation}
-        document["scale"] = "0-1" if self.scale == 255.0 else "0-255"
+        document["scale"] = "0-1" if self.scale == 255.0 and not raw else "0-255"
         if self.resize != "stretch":
             document |= {"position": self.resize, "rounding": self.rounding, "mapping": self.mapping, "pad": self.pad}
         if self.multiple:

@@ -125,7 +125,8 @@ def sidecar(name: str, contract: Contract) -> dict[str, Any] | None:
     if contract.described is None:
         return None
     document = {"name": name, "detector": {"name": contract.tool}, "categories": list(contract.categories)}
-    return document | {"input": contract.way.contract(), "output": {"kind": "described", **contract.described}}
+    way = contract.way.contract(raw=contract.layout == "nhwc")
+    return document | {"input": way, "output": {"kind": "described", **contract.described}}
 
 
 def main() -> None:

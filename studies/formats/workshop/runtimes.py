@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.metadata
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,94 +12,10 @@ from typing import Any
 import numpy as np
 import tiny_nets as tiny
 import torch
-from bench import CATEGORIES, Bench
+from bench import CATEGORIES
+from runtime_onnx import make_foreign, make_onnx
+from runtime_shop import SIZE, STRETCH, ChannelsLast, Workshop
 from torch import Tensor
-
-SIZE = 160
-LETTERBOX = {"resize": "letterbox", "position": "center", "mapping": "ratio", "size": [SIZE, SIZE]}
-STRETCH = {"resize": "stretch", "size": [SIZE, SIZE], "mean": [0.5] * 3, "std": [0.5] * 3}
-YOLO = {"kind": "yolov8", "score_threshold": tiny.SCORE, "nms_iou": 0.7, "max_detections": 300}
-
-
-class Workshop(Bench):
-    """The networks, the pictures as they take them, and where the artifacts go."""
-
-    def __init__(self) -> None:
-        super().__init__("runtimes", "torch", torch.__version__)
-        self.images = {path.name: tiny.read(path) for path in self.pictures}
-        boxed = [tiny.unit(tiny.letterboxed(image, SIZE)[0]) for image in self.images.values()]
-        plain = [tiny.signed(tiny.stretched(image, SIZE)) for image in self.images.values()]
-        self.inputs = {"yolo": boxed, "ssd": plain}
-        torch.manual_seed(14)
-        self.networks: dict[str, Any] = {"yolo": tiny.Yolo(boxed).eval(), "ssd": tiny.Ssd(plain).eval()}
-        self.fractions = copy.deepcopy(self.networks["yolo"])
-        self.fractions.strides /= SIZE
-
-    def apart(self, kind: str) -> torch.nn.Module:
-        """A network to quantize whole: its boxes are fractions, so that no large value coarsens the scores."""
-        return Apart(self.fractions) if kind == "yolo" else self.networks[kind]
-
-    def find(
-        self, name: str, tool: str, file: str, what: str, run: tiny.Run, *, fractions: bool = False, **facts: Any
-    ) -> None:
-        """Run an artifact on the pictures and keep it; "yolo" or "ssd" in its name says which network it is."""
-        kind = "ssd" if "ssd" in name else "yolo"
-        self.tool, self.version = tool, importlib.metadata.version(tool)
-        if kind == "yolo":
-            rows = {key: tiny.yolo_rows(run, image, SIZE, fractions) for key, image in self.images.items()}
-        else:
-            rows = {key: tiny.ssd_rows(run, image, SIZE) for key, image in self.images.items()}
-        shapes = [tuple(value.shape) for value in run(self.inputs[kind][0])]
-        facts.setdefault("sidecar", sidecar(name, kind, shapes, fractions))
-        self.keep(name, file, what, rows, **facts)
-
-
-def sidecar(name: str, kind: str, shapes: list[tuple[int, ...]], fractions: bool = False) -> dict[str, Any]:
-    """What no metadata says: how the picture goes in, and what comes out."""
-    document = {"name": name, "detector": {"name": f"tiny {kind}"}, "categories": list(CATEGORIES)}
-    if kind == "yolo" and len(shapes) == 1 and not fractions:
-        return document | {"input": LETTERBOX, "output": YOLO}
-    boxes = next(at for at, shape in enumerate(shapes) if 4 in shape[1:]) if len(shapes) > 1 else 0
-    output: dict[str, Any] = {"kind": "described", "score_threshold": tiny.SCORE}
-    if kind == "ssd":
-        parts = {
-            "boxes": {"output": boxes, "form": "xyxy", "unit": "fractions"},
-            "scores": {"output": 1 - boxes, "background": "first"},
-        }
-        return document | {"input": STRETCH, "output": output | parts | {"nms_iou": 0.5, "max_detections": 200}}
-    columns = {"candidates": "columns"}
-    parts = {"boxes": columns | {"form": "cxcywh", "unit": "fractions"}, "scores": dict(columns)}
-    if len(shapes) == 1:
-        parts["boxes"]["columns"], parts["scores"]["columns"] = [0, 4], [4, None]
-    else:
-        parts["boxes"]["output"], parts["scores"]["output"] = boxes, 1 - boxes
-    return document | {"input": LETTERBOX, "output": output | parts | {"nms_iou": 0.7, "max_detections": 300}}
-
-
-class ChannelsLast(torch.nn.Module):
-    """A network that takes pictures with the channels last."""
-
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Any:
-        """What the network answers."""
-        return self.inner(x.permute(0, 3, 1, 2))
-
-
-class Apart(torch.nn.Module):
-    """A `Yolo` that gives its boxes and its scores apart, so that each gets a scale of its own."""
-
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Any:
-        """Boxes and scores."""
-        output = self.inner(x)
-        return output[:, :4], output[:, 4:]
-
 
 # OpenVINO
 
@@ -471,7 +386,7 @@ def main() -> None:
     """Make what is wanted."""
     warnings.filterwarnings("ignore")
     shop = Workshop()
-    for make in [value for name, value in globals().items() if name.startswith("make_")]:
+    for make in (make_openvino, make_litert, make_ncnn, make_executorch, make_torch, make_onnx, make_foreign):
         make(shop)
     shop.close()
 

@@ -6,6 +6,7 @@ hundred pass.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
@@ -165,6 +166,26 @@ class Ssd(nn.Module):
         centres = values[..., :2] * 0.1 * self.priors[:, 2:] + self.priors[:, :2]
         sides = torch.exp(values[..., 2:4] * 0.2) * self.priors[:, 2:]
         return scores, torch.cat([centres - sides / 2, centres + sides / 2], -1)
+
+
+class Product(nn.Module):
+    """A 1 x 1 convolution as the product of a matrix, as in transformers' heads."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(convolution.weight.detach()[..., 0, 0].T.contiguous())
+        self.bias = nn.Parameter(convolution.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same map."""
+        return (x.permute(0, 2, 3, 1) @ self.weight + self.bias).permute(0, 3, 1, 2)
+
+
+def with_products(network: nn.Module) -> nn.Module:
+    """A copy whose last layers are products of matrices."""
+    other = copy.deepcopy(network)
+    other.heads.last = nn.ModuleList(Product(last) for last in other.heads.last)
+    return other
 
 
 def suppressed(boxes: Tensor, scores: Tensor, labels: Tensor, iou: float | None, limit: int) -> tuple[Tensor, ...]:
