@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from torchvision.transforms import functional as transforms
 
+from wildbench.submissions.feed import resolve
+from wildbench.submissions.formats import Port, Signature
 from wildbench.submissions.input import InputContract
+from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
 
 SIZES = [(480, 640), (640, 480), (255, 255), (1, 1), (7, 900), (333, 500)]
@@ -200,6 +203,14 @@ def test_a_canvas_is_larger_than_what_is_fitted() -> None:
     box = np.array([[102, 181, 202, 281]], np.float32)
     expected = (np.array([100, 100, 200, 200]) / (636 / 640)).tolist()
     np.testing.assert_allclose(to_image(box, placement)[0], expected, rtol=1e-6)
+
+
+def test_a_graphs_size_is_that_of_the_canvas() -> None:
+    keys = {"resize": "letterbox", "size": [636, 636], "canvas": [640, 640]}
+    document = {"name": "nas", "detector": {"name": "nas"}, "categories": ["zebra"], "input": keys}
+    signature = Signature((Port("images", (1, 3, 640, 640), "float32"),), ())
+    resolved, notes = resolve(Manifest.model_validate(document), signature, "nas.onnx")
+    assert (resolved.input.size, resolved.input.canvas, notes) == ((636, 636), (640, 640), [])
 
 
 @pytest.mark.parametrize("antialias", ["none", "pillow"])

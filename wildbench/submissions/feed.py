@@ -48,9 +48,10 @@ def resolve(manifest: Manifest, signature: Signature | None, where: str) -> tupl
     told = _told(port)
     notes: list[str] = []
     overruled: dict[str, None] = {}
-    for key, value in told.items():
+    for name, value in told.items():
+        key = "canvas" if name == "size" and manifest.input.canvas else name  # an image may be fitted into less
         stated = getattr(manifest.input, key)
-        if stated not in (None, value) and not (key == "size" and value is None):
+        if stated not in (None, value) and not (name == "size" and value is None):
             notes.append(
                 f"warning manifest-contradiction: input.{key} is {stated!r} in the manifest, but {value!r} in the graph"
             )
