@@ -168,17 +168,17 @@ def _unquantized(inspection: Inspection) -> list[Finding]:
     parameters = inspection.parameters
     if not claim or not parameters:
         return []
-    findings, remedy = [], "convert it again; compare its size with the float file's"
+    remedy, size, dense = "convert it again", inspection.file_bytes, FP32_BYTES * parameters
     floats = [tensor for tensor in tensors if tensor.dtype == "float32" and tensor.stored_bits == FP32_BITS]
     share = sum(tensor.elements for tensor in floats if tensor.parameter) / parameters
     if share > 1 / 2:
-        message = f"{len(floats)} of {len(tensors)} tensors are float32, {share:.0%} of the parameters, but {claim}"
-        findings.append(Finding("not-quantized", WHOLE, message, remedy, "warning"))
-    dense = FP32_BYTES * parameters
-    if inspection.file_bytes > dense:
-        message = f"{inspection.file_bytes:,} bytes, and its parameters would take {dense:,} as float32, but {claim}"
-        findings.append(Finding("larger-than-float32", WHOLE, message, remedy, "warning"))
-    return findings
+        counts = f"{len(floats)} of {len(tensors)}"
+        message = f"{counts} tensors are float32, {share:.0%} of the parameters, in {size:,} bytes; but {claim}"
+        return [Finding("not-quantized", WHOLE, message, remedy, "warning")]
+    if size > dense:
+        message = f"{size:,} bytes, more than the {dense:,} of its parameters as float32; but {claim}"
+        return [Finding("larger-than-float32", WHOLE, message, remedy, "warning")]
+    return []
 
 
 def _claim(inspection: Inspection) -> str | None:

@@ -1,5 +1,7 @@
 """What `wildbench inspect` prints: figures that add up."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from rich.table import Table
@@ -77,3 +79,11 @@ def test_the_largest_tensors_come_first_with_their_costs(inspection: Inspection)
         )  # 8 bits, and a scale and zero point a channel
         assert number(bitmask) == pytest.approx(rule, abs=0.51)
         assert number(entropy) == pytest.approx(tensor.entropy_bytes, abs=0.51)
+
+
+def test_what_the_file_is_not_is_noted(inspection: Inspection) -> None:
+    assert "note" not in {row[0] for row in rows(inspection_tables(inspection)[0])}
+    floats = [replace(tensor, dtype="float32", stored_bits=32) for tensor in inspection.tensors or ()]
+    called = replace(inspection, path=inspection.path.with_name("a_int8.pt"), tensors=floats)
+    (note,) = [row[1] for row in rows(inspection_tables(called)[0]) if row[0] == "note"]
+    assert note.startswith("warning not-quantized: ")

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wildbench.cli.tables._console import add_row, table_of
+from wildbench.datasets.findings import lines
 
 if TYPE_CHECKING:
     from wildbench.compression.recipes import Recipe
@@ -31,6 +32,8 @@ def inspection_tables(inspection: Inspection, most: int | None = LARGEST) -> lis
         add_row(manifest, key, ", ".join(value) if key in ("categories", "authors") else str(value))
     if inspection.activations:
         add_row(manifest, "activations", _rounding(inspection.activations))
+    for line in lines(inspection.findings):
+        add_row(manifest, "note", line)
     parts = table_of("bytes by part", "part", "bytes", "share")
     _add_footer(parts, "the file", f"{inspection.file_bytes:,}", "100.0 %")
     for name, size in inspection.bytes_by_part.items():
