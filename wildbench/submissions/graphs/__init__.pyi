@@ -1,0 +1,14 @@
+from ._flatbuffer import Table as Table
+from ._ir import FACTORS as FACTORS
+from ._ir import IrGraph as IrGraph
+from ._ir import IrLayer as IrLayer
+from ._ir import IrModel as IrModel
+from ._ir import parse_ir as parse_ir
+from ._ir import parse_xml as parse_xml
+from ._ir import type_name as type_name
+from ._lite import LiteGraph as LiteGraph
+from ._lite import LiteModel as LiteModel
+from ._lite import LiteNode as LiteNode
+from ._lite import LiteTensor as LiteTensor
+from ._lite import read_lite as read_lite
+from ._values import stored_values as stored_values

@@ -1,0 +1,75 @@
+"""Reading a flatbuffer without its schema's generated code: fields by number, every offset checked.
+
+https://flatbuffers.dev/internals/ describes the layout. The numbers are those of the schema, counted from 0; a union
+has two, of its type and of its value.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Table:
+    """A table within a flatbuffer; whatever is damaged or out of bounds raises ValueError.
+
+    Example:
+        >>> Table.root(bytes.fromhex("0c000000 0000 0600 0800 0400 06000000 2a000000")).number(0)
+        42
+    """
+
+    def __init__(self, data: bytes, start: int) -> None:
+        self.data, self.start = data, start
+        self._fields = start - self._read("<i", start)
+        self._end = self._read("<H", self._fields)
+
+    @classmethod
+    def root(cls, data: bytes) -> Table:
+        """The table that the first four bytes point to."""
+        return cls(data, int(np.frombuffer(data, "<u4", 1)[0]))
+
+    def number(self, field: int, layout: str = "<i", default: int = 0) -> int:
+        """A scalar, by its layout as `struct` writes it."""
+        position = self._position(field)
+        return default if position is None else self._read(layout, position)
+
+    def table(self, field: int) -> Table | None:
+        """A table, or the value of a union."""
+        position = self._position(field)
+        return None if position is None else Table(self.data, position + self._read("<I", position))
+
+    def numbers(self, field: int, dtype: str) -> npt.NDArray[Any]:
+        """A vector of scalars, as a view of the file."""
+        position = self._position(field)
+        if position is None:
+            return np.empty(0, dtype)
+        position += self._read("<I", position)
+        return np.frombuffer(self.data, dtype, self._read("<I", position), position + 4)
+
+    def tables(self, field: int) -> list[Table]:
+        """A vector of tables."""
+        position = self._position(field)
+        if position is None:
+            return []
+        first = position + self._read("<I", position) + 4
+        return [Table(self.data, first + 4 * at + int(to)) for at, to in enumerate(self.numbers(field, "<u4"))]
+
+    def text(self, field: int) -> str:
+        """A string; empty where it is absent."""
+        return self.numbers(field, "u1").tobytes().decode(errors="replace")
+
+    def _position(self, field: int) -> int | None:
+        entry = 4 + 2 * field
+        offset = self._read("<H", self._fields + entry) if entry < self._end else 0
+        return self.start + offset if offset else None
+
+    def _read(self, layout: str, position: int) -> int:
+        if position < 0:
+            raise ValueError("an offset points before the first byte")
+        try:
+            return int(struct.unpack_from(layout, self.data, position)[0])
+        except struct.error as error:
+            raise ValueError(str(error)) from None
