@@ -97,3 +97,13 @@ def savanna(package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         registry.__dict__.pop("_installed", None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "savanna"]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Real files of YOLOX-Nano, which are no part of the repository."""
+    folder = Path(os.environ.get("WILDBENCH_YOLOX_NANO") or REPOSITORY.parent / "shared" / "weights").resolve()
+    folder = folder.parent if folder.is_file() else folder
+    if not folder.is_dir():
+        pytest.skip(f"no weights of YOLOX-Nano in {folder}: set WILDBENCH_YOLOX_NANO")
+    return folder

@@ -129,6 +129,8 @@ formats = Registry(
         "torchscript": "wildbench.submissions.formats.torchscript:FORMAT",
         "pt2": "wildbench.submissions.formats.torch_export:FORMAT",
         "onnx": "wildbench.submissions.formats.onnx_graph:FORMAT",
+        "openvino": "wildbench.submissions.formats.openvino:FORMAT",
+        "litert": "wildbench.submissions.formats.litert:FORMAT",
     },
 )
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""

@@ -86,3 +86,20 @@ def test_a_category_that_it_does_not_know_takes_no_part(card: Scorecard) -> None
 def test_it_spends_what_its_authors_publish(card: Scorecard) -> None:
     assert card.compute is not None
     assert card.compute.flops.value == pytest.approx(1.08e9, rel=0.05)  # their figure includes norms and activations
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolox_nano_float16.tflite", "yolox_nano_dynamic_int8.tflite"])
+def test_its_versions_for_phones_find_as_much(
+    card: Scorecard, truth: Path, wildlife_real: Path, shared_weights: Path, tmp_path: Path, name: str
+) -> None:
+    """By the same manifest; the file says how its input lies."""
+    path = tmp_path / name
+    path.write_bytes((shared_weights / name).read_bytes())
+    path.with_suffix(".manifest.json").write_bytes(EXAMPLE.read_bytes())
+    other = wildbench.evaluate(path, dataset=truth, images=wildlife_real / "images", device="cpu")
+    assert card.accuracy.ap50.value == pytest.approx(0.84, abs=0.005)
+    assert other.accuracy.ap50.value == pytest.approx(card.accuracy.ap50.value, abs=0.01)
+    assert card.compute is not None
+    assert other.compute is not None
+    assert other.compute.macs.value == card.compute.macs.value

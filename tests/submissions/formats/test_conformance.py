@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
+from tiny_graphs import mean_ir, mean_lite
 
 from wildbench.detectors.zoo import build
 from wildbench.plugins import formats
@@ -47,6 +48,8 @@ MAKERS = {
     "torchscript": beside(write_torchscript),
     "pt2": beside(write_export),
     "onnx": constant_detector,
+    "openvino": lambda path: mean_ir(path, manifest().to_json()),
+    "litert": lambda path: mean_lite(path, manifest().to_json()),
 }
 
 

@@ -22,9 +22,11 @@ from wildbench.scorecard import Compute, Figure
 from wildbench.submissions.sandbox import ask
 
 if TYPE_CHECKING:
+    from wildbench.measures.compute._litert_counter import LiteCounter
     from wildbench.measures.compute._onnx_counter import OnnxCounter
+    from wildbench.measures.compute._openvino_counter import OpenVinoCounter
     from wildbench.submissions.child import Opened
-    from wildbench.submissions.formats import Inputs, OnnxBackend, TorchBackend
+    from wildbench.submissions.formats import Inputs, LiteBackend, OnnxBackend, OpenVinoBackend, TorchBackend
     from wildbench.submissions.sandbox import Sandbox
 
 Image = npt.NDArray[np.uint8]
@@ -77,6 +79,30 @@ def _onnx_counter(backend: OnnxBackend) -> OnnxCounter:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
 
     return OnnxCounter(backend.graph)
+
+
+def count_openvino(backend: OpenVinoBackend, inputs: Inputs) -> dict[str, Any]:
+    """Count a pass of an OpenVINO graph."""
+    return _openvino_counter(backend).count(inputs).model_dump()
+
+
+@lru_cache(maxsize=1)
+def _openvino_counter(backend: OpenVinoBackend) -> OpenVinoCounter:
+    from wildbench.measures.compute._openvino_counter import OpenVinoCounter
+
+    return OpenVinoCounter(backend)
+
+
+def count_litert(backend: LiteBackend, inputs: Inputs) -> dict[str, Any]:
+    """Count a pass of a LiteRT graph."""
+    return _litert_counter(backend).count(inputs).model_dump()
+
+
+@lru_cache(maxsize=1)
+def _litert_counter(backend: LiteBackend) -> LiteCounter:
+    from wildbench.measures.compute._litert_counter import LiteCounter
+
+    return LiteCounter(backend)
 
 
 def summarise(counts: Sequence[Count], operands: Operands) -> Compute:

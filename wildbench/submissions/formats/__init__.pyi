@@ -9,5 +9,7 @@ from ._format import resolve_device as resolve_device
 from ._onnx_tensors import NO_NAME as NO_NAME
 from ._onnx_tensors import OnnxWeights as OnnxWeights
 from ._torch_backend import TorchBackend as TorchBackend
+from .litert import LiteBackend as LiteBackend
 from .onnx_graph import METADATA_KEY as METADATA_KEY
 from .onnx_graph import OnnxBackend as OnnxBackend
+from .openvino import OpenVinoBackend as OpenVinoBackend

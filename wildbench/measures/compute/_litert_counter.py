@@ -1,0 +1,80 @@
+"""Counting the multiply-accumulates of a LiteRT graph, from the shapes its tensors have on a real image.
+
+The interpreter runs the graph without delegates, which would keep the shapes between their operators to themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from wildbench.measures.compute._count import Count
+
+if TYPE_CHECKING:
+    from wildbench.submissions.formats import Inputs, LiteBackend
+    from wildbench.submissions.graphs import LiteNode
+
+Rule = Callable[["LiteNode", Sequence[Sequence[int]]], int]
+"""Takes an operator and the shapes of its inputs and then its first output; gives MACs."""
+
+
+def _convolution(_node: LiteNode, shapes: Sequence[Sequence[int]]) -> int:
+    """Each weight meets each position once, of N x H x W x C."""
+    return prod(shapes[1]) * prod(shapes[-1][:-1])
+
+
+def _transposed(_node: LiteNode, shapes: Sequence[Sequence[int]]) -> int:
+    return prod(shapes[1]) * prod(shapes[2][:-1])
+
+
+def _product(node: LiteNode, shapes: Sequence[Sequence[int]]) -> int:
+    turned = node.options is not None and node.options.number(0, "<b") and len(node.inputs) == 2
+    return prod(shapes[-1]) * shapes[0][-2 if turned else -1]
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_3D"), _convolution),
+    **dict.fromkeys(("TRANSPOSE_CONV", "CONV_3D_TRANSPOSE"), _transposed),
+    "FULLY_CONNECTED": lambda _node, shapes: prod(shapes[-1]) * shapes[1][-1],
+    "BATCH_MATMUL": _product,
+}
+
+_MOVES = """
+BATCH_TO_SPACE_ND BROADCAST_ARGS BROADCAST_TO CAST CONCATENATION DEPTH_TO_SPACE DYNAMIC_UPDATE_SLICE EXPAND_DIMS FILL
+GATHER GATHER_ND MIRROR_PAD ONE_HOT PACK PAD PADV2 RANGE RANK RESHAPE REVERSE_V2 SCATTER_ND SELECT SELECT_V2 SHAPE SLICE
+SPACE_TO_BATCH_ND SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TOPK_V2 TRANSPOSE UNPACK WHERE ZEROS_LIKE
+"""
+
+MOVES = frozenset(_MOVES.split())
+"""Operators that copy, choose or order values and calculate none."""
+
+
+class LiteCounter:
+    """Counts passes of one graph; what stands in the bodies of `IF` and `WHILE` is reported as uncounted."""
+
+    def __init__(self, backend: LiteBackend) -> None:
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(model_content=backend.content, experimental_op_resolver_type=plain)
+        self.backend = type(backend)(interpreter, backend.graph, backend.content)
+        self.names = [node["op_name"] for node in self.backend.interpreter._get_ops_details()]
+
+    def count(self, inputs: Inputs) -> Count:
+        """Run the graph once on its inputs, and count."""
+        self.backend.run(inputs)
+        graph, count = self.backend.graph, Count()
+        for node, name in zip(graph.nodes, self.names, strict=True):
+            if name in RULES:
+                weight, shapes = graph.weight(node), [self._shape(at) for at in (*node.inputs, node.outputs[0])]
+                tensor = graph.tensors[node.outputs[0] if weight is None else weight].name
+                count.spend(tensor.partition(";")[0], RULES[name](node, shapes), None if weight is None else tensor)
+            elif name not in MOVES:
+                count.skip(name)
+        return count
+
+    def _shape(self, at: int) -> list[int]:
+        if at < 0:
+            return []
+        return [int(side) for side in self.backend.interpreter._get_tensor_details(at, 0)["shape"]]
