@@ -1,16 +1,15 @@
 """What the harness costs over the detector itself: ratios of times taken in turn, in one run."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from paired_times import at_most, least_median
 from pytest_benchmark.fixture import BenchmarkFixture
-from scipy.stats import binom
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.images import decode, read_ahead
@@ -58,27 +57,6 @@ def opened(submission: Path) -> Iterator[Opened]:
 def box(submission: Path) -> Iterator[Sandbox]:
     with Sandbox(submission, threads=1) as running:
         yield running
-
-
-def at_most(limit: float, harness: list[float], bare: list[float], one_more: Callable[[], None]) -> float:
-    """Median ratio of times that followed each other: a shared machine changes its speed, but seldom between the two.
-
-    It fails where a one-sided 99.5 % bound of the median, from order statistics, lies above the limit, after up to four
-    times as many rounds.
-    """
-    enough = len(bare)
-    while (least := least_median(harness, bare)) > limit and len(bare) < 4 * enough:
-        one_more()
-    assert least <= limit
-    return median(ratios(harness, bare))
-
-
-def ratios(harness: list[float], bare: list[float]) -> list[float]:
-    return sorted(whole / part for whole, part in zip(harness, bare, strict=True))
-
-
-def least_median(harness: list[float], bare: list[float]) -> float:
-    return ratios(harness, bare)[int(binom.ppf(0.005, len(bare), 0.5)) - 1]
 
 
 def test_the_bound_of_a_median_is_below_it_and_sees_a_tenth() -> None:
