@@ -23,7 +23,7 @@ import numpy.typing as npt
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats, uncollected
 from wildbench.submissions.admission import Admitted, admit
-from wildbench.submissions.decode import Outputs, decode
+from wildbench.submissions.decode import Outputs, decode, naming
 from wildbench.submissions.feed import Feed
 from wildbench.submissions.formats import Backend, Format, Inputs, Port, Signature
 from wildbench.submissions.input import InputContract
@@ -74,7 +74,7 @@ class Opened:
         return Detections(boxes, decoded.labels, decoded.scores, masks, dropped=decoded.dropped)
 
     def predict(self, image: npt.NDArray[np.uint8]) -> Detections:
-        """Detect in one image (uint8, H x W x 3, RGB), and time the stages.
+        """Detect in one image (uint8, H x W x 3, RGB), time the stages, and check the answer.
 
         Raises:
             WrongOutput: The network's answer is not what the manifest says.
@@ -87,6 +87,8 @@ class Opened:
         detections = self.decode(answer, image.shape[0], image.shape[1])
         end = time.perf_counter()
         detections.stages.update(preprocess=prepared - start, forward=answered - prepared, postprocess=end - answered)
+        with naming(answer):
+            check_detections(detections, len(self.manifest.categories), *image.shape[:2])
         return detections
 
 
@@ -161,7 +163,6 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
             else:
                 image = pixels.image(message["shape"])
                 detections = opened.predict(image)
-                check_detections(detections, len(opened.manifest.categories), *image.shape[:2])
                 send_detections(channel, detections)
         except Exception as error:
             failure = _as_failure(error)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +82,16 @@ class Answer:
             return values
         turned = values.reshape(anchors, columns // anchors, cells).transpose(0, 2, 1)
         return turned.reshape(anchors * cells, columns // anchors) if anchors > 1 else turned[0]
+
+
+@contextmanager
+def naming(outputs: Outputs) -> Iterator[None]:
+    """Let a WrongOutput end with what the outputs are."""
+    try:
+        yield
+    except WrongOutput as error:
+        remedy = f"{error.remedy}; the outputs are {summary(outputs)}".removeprefix("; ")
+        raise WrongOutput(error.what, code=error.code.rpartition("/")[2], remedy=remedy) from None
 
 
 def summary(outputs: Outputs) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.decode._answer import COMPARE, Answer, Outputs, finite, shaped, summary
+from wildbench.submissions.decode._answer import COMPARE, Answer, Outputs, finite, naming, shaped
 from wildbench.submissions.decode._corners import Floats, Grid, corners, grid, sigmoid, softmax
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.output import DescribedOutput
@@ -62,11 +62,8 @@ def decode(
         WrongOutput: An array is missing, of a wrong shape or dtype, or not finite; says what the outputs are.
     """
     contract = manifest.output.described(outputs)
-    try:
+    with naming(outputs):
         return _decode(manifest, Answer(contract, outputs), canvas, image or canvas)
-    except WrongOutput as error:
-        remedy = f"{error.remedy}; the outputs are {summary(outputs)}".removeprefix("; ")
-        raise WrongOutput(error.what, code=error.code.rpartition("/")[2], remedy=remedy) from None
 
 
 def nms(boxes: Floats, scores: Floats, labels: Integers, iou: float) -> Integers:
