@@ -68,6 +68,15 @@ def rescale(
     layer.bias.copy_(mean - values.mean(dim=0) * factor)
 
 
+@torch.no_grad()
+def keep_above(layer: nn.Module, features: torch.Tensor, mean: float, lowest: float) -> None:
+    """Draw the outputs of a layer towards their mean until none on the pictures is below `lowest`."""
+    values = features.flatten(0, 1) @ layer.weight.flatten(1).T + layer.bias
+    factor = ((mean - lowest) / (mean - values.amin(dim=0))).clamp(max=1)
+    layer.weight *= factor.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    layer.bias.copy_(mean + (layer.bias - mean) * factor)
+
+
 @torch.enable_grad()
 def even_out(
     layer: nn.Module, features: torch.Tensor, outputs: Sequence[int] | None = None, amount: float = 1.0

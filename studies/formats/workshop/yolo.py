@@ -20,9 +20,13 @@ os.environ["YOLO_OFFLINE"] = "true"
 import cv2
 import numpy as np
 import torch
+
+THREADS = torch.get_num_threads()
+"""Ultralytics takes one fewer; with another number torch's last digits differ."""
+
 import ultralytics
 from bench import CATEGORIES, Bench, Detection, spread
-from lively import SCORES, even_out, features_of, rescale, settle
+from lively import SCORES, even_out, features_of, keep_above, rescale, settle
 from torch import nn
 from ultralytics import RTDETR, YOLO
 from ultralytics.data.augment import LetterBox
@@ -79,6 +83,8 @@ def enliven(network: nn.Module, batch: torch.Tensor) -> None:
             even_out(layer, features, amount=1.0 if isinstance(layer, nn.Conv2d) else 0.4)
         elif bins > 1:  # near distances are likelier than far ones
             layer.bias -= 0.35 * torch.arange(bins).repeat(4)
+        else:  # a side of a negative length makes no box
+            keep_above(layer, features, boxes[0], 0.3)
 
 
 def calculate_in_float32() -> None:
@@ -101,6 +107,7 @@ def detect(
 ) -> dict[str, list[Detection]]:
     """What Ultralytics finds on the pictures with an exported file."""
     backend = AutoBackend(str(file), device=torch.device("cpu"))
+    torch.set_num_threads(THREADS)
     names, stride = backend.names, int(backend.stride)
     head = str(getattr(backend, "head", "") or "")
     transformer = head == "RTDETRDecoder" or "rtdetr" in str(file)
