@@ -135,7 +135,14 @@ formats = Registry(
 )
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
 
-readers = Registry("metadata reader", "wildbench.readers", {})
+readers = Registry(
+    "metadata reader",
+    "wildbench.readers",
+    {
+        name: f"wildbench.submissions.readers.{name.replace('-', '_')}:READER"
+        for name in ("camera-trap-toml", "yolo-metadata", "transformers-config", "label-files", "plain-outputs")
+    },
+)
 """How tools describe their detectors in the files that they export: `wildbench.submissions.readers.Reader`."""
 
 _TORCHVISION = "wildbench.detectors.zoo._published"

@@ -6,7 +6,7 @@ itself (`wildbench.submissions.readers`). What they contradict each other in is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -19,7 +19,7 @@ from wildbench.submissions.feed import resolve
 from wildbench.submissions.foreign import foreign
 from wildbench.submissions.formats import Format, Listing, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
-from wildbench.submissions.readers import read_manifest
+from wildbench.submissions.readers import Reading, read_manifest
 from wildbench.submissions.source import Source
 
 
@@ -180,59 +180,78 @@ def _manifest(
 ) -> tuple[Manifest, str, list[str]]:
     """The manifest of a submission, where it is from, and what contradicts it."""
     stated = [one for one in (_given(given) or _beside(source), _inside(source, format)) if one]
-    reading = read_manifest(source, format, signature)
+    try:
+        reading = read_manifest(source, format, signature)
+    except SubmissionError:  # a manifest may know better than a reader
+        if not stated:
+            raise
+        reading = Reading()
     if not stated:
         return reading.manifest(source), reading.origin, []
-    manifest, where = stated[0]
-    others = [(other.model_dump(mode="json"), place) for other, place in stated[1:]]
+    (manifest, where), *rest = [(parse_manifest(*one, reading.draft), place) for one, place in stated]
+    others = list(rest)
     if reading.draft:
-        others.append((reading.draft, reading.where))
-    mine = manifest.model_dump(mode="json")
-    notes = [note for other, place in others for note in _contradictions(mine, where, other, place)]
+        said = manifest.model_dump(mode="json") | reading.draft
+        others.append((parse_manifest(said, str(source.path)), reading.where))
+    names = [port.name for port in signature.outputs] if signature else []
+    mine = _decisive(manifest, names)
+    notes = [
+        f"warning manifest-contradiction: {key} is {value!r} {where}, but {differing!r} {place}"
+        for other, place in others
+        for key, value, differing in _differences("", mine, _decisive(other, names))
+    ]
     return manifest, f"manifest: {where}", notes
 
 
-def _given(manifest: Manifest | Path | str | None) -> tuple[Manifest, str] | None:
+Document = tuple[tuple[Mapping[str, Any] | str | bytes, str], str]
+"""A manifest as JSON text or plain data, the file it stands in, and where that is, for people."""
+
+
+def _given(manifest: Manifest | Path | str | None) -> Document | None:
     if manifest is None:
         return None
     if isinstance(manifest, Manifest):
-        return manifest, "given"
+        return (manifest.model_dump(mode="json"), "manifest"), "given"
     try:
-        return parse_manifest(Path(manifest).read_bytes(), str(manifest)), str(manifest)
+        return (Path(manifest).read_bytes(), str(manifest)), str(manifest)
     except OSError as error:
         problem = f"{manifest}: {error.strerror}"
         raise SubmissionError(problem, code="no-manifest", remedy="check the path") from None
 
 
-def _beside(source: Source) -> tuple[Manifest, str] | None:
+def _beside(source: Source) -> Document | None:
     """The manifest beside a file or a folder: of its name, with the suffix `.manifest.json`."""
     outside = manifest_path(source.path)
     name = manifest_path(Path(PurePosixPath(source.main).name)).name
     document = source.beside(name)
     if document is None and source.is_folder and outside.is_file():
         name, document = outside.name, outside.read_bytes()
-    return None if document is None else (parse_manifest(document, str(outside.with_name(name))), f"beside it ({name})")
+    return None if document is None else ((document, str(outside.with_name(name))), f"beside it ({name})")
 
 
-def _inside(source: Source, format: Format) -> tuple[Manifest, str] | None:
+def _inside(source: Source, format: Format) -> Document | None:
     document = format.manifest(source)
-    return None if document is None else (parse_manifest(document, str(source.path)), "inside it")
+    return None if document is None else ((document, str(source.path)), "inside it")
 
 
-SPOKEN = ("categories", "input", "output", "activation_bits")
-"""Parts of a manifest that decide what is measured; a name or a licence may differ."""
+INPUT = {"resize", "size", "channels", "scale", "mean", "std"}
+OUTPUT = {"boxes", "scores", "objectness", "labels"}
 
 
-def _contradictions(mine: dict[str, Any], where: str, other: dict[str, Any], place: str) -> Iterator[str]:
-    """What a manifest says otherwise than one of lower rank, one note for each key; what one leaves out is none."""
-    for part in SPOKEN:
-        for key, stated, differing in _differences(part, mine.get(part), other.get(part)):
-            yield f"warning manifest-contradiction: {key} is {stated!r} {where}, but {differing!r} {place}"
+def _decisive(manifest: Manifest, outputs: Collection[str]) -> dict[str, Any]:
+    """What in a manifest decides what boxes come out; thresholds and names are free."""
+    contract = manifest.output.described(outputs)
+    return {
+        "categories": manifest.categories,
+        "input": manifest.input.model_dump(mode="json", include=INPUT),
+        "output": contract.model_dump(mode="json", include=OUTPUT),
+    }
 
 
 def _differences(key: str, stated: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values
+    """Where two manifests say different things; what one leaves open is no difference."""
     if isinstance(stated, dict) and isinstance(other, dict):
         for name in other:
-            yield from _differences(f"{key}.{name}", stated.get(name), other[name])
+            yield from _differences(f"{key}.{name}".strip("."), stated.get(name), other[name])
     elif stated is not None and other is not None and stated != other:
         yield key, stated, other

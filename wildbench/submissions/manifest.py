@@ -137,8 +137,12 @@ def names_something(category: str) -> bool:
     return category.strip().strip("_").casefold() not in ("", "n/a", "???", "background")
 
 
-def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Manifest:
+def parse_manifest(
+    document: Mapping[str, Any] | str | bytes, where: str, fallback: Mapping[str, Any] | None = None
+) -> Manifest:
     """Validate a manifest: its JSON text, or its plain data, from the file `where`.
+
+    `fallback` has parts that are taken where the manifest has none, such as those which a file tells by itself.
 
     Raises:
         SubmissionError: It is not JSON, of a newer version, or a key is missing, unknown or wrong; names the key.
@@ -163,7 +167,7 @@ def parse_manifest(document: Mapping[str, Any] | str | bytes, where: str) -> Man
         problem = f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})"
         raise SubmissionError(problem, code="newer-version", remedy="upgrade wildbench")
     try:
-        return Manifest.model_validate(document)
+        return Manifest.model_validate({**(fallback or {}), **document})
     except ValidationError as error:
         problem = f"{where}: manifest: {first_problem(error)}"
         raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md") from None

@@ -1,0 +1,42 @@
+"""Files of labels beside a network: one name a line, as TensorFlow Lite's and Darknet's tools keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+from wildbench.submissions.readers._reader import Described, Reader, Words
+
+USUAL = ("labels.txt", "labelmap.txt", "classes.txt", "obj.names")
+
+
+class LabelFiles(Reader):
+    """A usual name, or the network's own with `.txt` or `.names`; "0 zebra" and "zebra,0" are read as zebra."""
+
+    name: ClassVar[str] = "label-files"
+
+    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
+        """The categories; None where no such file is there."""
+        if "categories" in draft:
+            return None
+        stem = PurePosixPath(described.source.main).stem
+        for name in (f"{stem}.txt", f"{stem}.names", *USUAL):
+            text = described.beside(name)
+            if text:
+                lines = text.decode(errors="replace").strip().splitlines()
+                return Words(
+                    {"categories": [_name(number, line) for number, line in enumerate(lines)]}, f"names from {name}"
+                )
+        return None
+
+
+def _name(number: int, line: str) -> str:
+    """A line without the number that some tools put before or after the name."""
+    line = line.strip()
+    for pattern in (f"{number} ", f"{number}:", f"{number},"):
+        line = line.removeprefix(pattern)
+    return line.removesuffix(f",{number}").strip().strip('"') or "N/A"
+
+
+READER = LabelFiles()

@@ -1,0 +1,146 @@
+"""Graphs that speak for themselves: the names and shapes of their outputs are a known contract.
+
+They say what is answered, never which categories there are: those stand in metadata, in a file of labels, or in a
+manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from wildbench.submissions.formats import Port
+from wildbench.submissions.readers._reader import Described, Reader, Words
+
+Ports = Mapping[str, Port]
+
+
+class PlainOutputs(Reader):
+    """Contracts in the order in which they are asked."""
+
+    name: ClassVar[str] = "plain-outputs"
+
+    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
+        """The output contract; None where the outputs are of none that is known."""
+        if described.signature is None or "output" in draft:
+            return None
+        ports = {port.name: port for port in described.signature.outputs}
+        inputs = [port.name for port in described.signature.inputs]
+        for title, contract in CONTRACTS.items():
+            if title in NEEDS and NEEDS[title] not in inputs:
+                continue
+            output = contract(ports)
+            if output:
+                return Words({"output": output}, f"outputs from the graph ({title})")
+        return None
+
+
+def _torchvision(ports: Ports) -> dict[str, Any] | None:
+    """Boxes [N, 4], labels from 1, scores, of torchvision; with a batch axis they are of another tool."""
+    named = {"boxes", "labels", "scores"} <= ports.keys()
+    return {"kind": "torchvision"} if named and len(ports["boxes"].shape) == 2 else None
+
+
+def _efficient_nms(ports: Ports) -> dict[str, Any] | None:
+    """TensorRT's plug-in, which exporters of YOLO append."""
+    for count, boxes, scores, labels in (
+        ("num_dets", "det_boxes", "det_scores", "det_classes"),
+        ("num_detections", "detection_boxes", "detection_scores", "detection_classes"),
+    ):
+        if {count, boxes, scores, labels} <= ports.keys() and "int" in ports[labels].dtype:
+            parts = {"boxes": {"output": boxes}, "scores": {"output": scores}, "labels": {"output": labels, "first": 0}}
+            return {"kind": "described", "count": count, **parts}
+    return None
+
+
+def _tflite_postprocess(ports: Ports) -> dict[str, Any] | None:
+    """TFLite_Detection_PostProcess: yxyx in fractions, classes from 0, scores, count."""
+    names = list(ports)
+    stem = "TFLite_Detection_PostProcess"
+    if len(names) != 4 or not all(name.startswith((stem, "StatefulPartitionedCall")) for name in names):
+        return None
+    boxes = next((name for name in names if ports[name].shape[-1:] == (4,) and len(ports[name].shape) == 3), None)
+    count = next((name for name in names if ports[name].shape in ((1,), ())), None)
+    if boxes is None or count is None or not names[0].startswith(stem):
+        return None
+    labels, scores = (name for name in names if name not in (boxes, count))
+    return {
+        "kind": "described",
+        "boxes": {"output": boxes, "form": "yxyx", "unit": "fractions"},
+        "labels": {"output": labels, "first": 0},
+        "scores": {"output": scores},
+        "count": count,
+    }
+
+
+def _detection_output(ports: Ports) -> dict[str, Any] | None:
+    """OpenVINO's DetectionOutput, [1, 1, N, 7]: image, label, score, corners in fractions; background is label 0."""
+    port = next(iter(ports.values()), None)
+    if len(ports) != 1 or port is None or len(port.shape) != 4 or port.shape[-1] != 7 or port.shape[:2] != (1, 1):
+        return None
+    return {
+        "kind": "described",
+        "image_index": {"columns": [0, 1]},
+        "labels": {"columns": [1, 2], "first": 1},
+        "scores": {"columns": [2, 3]},
+        "boxes": {"columns": [3, 7], "unit": "fractions"},
+    }
+
+
+def _six_columns(ports: Ports) -> dict[str, Any] | None:
+    """[1, N, 6]: corners, score, class from 0 (YOLOv10, YOLO26, Ultralytics' nms=True)."""
+    port = next(iter(ports.values()), None)
+    if len(ports) != 1 or port is None or len(port.shape) != 3 or port.shape[-1] != 6 or port.shape[0] != 1:
+        return None
+    rows = {"boxes": {"columns": [0, 4]}, "scores": {"columns": [4, 5]}, "labels": {"columns": [5, 6], "first": 0}}
+    return {"kind": "described", **rows}
+
+
+def _mmdeploy(ports: Ports) -> dict[str, Any] | None:
+    """MMDeploy: dets [1, N, 5], corners and score, and labels from 0."""
+    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1] != 5:
+        return None
+    parts = {"boxes": {"output": "dets", "columns": [0, 4]}, "scores": {"output": "dets", "columns": [4, 5]}}
+    return {"kind": "described", **parts, "labels": {"output": "labels", "first": 0}}
+
+
+def _rf_detr(ports: Ports) -> dict[str, Any] | None:
+    """RF-DETR: dets [1, Q, 4], centres and sides in fractions, and logits of the categories in labels."""
+    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1] != 4 or len(ports["labels"].shape) != 3:
+        return None
+    return {
+        "kind": "described",
+        "boxes": {"output": "dets", "form": "cxcywh", "unit": "fractions"},
+        "scores": {"output": "labels", "activation": "sigmoid"},
+        **{"score_threshold": 0.0, "nms_iou": None, "max_detections": 300},
+    }
+
+
+def _image_pixels(ports: Ports) -> dict[str, Any] | None:
+    """RT-DETR's and D-FINE's own exports: labels from 0, boxes in pixels of the image, scores."""
+    if not {"labels", "boxes", "scores"} <= ports.keys() or len(ports["boxes"].shape) != 3:
+        return None
+    boxes = {"output": "boxes", "of": "image"}
+    return {
+        "kind": "described",
+        "boxes": boxes,
+        "labels": {"output": "labels", "first": 0},
+        "scores": {"output": "scores"},
+    }
+
+
+CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
+    "boxes, labels, scores": _torchvision,
+    "EfficientNMS": _efficient_nms,
+    "TFLite_Detection_PostProcess": _tflite_postprocess,
+    "OpenVINO's DetectionOutput": _detection_output,
+    "MMDeploy's dets and labels": _mmdeploy,
+    "RF-DETR's dets and labels": _rf_detr,
+    "RT-DETR's labels, boxes, scores": _image_pixels,
+    "[1, N, 6]": _six_columns,
+}
+
+NEEDS = {"RT-DETR's labels, boxes, scores": "orig_target_sizes"}
+"""Inputs without which the same outputs mean something else."""
+
+READER = PlainOutputs()

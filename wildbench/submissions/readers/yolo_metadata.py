@@ -1,0 +1,151 @@
+"""Metadata of Ultralytics' and YOLOv5's exports: names, stride, task, size, and whether the graph ends with an NMS.
+
+It stands in ONNX's `metadata_props`, in TorchScript's `config.txt`, and in `metadata.yaml` or `metadata.json` in the
+folder of an OpenVINO, ncnn or ExecuTorch export or at the end of a TFLite file. Settings are those of each tool's own
+validation: what its `val` would find in the same file.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from wildbench.submissions.readers._reader import Described, Reader, Words
+
+TASKS = ("detect", "segment", "pose")
+"""Of these the first columns are boxes and scores."""
+
+ULTRALYTICS = {"score_threshold": 0.001, "nms_iou": 0.7, "max_detections": 300}
+YOLOV5 = {"score_threshold": 0.001, "nms_iou": 0.6, "max_detections": 300}
+
+
+class YoloMetadata(Reader):
+    """Both tools' metadata; YOLOv5's has neither a task nor a size."""
+
+    name: ClassVar[str] = "yolo-metadata"
+
+    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
+        """What the export says; None where it says no names and stride."""
+        told, where = _metadata(described)
+        if not told.get("names") or "stride" not in told:
+            return None
+        task = str(told.get("task", "detect"))
+        if task not in TASKS:
+            problem = f"an export of task {task!r}, which gives no upright boxes"
+            raise described.source.error(problem, code="no-detector", remedy=f"export one of task {', '.join(TASKS)}")
+        names = _names(told["names"])
+        own = "task" in told
+        tool = str(told.get("description", "YOLO")).strip() if own else "YOLOv5"
+        manifest = {
+            "detector": {"name": tool},
+            "categories": names,
+            "input": _input(described, told, own),
+            "output": _output(told, len(names), own),
+            "licence": told.get("license"),
+        }
+        read = "names, size, stride, task" if own else "names and stride"
+        return Words({key: value for key, value in manifest.items() if value}, f"{read} from {where} ({tool})")
+
+
+def _metadata(described: Described) -> tuple[dict[str, Any], str]:
+    """The metadata as plain data, and where it stands."""
+    metadata = described.metadata
+    for name in ("config.txt", "metadata.json", "metadata.yaml"):
+        text = metadata.get(name) or described.beside(name)
+        if text:
+            return _document(described, text, name), name
+    told = {key: _literal(value) for key, value in metadata.items() if key in KEYS}
+    return told, "the file's metadata"
+
+
+KEYS = ("names", "stride", "task", "imgsz", "end2end", "args", "head", "description", "license", "dynamic")
+
+
+def _document(described: Described, text: str | bytes, name: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = json.loads(text) if name != "metadata.yaml" else yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise described.source.error(f"{name} is damaged ({error})", code="metadata") from None
+    return document if isinstance(document, dict) else {}
+
+
+def _literal(text: str) -> Any:  # noqa: ANN401 - plain data
+    """Python's notation of a dictionary, a list, a number or a truth value; other text as it is."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def _names(names: object) -> list[str]:
+    """Categories in the order of their numbers, by number or as a list; a gap names nothing."""
+    if isinstance(names, Mapping):
+        by_number = {int(number): str(name) for number, name in names.items()}
+        return [by_number.get(number, "N/A") for number in range(max(by_number) + 1)]
+    return [str(name) for name in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
+
+
+def _input(described: Described, told: Mapping[str, Any], own: bool) -> dict[str, Any]:
+    """A letterbox in the middle, of the graph's size or, where that is free, to the next multiple of the stride."""
+    stride = int(told["stride"])
+    free = _is_free(described, told)
+    size = told.get("imgsz") or (told["shape"][-2:] if told.get("shape") else None)
+    if size is None and free:
+        size = 1280 if stride == 64 else 640  # YOLOv5's defaults, of P6 networks and of the others
+    contract: dict[str, Any] = {"size": [size, size] if isinstance(size, int) else size}
+    if described.signature is None:
+        contract["layout"] = "nchw"
+    if _is_rtdetr(told):
+        return contract | {"resize": "stretch"}
+    contract |= {"resize": "letterbox", "position": "center"}
+    if free:
+        contract["multiple"] = stride
+    if not own:
+        contract["mapping"] = "center"
+    return contract
+
+
+def _is_free(described: Described, told: Mapping[str, Any]) -> bool:
+    """Whether the graph takes images of any height and width."""
+    port = described.signature.image if described.signature else None
+    if port:
+        return any(side is None for side in port.shape[-2:])
+    arguments = told.get("args")
+    return bool(isinstance(arguments, Mapping) and arguments.get("dynamic"))
+
+
+def _is_rtdetr(told: Mapping[str, Any]) -> bool:
+    return "rtdetr" in f"{told.get('head', '')} {told.get('description', '')}".lower()
+
+
+def _output(told: Mapping[str, Any], count: int, own: bool) -> dict[str, Any]:
+    """The first output's columns."""
+    boxes: dict[str, Any] = {"columns": [0, 4], "form": "cxcywh"}
+    if not own:
+        parts = {"objectness": {"columns": [4, 5]}, "scores": {"columns": [5, 5 + count]}}
+        return {"kind": "described", "boxes": boxes, **parts, **YOLOV5}
+    if _is_rtdetr(told):
+        boxes["unit"] = "fractions"
+        if "head" in told:  # versions that name the head have finished rows, older ones a score for each category
+            return _finished(boxes)
+        scores: dict[str, Any] = {"columns": [4, 4 + count]}
+        return {"kind": "described", "boxes": boxes, "scores": scores, **ULTRALYTICS, "nms_iou": None}
+    arguments = told.get("args")
+    if told.get("end2end") is True or (isinstance(arguments, Mapping) and arguments.get("nms")):
+        return _finished({"columns": [0, 4]})
+    boxes["candidates"] = "columns"
+    scores = {"columns": [4, 4 + count], "candidates": "columns"}
+    return {"kind": "described", "boxes": boxes, "scores": scores, **ULTRALYTICS}
+
+
+def _finished(boxes: dict[str, Any]) -> dict[str, Any]:
+    """Rows of a box, a score and a category, and perhaps a mask's coefficients or keypoints after them."""
+    rows = {"boxes": boxes, "scores": {"columns": [4, 5]}, "labels": {"columns": [5, 6], "first": 0}}
+    return {"kind": "described", **rows, "score_threshold": 0.001, "max_detections": 300}
+
+
+READER = YoloMetadata()
