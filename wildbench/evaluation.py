@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,19 +181,28 @@ def _detect(
     task = f"evaluate {box.manifest.name}"
     paths = [data.image_path(image) for image in data.images]
     parts: list[Detections] = []
-    dropped = Counter[str]()
+    dropped = 0
     watch.warm_up(box, [decode(path) for path in _sample(data)[:WARM_UP]])
     progress(task, 0, len(paths))
     for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
         answer = box.predict(pixels)
         watch.add(answer)
         watch.interleave_reference(box)
-        if answer.detections.dropped:
-            dropped.update(images=1, candidates=answer.detections.dropped)
+        dropped += answer.detections.dropped
         parts.append(detections_of(image["id"], answer.detections, category_ids))
         progress(task, done, len(paths))
-    notes = [f"warning candidates-without-area: {dropped['candidates']} in {dropped['images']} images were left out"]
-    return Detections.concatenate(parts), notes if dropped else []
+    detections = Detections.concatenate(parts)
+    return detections, _without_area(dropped, len(detections))
+
+
+def _without_area(dropped: int, kept: int) -> list[str]:
+    """A note on boxes that were left out because they have no area; most of them is a sign of a wrong box form."""
+    if not dropped:
+        return []
+    share = dropped / (dropped + kept)
+    advice = "; are its boxes really of the form that the manifest says?" if share > 0.5 else ""
+    counted = f"{dropped:,} of {dropped + kept:,} candidates"
+    return [f"warning candidates-without-area: {counted} were left out, their boxes have no area{advice}"]
 
 
 def detections_of(image_id: int, answered: Answered, category_ids: dict[int, int]) -> Detections:
