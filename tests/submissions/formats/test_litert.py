@@ -170,13 +170,12 @@ def test_only_the_interpreters_own_operators_are_admitted(tmp_path: Path, custom
 def test_metadata_stands_in_a_zip_behind_the_graph(tmp_path: Path) -> None:
     path = mean_lite(tmp_path / "a.tflite", "{}")
     graph = path.stat().st_size
-    document = {"task": "detect", "stride": 32, "names": {"0": "zebra"}, "end2end": False}
+    document = json.dumps({"task": "detect", "names": {"0": "zebra"}})
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("metadata.json", json.dumps(document))
+        archive.writestr("metadata.json", document)
         archive.writestr("labels.txt", "zebra\nlion\n")
     source = Source.read(path)
-    expected = {"task": "detect", "stride": "32", "names": "{'0': 'zebra'}", "end2end": "False"}
-    assert FORMAT.metadata(source) == expected | {"labels.txt": "zebra\nlion\n"}
+    assert FORMAT.metadata(source) == {"metadata.json": document, "labels.txt": "zebra\nlion\n"}
     listing = FORMAT.tensors(source, NO_MANIFEST)
     assert listing.overhead == {"metadata": source.size - graph}
     whole = FORMAT.embed(source, manifest())
@@ -188,10 +187,22 @@ def test_metadata_stands_in_a_zip_behind_the_graph(tmp_path: Path) -> None:
         FORMAT.embed(again, manifest())
 
 
-def test_broken_metadata_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("{'stride': 32, 'names': {0: 'zebra'}}", "{0: 'zebra'}"), ("{'names': __import__('os')}", None)],
+)
+def test_metadata_of_older_exports_is_a_literal(tmp_path: Path, text: str, names: str | None) -> None:
     path = mean_lite(tmp_path / "a.tflite", "{}")
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("metadata.json", "[1")
+        archive.writestr("temp_meta.txt", text)
+    assert FORMAT.metadata(Source.read(path)).get("names") == names
+
+
+def test_a_broken_zip_behind_a_graph_is_refused(tmp_path: Path) -> None:
+    path = mean_lite(tmp_path / "a.tflite", "{}")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("metadata.json", "{}" * 50)
+    path.write_bytes(path.read_bytes().replace(b"{}{}", b"{}[]"))
     with refused("submission/damaged"):
         FORMAT.metadata(Source.read(path))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
-import json
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,9 @@ MANIFEST_NAME = "wildbench.json"
 
 MOST_TEXT, MOST_FILES = 2**20, 100
 """Bytes of a text in that zip, and files."""
+
+OLD_METADATA = {"meta.txt", "temp_meta.txt"}
+"""Files in which YOLOv5 and Ultralytics 8.0 to 8.3 wrote a dictionary in Python's notation."""
 
 OWN_OPERATORS = {"TFLite_Detection_PostProcess", "Convolution2DTransposeBias", "MaxPoolingWithArgmax2D"}
 """Custom operators that the interpreter carries itself."""
@@ -70,14 +74,13 @@ class LiteRT(Format):
         return whole.getvalue()
 
     def metadata(self, source: Source) -> dict[str, str]:
-        """The texts in the zip behind the graph, by their names; `metadata.json` key by key, as in an ONNX graph."""
+        """The texts in the zip behind the graph, by their names; of older YOLO exports key by key, as ONNX has them."""
         texts = {name: data.decode(errors="replace") for name, data in _appended(source).items()}
         texts.pop(MANIFEST_NAME, None)
-        try:
-            entries = dict(json.loads(texts.pop("metadata.json", "{}")))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise source.error(f"metadata.json behind the graph is damaged ({error})") from None
-        return texts | {key: str(value) for key, value in entries.items()}
+        for name in OLD_METADATA & texts.keys():
+            with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                texts |= {str(key): str(value) for key, value in dict(ast.literal_eval(texts[name])).items()}
+        return texts
 
     def signature(self, source: Source) -> Signature:
         """Inputs and outputs, by the names of their tensors, as the interpreter has them."""

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
@@ -90,13 +89,8 @@ class OpenVino(Format):
         return bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True))
 
     def metadata(self, source: Source) -> dict[str, str]:
-        """The graph's free information, by path ("model_info/labels"), and what a `metadata.yaml` beside it says."""
-        own = {key: text for key, text in source.parsed(_read).rt_info.items() if key != KEY}
-        try:
-            beside = yaml.safe_load(source.beside("metadata.yaml") or b"{}")
-        except yaml.YAMLError as error:
-            raise source.error(f"metadata.yaml beside it is damaged ({error})") from None
-        return own | {str(key): str(value) for key, value in (beside.items() if isinstance(beside, dict) else ())}
+        """The graph's free information, by path: "model_info/labels"."""
+        return {key: text for key, text in source.parsed(_read).rt_info.items() if key != KEY}
 
     def signature(self, source: Source) -> Signature:
         """Inputs and outputs, by the first of their names."""

@@ -132,8 +132,6 @@ class LiteModel:
 
     graphs: list[LiteGraph]
     """The first is the one that runs; others are bodies of control flow, or of further signatures."""
-    metadata: dict[str, bytes]
-    """Buffers by their names, such as TFLITE_METADATA."""
 
     @property
     def main(self) -> LiteGraph:
@@ -162,8 +160,7 @@ def _model(data: bytes) -> LiteModel:
     graphs = [_graph(table, codes, buffers, names) for table in tables]
     if not graphs or not graphs[0].outputs:
         raise ValueError("its graph has no output")
-    metadata = {entry.text(0): buffers[entry.number(1, "<I")] for entry in root.tables(6)}
-    return LiteModel(graphs, metadata)
+    return LiteModel(graphs)
 
 
 def _stored(data: bytes, buffer: Table) -> bytes:
