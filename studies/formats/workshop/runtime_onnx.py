@@ -71,10 +71,10 @@ def onnx_models(shop: Workshop, kind: str) -> Mapping[str, Callable[[], tuple[st
         return "model.onnx", "onnx"
 
     def ort() -> tuple[str, str]:
-        from onnxruntime.tools.convert_onnx_models_to_ort import convert_onnx_models_to_ort
+        from onnxruntime.tools import convert_onnx_models_to_ort as tool
 
         exported(network, x, "plain.onnx", PORTS[kind])
-        convert_onnx_models_to_ort(Path("plain.onnx").resolve(), output_dir=Path.cwd())
+        tool.convert_onnx_models_to_ort(Path("plain.onnx").resolve(), Path.cwd(), [tool.OptimizationStyle.Fixed])
         Path("plain.ort").rename("model.ort")
         for path in {*Path().iterdir()} - {Path("model.ort")}:
             path.unlink()
@@ -181,7 +181,7 @@ def foreign_files(
         from MNN.tools import mnnconvert
 
         exported(network, x, "plain.onnx", PORTS["ssd"])
-        mnnconvert.convert(["-f", "ONNX", "--modelFile", "plain.onnx", "--MNNModel", file, "--bizCode", "MNN"])
+        mnnconvert.convert(["", "-f", "ONNX", "--modelFile", "plain.onnx", "--MNNModel", file, "--bizCode", "MNN"])
         Path("plain.onnx").unlink()
 
     def first_bytes(content: bytes) -> Callable[[str], None]:
