@@ -125,12 +125,14 @@ formats = Registry(
     "submission format",
     "wildbench.formats",
     {
+        "torchvision": "wildbench.submissions.formats.torchvision_weights:FORMAT",
         "wildbench": "wildbench.submissions.formats.submission_pt:FORMAT",
         "torchscript": "wildbench.submissions.formats.torchscript:FORMAT",
         "pt2": "wildbench.submissions.formats.torch_export:FORMAT",
         "onnx": "wildbench.submissions.formats.onnx_graph:FORMAT",
         "openvino": "wildbench.submissions.formats.openvino:FORMAT",
         "litert": "wildbench.submissions.formats.litert:FORMAT",
+        "huggingface": "wildbench.submissions.formats.huggingface:FORMAT",
     },
 )
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""
@@ -140,7 +142,14 @@ readers = Registry(
     "wildbench.readers",
     {
         name: f"wildbench.submissions.readers.{name.replace('-', '_')}:READER"
-        for name in ("camera-trap-toml", "yolo-metadata", "transformers-config", "label-files", "plain-outputs")
+        for name in (
+            "camera-trap-toml",
+            "yolo-metadata",
+            "transformers-config",
+            "state-dict",
+            "label-files",
+            "plain-outputs",
+        )
     },
 )
 """How tools describe their detectors in the files that they export: `wildbench.submissions.readers.Reader`."""

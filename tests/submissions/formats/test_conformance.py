@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from hugging_face import hugging_face_folder
 from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
 from tiny_graphs import mean_ir, mean_lite
+from torchvision.models import get_model
 
 from wildbench.detectors.zoo import build
 from wildbench.plugins import formats
@@ -43,7 +45,16 @@ def beside(write: Any) -> Any:
     return make
 
 
+def torchvision_weights(path: Path) -> None:
+    torch.manual_seed(0)
+    arguments = {"weights": None, "weights_backbone": None, "num_classes": 3}
+    torch.save(get_model("ssdlite320_mobilenet_v3_large", **arguments).state_dict(), path)
+    manifest_path(path).write_text(manifest(input={}).to_json())
+
+
 MAKERS = {
+    "huggingface": hugging_face_folder,
+    "torchvision": torchvision_weights,
     "wildbench": small_submission,
     "torchscript": beside(write_torchscript),
     "pt2": beside(write_export),

@@ -2,7 +2,10 @@ from ._archive import Archive as Archive
 from ._archive import read_submission as read_submission
 from ._archive import rebuild as rebuild
 from ._archive import save_submission as save_submission
+from ._container import Stored as Stored
 from ._container import read_content as read_content
+from ._container import read_plain as read_plain
+from ._container import read_stored as read_stored
 from ._rebuild import LAYERS as LAYERS
 from ._rebuild import NORMS as NORMS
 from ._rebuild import TINY as TINY

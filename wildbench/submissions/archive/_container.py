@@ -94,6 +94,17 @@ class Content:
     overhead: dict[str, int]
 
 
+def read_plain(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
+    """The plain data of any file that `torch.save` wrote, with `Stored` for its tensors and `Ignored` for its objects.
+
+    Nothing is executed: what the pickle would make of other classes is left out.
+
+    Raises:
+        SubmissionError: It is no such file, its records are compressed, or it is damaged.
+    """
+    return _unpickled(source, _LenientUnpickler)
+
+
 def read_content(source: Source) -> Content:
     """Read the plain data of a submission, executing and decoding nothing; a SubmissionError where it is none."""
     content = _unpickled(source)
@@ -161,6 +172,35 @@ class _PlainUnpickler(pickle._Unpickler):
         return f"data/{key}", dtype
 
 
+class Ignored:
+    """What stands for an object of a class that is not known; it keeps nothing."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
+
+    def __setitem__(self, *_: object) -> None: ...
+
+    def __call__(self, *_: object) -> Ignored:
+        """Itself, where a pickle takes it for a function."""
+        return self
+
+    append = extend = add = __setstate__
+
+
+class _LenientUnpickler(_PlainUnpickler):
+    """Makes `Ignored` of everything else: the options and the optimizer's objects in a training checkpoint."""
+
+    dispatch = OPCODES | {pickle.NEWOBJ[0]: pickle._Unpickler.dispatch[pickle.NEWOBJ[0]]}
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
+        """What plain data need, and a stand-in for the rest."""
+        try:
+            return super().find_class(module, name)
+        except _Forbidden:
+            return Ignored
+
+
 def _stored(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Stored:  # noqa: ANN401 - untrusted
     record, dtype = storage
     sides = tuple(shape)
@@ -174,7 +214,7 @@ def _stored(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Sto
     return Stored(record, dtype, sides, offset)
 
 
-def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
+def _unpickled(source: Source, unpickler: type[_PlainUnpickler] = _PlainUnpickler) -> Any:  # noqa: ANN401 - untrusted
     """The plain data in the file, whose records must be uncompressed and undamaged."""
     if not source.is_zip:
         problem = "a bare pickle, as torch.save wrote before 1.6, and unpickling runs whatever code it names"
@@ -186,7 +226,7 @@ def _unpickled(source: Source) -> Any:  # noqa: ANN401 - whatever the file holds
         if not name.startswith("data/"):  # those are checked when they are read
             source.record(name)
     try:
-        return _PlainUnpickler(io.BytesIO(source.record("data.pkl"))).load()
+        return unpickler(io.BytesIO(source.record("data.pkl"))).load()
     except _Forbidden as error:
         problem = f"a pickled {error}, and unpickling an object runs whatever code the file names"
         remedy = f"{SAVE}, or export it as TorchScript, torch.export or ONNX and evaluate it with --trust"
