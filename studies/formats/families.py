@@ -83,6 +83,25 @@ FAMILIES = {
         ),
     ),
     "contracts": Family("contracts.py"),
+    "torchvision": Family("tv_files.py"),
+    "transformers": Family(
+        "hf_folders.py",
+        ("transformers==5.24.0", "torch==2.15.0", "torchvision==0.29.2", "pillow==13.0.0", "scipy==1.17.1"),
+    ),
+    "optimum": Family(
+        "hf_exports.py",
+        (
+            "transformers==4.57.6",
+            "optimum-onnx==0.1.0",
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "pillow==12.1.1",
+            "scipy==1.17.1",
+            "onnx==1.23.2",
+            "onnxruntime==1.32.0",
+            "openvino==2026.4.1",
+        ),
+    ),
     "runtimes": Family(
         "runtimes.py",
         (

@@ -159,10 +159,11 @@ def compare(artifact: Mapping[str, Any], finds: Mapping[str, Rows], alone: bool)
 
 
 def _by_category(rows: Rows) -> dict[str, npt.NDArray[np.float64]]:
-    """x1, y1, x2, y2, score of those near or above the threshold, by category."""
+    """x1, y1, x2, y2, score of those near or above the threshold, by category; without area they are no detections."""
     grouped: dict[str, list[list[float]]] = {}
     for *numbers, category in rows:
-        if numbers[4] >= LOWEST - TIE:
+        area = numbers[2] > numbers[0] and numbers[3] > numbers[1]
+        if area and numbers[4] >= LOWEST - TIE:
             grouped.setdefault(category, []).append(numbers)
     return {category: np.array(numbers, np.float64) for category, numbers in grouped.items()}
 
