@@ -71,6 +71,24 @@ FAMILIES = {
             "onnx==1.23.2",
         ),
     ),
+    "ultralytics-8.3": Family(
+        "yolo_older.py",
+        (
+            "ultralytics==8.3.228",
+            "torch==2.8.0",
+            "torchvision==0.23.0",
+            "tensorflow==2.19.1",
+            "tf-keras==2.19.0",
+            "onnx2tf==1.28.8",
+            "sng4onnx==2.0.1",
+            "onnx-graphsurgeon==0.6.1",
+            "ai-edge-litert==2.3.0",
+            "onnx==1.19.1",
+            "onnxruntime==1.31.1",
+            "onnxslim==0.1.98",
+            "protobuf==5.29.6",
+        ),
+    ),
     "yolov5": Family(
         "yolo_v5.py",
         (

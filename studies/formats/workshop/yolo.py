@@ -80,7 +80,7 @@ def enliven(network: nn.Module, batch: torch.Tensor) -> None:
     for layer, features in features_of(network, targets, batch).items():
         rescale(layer, features, *targets[layer])
         if targets[layer] is SCORES:
-            even_out(layer, features, amount=1.0 if isinstance(layer, nn.Conv2d) else 0.4)
+            even_out(layer, features, amount=1.0 if isinstance(layer, nn.Conv2d) else 0.8)
         elif bins > 1:  # near distances are likelier than far ones
             layer.bias -= 0.35 * torch.arange(bins).repeat(4)
         else:  # a side of a negative length makes no box
@@ -173,20 +173,21 @@ def export(bench: Bench, name: str, head: str, what: str, **settings: Any) -> No
         name: Of the artifact.
         head: A network, one of `HEADS`.
         what: It is, besides the network.
-        settings: The exporter's; and of ours `names`, the categories, and `refused`, as `Bench.keep` takes it.
+        settings: The exporter's; and of ours `names`, the categories, and `refused` and `same_resize`, as `Bench.keep`
+            takes them.
     """
     if not bench.wants(name):
         return
     size, refused = settings.pop("imgsz", SIZE), settings.pop("refused", None)
-    categories = settings.pop("names", CATEGORIES)
-    if settings.get("quantize") in (8, "w8a16"):
+    categories, same_resize = settings.pop("names", CATEGORIES), settings.pop("same_resize", True)
+    if settings.get("quantize") in (8, "w8a16") or settings.get("int8"):
         settings["data"] = calibration(bench)
     with bench.artifact(name):
         network = build(HEADS[head], tuple(bench.pictures), categories)
         file = network.export(imgsz=size, device="cpu", verbose=False, **settings)
         sides = (size, size) if isinstance(size, int) else tuple(size)
         finds = {} if refused else detect(file, bench.pictures, sides)
-        bench.keep(name, Path(file).name, f"{head}, {what}", finds, refused=refused)
+        bench.keep(name, os.path.relpath(file), f"{head}, {what}", finds, same_resize=same_resize, refused=refused)
         print(f"{name}: {spread(finds)}" if finds else f"{name}: nothing to find", flush=True)
 
 
