@@ -193,12 +193,19 @@ def test_a_pass_takes_at_most_a_twentieth_more_than_the_runtimes_own_call(
     assert np.allclose(bare(), expected, atol=1e-4)
     through: list[float] = []
     direct: list[float] = []
+    wall: list[float] = []
+
+    def run() -> None:
+        begin = time.perf_counter()
+        opened.backend.run(inputs)
+        wall.append(time.perf_counter() - begin)
 
     def both() -> None:
-        for call, times in ((lambda: opened.backend.run(inputs), through), (bare, direct)):
-            begin = time.perf_counter()
+        pairs = [(run, through), (bare, direct)]
+        for call, times in pairs if len(direct) % 2 else reversed(pairs):
+            begin = time.process_time()  # of all threads: what others do on this machine counts in neither
             call()
-            times.append(time.perf_counter() - begin)
+            times.append(time.process_time() - begin)
 
     benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=3)
     with Sandbox(path, device="cpu", threads=1, trust=True) as box:
@@ -206,6 +213,6 @@ def test_a_pass_takes_at_most_a_twentieth_more_than_the_runtimes_own_call(
         peak = ask(box, "wildbench.measures.latency:describe", Process, IMAGE).peak_memory
     benchmark.extra_info |= {
         "ratio": at_most(LIMIT, through, direct, both),
-        "milliseconds": 1000 * median(through),
+        "milliseconds": 1000 * median(wall),
         "peak_memory_mb": round((peak or 0) / 1e6),
     }
