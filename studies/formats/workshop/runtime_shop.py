@@ -36,7 +36,15 @@ class Workshop(Bench):
         return Apart(self.fractions) if kind == "yolo" else self.networks[kind]
 
     def find(
-        self, name: str, tool: str, file: str, what: str, run: tiny.Run, *, fractions: bool = False, **facts: Any
+        self,
+        name: str,
+        tool: str,
+        file: str,
+        what: str,
+        run: tiny.Run,
+        *,
+        fractions: bool = False,
+        layout: str | None = None,
     ) -> None:
         """Run an artifact on the pictures and keep it; "yolo" or "ssd" in its name says which network it is."""
         kind = "ssd" if "ssd" in name else "yolo"
@@ -46,8 +54,10 @@ class Workshop(Bench):
         else:
             rows = {key: tiny.ssd_rows(run, image, SIZE) for key, image in self.images.items()}
         shapes = [tuple(value.shape) for value in run(self.inputs[kind][0])]
-        facts.setdefault("sidecar", sidecar(name, kind, shapes, fractions))
-        self.keep(name, file, what, rows, **facts)
+        manifest = sidecar(name, kind, shapes, fractions)
+        if layout is not None:  # which the file does not tell
+            manifest["input"] = manifest["input"] | {"layout": layout}
+        self.keep(name, file, what, rows, sidecar=manifest)
 
 
 def sidecar(name: str, kind: str, shapes: list[tuple[int, ...]], fractions: bool = False) -> dict[str, Any]:

@@ -342,7 +342,8 @@ def make_torch(shop: Workshop) -> None:
             with shop.artifact(name):
                 torch.jit.trace(network, x).save("model.torchscript")
                 module = torch.jit.load("model.torchscript")
-                shop.find(name, "torch", "model.torchscript", "torch.jit.trace", functools.partial(torch_run, module))
+                run = functools.partial(torch_run, module)
+                shop.find(name, "torch", "model.torchscript", "torch.jit.trace", run, layout="nchw")
         for suffix in ("", "-bf16", "-int8"):
             if not shop.wants(name := f"torchexport-{kind}{suffix}"):
                 continue

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from bench import CATEGORIES, LOWEST, Detection
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import nms
 
 SCORE = LOWEST / 2
 """Below what is compared, so that no tie with it counts."""
@@ -189,10 +189,20 @@ def with_products(network: nn.Module) -> nn.Module:
 
 
 def suppressed(boxes: Tensor, scores: Tensor, labels: Tensor, iou: float | None, limit: int) -> tuple[Tensor, ...]:
-    """Non-maximum suppression within each label, and the best `limit`."""
-    keep = scores.argsort(descending=True, stable=True) if iou is None else batched_nms(boxes, scores, labels, iou)
-    keep = keep[:limit]
-    return boxes[keep], scores[keep], labels[keep]
+    """Non-maximum suppression within each label, and the best `limit`.
+
+    In float64 and label by label: quantized boxes overlap by exactly the threshold, and boxes that are shifted by their
+    label, as `batched_nms` does, are rounded to either side of it.
+    """
+    keep = torch.ones_like(scores, dtype=torch.bool)
+    if iou is not None:
+        keep[:] = False
+        for label in labels.unique():
+            members = (labels == label).nonzero()[:, 0]
+            keep[members[nms(boxes[members].double(), scores[members].double(), iou)]] = True
+    order = scores.argsort(descending=True, stable=True)
+    order = order[keep[order]][:limit]
+    return boxes[order], scores[order], labels[order]
 
 
 def every(boxes: Tensor, scores: Tensor, iou: float | None = 0.7, limit: int = 300) -> tuple[Tensor, ...]:

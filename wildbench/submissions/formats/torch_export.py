@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wildbench.submissions.formats._format import Listing, Tensor, width_of
+from wildbench.submissions.formats._format import Listing, Port, Signature, Tensor, width_of
 from wildbench.submissions.formats.torchscript import TorchScript
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
@@ -31,6 +31,10 @@ class TorchExport(TorchScript):
         """A zip that says so, or one of an older torch with its model as JSON."""
         return "archive_format" in source.records or "models/model.json" in source.records
 
+    def signature(self, source: Source) -> Signature | None:
+        """The program's inputs, and its outputs where they are no dictionary; None where it takes a list of images."""
+        return source.parsed(_signature)
+
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """The weights and constants, which JSON documents list; older archives pickle them."""
         lists = sorted(name for name in source.records if name.startswith("data/") and name.endswith("_config.json"))
@@ -50,11 +54,44 @@ class TorchExport(TorchScript):
 
     def load(self, file: io.BytesIO, device: str) -> nn.Module:
         """The program as a module, on this device."""
+        import torch.ao.quantization.fx._decomposed  # registers the operators of PT2E-quantized programs
         import torch.export
         from torch.export.passes import move_to_device_pass
 
         program = torch.export.load(file)
         return (program if device == "cpu" else move_to_device_pass(program, device)).module()
+
+
+def _signature(source: Source) -> Signature | None:
+    records = sorted(name for name in source.records if name.startswith("models/") and name.endswith(".json"))
+    if not records:
+        return None
+    try:
+        module = json.loads(source.record(records[0]))["graph_module"]
+        calls = next(entry["signature"] for entry in module["module_call_graph"] if not entry["fqn"])
+        takes, gives = (json.loads(calls[key])[1] for key in ("in_spec", "out_spec"))
+        positional, named = takes["children_spec"]
+        if any(argument["type"] for argument in positional["children_spec"]) or named["children_spec"]:
+            return None
+        values = module["graph"]["tensor_values"]
+        specs = module["signature"]
+        inputs = _names(specs["input_specs"], "user_input")
+        outputs = _names(specs["output_specs"], "user_output")
+        nested = any(child["type"] for child in gives["children_spec"])
+        plain = not nested and gives["type"] in (None, "builtins.tuple", "builtins.list")
+        names = ["output"] if len(outputs) == 1 else [f"output {at}" for at in range(len(outputs))]
+        ports = [_port(name, values[value]) for name, value in zip(names, outputs, strict=True) if plain]
+        return Signature(tuple(_port(name, values[name]) for name in inputs), tuple(ports))
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError) as error:
+        raise source.error(f"its program is damaged ({error!r})", remedy=EXPORT_AGAIN) from None
+
+
+def _names(specs: list[dict[str, Any]], kind: str) -> list[str]:
+    return [spec[kind]["arg"]["as_tensor"]["name"] for spec in specs if kind in spec]
+
+
+def _port(name: str, meta: dict[str, Any]) -> Port:
+    return Port(name, tuple(side.get("as_int") for side in meta["sizes"]), DTYPES.get(meta["dtype"], "unknown"))
 
 
 def _tensor(source: Source, name: str, entry: dict[str, Any], record: str, seen: set[object]) -> Tensor:
