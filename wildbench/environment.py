@@ -13,6 +13,7 @@ from pathlib import Path
 from wildbench.scorecard import Environment
 
 PACKAGES = (
+    "ai-edge-litert",
     "hotcoco",
     "numpy",
     "onnxruntime",
@@ -21,6 +22,7 @@ PACKAGES = (
     "opencv-contrib-python-headless",
     "opencv-python",
     "opencv-python-headless",
+    "openvino",
     "torch",
     "torchvision",
 )
