@@ -15,6 +15,7 @@ from wildbench.errors import SubmissionError
 from wildbench.submissions.admission import admit
 from wildbench.submissions.formats.litert import FORMAT, HALF
 from wildbench.submissions.graphs import read_lite
+from wildbench.submissions.readers import read_manifest
 from wildbench.submissions.source import Source
 
 RANDOM = np.random.default_rng(0)
@@ -262,3 +263,12 @@ def test_the_dynamic_file_is_told_as_it_is(shared_weights: Path) -> None:
     tensors = listing.tensors or []
     assert sum(tensor.bytes for tensor in tensors if tensor.bits == 8) == 880_832
     assert sum(tensor.elements for tensor in tensors if tensor.parameter) == 904_463
+
+
+def test_labels_behind_the_graph_name_its_categories(tmp_path: Path) -> None:
+    path = mean_lite(tmp_path / "a.tflite", "{}")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labelmap.txt", "zebra\nlion\n")
+    source = Source.read(path)
+    reading = read_manifest(source, FORMAT, FORMAT.signature(source))
+    assert reading.draft["categories"] == ["zebra", "lion"]

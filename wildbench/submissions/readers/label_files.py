@@ -22,9 +22,10 @@ class LabelFiles(Reader):
             return None
         stem = PurePosixPath(described.source.main).stem
         for name in (f"{stem}.txt", f"{stem}.names", *USUAL):
-            text = described.beside(name)
+            inside, beside = described.metadata.get(name), described.beside(name)  # TFLite files carry a zip of them
+            text = inside or (beside or b"").decode(errors="replace")
             if text:
-                lines = text.decode(errors="replace").strip().splitlines()
+                lines = text.strip().splitlines()
                 return Words(
                     {"categories": [_name(number, line) for number, line in enumerate(lines)]}, f"names from {name}"
                 )
