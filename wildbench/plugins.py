@@ -133,6 +133,7 @@ formats = Registry(
         "openvino": "wildbench.submissions.formats.openvino:FORMAT",
         "litert": "wildbench.submissions.formats.litert:FORMAT",
         "huggingface": "wildbench.submissions.formats.huggingface:FORMAT",
+        "ncnn": "wildbench.submissions.formats.ncnn:FORMAT",
     },
 )
 """How a file is recognised, described, opened and counted: `wildbench.submissions.formats.Format`."""

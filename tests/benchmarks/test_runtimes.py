@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paired_times import at_most
 from pytest_benchmark.fixture import BenchmarkFixture
 from small_networks import manifest
-from tiny_graphs import Lite
+from tiny_graphs import Lite, write_ncnn
 from torch import nn
 
 from wildbench.measures.latency import Process
@@ -103,6 +103,18 @@ def write_litert(path: Path) -> None:
     lite.write(path, [image], [flat])
 
 
+def write_ncnn_twin(path: Path) -> None:
+    lines, weights, last = ["Input image 0 1 image"], [], "image"
+    for at, (i, o, k) in enumerate(LAYERS):
+        relu = int(at < len(LAYERS) - 1)
+        options = f"0={o} 1={k} 3={2 if k == 2 else 1} 4={k // 3} 6={o * i * k * k} 9={relu}"
+        lines.append(f"Convolution c{at} 1 1 {last} c{at} {options}")
+        weights += [0, WEIGHTS[at]]
+        last = f"c{at}"
+    lines += [f"Reshape flat 1 1 {last} flat 0=-1 1={COLUMNS}", "Permute answer 1 1 flat answer 0=1"]
+    write_ncnn(path, lines, *weights)
+
+
 def write_torchscript(path: Path) -> None:
     with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated, and in use
         torch.jit.trace(Stack().eval(), torch.zeros(1, 3, SIDE, SIDE)).save(path)
@@ -142,6 +154,23 @@ def bare_litert(path: Path, image: np.ndarray) -> Call:
     return call
 
 
+def bare_ncnn(path: Path, image: np.ndarray) -> Call:
+    import ncnn
+
+    net = ncnn.Net()
+    net.opt.num_threads = 1
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.load_param(str(path))
+    net.load_model(str(path.with_suffix(".bin")))
+
+    def call() -> Any:
+        with net.create_extractor() as extractor:
+            extractor.input("image", ncnn.Mat(image).clone())
+            return np.array(extractor.extract("answer")[1])
+
+    return call
+
+
 def bare_torch(module: Any, image: np.ndarray) -> Call:
     def call() -> Any:
         with torch.inference_mode():
@@ -154,6 +183,7 @@ RUNTIMES: dict[str, tuple[str, Callable[[Path], None], Callable[[Path, np.ndarra
     "onnx": (".onnx", write_onnx, bare_onnx),
     "openvino": (".xml", write_openvino, bare_openvino),
     "litert": (".tflite", write_litert, bare_litert),
+    "ncnn": (".param", write_ncnn_twin, bare_ncnn),
     "torchscript": (".pt", write_torchscript, lambda path, image: bare_torch(torch.jit.load(path).eval(), image)),
     "pt2": (".pt2", write_pt2, lambda path, image: bare_torch(torch.export.load(path).module(), image)),
 }

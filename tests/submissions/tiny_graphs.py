@@ -149,3 +149,25 @@ def mean_ir(path: Path, document: str) -> Path:
     write_ir(path, {"boxes": boxes, "labels": labels, "scores": score}, image)
     manifest_path(path).write_text(document)
     return path
+
+
+def write_ncnn(path: Path, layers: Sequence[str], *weights: np.ndarray | int) -> Path:
+    """A `.param` of these lines, and a `.bin` of these arrays; a number stands for the four bytes before weights."""
+    blobs = sum(int(line.split()[3]) for line in layers)
+    path.write_text("\n".join(["7767517", f"{len(layers)} {blobs}", *layers]) + "\n")
+    parts = [np.asarray(part, "<u4").tobytes() if isinstance(part, int) else part.tobytes() for part in weights]
+    path.with_suffix(".bin").write_bytes(b"".join(part + bytes(-len(part) % 4) for part in parts))
+    return path
+
+
+def mean_ncnn(path: Path, document: str) -> Path:
+    """One box in every image, whose score is the image's mean; with its manifest beside it."""
+    lines = [
+        "Input image 0 1 image",
+        "Reduction mean 1 1 image scores 0=3 1=1 4=0",
+        "MemoryData boxes 0 1 boxes 0=4 1=1",
+        "MemoryData labels 0 1 labels 0=1",
+    ]
+    write_ncnn(path, lines, np.array([1, 2, 30, 20], np.float32), np.array([2], np.float32))
+    manifest_path(path).write_text(document)
+    return path

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hugging_face import hugging_face_folder
 from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
-from tiny_graphs import mean_ir, mean_lite
+from tiny_graphs import mean_ir, mean_lite, mean_ncnn
 from torchvision.models import get_model
 
 from wildbench.detectors.zoo import build
@@ -60,6 +60,7 @@ MAKERS = {
     "pt2": beside(write_export),
     "onnx": constant_detector,
     "openvino": lambda path: mean_ir(path, manifest().to_json()),
+    "ncnn": lambda path: mean_ncnn(path, manifest().to_json()),
     "litert": lambda path: mean_lite(path, manifest().to_json()),
 }
 

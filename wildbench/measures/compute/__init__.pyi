@@ -1,5 +1,6 @@
 from ._compute import count as count
 from ._compute import count_litert as count_litert
+from ._compute import count_ncnn as count_ncnn
 from ._compute import count_onnx as count_onnx
 from ._compute import count_openvino as count_openvino
 from ._compute import count_torch as count_torch

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.measures.compute._openvino_counter import OpenVinoCounter
     from wildbench.submissions.child import Opened
-    from wildbench.submissions.formats import Inputs, LiteBackend, OnnxBackend, OpenVinoBackend, TorchBackend
+    from wildbench.submissions.formats import (
+        Inputs,
+        LiteBackend,
+        NcnnBackend,
+        OnnxBackend,
+        OpenVinoBackend,
+        TorchBackend,
+    )
     from wildbench.submissions.sandbox import Sandbox
 
 Image = npt.NDArray[np.uint8]
@@ -103,6 +110,13 @@ def _litert_counter(backend: LiteBackend) -> LiteCounter:
     from wildbench.measures.compute._litert_counter import LiteCounter
 
     return LiteCounter(backend)
+
+
+def count_ncnn(backend: NcnnBackend, inputs: Inputs) -> dict[str, Any]:
+    """Count a pass of an ncnn network."""
+    from wildbench.measures.compute._ncnn_counter import count_layers
+
+    return count_layers(backend, inputs).model_dump()
 
 
 def summarise(counts: Sequence[Count], operands: Operands) -> Compute:

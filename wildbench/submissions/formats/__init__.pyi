@@ -10,6 +10,8 @@ from ._onnx_tensors import NO_NAME as NO_NAME
 from ._onnx_tensors import OnnxWeights as OnnxWeights
 from ._torch_backend import TorchBackend as TorchBackend
 from .litert import LiteBackend as LiteBackend
+from .ncnn import Layer as Layer
+from .ncnn import NcnnBackend as NcnnBackend
 from .onnx_graph import METADATA_KEY as METADATA_KEY
 from .onnx_graph import OnnxBackend as OnnxBackend
 from .openvino import OpenVinoBackend as OpenVinoBackend

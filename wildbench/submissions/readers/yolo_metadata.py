@@ -112,10 +112,12 @@ def _input(described: Described, told: Mapping[str, Any], own: bool) -> dict[str
 def _is_free(described: Described, told: Mapping[str, Any]) -> bool:
     """Whether the graph takes images of any height and width."""
     port = described.signature.image if described.signature else None
-    if port:
-        return any(side is None for side in port.shape[-2:])
+    if port and None not in port.shape[-2:]:
+        return False
     arguments = told.get("args")
-    return bool(isinstance(arguments, Mapping) and arguments.get("dynamic"))
+    if isinstance(arguments, Mapping):  # a format may leave open what its network needs
+        return bool(arguments.get("dynamic"))
+    return port is not None
 
 
 def _is_rtdetr(told: Mapping[str, Any]) -> bool:
