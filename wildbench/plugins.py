@@ -130,6 +130,7 @@ formats = Registry(
         "torchscript": "wildbench.submissions.formats.torchscript:FORMAT",
         "pt2": "wildbench.submissions.formats.torch_export:FORMAT",
         "onnx": "wildbench.submissions.formats.onnx_graph:FORMAT",
+        "ort": "wildbench.submissions.formats.ort:FORMAT",
         "openvino": "wildbench.submissions.formats.openvino:FORMAT",
         "litert": "wildbench.submissions.formats.litert:FORMAT",
         "huggingface": "wildbench.submissions.formats.huggingface:FORMAT",

@@ -51,6 +51,18 @@ def constant_detector(path: Path, boxes: Any = BOXES, labels: Any = LABELS, scor
     return beside(path)
 
 
+def as_ort(graph: Path, path: Path) -> Path:
+    """The same network in ONNX Runtime's own format, with its manifest beside it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # more is for one processor
+    options.optimized_model_filepath = str(path)
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return beside(path)
+
+
 def beside(path: Path, **changes: Any) -> Path:
     """Put a manifest beside a file."""
     path.with_suffix(".manifest.json").write_text(manifest(**changes).to_json())

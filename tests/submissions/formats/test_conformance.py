@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from hugging_face import hugging_face_folder
-from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
+from small_networks import MeanDetector, as_ort, constant_detector, manifest, write_export, write_torchscript
 from tiny_graphs import mean_ir, mean_lite, mean_ncnn
 from torchvision.models import get_model
 
@@ -59,6 +59,7 @@ MAKERS = {
     "torchscript": beside(write_torchscript),
     "pt2": beside(write_export),
     "onnx": constant_detector,
+    "ort": lambda path: as_ort(constant_detector(path.with_name("twin.onnx")), path),
     "openvino": lambda path: mean_ir(path, manifest().to_json()),
     "ncnn": lambda path: mean_ncnn(path, manifest().to_json()),
     "litert": lambda path: mean_lite(path, manifest().to_json()),

@@ -163,12 +163,16 @@ def _bring_in(model: onnx.ModelProto, source: Source) -> None:
 
 def _port(value: onnx.ValueInfoProto) -> Port:
     """An input or output of a graph."""
-    from onnx.helper import tensor_dtype_to_np_dtype
-
     kind = value.type.tensor_type
     shape = [side.dim_value if side.HasField("dim_value") else None for side in kind.shape.dim]
-    dtype = tensor_dtype_to_np_dtype(kind.elem_type).name if kind.elem_type else "unknown"
-    return Port(value.name, tuple(shape), dtype)
+    return Port(value.name, tuple(shape), dtype_name(kind.elem_type))
+
+
+def dtype_name(code: int) -> str:
+    """An element type as numpy names it."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    return str(tensor_dtype_to_np_dtype(code).name) if code else "unknown"
 
 
 def open_session(source: Source, device: str, threads: int | None) -> onnxruntime.InferenceSession:

@@ -41,6 +41,13 @@ class Table:
         position = self._position(field)
         return None if position is None else Table(self.data, position + self._read("<I", position))
 
+    def child(self, field: int) -> Table:
+        """A table without which the file says nothing."""
+        table = self.table(field)
+        if table is None:
+            raise ValueError("a table is missing")
+        return table
+
     def numbers(self, field: int, dtype: str) -> npt.NDArray[Any]:
         """A vector of scalars, as a view of the file."""
         position = self._position(field)
@@ -56,6 +63,18 @@ class Table:
             return []
         first = position + self._read("<I", position) + 4
         return [Table(self.data, first + 4 * at + int(to)) for at, to in enumerate(self.numbers(field, "<u4"))]
+
+    def texts(self, field: int) -> list[str]:
+        """A vector of strings."""
+        position = self._position(field)
+        if position is None:
+            return []
+        first = position + self._read("<I", position) + 4
+        places = [first + 4 * at + int(to) for at, to in enumerate(self.numbers(field, "<u4"))]
+        return [
+            np.frombuffer(self.data, "u1", self._read("<I", at), at + 4).tobytes().decode(errors="replace")
+            for at in places
+        ]
 
     def text(self, field: int) -> str:
         """A string; empty where it is absent."""

@@ -1,0 +1,108 @@
+"""Graphs in ONNX Runtime's own format (ORT): read as a flatbuffer by its schema, `ort.fbs`, and run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from wildbench.submissions.formats._format import Format, Listing, Port, Signature, Tensor, width_of
+from wildbench.submissions.formats.onnx_graph import FORMAT as ONNX
+from wildbench.submissions.formats.onnx_graph import METADATA_KEY, OnnxBackend, dtype_name
+from wildbench.submissions.graphs import Table, stored_values
+from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.source import EXPORT_AGAIN, Source
+
+
+class Ort(Format):
+    """What ONNX Runtime writes for its mobile builds."""
+
+    name, suffix, title = "ort", ".ort", "a graph in ONNX Runtime's own format"
+    runs_code = False
+    extra = "onnx"
+    libraries = ("onnxruntime",)
+
+    def sniff(self, source: Source) -> bool:
+        """By the identifier of the schema."""
+        return source.data[4:8] == b"ORTM"
+
+    def manifest(self, source: Source) -> str | None:
+        """The metadata property."""
+        return _properties(source).get(METADATA_KEY)
+
+    def metadata(self, source: Source) -> dict[str, str]:
+        """Its properties, the manifest apart."""
+        return {key: value for key, value in _properties(source).items() if key != METADATA_KEY}
+
+    def signature(self, source: Source) -> Signature:
+        """The graph's inputs and outputs."""
+        with _reading(source):
+            graph = source.parsed(_ort_model).child(7)
+            ports = {value.text(0): value for value in graph.tables(1)}
+            inputs, outputs = ([_ort_port(ports[name]) for name in graph.texts(field)] for field in (5, 6))
+        return Signature(tuple(inputs), tuple(outputs))
+
+    def tensors(self, source: Source, manifest: Manifest) -> Listing:
+        """Initializers of floats; which integers are weights, and which zero points, ONNX Runtime does not tell."""
+        with _reading(source):
+            stored = source.parsed(_ort_model).child(7).tables(0)
+            tensors = [_ort_tensor(one) for one in stored]
+        if any(tensor.bits is not None and tensor.bits <= 8 for tensor in tensors):
+            return Listing(None, reason="a quantized graph in ONNX Runtime's own format does not tell its weights")
+        return Listing(tensors)
+
+    def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> OnnxBackend:
+        """Open it in ONNX Runtime."""
+        return ONNX.open(Source(source.path, source.data), manifest, device, threads)
+
+
+def _ort_model(source: Source) -> Table:
+    return Table.root(source.data).child(1)
+
+
+def _properties(source: Source) -> dict[str, str]:
+    with _reading(source):
+        return {entry.text(0): entry.text(1) for entry in source.parsed(_ort_model).tables(9)}
+
+
+@contextmanager
+def _reading(source: Source) -> Iterator[None]:
+    """Whatever does not hold together is a SubmissionError."""
+    try:
+        yield
+    except (ValueError, LookupError) as error:
+        problem = f"no graph that ONNX Runtime reads ({error})"
+        raise source.error(problem, code="not-ort", remedy=EXPORT_AGAIN) from None
+
+
+def _ort_port(value: Table) -> Port:
+    kind = value.child(2).child(2)
+    shape = kind.table(1)
+    sides = [side.table(0) for side in shape.tables(0)] if shape else []
+    fixed = [side.number(1, "<q") if side and side.number(0, "<b") == 1 else None for side in sides]
+    return Port(value.text(0), tuple(fixed), dtype_name(kind.number(0)))
+
+
+def _ort_tensor(stored: Table) -> Tensor:
+    dtype, data = dtype_name(stored.number(3)), stored.numbers(4, "u1")
+    shape = tuple(int(side) for side in stored.numbers(2, "<i8"))
+    values = stored_values(data.tobytes(), dtype, math.prod(shape))
+    real = dtype in ("float32", "float16", "float64", "bfloat16")
+    bits = width_of(dtype)
+    return Tensor(
+        name=stored.text(0),
+        shape=shape,
+        dtype=dtype,
+        codec="ort",
+        bytes=len(data),
+        nonzero=None if values is None else int(np.count_nonzero(values)),
+        parameter=real,
+        bits=bits,
+        stored_bits=bits,
+        layer="" if "." in stored.text(0) else "constants",
+    )
+
+
+FORMAT = Ort()
