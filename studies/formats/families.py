@@ -106,6 +106,18 @@ FAMILIES = {
         "hf_folders.py",
         ("transformers==5.24.0", "torch==2.15.0", "torchvision==0.29.2", "pillow==13.0.0", "scipy==1.17.1"),
     ),
+    "rfdetr": Family(
+        "rf_detr.py",
+        (
+            "rfdetr==1.5.2",
+            "transformers==4.57.6",
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "onnx==1.23.2",
+            "onnxruntime==1.32.0",
+            "onnxsim==0.8.1",
+        ),
+    ),
     "optimum": Family(
         "hf_exports.py",
         (
@@ -113,7 +125,7 @@ FAMILIES = {
             "optimum-onnx==0.1.0",
             "torch==2.15.0",
             "torchvision==0.29.2",
-            "pillow==12.1.1",
+            "pillow==13.0.0",
             "scipy==1.17.1",
             "onnx==1.23.2",
             "onnxruntime==1.32.0",

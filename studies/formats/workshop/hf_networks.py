@@ -180,6 +180,8 @@ def enliven(model: nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if name.endswith(("detection_tokens", "query_feat", "reference_point_embed")):
             nn.init.normal_(parameter)
+        elif name.endswith("bbox_embed.layers.2.weight"):
+            parameter.data.mul_(0.3)  # LW-DETR takes its exponential, and a huge box magnifies every last bit
         elif "enc_output" in name and name.endswith("bias"):
             nn.init.zeros_(parameter)  # places at the border, which all have one score, come last
 

@@ -20,7 +20,7 @@ SIGMOID = {
 }
 """Architectures with a score for each pair of query and category, of which the best are kept."""
 
-ALL_QUERIES = {"rt_detr", "rt_detr_v2", "d_fine", "deimv2"}
+ALL_QUERIES = {"rt_detr", "rt_detr_v2", "d_fine", "deimv2", "rf_detr"}
 """Of these as many detections are kept as there are queries; of the others a hundred."""
 
 INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "area"}
@@ -44,7 +44,7 @@ class TransformersConfig(Reader):
         processor = _document(described, "preprocessor_config.json")
         where = f"names and architecture ({kind}) from config.json"
         if processor:
-            manifest["input"] = _input(processor, kind)
+            manifest["input"] = _input(processor, config)
             where += ", input from preprocessor_config.json"
         return Words({key: value for key, value in manifest.items() if value}, where)
 
@@ -69,9 +69,10 @@ def _output(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "detr", "activation": "softmax" if softmax else "sigmoid", **limits}
 
 
-def _input(processor: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _input(processor: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """The image processor's resize, scale and normalisation."""
     contract: dict[str, Any] = {}
+    kind = config["model_type"]
     size = processor.get("size") or {}
     if processor.get("do_resize", True) and "shortest_edge" in size:
         contract |= {"resize": "shortest_edge", "shortest_edge": size["shortest_edge"]}
@@ -80,15 +81,24 @@ def _input(processor: Mapping[str, Any], kind: str) -> dict[str, Any]:
     elif processor.get("do_resize", True) and "height" in size:
         contract |= {"resize": "stretch", "size": [size["height"], size["width"]]}
     if contract:
-        fast = str(processor.get("image_processor_type", "")).endswith("Fast")
         contract["interpolation"] = INTERPOLATION.get(processor.get("resample", 2), "bilinear")
-        contract["antialias"] = "torch" if fast else "pillow"
+        contract["antialias"] = _resizer(processor, config)
+        contract |= {"antialias": "none", "resize_dtype": "float32"} if kind == "rf_detr" else {}  # after rescaling
     contract["scale"] = "0-1" if processor.get("do_rescale", True) else "0-255"
     if processor.get("do_normalize", True) and processor.get("image_mean"):
         contract |= {"mean": processor["image_mean"], "std": processor["image_std"]}
     if kind == "yolos" and processor.get("do_pad", True) and contract.get("resize") == "shortest_edge":
         contract["multiple"] = 1
     return contract
+
+
+def _resizer(processor: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Who resizes: until transformers 5 torch does in processors called Fast, since then in all but those called Pil."""
+    name = str(processor.get("image_processor_type", ""))
+    if name.endswith(("Fast", "Pil")):
+        return "torch" if name.endswith("Fast") else "pillow"
+    version = str(config.get("transformers_version", "")).partition(".")[0]
+    return "torch" if version.isdecimal() and int(version) >= 5 else "pillow"
 
 
 READER = TransformersConfig()
