@@ -93,7 +93,7 @@ def _input(processor: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str,
 
 
 def _resizer(processor: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """Who resizes: until transformers 5 torch does in processors called Fast, since then in all but those called Pil."""
+    """Who resizes: before transformers 5 torch in processors called Fast, since then in all but those called Pil."""
     name = str(processor.get("image_processor_type", ""))
     if name.endswith(("Fast", "Pil")):
         return "torch" if name.endswith("Fast") else "pillow"
