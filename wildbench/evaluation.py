@@ -104,8 +104,8 @@ def evaluate(
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         detections, notes = _detect(box, data, category_ids, watch, progress)
-        execution = execution_of(box)
         latency = watch.latency(box)  # before counting, which takes memory of its own
+        execution = execution_of(box)
         manifest = admitted.manifest
         described = Submission(
             file=admitted.path.name,

@@ -49,8 +49,9 @@ class Process(BaseModel):
 
 def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
     """Describe this process; runs in the child."""
+    peak = peak_resident()  # before the backend looks into what it runs, which takes memory of its own
     facts = opened.backend.facts()
-    peak = peak_resident() if opened.device == "cpu" else facts["peak_memory"]
+    peak = peak if opened.device == "cpu" else facts["peak_memory"]
     return Process(device=facts["device"], peak_memory=peak).model_dump()
 
 

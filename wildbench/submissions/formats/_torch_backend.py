@@ -7,7 +7,8 @@ which nothing here uses.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -78,9 +79,15 @@ class TorchBackend:
         cuda = self.device != "cpu"
         return {
             "runtime": f"torch {torch.__version__}",
+            "precision": dict(Counter(str(weight.dtype).removeprefix("torch.") for weight in self._weights())),
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "peak_memory": torch.cuda.max_memory_allocated(self.device) if cuda else None,
         }
+
+    def _weights(self) -> Iterator[torch.Tensor]:
+        """Tensors that are multiplied by: of two axes or more."""
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        return (tensor for tensor in tensors if tensor.dim() > 1)
 
 
 def named_tensors(answer: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
 from wildbench.submissions.formats._format import Format, Inputs, Listing, Port, Signature, resolve_device
-from wildbench.submissions.formats._onnx_tensors import graphs, listing, named_tensors
+from wildbench.submissions.formats._onnx_tensors import FACTORS, INTEGER, graphs, listing, named_tensors
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
@@ -113,15 +117,39 @@ class OnnxBackend:
         return dict(zip(self._outputs, answer, strict=True))
 
     def facts(self) -> dict[str, Any]:
-        """The device's name and the provider; ONNX Runtime keeps no record of the memory it takes on a GPU."""
+        """What runs; ONNX Runtime keeps no record of the memory it takes on a GPU."""
         import onnxruntime
 
-        told = {"runtime": f"ONNX Runtime {onnxruntime.__version__}", "provider": self.session.get_providers()[0]}
+        told: dict[str, Any] = {"runtime": f"ONNX Runtime {onnxruntime.__version__}", "precision": self._precision}
+        told["provider"] = self.session.get_providers()[0]
         if self.device == "cpu":
             return {"device": "cpu", "peak_memory": None} | told
         import torch  # knows the name of a GPU
 
         return {"device": torch.cuda.get_device_name(self.device), "peak_memory": None} | told
+
+    @cached_property
+    def _precision(self) -> dict[str, int]:
+        """How many nodes that multiply by weights run in which type: in the graph as ONNX Runtime optimizes it.
+
+        A quantized graph whose nodes it cannot join runs in float32 between its quantizers.
+        """
+        import onnx
+
+        with TemporaryDirectory() as folder:
+            optimized = Path(folder, "optimized.onnx")
+            open_session(self._source, self.device, 1, optimized)
+            graph = onnx.load_model(optimized).graph
+        name_of = onnx.helper.tensor_dtype_to_np_dtype
+        stored = {tensor.name: name_of(tensor.data_type).name for tensor in graph.initializer}
+        counts: Counter[str] = Counter()
+        for node in graph.node:
+            if node.op_type in INTEGER:
+                counts["int8"] += 1
+            elif node.op_type in FACTORS:
+                weights = [stored[name] for name in node.input if name in stored]
+                counts[weights[0] if weights else "float32"] += 1
+        return dict(sorted(counts.items()))
 
 
 def load_graph(source: Source) -> onnx.ModelProto:
@@ -175,8 +203,10 @@ def dtype_name(code: int) -> str:
     return str(tensor_dtype_to_np_dtype(code).name) if code else "unknown"
 
 
-def open_session(source: Source, device: str, threads: int | None) -> onnxruntime.InferenceSession:
-    """Open a session that runs on this device and on no other.
+def open_session(
+    source: Source, device: str, threads: int | None, optimized: Path | None = None
+) -> onnxruntime.InferenceSession:
+    """Open a session that runs on this device and on no other; write the graph that it makes of the file's.
 
     ONNX Runtime would take the CPU, with a mere warning, where CUDA's libraries do not load or an operator fails.
     Raises SubmissionError for that, and for a graph that it refuses.
@@ -187,6 +217,8 @@ def open_session(source: Source, device: str, threads: int | None) -> onnxruntim
     options.log_severity_level = 3  # warnings about the graph's style are not ours to print
     if threads is not None:
         options.intra_op_num_threads = threads
+    if optimized is not None:
+        options.optimized_model_filepath = str(optimized)
     data = source.data if len(source.files) == 1 else source.parsed(load_graph).SerializeToString()
     wanted: list[Any] = [] if device == "cpu" else [(CUDA, {"device_id": device.partition(":")[2]})]
     try:
