@@ -106,6 +106,19 @@ FAMILIES = {
         "hf_folders.py",
         ("transformers==5.24.0", "torch==2.15.0", "torchvision==0.29.2", "pillow==13.0.0", "scipy==1.17.1"),
     ),
+    "torch": Family(
+        "torch_exports.py",
+        (
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "torchao==0.18.0",
+            "opencv-python-headless==5.0.0.93",
+            "onnx==1.23.2",
+            "onnxruntime==1.32.0",
+            "onnxscript==0.7.2",
+            "onnxsim==0.8.1",
+        ),
+    ),
     "rfdetr": Family(
         "rf_detr.py",
         (

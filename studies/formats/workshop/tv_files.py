@@ -45,7 +45,7 @@ class Shop(Bench):
             torch.manual_seed(0)
             arguments = {"weights": None, "weights_backbone": None, "num_classes": classes}
             model = get_model(name, **arguments).eval()
-            settle(model, [tensor[:, ::3, ::3] for tensor in list(self.tensors.values())[:2]])
+            settle(model, [next(iter(self.tensors.values()))[:, ::3, ::3]])
             self._made[name, classes] = model
         return self._made[name, classes]
 
@@ -56,10 +56,10 @@ class Shop(Bench):
         what: str,
         model: Any,
         names: Sequence[str] = COCO,
-        few: int | None = None,
+        few: int = 2,
         sidecar: dict[str, Any] | None = None,
     ) -> None:
-        """Keep an artifact with what `model` (from [3 x H x W] to torchvision's dictionary) finds on the pictures."""
+        """Keep an artifact with what `model` (from [3 x H x W] to torchvision's dictionary) finds on `few` pictures."""
         detections = {}
         for picture in list(self.tensors)[:few]:
             with torch.inference_mode():
@@ -134,10 +134,10 @@ def state_dicts(shop: Shop) -> None:
             "tv-fasterrcnn-mobile-state-dict",
             "fasterrcnn_mobilenet_v3_large_320_fpn.pth",
             "fasterrcnn_mobilenet_v3_large_320_fpn",
-            None,
+            2,
         ),
-        ("tv-ssdlite-state-dict", "ssdlite320.pth", "ssdlite320_mobilenet_v3_large", None),
-        ("tv-ssd300-state-dict", "ssd300.pth", "ssd300_vgg16", None),
+        ("tv-ssdlite-state-dict", "ssdlite320.pth", "ssdlite320_mobilenet_v3_large", 2),
+        ("tv-ssd300-state-dict", "ssd300.pth", "ssd300_vgg16", 2),
         ("tv-retinanet-state-dict", "retinanet.pth", "retinanet_resnet50_fpn", 1),
         ("tv-fcos-state-dict", "fcos.pth", "fcos_resnet50_fpn", 1),
     ):
