@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wildbench.datasets.coco import Dataset, objects
+from wildbench.datasets.findings import Finding, lines
 from wildbench.datasets.masks import encode_mask
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset
-from wildbench.errors import OutputError
+from wildbench.errors import DetectorError, OutputError
 from wildbench.evaluator import (
     Detector,
     detections_in,
@@ -30,12 +33,19 @@ from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
+    from wildbench.submissions.inspection import Inspection
     from wildbench.submissions.manifest import Manifest
     from wildbench.submissions.sandbox import Sandbox
     from wildbench.submissions.wire import Detections as Answered
 
 WARM_UP = 3
 """Images the detector is warmed up on."""
+
+SATURATION_IMAGES = 4
+"""Images on which outputs are looked at, to see whether they run into the end of their range."""
+
+MOST_NAMED = 3
+"""Categories that a note names."""
 
 MAX_COUNTED = 16
 """Images over which MACs are counted, at most; evenly spaced through the split."""
@@ -106,6 +116,8 @@ def evaluate(
         detections, notes = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         execution = execution_of(box)
+        scored = Scored(data, detections, frozenset(category_ids.values()))
+        notes += lines(list(_doubts(box, inspection, scored, category_ids)))
         manifest = admitted.manifest
         described = Submission(
             file=admitted.path.name,
@@ -119,7 +131,7 @@ def evaluate(
             sample = [decode(path) for path in _sample(data)]
             compute = beside.submit(measure_compute, box, sample, operands_of(inspection))
             return make_record(
-                Scored(data, detections, frozenset(category_ids.values())),
+                scored,
                 described,
                 out,
                 limit=limit,
@@ -182,6 +194,7 @@ def _detect(
     paths = [data.image_path(image) for image in data.images]
     parts: list[Detections] = []
     dropped = 0
+    left_out: dict[int, float] = defaultdict(float)
     watch.warm_up(box, [decode(path) for path in _sample(data)[:WARM_UP]])
     progress(task, 0, len(paths))
     for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
@@ -190,9 +203,41 @@ def _detect(
         watch.interleave_reference(box)
         dropped += answer.detections.dropped
         parts.append(detections_of(image["id"], answer.detections, category_ids))
+        for label, value in zip(answer.detections.labels.tolist(), answer.detections.scores.tolist(), strict=True):
+            if label not in category_ids:
+                left_out[label] += value
         progress(task, done, len(paths))
     detections = Detections.concatenate(parts)
-    return detections, _without_area(dropped, len(detections))
+    unscored = _unscored(box.manifest, left_out, float(detections.scores.sum()))
+    return detections, [*_without_area(dropped, len(detections)), *unscored]
+
+
+def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: dict[int, int]) -> Iterator[Finding]:
+    """What makes the file or its manifest doubtful, though it runs."""
+    from wildbench.datasets.images import decode
+    from wildbench.measures.misreadings import find_misreadings
+    from wildbench.measures.saturation import find_saturation
+
+    yield from inspection.findings
+    with contextlib.suppress(DetectorError):  # it has answered for every image: what is measured stands
+        if inspection.quantized:
+            yield from find_saturation(box, [decode(path) for path in _sample(scored.dataset)[:SATURATION_IMAGES]])
+        yield from find_misreadings(box, scored, category_ids)
+
+
+def _unscored(manifest: Manifest, left_out: Mapping[int, float], kept: float) -> list[str]:
+    """A note where most of what was found is of categories that the data set does not have.
+
+    `left_out` has the sum of the scores of each label, `kept` that of what is scored.
+    """
+    if sum(left_out.values()) <= kept:
+        return []
+    labels = sorted(left_out, key=lambda label: -left_out[label])
+    names = ", ".join(repr(manifest.categories[label - 1]) for label in labels[:MOST_NAMED])
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    share = sum(left_out.values()) / (sum(left_out.values()) + kept)
+    what = f"{names}{more}: not in the data set; {share:.0%} of what was found, by score, was left out"
+    return [f"warning unscored-categories: {what}; name pairs in category_map, or use a data set that has them"]
 
 
 def _without_area(dropped: int, kept: int) -> list[str]:

@@ -283,6 +283,10 @@ def kept_predictions(card: Path) -> Path:
     return card.with_name(f"{card.stem}.predictions.json")
 
 
+UNSPECIFIC = {"animal", "wildlife", "object"}
+"""Categories of detectors that tell no species, such as MegaDetector's first."""
+
+
 def known_categories(label_names: Mapping[int, str], data: Dataset, detector: str) -> dict[int, int]:
     """Match a detector's labels with a data set's category ids, by name or alias: label → id, where both know it.
 
@@ -301,5 +305,9 @@ def known_categories(label_names: Mapping[int, str], data: Dataset, detector: st
         examples = ", ".join(data.category_names[:5])
         what = f"{detector}: none of its {len(label_names)} categories is in {data.name} ({examples}, ...)"
         remedy = 'name its categories as the data set does, or the pairs under "category_map" in the manifest'
+        if canonical(next(iter(label_names.values()), "")) in UNSPECIFIC:
+            remedy = (
+                "a detector that does not tell species apart is scored on a data set with one category of that name"
+            )
         raise SubmissionError(what, code="no-common-category", remedy=remedy)
     return matched

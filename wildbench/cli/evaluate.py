@@ -16,6 +16,7 @@ from wildbench.cli.options import (
     ManifestOption,
     SplitOption,
     TrustOption,
+    WriteManifestOption,
 )
 from wildbench.files import check_writable
 from wildbench.progress import shown
@@ -36,6 +37,7 @@ def evaluate(
     limit: LimitOption = None,
     trust: TrustOption = False,
     manifest: ManifestOption = None,
+    write_manifest: WriteManifestOption = False,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -43,6 +45,8 @@ def evaluate(
     from wildbench.evaluator import default_card
 
     out = out or default_card(submission)
+    if write_manifest:
+        _write_manifest(submission, trust, manifest)
     with shown() as progress:
         card = run(
             submission,
@@ -81,13 +85,18 @@ def score(
 def inspect(
     submission: Annotated[Path, typer.Argument(help="A detector: a file, or the folder or zip it is in.")],
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not only the largest.")] = False,
+    manifest: ManifestOption = None,
+    write_manifest: WriteManifestOption = False,
+    trust: TrustOption = False,
+    probe: Annotated[bool, typer.Option(help="Show it two pictures, in a process of its own.")] = True,
 ) -> None:
-    """Show a submission's manifest, tensors and bytes; run nothing of it."""
-    from wildbench.submissions.inspection import inspect_submission
+    """Show what a file takes, answers and holds; where nothing says what it means, the nearest manifest."""
+    from wildbench.submissions.survey import survey
 
-    tables.print_tables(
-        *tables.inspection_tables(inspect_submission(submission), most=None if every else tables.LARGEST)
-    )
+    seen = survey(submission, trust=trust, manifest=manifest, run=probe)
+    tables.print_tables(*tables.survey_tables(seen, most=None if every else tables.LARGEST))
+    if write_manifest:
+        typer.echo(f"manifest: {seen.write_manifest()}{' (to be completed: ???)' if seen.draft else ''}")
 
 
 @app.command()
@@ -116,6 +125,15 @@ def compare(
         typer.echo(f"left out, because not all know them: {', '.join(comparison.categories_left_out)}")
     for row in comparison.rows:
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
+
+
+def _write_manifest(submission: Path, trust: bool, manifest: Path | None) -> None:
+    """Keep what was read; where there are gaps, the evaluation that follows is refused by what is written."""
+    from wildbench.submissions.survey import survey
+
+    seen = survey(submission, trust=trust, manifest=manifest)
+    path = seen.write_manifest()
+    typer.echo(f"wildbench: {path} is written{' and has to be completed' if seen.draft else ''}", err=True)
 
 
 def _print_card(card: Scorecard, out: Path) -> None:

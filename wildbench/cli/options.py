@@ -16,3 +16,6 @@ ManifestOption = Annotated[
     Path | None, typer.Option(help="What it takes and answers; by default beside it, inside it, or read from it.")
 ]
 TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format whose files may run code.")]
+WriteManifestOption = Annotated[
+    bool, typer.Option("--write-manifest", help="Keep what was read beside the file, with gaps marked ???.")
+]

@@ -65,6 +65,10 @@ class Opened:
         """The network's inputs for one image (uint8, H x W x 3, RGB)."""
         return self._feed(self._preprocess(image), place(self.manifest.input, *image.shape[:2]))
 
+    def outputs(self, image: npt.NDArray[np.uint8]) -> Outputs:
+        """The network's outputs for one image, whatever they mean; of a fixed batch those of its first image."""
+        return self._feed.first(self.backend.run(self.prepare(image)))
+
     def decode(self, answer: Outputs, height: int, width: int) -> Detections:
         """Detections in an image of this size from the backend's answer."""
         placement = place(self.manifest.input, height, width)

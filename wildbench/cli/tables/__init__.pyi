@@ -20,3 +20,4 @@ from ._submissions import inspection_tables as inspection_tables
 from ._submissions import methods_table as methods_table
 from ._submissions import recipes_table as recipes_table
 from ._submissions import sweep_table as sweep_table
+from ._surveys import survey_tables as survey_tables

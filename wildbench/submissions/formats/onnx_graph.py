@@ -55,10 +55,11 @@ class OnnxGraph(Format):
         return list(names)
 
     def metadata(self, source: Source) -> dict[str, str]:
-        """Its properties, the manifest apart, and `producer_name`."""
+        """Its properties, the manifest apart, `producer_name`, and `opset`, the version of its operators."""
         model = source.parsed(load_graph)
         told = {entry.key: str(entry.value) for entry in model.metadata_props if entry.key != METADATA_KEY}
-        return {"producer_name": model.producer_name} | told
+        opset = next((str(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), "")
+        return {"producer_name": model.producer_name, "opset": opset} | told
 
     def signature(self, source: Source) -> Signature:
         """The graph's inputs, without those that initializers fill, and its outputs."""

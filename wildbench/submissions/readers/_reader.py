@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar, Protocol
 
 from wildbench.plugins import readers
-from wildbench.submissions.formats import Format, Signature
+from wildbench.submissions.formats import Format, Port, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.source import Source
 
@@ -81,10 +81,12 @@ class Reading:
     Attributes:
         draft: Parts of a manifest, as plain data.
         where: What was read from where; empty where nothing was.
+        signature: Of the network, for messages.
     """
 
     draft: dict[str, Any] = field(default_factory=dict)
     where: str = ""
+    signature: Signature | None = None
 
     @property
     def missing(self) -> list[str]:
@@ -106,8 +108,15 @@ class Reading:
             return parse_manifest(self.draft, str(source.path))
         outside = manifest_path(source.path)
         remedy = f"wildbench inspect {source.path.name} --write-manifest makes {outside.name}, to be completed"
+        if self.signature:
+            remedy += f"; the outputs are {', '.join(map(_shown, self.signature.outputs))}"
         problem = f"no manifest inside or beside it, and nothing in it tells its {' and '.join(self.missing)}"
         raise source.error(problem, code="no-manifest", remedy=remedy)
+
+
+def _shown(port: Port) -> str:
+    sides = ("free" if side is None else str(side) for side in port.shape)
+    return f"{port.name} {port.dtype} [{', '.join(sides)}]"
 
 
 def read_manifest(source: Source, format: Format, signature: Signature | None) -> Reading:
@@ -127,4 +136,4 @@ def read_manifest(source: Source, format: Format, signature: Signature | None) -
     if draft:
         stem = PurePosixPath(source.main).stem
         draft = {"name": stem, "detector": {"name": draft.get("name", stem)}} | draft
-    return Reading(json.loads(json.dumps(draft)), "; ".join(places))
+    return Reading(json.loads(json.dumps(draft)), "; ".join(places), signature)

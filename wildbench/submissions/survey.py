@@ -1,0 +1,138 @@
+"""What can be told of any file: as `inspect_submission`, but also where nobody has written a manifest yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from wildbench.errors import DetectorError, OutputError, SubmissionError
+from wildbench.files import write_atomically
+from wildbench.resources import bundled
+from wildbench.submissions.admission import Admitted, admit, recognise
+from wildbench.submissions.draft import Draft, draft_manifest
+from wildbench.submissions.feed import resolve
+from wildbench.submissions.formats import Format, Signature
+from wildbench.submissions.inspection import Inspection, inspect_submission
+from wildbench.submissions.manifest import Manifest, manifest_path
+from wildbench.submissions.probe import Probe
+from wildbench.submissions.readers import read_manifest
+from wildbench.submissions.sandbox import Sandbox, ask
+from wildbench.submissions.source import Source
+
+SIDE = 640
+"""Pixels; size of the input of a network that takes any."""
+
+PICTURE = "annotations/parksim/probe.jpg"
+"""What a network is shown: a rendered picture with five animals."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a file.
+
+    Attributes:
+        admitted: With its manifest; where there is none, with one made up so that it can be opened.
+        inspection: What is in it.
+        draft: The nearest manifest, where there is none.
+        probe: What it answers to two pictures; None where it was not run.
+        reason: Why it was not run.
+    """
+
+    admitted: Admitted
+    inspection: Inspection
+    draft: Draft | None = None
+    probe: Probe | None = None
+    reason: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the manifest is from, in one line."""
+        if self.draft is None:
+            return self.admitted.origin.removeprefix("manifest: ")
+        return f"none; the nearest one, {self.draft.where or 'of which nothing is known'}"
+
+    def write_manifest(self) -> Path:
+        """Write the manifest, or the nearest one with its gaps marked, beside the file.
+
+        Raises:
+            OutputError: `exists`: there is one already.
+        """
+        path = manifest_path(self.admitted.path)
+        if path.exists():
+            raise OutputError(f"{path}: there is one already", code="exists", remedy="remove it first, or edit it")
+        text = (self.draft or self.admitted.manifest).to_json()
+        write_atomically(path, text.encode())
+        return path
+
+
+def survey(path: Path | str, *, trust: bool = False, manifest: Path | None = None, run: bool = True) -> Survey:
+    """Tell what can be told of a file, with or without a manifest.
+
+    Args:
+        path: The file, or the folder or zip it is in.
+        trust: Run it, to see what it answers, also where opening it can run code.
+        manifest: In place of one beside or inside it.
+        run: Whether to run it at all.
+
+    Raises:
+        SubmissionError: Its format is not known or not taken, it is damaged, or its manifest is wrong.
+
+    Example:
+        >>> survey("model.onnx").probe.outputs[0].form  # doctest: +SKIP
+        'cxcywh'
+    """
+    try:
+        admitted, stated = admit(path, trust=True, manifest=manifest), True
+    except SubmissionError as error:
+        if error.code != "submission/no-manifest" or manifest is not None:
+            raise
+        admitted, stated = _provisional(*recognise(Source.read(path))), False
+    inspection = inspect_submission(admitted)
+    probe, reason = _probe(admitted, trust, run)
+    if stated:
+        return Survey(admitted, inspection, None, probe, reason)
+    reading = read_manifest(admitted.source, admitted.format, admitted.signature)
+    name = PurePosixPath(admitted.source.main).stem
+    draft = draft_manifest(reading.draft, reading.where, name, admitted.signature, probe or Probe())
+    return Survey(admitted, inspection, draft, probe, reason)
+
+
+def _provisional(source: Source, format: Format) -> Admitted:
+    """A file as it can be opened and shown a picture, though nobody knows yet what its answer means."""
+    signature = format.signature(source)
+    made_up = Manifest.model_validate(
+        {"name": "unknown", "detector": {"name": "unknown"}, "categories": ["unknown"], "input": _made_up(signature)}
+    )
+    manifest, _ = resolve(made_up, signature, str(source.path))
+    format.check(source, manifest)
+    return Admitted(source, format, manifest, signature)
+
+
+def _made_up(signature: Signature | None) -> dict[str, object]:
+    """Stretched to the size of the graph: nothing is cut off, and no border added."""
+    port = signature.image if signature else None
+    contract: dict[str, object] = {"resize": "stretch"}
+    if port is None or None in port.shape[-3:]:
+        contract["size"] = [SIDE, SIDE]
+    if port is None:
+        contract["layout"] = "nchw"
+    elif port.dtype == "uint8":
+        contract["scale"] = "0-255"
+    return contract
+
+
+def _probe(admitted: Admitted, trust: bool, run: bool) -> tuple[Probe | None, str]:
+    """What it answers to two pictures, or why it was not asked."""
+    if not run:
+        return None, "not wanted"
+    if admitted.format.runs_code and not trust:
+        return None, f"opening {admitted.format.title} can run code that is in it; with --trust it is run"
+    if admitted.signature is None and not admitted.format.runs_code:
+        return None, "its format says what it answers"
+    from wildbench.datasets.images import decode
+
+    try:
+        with Sandbox(admitted, trust=trust) as box:
+            return ask(box, "wildbench.submissions.probe:probe", Probe, decode(bundled(PICTURE))), ""
+    except (DetectorError, SubmissionError) as error:
+        return None, str(error)
