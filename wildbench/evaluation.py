@@ -61,6 +61,7 @@ def evaluate(
     limit: int | None = None,
     trust: bool = False,
     manifest: Manifest | Path | str | None = None,
+    adapter: Path | str | None = None,
     categories: Sequence[str] | None = None,
     out: Path | str | None = None,
     progress: Progress = silent,
@@ -79,6 +80,8 @@ def evaluate(
         trust: Open TorchScript and `.pt2`, which can run code in the file.
         manifest: What the file takes and answers, or the path of a manifest that says so; None where one is inside or
             beside it, or where the file tells by itself.
+        adapter: A file of Python with `load(path)` and `predict(image)`, for a submission in no registered format; it
+            runs in the detector's process. Naming one is trusting it.
         categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
             names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
@@ -104,7 +107,8 @@ def evaluate(
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
-    admitted = admit(submission, trust=trust, manifest=manifest)  # refuses what must not be opened, before long work
+    # refuses what must not be opened, before long work
+    admitted = admit(submission, trust=trust, manifest=manifest, adapter=adapter)
     if out:
         check_writable(out)
     watch = Stopwatch()
@@ -135,7 +139,7 @@ def evaluate(
                 described,
                 out,
                 limit=limit,
-                trusted=trust,
+                trusted=trust or adapter is not None,
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
                 notes=[*admitted.notes, *notes],

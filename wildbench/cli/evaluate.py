@@ -9,6 +9,7 @@ import typer
 
 from wildbench.cli import tables
 from wildbench.cli.options import (
+    AdapterOption,
     DatasetOption,
     DeviceOption,
     ImagesOption,
@@ -38,6 +39,7 @@ def evaluate(
     trust: TrustOption = False,
     manifest: ManifestOption = None,
     write_manifest: WriteManifestOption = False,
+    adapter: AdapterOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -57,6 +59,7 @@ def evaluate(
             limit=limit,
             trust=trust,
             manifest=manifest,
+            adapter=adapter,
             out=out,
             progress=progress,
         )

@@ -15,6 +15,9 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ManifestOption = Annotated[
     Path | None, typer.Option(help="What it takes and answers; by default beside it, inside it, or read from it.")
 ]
+AdapterOption = Annotated[
+    Path | None, typer.Option(help="Python with load(path) and predict(image), for any other file; it is trusted.")
+]
 TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format whose files may run code.")]
 WriteManifestOption = Annotated[
     bool, typer.Option("--write-manifest", help="Keep what was read beside the file, with gaps marked ???.")

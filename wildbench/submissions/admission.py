@@ -15,6 +15,7 @@ from typing import Any
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
+from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.feed import resolve
 from wildbench.submissions.foreign import foreign
 from wildbench.submissions.formats import Format, Listing, Signature
@@ -60,7 +61,11 @@ class Admitted:
 
 
 def admit(
-    submission: Path | str | Admitted, *, trust: bool = False, manifest: Manifest | Path | str | None = None
+    submission: Path | str | Admitted,
+    *,
+    trust: bool = False,
+    manifest: Manifest | Path | str | None = None,
+    adapter: Path | str | None = None,
 ) -> Admitted:
     """Read and check a submission without opening it.
 
@@ -68,6 +73,8 @@ def admit(
         submission: The file, or the folder or zip that holds it; one that is admitted already is returned as it is.
         trust: Whether formats that can run code may be opened.
         manifest: In place of one beside or inside the file: a manifest, or the path of one.
+        adapter: A file of Python that opens the submission, whatever it is; see `wildbench.submissions.adapter`. Naming
+            one is trusting it.
 
     Raises:
         SubmissionError: The format is unknown, the file is damaged, its manifest is wrong, or it says too little for
@@ -80,6 +87,8 @@ def admit(
     """
     if isinstance(submission, Admitted):
         return submission
+    if adapter is not None:
+        return _adapted(Source.read(submission), Adapter.read(adapter), manifest)
     source, format = recognise(Source.read(submission))
     if format.runs_code and not trust:
         problem = f"{source.path}: opening {format.title} can run code that is in the file"
@@ -90,6 +99,14 @@ def admit(
     complete, more = resolve(stated, signature, str(source.path))
     format.check(source, complete)
     return Admitted(source, format, complete, signature, origin, (*notes, *more))
+
+
+def _adapted(source: Source, adapter: Adapter, manifest: Manifest | Path | str | None) -> Admitted:
+    """A submission that an adapter opens."""
+    document, place = _given(manifest) or _beside(source) or ((None, adapter.file), adapter.file)
+    return Admitted(
+        source, adapter, adapter.stated(source, *document), origin=f"manifest: {place}; opened by {adapter.origin}"
+    )
 
 
 def recognise(source: Source) -> tuple[Source, Format]:
@@ -222,7 +239,7 @@ def _given(manifest: Manifest | Path | str | None) -> Document | None:
 def _beside(source: Source) -> Document | None:
     """The manifest beside a file or a folder: of its name, with the suffix `.manifest.json`."""
     outside = manifest_path(source.path)
-    name = manifest_path(Path(PurePosixPath(source.main).name)).name
+    name = manifest_path(Path(PurePosixPath(source.main or source.path.name).name)).name
     document = source.beside(name)
     if document is None and source.is_folder and outside.is_file():
         name, document = outside.name, outside.read_bytes()

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats, uncollected
+from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.decode import Outputs, decode, naming
 from wildbench.submissions.feed import Feed
@@ -179,7 +180,7 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
     for name, size in message["files"].items():
         files[name], begin = whole[begin : begin + size], begin + size
     source = Source(Path(message["name"]), files=files, main=message["main"])
-    format: Format = formats.get(message["format"])
+    format: Format = Adapter(*message["adapter"]) if message["adapter"] else formats.get(message["format"])
     with needs(format.extra) if format.extra else contextlib.nullcontext():
         for library in format.libraries:
             import_module(library)

@@ -35,6 +35,7 @@ from wildbench.errors import (
     WrongOutput,
     first_problem,
 )
+from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import Detections, Garbled, check_detections, receive, receive_detections, send
@@ -215,7 +216,9 @@ class Sandbox:
         sizes = {name: len(data) for name, data in source.files.items()}
         signature = self.admitted.signature and asdict(self.admitted.signature)
         file: dict[str, Any] = {"name": source.path.name, "files": sizes, "main": source.main}
-        file |= {"format": self.admitted.format.name, "signature": signature}
+        format = self.admitted.format
+        file |= {"format": format.name, "signature": signature}
+        file["adapter"] = [format.file, format.code] if isinstance(format, Adapter) else None
         asked = {"device": self._wanted, "threads": self.threads, "memory_bytes": self._memory_bytes}
         request = {**file, "manifest": self.manifest.model_dump(mode="json"), **asked}
         self._start_by = time.monotonic() + self.timeout_s
