@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wildbench.submissions.formats import Signature
+from wildbench.submissions.manifest import OPEN
 from wildbench.submissions.probe import Answered, Probe
-
-OPEN = "???"
-"""Stands for what nobody knows; as a category it names nothing, as a key's value it is refused."""
 
 STRIDES = (8, 16, 32)
 """Of nearly every detector with undecoded levels."""
@@ -23,6 +21,14 @@ STRIDES = (8, 16, 32)
 LIMITS = {"score_threshold": 0.01, "nms_iou": 0.6, "max_detections": 300}
 
 Part = dict[str, Any]
+
+TORCHVISION_FROM_ZERO: Part = {
+    "kind": "described",
+    "boxes": {"output": "boxes"},
+    "labels": {"output": "labels", "first": 0},
+    "scores": {"output": "scores"},
+}
+"""As torchvision, but the first category is label 0."""
 
 
 @dataclass
@@ -64,13 +70,21 @@ def draft_manifest(read: Mapping[str, Any], where: str, name: str, signature: Si
             draft.gaps["output"] = gap
         if output:
             draft.where = "; ".join(filter(None, [where, "outputs from its answers to two pictures"]))
+    elif document["output"] == {"kind": "torchvision"} and _labels_from_zero(probe):
+        document["output"] = TORCHVISION_FROM_ZERO
+        draft.where += ", labels from 0 as it answers"
     if "categories" not in document:
         document["categories"] = [OPEN] * (count or 1)
-        number = f"of its {count} categories" if count else "of its categories"
-        draft.gaps["categories"] = f"the names {number}, in the order of its labels"
+        several = f"the names of its {f'{count} ' if count else ''}categories, in the order of its labels"
+        draft.gaps["categories"] = "the name of its only category" if count == 1 else several
     if "input" not in document:
         document["input"], draft.gaps["input"] = _input(signature)
     return draft
+
+
+def _labels_from_zero(probe: Probe) -> bool:
+    labels = [output for output in probe.outputs if output.name == "labels" and output.columns]
+    return any(output.columns[0].whole and output.columns[0].low == 0 for output in labels)
 
 
 def _input(signature: Signature | None) -> tuple[Part, str]:

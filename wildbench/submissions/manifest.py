@@ -24,6 +24,9 @@ FORMAT = "wildbench-submission"
 VERSION = 1
 """Newest version of the manifest that is read."""
 
+OPEN = "???"
+"""Stands in a manifest to be completed for what nobody knows: as a category it names nothing, elsewhere it is wrong."""
+
 
 class Detector(Contract):
     """The architecture: a name in the zoo and its arguments for our own archive, else in the authors' words."""
@@ -170,7 +173,9 @@ def parse_manifest(
         return Manifest.model_validate({**(fallback or {}), **document})
     except ValidationError as error:
         problem = f"{where}: manifest: {first_problem(error)}"
-        raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md") from None
+        gaps = any(OPEN in str(document.get(part)) for part in ("input", "output"))
+        remedy = f"write what is true in place of {OPEN}" if gaps else "see docs/submitting.md"
+        raise SubmissionError(problem, code="manifest", remedy=remedy) from None
 
 
 def manifest_path(submission: Path) -> Path:

@@ -9,7 +9,7 @@ from wildbench.errors import DetectorError, OutputError, SubmissionError
 from wildbench.files import write_atomically
 from wildbench.resources import bundled
 from wildbench.submissions.admission import Admitted, admit, recognise
-from wildbench.submissions.draft import Draft, draft_manifest
+from wildbench.submissions.draft import Draft, draft_manifest, read_outputs
 from wildbench.submissions.feed import resolve
 from wildbench.submissions.formats import Format, Signature
 from wildbench.submissions.inspection import Inspection, inspect_submission
@@ -50,6 +50,18 @@ class Survey:
         if self.draft is None:
             return self.admitted.origin.removeprefix("manifest: ")
         return f"none; the nearest one, {self.draft.where or 'of which nothing is known'}"
+
+    @property
+    def notes(self) -> list[str]:
+        """What contradicts the manifest, in the file and in its answers."""
+        notes = list(self.admitted.notes)
+        if self.draft is None and self.probe is not None:
+            contract = self.admitted.manifest.output.described([output.name for output in self.probe.outputs])
+            seen, _, _ = read_outputs(self.probe)
+            form = (seen or {}).get("boxes", {}).get("form")
+            if {form, contract.boxes.form} == {"xyxy", "cxcywh"}:
+                notes.append(f"warning box-form: boxes look like {form}; the manifest says {contract.boxes.form}")
+        return notes
 
     def write_manifest(self) -> Path:
         """Write the manifest, or the nearest one with its gaps marked, beside the file.

@@ -47,7 +47,7 @@ def _manifest(survey: Survey, table: Table) -> Table:
         for key, gap in survey.draft.gaps.items():
             add_row(table, "not known", f"{key}: {gap}")
     add_row(table, "manifest", survey.origin)
-    for note in survey.admitted.notes:
+    for note in survey.notes:
         add_row(table, "note", note)
     return table
 
