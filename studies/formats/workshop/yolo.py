@@ -122,7 +122,7 @@ def detect(
         answer = answer if isinstance(answer, torch.Tensor) else torch.as_tensor(answer)
         height, width = cv2.imread(str(picture)).shape[:2]
         if transformer:
-            rows = queries(answer, len(names), height, width)
+            rows = queries(answer, height, width)
         else:
             end2end = bool(getattr(backend, "end2end", False)) or answer.shape[-1] == 6 or baked(backend)
             rows = nms.non_max_suppression(
@@ -139,10 +139,14 @@ def baked(backend: Any) -> bool:
     return bool((metadata.get("args") or {}).get("nms"))
 
 
-def queries(answer: torch.Tensor, count: int, height: int, width: int) -> torch.Tensor:
-    """RT-DETR's rows, as its predictor reads them: fractions cx, cy, w, h, and a score per category or the best."""
+def queries(answer: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """RT-DETR's rows, as its predictor reads them: fractions cx, cy, w, h, and a score per category or the best.
+
+    It leaves corners outside the picture; here they are clipped, as those of the other networks are.
+    """
     rows = answer[0]
     boxes = ops.xywh2xyxy(rows[:, :4]) * rows.new_tensor([width, height, width, height])
+    boxes = ops.clip_boxes(boxes, (height, width))
     if rows.shape[1] == 6:
         rows = torch.cat([boxes, rows[:, 4:]], 1)
     else:
