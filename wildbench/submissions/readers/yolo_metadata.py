@@ -42,7 +42,7 @@ class YoloMetadata(Reader):
             "detector": {"name": tool},
             "categories": names,
             "input": _input(described, told, own),
-            "output": _output(told, len(names), own),
+            "output": _output(described, told, len(names), own),
             "licence": told.get("license"),
         }
         read = "names, size, stride, task" if own else "names and stride"
@@ -124,9 +124,11 @@ def _is_rtdetr(told: Mapping[str, Any]) -> bool:
     return "rtdetr" in f"{told.get('head', '')} {told.get('description', '')}".lower()
 
 
-def _output(told: Mapping[str, Any], count: int, own: bool) -> dict[str, Any]:
-    """The first output's columns."""
-    boxes: dict[str, Any] = {"columns": [0, 4], "form": "cxcywh"}
+def _output(described: Described, told: Mapping[str, Any], count: int, own: bool) -> dict[str, Any]:
+    """The columns of the first output that is a matrix: a TFLite export may have a mask's prototypes before it."""
+    output = _matrix(described)
+    boxes: dict[str, Any] = {"output": output, "columns": [0, 4], "form": "cxcywh"}
+    scores: dict[str, Any] = {"output": output, "columns": [4, 4 + count]}
     if not own:
         parts = {"objectness": {"columns": [4, 5]}, "scores": {"columns": [5, 5 + count]}}
         return {"kind": "described", "boxes": boxes, **parts, **YOLOV5}
@@ -134,19 +136,45 @@ def _output(told: Mapping[str, Any], count: int, own: bool) -> dict[str, Any]:
         boxes["unit"] = "fractions"
         if "head" in told:  # versions that name the head have finished rows, older ones a score for each category
             return _finished(boxes)
-        scores: dict[str, Any] = {"columns": [4, 4 + count]}
-        return {"kind": "described", "boxes": boxes, "scores": scores, **ULTRALYTICS, "nms_iou": None}
+        limits = {**ULTRALYTICS, "nms_iou": None, "multi_label": False}
+        return {"kind": "described", "boxes": boxes, "scores": scores, **limits}
+    finished = _is_finished(described, told)
+    if _in_fractions(described, finished):
+        boxes["unit"] = "fractions"
+    if finished:
+        return _finished(boxes | {"form": "xyxy"})
+    columns = {"candidates": "columns"}
+    return {"kind": "described", "boxes": boxes | columns, "scores": scores | columns, **ULTRALYTICS}
+
+
+def _matrix(described: Described) -> int:
+    """Position of the output with rows or columns of candidates."""
+    outputs = described.signature.outputs if described.signature else ()
+    return next((place for place, port in enumerate(outputs) if len(port.shape) == 3), 0)
+
+
+def _is_finished(described: Described, told: Mapping[str, Any]) -> bool:
+    """Whether the graph ends in detections; older versions do not say so of YOLOv10."""
     arguments = told.get("args")
-    if told.get("end2end") is True or (isinstance(arguments, Mapping) and arguments.get("nms")):
-        return _finished({"columns": [0, 4]})
-    boxes["candidates"] = "columns"
-    scores = {"columns": [4, 4 + count], "candidates": "columns"}
-    return {"kind": "described", "boxes": boxes, "scores": scores, **ULTRALYTICS}
+    if told.get("end2end") or (isinstance(arguments, Mapping) and arguments.get("nms")):
+        return True
+    outputs = described.signature.outputs if described.signature else ()
+    if "end2end" in told or len(outputs) > 1:
+        return False
+    return outputs[0].shape[-1] == 6 if outputs else "yolov10" in str(told.get("description", "")).lower()
+
+
+def _in_fractions(described: Described, finished: bool) -> bool:
+    """Whether boxes are fractions: in TFLite, except finished ones where channels come first (LiteRT's converter)."""
+    port = described.signature.image if described.signature else None
+    return described.format.name == "litert" and not (finished and port and port.shape[-1] != 3)
 
 
 def _finished(boxes: dict[str, Any]) -> dict[str, Any]:
     """Rows of a box, a score and a category, and perhaps a mask's coefficients or keypoints after them."""
-    rows = {"boxes": boxes, "scores": {"columns": [4, 5]}, "labels": {"columns": [5, 6], "first": 0}}
+    output = boxes["output"]
+    scores = {"output": output, "columns": [4, 5]}
+    rows = {"boxes": boxes, "scores": scores, "labels": {"output": output, "columns": [5, 6], "first": 0}}
     return {"kind": "described", **rows, "score_threshold": 0.001, "max_detections": 300}
 
 
