@@ -280,7 +280,7 @@ ARTIFACTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("yolo26-ncnn", "yolo26", "ncnn", {"format": "ncnn"}),
     ("yolo11-executorch", "yolo11", "ExecuTorch", {"format": "executorch"}),
     ("yolo26-executorch", "yolo26", "ExecuTorch", {"format": "executorch"}),
-    ("yolo11-obb-onnx", "yolo11-obb", "oriented boxes, ONNX", {"format": "onnx", "refused": "oriented"}),
+    ("yolo11-obb-onnx", "yolo11-obb", "oriented boxes, ONNX", {"format": "onnx", "refused": "obb"}),
     ("yolo11-cls-onnx", "yolo11-cls", "a classifier, ONNX", {"format": "onnx", "refused": "classif"}),
     ("yolo26-sem-onnx", "yolo26-sem", "semantic segmentation, ONNX", {"format": "onnx", "refused": "semantic"}),
     ("yolo11-mnn", "yolo11", "MNN", {"format": "mnn", "refused": "MNN"}),

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import ultralytics
+from ai_edge_litert import interpreter
 from bench import Bench
 from ultralytics.utils.export import tensorflow
 from yolo import export
@@ -34,6 +35,8 @@ ARTIFACTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("yolo11-8.3-graphdef", "yolo11", "GraphDef", {"format": "pb", "refused": "TensorFlow"}),
 )
 """Name, network, what it is, and the exporter's settings."""
+
+sys.modules["tflite_runtime.interpreter"] = interpreter  # its name today; else TensorFlow's own, with older kernels
 
 SAMPLE = "calibration_image_sample_data_20x128x128x3_float32.npy"
 """Ultralytics would download it for onnx2tf, which runs graphs on it to compare."""
