@@ -145,6 +145,15 @@ FAMILIES = {
             "openvino==2026.4.1",
         ),
     ),
+    "tensorflow": Family(
+        "tensorflow_lite.py",
+        (
+            "tensorflow==2.21.0",
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "opencv-python-headless==5.0.0.93",
+        ),
+    ),
     "runtimes": Family(
         "runtimes.py",
         (

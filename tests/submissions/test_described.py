@@ -298,16 +298,19 @@ def distributed(raw: torch.Tensor, strides: list[int], offset: float, cells: Cal
     return torch.cat([centres - distances[:, :2], centres + distances[:, 2:]], 1)
 
 
-def test_nanodet_has_one_output_for_all_levels() -> None:
+@pytest.mark.parametrize("clipped", [False, True])
+def test_nanodet_has_one_output_for_all_levels(clipped: bool) -> None:
+    """Its own code cuts boxes off at the input's edges before they suppress each other."""
     strides = [8, 16, 32]
     counts = [-((-72 // stride) ** 2) for stride in strides]
     counts = [(-(-72 // stride)) ** 2 for stride in strides]
     raw = torch.from_numpy(raw_head(5, 3 + 32, sum(counts)))
     raw[..., :3] = raw[..., :3].sigmoid()
     boxes = distributed(raw[0, :, 3:].contiguous(), strides, 0, lambda stride: -(-72 // stride))
+    boxes = boxes.clamp(0, 72) if clipped else boxes
     parts = {
         "scores": {"columns": [0, 3]},
-        "boxes": {"columns": [3, None], "form": "distribution"},
+        "boxes": {"columns": [3, None], "form": "distribution", "clipped": clipped},
         "levels": {"strides": strides, "offset": 0},
         "score_threshold": 0.5, "nms_iou": 0.6, "max_detections": 100,
     }  # fmt: skip

@@ -79,6 +79,9 @@ class Boxes(Part):
     of: Literal["input", "image"] = Field(
         default="input", description="Whose pixels or fractions: the network's input, or the original image."
     )
+    clipped: bool = Field(
+        default=False, description="true: cut off at its edges before they suppress each other (NanoDet, MMDetection)."
+    )
 
 
 class Scores(Part):

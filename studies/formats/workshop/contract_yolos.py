@@ -240,7 +240,7 @@ YOLOS = {
         ("output0",),
         yolov8_read,
         None,
-        way=Way(),
+        way=Way(mapping="sides"),
         batch=4,
         metadata=yolov8_metadata(4),
     ),
@@ -251,7 +251,7 @@ YOLOS = {
         ("output0",),
         yolov8_read,
         YOLOV8,
-        way=Way(),
+        way=Way(mapping="sides"),
         layout="nhwc",
     ),
     "yolo-nas": Contract(

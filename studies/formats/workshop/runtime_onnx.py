@@ -11,16 +11,32 @@ import numpy as np
 import onnx
 import tiny_nets as tiny
 import torch
+from bench import CATEGORIES
 from runtime_shop import SIZE, Workshop
 from torch import Tensor
 
-PORTS = {"yolo": ["output0"], "ssd": ["scores", "boxes"], "apart": ["boxes", "scores"]}
+PORTS = {"yolo": ["output0"], "ssd": ["scores", "boxes"]}
+
+
+METADATA = {
+    "description": "a tiny YOLO",
+    "stride": "32",
+    "task": "detect",
+    "batch": "1",
+    "imgsz": str([SIZE, SIZE]),
+    "names": str(dict(enumerate(CATEGORIES))),
+}
+"""As Ultralytics' exporter writes it; whether it is still there is up to each tool."""
 
 
 def exported(network: torch.nn.Module, x: Tensor, path: str, outputs: list[str]) -> None:
     """A plain export in one file."""
     names = {"input_names": ["images"], "output_names": outputs}
     torch.onnx.export(network, (x,), path, dynamo=False, opset_version=17, **names)
+    if outputs == PORTS["yolo"]:
+        model = onnx.load(path)
+        onnx.helper.set_model_props(model, METADATA)
+        onnx.save(model, path)
 
 
 def onnx_run(path: Path | str) -> tiny.Run:
@@ -45,8 +61,7 @@ def make_onnx(shop: Workshop) -> None:
                 with shop.artifact(name):
                     file, tool = build()
                     Path("plain.onnx").unlink(missing_ok=True)
-                    split = kind == "yolo" and suffix in ("qdq", "qlinear")
-                    shop.find(name, tool, file, suffix, onnx_run(file), fractions=split)
+                    shop.find(name, tool, file, suffix, onnx_run(file))
 
 
 def onnx_models(shop: Workshop, kind: str) -> Mapping[str, Callable[[], tuple[str, str]]]:
@@ -108,8 +123,12 @@ def quantized_models(shop: Workshop, kind: str) -> Mapping[str, Callable[[], tup
             return next(self.left, None)
 
     def static(form: quantization.QuantFormat, **types: Any) -> tuple[str, str]:
-        exported(shop.apart(kind), x, "plain.onnx", PORTS["apart" if kind == "yolo" else kind])
-        quantization.quantize_static("plain.onnx", "model.onnx", Samples(), quant_format=form, **types)
+        exported(network, x, "plain.onnx", PORTS[kind])
+        types |= {
+            "quant_format": form,
+            "op_types_to_quantize": ["Conv"],
+        }
+        quantization.quantize_static("plain.onnx", "model.onnx", Samples(), **types)
         return "model.onnx", "onnxruntime"
 
     def dynamic() -> tuple[str, str]:

@@ -12,7 +12,7 @@ from bench import CATEGORIES, Bench
 from torch import Tensor
 
 SIZE = 160
-LETTERBOX = {"resize": "letterbox", "position": "center", "mapping": "ratio", "size": [SIZE, SIZE]}
+LETTERBOX = {"resize": "letterbox", "position": "center", "size": [SIZE, SIZE]}
 STRETCH = {"resize": "stretch", "size": [SIZE, SIZE], "mean": [0.5] * 3, "std": [0.5] * 3}
 YOLO = {"kind": "yolov8", "score_threshold": tiny.SCORE, "nms_iou": 0.7, "max_detections": 300}
 
@@ -44,7 +44,7 @@ class Workshop(Bench):
         run: tiny.Run,
         *,
         fractions: bool = False,
-        layout: str | None = None,
+        **told: str,
     ) -> None:
         """Run an artifact on the pictures and keep it; "yolo" or "ssd" in its name says which network it is."""
         kind = "ssd" if "ssd" in name else "yolo"
@@ -55,8 +55,7 @@ class Workshop(Bench):
             rows = {key: tiny.ssd_rows(run, image, SIZE) for key, image in self.images.items()}
         shapes = [tuple(value.shape) for value in run(self.inputs[kind][0])]
         manifest = sidecar(name, kind, shapes, fractions)
-        if layout is not None:  # which the file does not tell
-            manifest["input"] = manifest["input"] | {"layout": layout}
+        manifest["input"] = manifest["input"] | told
         self.keep(name, file, what, rows, sidecar=manifest)
 
 

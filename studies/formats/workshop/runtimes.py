@@ -25,9 +25,9 @@ def make_openvino(shop: Workshop) -> None:
     import nncf
     import openvino as ov
 
-    def keep(name: str, model: Any, what: str, half: bool = False, tool: str = "openvino", **facts: Any) -> None:
+    def keep(name: str, model: Any, what: str, half: bool = False, tool: str = "openvino", **told: str) -> None:
         ov.save_model(model, "model.xml", compress_to_fp16=half)
-        shop.find(name, tool, "model.xml", what, openvino_run(Path("model.xml")), **facts)
+        shop.find(name, tool, "model.xml", what, openvino_run(Path("model.xml")), **told)
 
     for kind in ("yolo", "ssd"):
         convert = functools.partial(openvino_model, shop, kind)
@@ -51,7 +51,8 @@ def make_openvino(shop: Workshop) -> None:
                 name,
                 taking_bytes(openvino_model(shop, "yolo")),
                 "PrePostProcessor: uint8 NHWC in, over 255 inside",
-                True,
+                half=True,
+                scale="0-255",
             )
     if shop.wants(name := "openvino-ssd-detectionoutput"):
         with shop.artifact(name):

@@ -31,16 +31,17 @@ def read(path: Path) -> np.ndarray:
     return cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def letterboxed(image: np.ndarray, size: int, pad: int = 114) -> tuple[np.ndarray, tuple[float, int, int]]:
-    """Ultralytics' and YOLOv5's letterbox about the middle, and the gain, left and top that take it back."""
+def letterboxed(image: np.ndarray, size: int, pad: int = 114) -> tuple[np.ndarray, Callable[[Tensor], Tensor]]:
+    """Ultralytics' letterbox about the middle, and the way back for corners, each side by what it was resized by."""
     height, width = image.shape[:2]
     gain = min(size / height, size / width)
     columns, rows = round(width * gain), round(height * gain)
     left, top = round((size - columns) / 2 - 0.1), round((size - rows) / 2 - 0.1)
     resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR) if gain != 1 else image
-    right, bottom = size - columns - left, size - rows - top
-    sides = {"top": top, "bottom": bottom, "left": left, "right": right}
-    return cv2.copyMakeBorder(resized, **sides, borderType=cv2.BORDER_CONSTANT, value=(pad,) * 3), (gain, left, top)
+    sides = {"top": top, "bottom": size - rows - top, "left": left, "right": size - columns - left}
+    canvas = cv2.copyMakeBorder(resized, **sides, borderType=cv2.BORDER_CONSTANT, value=(pad,) * 3)
+    offset, factors = torch.tensor([left, top] * 2), torch.tensor([columns / width, rows / height] * 2)
+    return canvas, lambda boxes: (boxes - offset) / factors
 
 
 def stretched(image: np.ndarray, size: int) -> np.ndarray:
@@ -238,13 +239,12 @@ def yolo_rows(
     run: Callable[[Tensor], list[Tensor]], image: np.ndarray, size: int, fractions: bool = False
 ) -> list[Detection]:
     """Detections of a `Yolo`, whose arrays `run` gives."""
-    canvas, (gain, left, top) = letterboxed(image, size)
+    canvas, back = letterboxed(image, size)
     output = run(unit(canvas))
     values = torch.cat(sorted(output, key=lambda value: value.shape[1] != 4), 1)[0].float()
     boxes = corners(values[:4].T * (size if fractions else 1))
     boxes, scores, labels = every(boxes, values[4:].T)
-    boxes = (boxes - torch.tensor([left, top, left, top])) / gain
-    return as_rows(boxes, scores, labels, image.shape[1], image.shape[0])
+    return as_rows(back(boxes), scores, labels, image.shape[1], image.shape[0])
 
 
 def ssd_rows(run: Run, image: np.ndarray, size: int) -> list[Detection]:

@@ -105,6 +105,8 @@ def _decode(manifest: Manifest, answer: Answer, canvas: tuple[int, int], image: 
     frame = canvas if contract.boxes.of == "input" else image
     offset = contract.levels.offset if contract.levels else 0
     boxes = finite(corners(contract.boxes, columns[rows], frame, chosen, offset), "boxes")
+    if contract.boxes.clipped:
+        boxes = np.clip(boxes, 0, np.array([frame[1], frame[0]] * 2, np.float32))
     solid = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     flat = len(np.unique(rows[~solid]))
     best = np.flatnonzero(solid)[_best(contract, boxes[solid], labels[solid], scores[solid])]

@@ -13,6 +13,14 @@ from typing import Any, ClassVar
 
 from wildbench.submissions.readers._reader import Described, Reader, Words
 
+RESIZES = {
+    "cv2_bilinear": {"interpolation": "bilinear"},
+    "bicubic": {"interpolation": "bicubic", "antialias": "pillow"},
+    "lanczos": {"interpolation": "lanczos", "antialias": "pillow"},
+    "nearest": {"interpolation": "nearest"},
+}
+"""The engine's names; by default its resize is as Pillow's bilinear."""
+
 
 class CameraTrapToml(Reader):
     """`NAME.toml` or `manifest.toml` beside the network or in the folder that holds it."""
@@ -82,6 +90,8 @@ def _input(prepare: Mapping[str, Any]) -> dict[str, Any]:
     contract: dict[str, Any] = {"resize": "letterbox" if letterbox else "stretch", "size": size}
     if letterbox:
         contract |= {"position": "center", "pad": prepare.get("pad_value", 114)}
+        contract |= {"rounding": "half-up", "mapping": "center"}
+    contract |= RESIZES.get(str(prepare.get("interpolation")), {"antialias": "pillow"})
     contract["channels"] = str(prepare.get("color_space") or prepare.get("channel_order") or "rgb").lower()
     raw = prepare.get("scale") == 1.0 or prepare.get("normalization") in ("none", "raw")
     contract["scale"] = "0-255" if raw else "0-1"
@@ -99,7 +109,8 @@ def _output(described: Described, answer: Mapping[str, Any], count: int) -> dict
     limits = {"score_threshold": 0.001, "nms_iou": answer.get("iou_threshold", 0.45), **most}
     if "v5" in method or shape[-1] == 5 + count:
         parts = {"objectness": {"columns": [4, 5]}, "scores": {"columns": [5, 5 + count]}}
-        return {"kind": "described", "boxes": {"columns": [0, 4], "form": "cxcywh"}, **parts, **limits}
+        boxes = {"columns": [0, 4], "form": "cxcywh"}
+        return {"kind": "described", "boxes": boxes, **parts, **limits, "multi_label": False}
     if shape[-2] == 4 + count:
         return {"kind": "yolov8", **limits}
     return None  # finished detections: the graph tells
