@@ -98,7 +98,7 @@ def _six_columns(ports: Ports) -> dict[str, Any] | None:
 
 def _mmdeploy(ports: Ports) -> dict[str, Any] | None:
     """MMDeploy: dets [1, N, 5], corners and score, and labels from 0."""
-    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1] != 5:
+    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1:] != (5,):
         return None
     parts = {"boxes": {"output": "dets", "columns": [0, 4]}, "scores": {"output": "dets", "columns": [4, 5]}}
     return {"kind": "described", **parts, "labels": {"output": "labels", "first": 0}}
@@ -106,7 +106,7 @@ def _mmdeploy(ports: Ports) -> dict[str, Any] | None:
 
 def _rf_detr(ports: Ports) -> dict[str, Any] | None:
     """RF-DETR: dets [1, Q, 4], centres and sides in fractions, and logits of the categories in labels."""
-    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1] != 4 or len(ports["labels"].shape) != 3:
+    if not {"dets", "labels"} <= ports.keys() or ports["dets"].shape[-1:] != (4,) or len(ports["labels"].shape) != 3:
         return None
     return {
         "kind": "described",
