@@ -25,6 +25,9 @@ TIE = 1e-6
 CLOSE = 0.01
 """Pixels by which a corner may differ where the resize is the same."""
 
+NEAR = 2.0
+"""Pixels by which it may differ where it is not: a side of the resized picture was rounded."""
+
 SECONDS = 300
 """An artifact that takes longer has failed."""
 
@@ -64,7 +67,9 @@ class Try:
             return "REFUSED"
         if self.corner is None:
             return "DIFFERS"
-        return "exact" if self.corner <= CLOSE else "near" if not self.artifact["same_resize"] else "DIFFERS"
+        if self.corner <= CLOSE:
+            return "exact"
+        return "near" if self.corner <= NEAR and not self.artifact["same_resize"] else "DIFFERS"
 
 
 def read_artifacts(folder: Path) -> list[dict[str, Any]]:
@@ -112,15 +117,20 @@ def _tried(artifact: dict[str, Any], folder: Path, pictures: Path) -> Try:
         finds, alone = _detections(file, artifact, pictures), True
     except WildbenchError as error:
         if artifact["sidecar"] is None:
-            return Try(artifact, False, message=str(error))
+            return _refused(artifact, file, error)
         sidecar.write_text(json.dumps(artifact["sidecar"]), encoding="utf-8")
         try:
             finds, alone = _detections(file, artifact, pictures), False
         except WildbenchError as error:
-            return Try(artifact, False, message=str(error))
+            return _refused(artifact, file, error)
         finally:
             sidecar.unlink()
     return compare(artifact, finds, alone)
+
+
+def _refused(artifact: dict[str, Any], file: Path, error: WildbenchError) -> Try:
+    """The refusal without the path, in which the artifact's own name may stand."""
+    return Try(artifact, False, message=str(error).replace(f"{file}: ", ""))
 
 
 def _detections(file: Path, artifact: Mapping[str, Any], pictures: Path) -> dict[str, Rows]:

@@ -31,7 +31,7 @@ ARTIFACTS: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("yolo11-8.3-nms-tflite", "yolo11", "TFLite, nms=True", {"format": "tflite", "nms": True, "conf": 0.01}),
     ("yolo11-8.3-seg-tflite", "yolo11-seg", "TFLite", {"format": "tflite"}),
     ("yolov10-8.3-tflite", "yolov10", "end-to-end head, TFLite", {"format": "tflite"}),
-    ("yolo11-8.3-savedmodel", "yolo11", "SavedModel", {"format": "saved_model", "refused": "SavedModel"}),
+    ("yolo11-8.3-savedmodel", "yolo11", "SavedModel", {"format": "saved_model", "refused": "several detectors"}),
     ("yolo11-8.3-graphdef", "yolo11", "GraphDef", {"format": "pb", "refused": "TensorFlow"}),
 )
 """Name, network, what it is, and the exporter's settings."""
