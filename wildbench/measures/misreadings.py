@@ -95,8 +95,9 @@ def find_misreadings(box: Sandbox, scored: Scored, category_ids: Mapping[int, in
     Raises:
         DetectorError: It crashed, hung, ran out of memory or answered with nonsense.
     """
-    if box.admitted.signature is None and not box.admitted.format.runs_code:
-        return []  # our own archive, which says what it takes
+    format = box.admitted.format
+    if not format.suffix or (box.admitted.signature is None and not format.runs_code):
+        return []  # an adapter, which prepares images itself, or an archive that says what it takes
     known = set(category_ids.values())
     sample = _sample(scored.dataset, known, MOST_IMAGES)
     if len(sample.annotations) < LEAST_BOXES:
