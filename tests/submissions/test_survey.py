@@ -16,10 +16,10 @@ from small_networks import beside, write_torchscript
 from wildbench.errors import OutputError, SubmissionError
 from wildbench.submissions.admission import admit
 from wildbench.submissions.decode import decode
-from wildbench.submissions.draft import read_outputs
 from wildbench.submissions.manifest import Manifest, manifest_path
-from wildbench.submissions.probe import Probe, describe
 from wildbench.submissions.survey import Survey, survey
+from wildbench.submissions.survey._draft import read_outputs
+from wildbench.submissions.survey._probe import Probe, describe
 
 CANVAS = (64, 64)
 RANDOM = np.random.default_rng(0)

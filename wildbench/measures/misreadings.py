@@ -20,7 +20,7 @@ from wildbench.errors import WrongOutput
 from wildbench.measures.matching import TRUE, Scored
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.output import DescribedOutput
-from wildbench.submissions.probe import Predicted
+from wildbench.submissions.survey import Predicted
 
 if TYPE_CHECKING:
     from wildbench.submissions.sandbox import Sandbox
@@ -173,7 +173,7 @@ def _detect(
     manifests = [reading.manifest.model_dump(mode="json") for reading in readings]
     for image in sample.images:
         reply = box.call(
-            "wildbench.submissions.probe:predict_as", decode(sample.image_path(image)), manifests=manifests
+            "wildbench.submissions.survey:predict_as", decode(sample.image_path(image)), manifests=manifests
         )
         try:
             answers = ANSWERS.validate_python(reply)

@@ -14,8 +14,7 @@ from wildbench.cli.tables._submissions import LARGEST, inspection_tables
 
 if TYPE_CHECKING:
     from wildbench.submissions.formats import Signature
-    from wildbench.submissions.probe import Answered, Probe
-    from wildbench.submissions.survey import Survey
+    from wildbench.submissions.survey import Answered, Probe, Survey
 
 LONGEST = 160
 """Characters of a value of metadata, or of a list of names, that are shown."""
@@ -112,6 +111,6 @@ def shortened(text: str) -> str:
 
     Example:
         >>> shortened("a" * 200)[-20:]
-        'aaa ... (40 more)'
+        'aaaaaa ... (40 more)'
     """
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST} more)"

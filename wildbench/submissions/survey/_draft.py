@@ -13,7 +13,7 @@ from typing import Any
 
 from wildbench.submissions.formats import Signature
 from wildbench.submissions.manifest import OPEN
-from wildbench.submissions.probe import Answered, Probe
+from wildbench.submissions.survey._probe import Answered, Probe
 
 STRIDES = (8, 16, 32)
 """Of nearly every detector with undecoded levels."""

@@ -9,15 +9,15 @@ from wildbench.errors import DetectorError, OutputError, SubmissionError
 from wildbench.files import write_atomically
 from wildbench.resources import bundled
 from wildbench.submissions.admission import Admitted, admit, recognise
-from wildbench.submissions.draft import Draft, draft_manifest, read_outputs
 from wildbench.submissions.feed import resolve
 from wildbench.submissions.formats import Format, Signature
 from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.manifest import Manifest, manifest_path
-from wildbench.submissions.probe import Probe
 from wildbench.submissions.readers import read_manifest
 from wildbench.submissions.sandbox import Sandbox, ask
 from wildbench.submissions.source import Source
+from wildbench.submissions.survey._draft import Draft, draft_manifest, read_outputs
+from wildbench.submissions.survey._probe import Probe
 
 SIDE = 640
 """Pixels; size of the input of a network that takes any."""
@@ -145,6 +145,6 @@ def _probe(admitted: Admitted, trust: bool, run: bool) -> tuple[Probe | None, st
 
     try:
         with Sandbox(admitted, trust=trust) as box:
-            return ask(box, "wildbench.submissions.probe:probe", Probe, decode(bundled(PICTURE))), ""
+            return ask(box, "wildbench.submissions.survey:probe", Probe, decode(bundled(PICTURE))), ""
     except (DetectorError, SubmissionError) as error:
         return None, str(error)
