@@ -45,7 +45,7 @@ class Shop(Bench):
             torch.manual_seed(0)
             arguments = {"weights": None, "weights_backbone": None, "num_classes": classes}
             model = get_model(name, **arguments).eval()
-            settle(model, [next(iter(self.tensors.values()))[:, ::3, ::3]])
+            settle(model, [tensor[:, ::3, ::3] for tensor in list(self.tensors.values())[:2]])
             self._made[name, classes] = model
         return self._made[name, classes]
 
@@ -93,8 +93,7 @@ def settle(model: Any, pictures: Iterable[torch.Tensor]) -> None:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-    for head in class_heads(model):
-        spread_head(model, head, pictures)
+    spread_heads(model, class_heads(model), pictures)
     model.transform.min_size, model.transform.fixed_size = sizes
 
 
@@ -108,23 +107,24 @@ def class_heads(model: Any) -> list[nn.Module]:
     return [part if isinstance(part, nn.Conv2d) else part[-1] for part in head.module_list]
 
 
-def spread_head(model: Any, head: Any, pictures: Any) -> None:
-    """Give the logits of a head deviation 1.5 and a low mean; a background, the first of each anchor's, a high one."""
-    seen: list[torch.Tensor] = []
-    hook = head.register_forward_hook(lambda _, __, output: seen.append(output))
+def spread_heads(model: Any, heads: Sequence[Any], pictures: Any) -> None:
+    """Give the logits of each head deviation 1.5 and a low mean; each anchor's first, the background, a high one."""
+    seen: dict[Any, list[torch.Tensor]] = {head: [] for head in heads}
+    hooks = [head.register_forward_hook(lambda at, _, output: seen[at].append(output)) for head in heads]
     model(pictures)
-    hook.remove()
-    values = torch.cat([value.movedim(1, -1).flatten(0, -2) for value in seen])
-    gain = 1.5 / values.std(0).clamp_min(1e-6)
-    shape = (-1,) + (1,) * (head.weight.ndim - 1)
-    head.weight.mul_(gain.reshape(shape))
-    head.bias.copy_((head.bias - values.mean(0)) * gain)
+    for hook in hooks:
+        hook.remove()
     softmax = hasattr(model, "roi_heads") or hasattr(model.head.classification_head, "module_list")
-    if softmax:
-        classes = getattr(model.head.classification_head, "num_columns", None) if hasattr(model, "head") else None
-        head.bias.reshape(-1, classes or len(head.bias))[:, 0] += 3.0
-    else:
-        head.bias.sub_(6.0)
+    classes = getattr(model.head.classification_head, "num_columns", None) if hasattr(model, "head") else None
+    for head, outputs in seen.items():
+        values = torch.cat([value.movedim(1, -1).flatten(0, -2) for value in outputs])
+        gain = 1.5 / values.std(0).clamp_min(1e-6)
+        head.weight.mul_(gain.reshape((-1,) + (1,) * (head.weight.ndim - 1)))
+        head.bias.copy_((head.bias - values.mean(0)) * gain)
+        if softmax:
+            head.bias.reshape(-1, classes or len(head.bias))[:, 0] += 3.0
+        else:
+            head.bias.sub_(6.0)
 
 
 def state_dicts(shop: Shop) -> None:
