@@ -59,6 +59,8 @@ def yolov3_raw_read(*levels: Tensor) -> Found:
 
 
 THREE_ANCHORS = OBJECT[0] * 3, OBJECT[1] * 3
+RARE = nets.channels(nets.BOX, ([-8.0] + [-1.5] * CLASSES, [2.0] + [1.5] * CLASSES))
+"""For a large input, which has many cells."""
 FEWER = ([0.0] * 4 + [-7.0] + [-1.5] * CLASSES) * 3, ([0.8] * 4 + [2.0] + [1.5] * CLASSES) * 3
 
 
@@ -173,9 +175,9 @@ YOLOS = {
         yolov5_answer,
         ("output",),
         yolov5_read,
-        YOLOV5,
-        OBJECT,
-        replace(YOLO, multiple=64, size=320),
+        None,
+        RARE,
+        replace(YOLO, multiple=64, size=1280),
         dynamic=True,
         categories=("animal", "person", "vehicle", "bird", "boat"),
         metadata={"stride": "64", "names": "{0: 'animal', 1: 'person', 2: 'vehicle', 3: 'bird', 4: 'boat'}"},

@@ -57,7 +57,7 @@ def make_onnx(shop: Workshop) -> None:
     """Half precision, int8 three ways, 4-bit products, weights outside, and ORT's own format."""
     for kind in ("yolo", "ssd"):
         for suffix, build in onnx_models(shop, kind).items():
-            if shop.wants(name := f"onnx-{kind}-{suffix}"):
+            if shop.wants_kind(name := f"onnx-{kind}-{suffix}", kind, suffix):
                 with shop.artifact(name):
                     file, tool = build()
                     Path("plain.onnx").unlink(missing_ok=True)

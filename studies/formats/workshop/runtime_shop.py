@@ -17,6 +17,10 @@ STRETCH = {"resize": "stretch", "size": [SIZE, SIZE], "mean": [0.5] * 3, "std": 
 YOLO = {"kind": "yolov8", "score_threshold": tiny.SCORE, "nms_iou": 0.7, "max_detections": 300}
 
 
+SSD_KINDS = ("fp32", "int8", "xnnpack", "qlinear", "nbits", "external", "")
+"""Of the SSD not everything is made: it is there for its outputs, the YOLO for what tools do to weights."""
+
+
 class Workshop(Bench):
     """The networks, the pictures as they take them, and where the artifacts go."""
 
@@ -30,6 +34,10 @@ class Workshop(Bench):
         self.networks: dict[str, Any] = {"yolo": tiny.Yolo(boxed).eval(), "ssd": tiny.Ssd(plain).eval()}
         self.fractions = copy.deepcopy(self.networks["yolo"])
         self.fractions.strides /= SIZE
+
+    def wants_kind(self, name: str, kind: str, suffix: str) -> bool:
+        """As `wants`, of what is made of a network."""
+        return self.wants(name) and (kind == "yolo" or suffix in SSD_KINDS)
 
     def apart(self, kind: str) -> torch.nn.Module:
         """A network to quantize whole: its boxes are fractions, so that no large value coarsens the scores."""

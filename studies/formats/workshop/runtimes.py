@@ -32,8 +32,8 @@ def make_openvino(shop: Workshop) -> None:
     for kind in ("yolo", "ssd"):
         convert = functools.partial(openvino_model, shop, kind)
         for half in (False, True):
-            name = f"openvino-{kind}-{'fp16' if half else 'fp32'}"
-            if shop.wants(name):
+            suffix = "fp16" if half else "fp32"
+            if shop.wants_kind(name := f"openvino-{kind}-{suffix}", kind, suffix):
                 with shop.artifact(name):
                     keep(name, convert(), "ov.convert_model", half)
         if shop.wants(name := f"openvino-{kind}-int8"):
@@ -172,7 +172,7 @@ def make_litert(shop: Workshop) -> None:
     """TFLite by litert-torch: fp32, channels last, fp16, dynamic int8, int8 weights alone, full int8."""
     for kind in ("yolo", "ssd"):
         for suffix, build in litert_models(shop, kind).items():
-            if shop.wants(name := f"litert-{kind}-{suffix}"):
+            if shop.wants_kind(name := f"litert-{kind}-{suffix}", kind, suffix):
                 with shop.artifact(name):
                     Path("model.tflite").write_bytes(build())
                     run = litert_run(Path("model.tflite"))
@@ -259,8 +259,8 @@ def make_ncnn(shop: Workshop) -> None:
 
     for kind in ("yolo", "ssd"):
         for half in (False, True):
-            name = f"ncnn-{kind}-{'fp16' if half else 'fp32'}"
-            if shop.wants(name):
+            suffix = "fp16" if half else "fp32"
+            if shop.wants_kind(name := f"ncnn-{kind}-{suffix}", kind, suffix):
                 with shop.artifact(name):
                     pnnx.export(shop.networks[kind], "model.pt", (shop.inputs[kind][0],), fp16=half)
                     for path in {*Path().iterdir()} - {Path("model.ncnn.param"), Path("model.ncnn.bin")}:
@@ -313,8 +313,7 @@ def make_executorch(shop: Workshop) -> None:
     for kind in ("yolo", "ssd"):
         network, inputs = shop.networks[kind], shop.inputs[kind]
         for suffix in ("portable", "xnnpack", "int8"):
-            name = f"executorch-{kind}-{suffix}"
-            if not shop.wants(name):
+            if not shop.wants_kind(name := f"executorch-{kind}-{suffix}", kind, suffix):
                 continue
             with shop.artifact(name):
                 int8 = suffix == "int8"
@@ -346,7 +345,7 @@ def make_torch(shop: Workshop) -> None:
                 run = functools.partial(torch_run, module)
                 shop.find(name, "torch", "model.torchscript", "torch.jit.trace", run, layout="nchw")
         for suffix in ("", "-bf16", "-int8"):
-            if not shop.wants(name := f"torchexport-{kind}{suffix}"):
+            if not shop.wants_kind(name := f"torchexport-{kind}{suffix}", kind, suffix.removeprefix("-")):
                 continue
             with shop.artifact(name):
                 program = torch.export.export(Halved(network) if suffix == "-bf16" else network, (x,))
