@@ -6,7 +6,9 @@ itself (`wildbench.submissions.readers`). What they contradict each other in is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -16,11 +18,12 @@ from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
 from wildbench.submissions.adapter import Adapter
+from wildbench.submissions.contradictions import contradictions
 from wildbench.submissions.feed import resolve
 from wildbench.submissions.foreign import foreign
 from wildbench.submissions.formats import Format, Listing, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
-from wildbench.submissions.readers import Reading, read_manifest
+from wildbench.submissions.readers import Reading, named, read_manifest
 from wildbench.submissions.source import Source
 
 
@@ -197,27 +200,54 @@ def _manifest(
 ) -> tuple[Manifest, str, list[str]]:
     """The manifest of a submission, where it is from, and what contradicts it."""
     stated = [one for one in (_given(given) or _beside(source), _inside(source, format)) if one]
+    first = _plain(stated[0][0][0]) if stated else {}
     try:
-        reading = read_manifest(source, format, signature)
+        reading = read_manifest(source, format, signature, first.get("categories"))
     except SubmissionError:  # a manifest may know better than a reader
-        if not stated:
+        if not first.keys() >= NEEDED:
             raise
-        reading = Reading()
+        reading = Reading(named(source, {}))
     if not stated:
         return reading.manifest(source), reading.origin, []
-    (manifest, where), *rest = [(parse_manifest(*one, reading.draft), place) for one, place in stated]
-    others = list(rest)
-    if reading.draft:
-        said = manifest.model_dump(mode="json") | reading.draft
-        others.append((parse_manifest(said, str(source.path)), reading.where))
-    names = [port.name for port in signature.outputs] if signature else []
-    mine = _decisive(manifest, names)
-    notes = [
-        f"warning manifest-contradiction: {key} is {value!r} {where}, but {differing!r} {place}"
-        for other, place in others
-        for key, value, differing in _differences("", mine, _decisive(other, names))
-    ]
-    return manifest, f"manifest: {where}", notes
+    (manifest, where), *others = [(parse_manifest(*one, reading.draft), place) for one, place in stated]
+    _refuse_gaps(source, signature, first.keys() | reading.draft.keys())
+    with suppress(SubmissionError):  # what is read is of no use, and not needed
+        others.append((parse_manifest(_dump(manifest) | reading.draft, str(source.path)), reading.where))
+    notes = [note for other, place in others for note in contradictions(manifest, where, other, place, signature)]
+    completed = f", completed by {reading.where}" if NEEDED & (reading.draft.keys() - first.keys()) else ""
+    return manifest, f"manifest: {where}{completed}", notes
+
+
+NEEDED = {"categories", "input", "output"}
+
+
+def _plain(document: Mapping[str, Any] | str | bytes) -> Mapping[str, Any]:
+    """A manifest as plain data; empty where it is damaged."""
+    with suppress(ValueError, RecursionError):
+        plain = document if isinstance(document, Mapping) else json.loads(document)
+        return plain if isinstance(plain, Mapping) else {}
+    return {}
+
+
+def _dump(manifest: Manifest) -> dict[str, Any]:
+    return manifest.model_dump(mode="json", exclude_unset=True)
+
+
+def _refuse_gaps(source: Source, signature: Signature | None, stated: Collection[str]) -> None:
+    """The input and output of torchvision are no default for a network that plainly has others."""
+    image = signature.image if signature else None
+    if signature is None or image is None:
+        return
+    if "output" not in stated and len(signature.outputs) < 3:
+        names = ", ".join(f"{port.name} {list(port.shape)}" for port in signature.outputs)
+        problem = f"its manifest states no output, and nothing tells what {names} means"
+        raise source.error(problem, code="no-manifest", remedy=OUTPUTS)
+    if "input" not in stated and all(side is not None for side in image.shape):
+        problem = f"its manifest states no input, and nothing tells how an image becomes {list(image.shape)}"
+        raise source.error(problem, code="no-manifest", remedy='state it, such as {"input": {"resize": "letterbox"}}')
+
+
+OUTPUTS = "see the table of outputs in docs/submitting.md"
 
 
 Document = tuple[tuple[Mapping[str, Any] | str | bytes, str], str]
@@ -228,7 +258,7 @@ def _given(manifest: Manifest | Path | str | None) -> Document | None:
     if manifest is None:
         return None
     if isinstance(manifest, Manifest):
-        return (manifest.model_dump(mode="json"), "manifest"), "given"
+        return (_dump(manifest), "manifest"), "given"
     try:
         return (Path(manifest).read_bytes(), str(manifest)), str(manifest)
     except OSError as error:
@@ -249,26 +279,3 @@ def _beside(source: Source) -> Document | None:
 def _inside(source: Source, format: Format) -> Document | None:
     document = format.manifest(source)
     return None if document is None else ((document, str(source.path)), "inside it")
-
-
-INPUT = {"resize", "size", "channels", "scale", "mean", "std"}
-OUTPUT = {"boxes", "scores", "objectness", "labels"}
-
-
-def _decisive(manifest: Manifest, outputs: Collection[str]) -> dict[str, Any]:
-    """What in a manifest decides what boxes come out; thresholds and names are free."""
-    contract = manifest.output.described(outputs)
-    return {
-        "categories": manifest.categories,
-        "input": manifest.input.model_dump(mode="json", include=INPUT),
-        "output": contract.model_dump(mode="json", include=OUTPUT),
-    }
-
-
-def _differences(key: str, stated: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values
-    """Where two manifests say different things; what one leaves open is no difference."""
-    if isinstance(stated, dict) and isinstance(other, dict):
-        for name in other:
-            yield from _differences(f"{key}.{name}".strip("."), stated.get(name), other[name])
-    elif stated is not None and other is not None and stated != other:
-        yield key, stated, other

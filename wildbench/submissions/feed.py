@@ -47,7 +47,9 @@ def resolve(manifest: Manifest, signature: Signature | None, where: str) -> tupl
         return manifest.resolved(where, layout="nchw" if signature else "list"), []
     told = _told(port)
     notes: list[str] = []
-    overruled: dict[str, None] = {}
+    overruled: dict[str, str | None] = {}
+    if told["dtype"] == "uint8" and "scale" not in manifest.input.model_fields_set:
+        overruled["scale"] = "0-255"
     for name, value in told.items():
         key = "canvas" if name == "size" and manifest.input.canvas else name  # an image may be fitted into less
         stated = getattr(manifest.input, key)

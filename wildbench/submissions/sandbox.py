@@ -61,6 +61,9 @@ class Answer:
         return self.detections.stages
 
 
+LEAVE_OUT = "leave a part out of the manifest to take it from the file"
+
+
 class Sandbox:
     """A submission, opened in a child process for as long as the `with` block runs.
 
@@ -268,7 +271,9 @@ class Sandbox:
         except DetectorError as error:
             self._end()
             code = error.code.rpartition("/")[2]
-            raise type(error)(f"{self.path.name}: {error.what}", code=code, remedy=error.remedy) from None
+            doubts = self.admitted.notes if isinstance(error, WrongOutput) else ()
+            remedy = "; ".join([error.remedy, *doubts, *([LEAVE_OUT] if doubts else [])])
+            raise type(error)(f"{self.path.name}: {error.what}", code=code, remedy=remedy) from None
         except BaseException:
             self._end()
             raise

@@ -70,9 +70,12 @@ def check_detections(detections: Detections, num_categories: int, height: int, w
     outside = np.any((boxes < 0) | (boxes > np.array([width, height, width, height])), axis=1)
     _refuse_first(boxes, outside, "boxes", f"lies outside the image of {width} x {height}", "")
     beyond = (labels < 1) | (labels > num_categories)
-    _refuse_first(labels, beyond, "labels", f"is outside 1..{num_categories}", "label 1 is the first category")
+    _refuse_first(labels, beyond, "labels", f"is outside 1..{num_categories}", FIRST_LABEL)
     wild = (scores < 0) | (scores > 1)
     _refuse_first(scores, wild, "scores", "is outside 0..1", "scores are probabilities, not logits")
+
+
+FIRST_LABEL = 'label 1 is the first category, unless a described output says {"labels": {"first": 0}}'
 
 
 def _check_form(detections: Detections, height: int, width: int) -> None:

@@ -10,7 +10,8 @@ wildbench to take the files of another tool without a manifest:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -23,6 +24,15 @@ from wildbench.submissions.source import Source
 
 NEEDED = ("categories", "input", "output")
 """Parts of a manifest without which nothing can be measured."""
+
+MOST_CHARACTERS = 2**20
+MOST_VALUES = 2**17
+"""Of a document that describes a network; YAML can name one list very many times."""
+
+MOST_CATEGORIES = 2**14
+
+DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+"""What is raised where a number, a list or a name stands in a document in place of another of them."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class Reading:
     """What all readers together say.
 
     Attributes:
-        draft: Parts of a manifest, as plain data.
+        draft: Parts of a manifest, as plain data; "name" and "detector", by the file's name if need be.
         where: What was read from where; empty where nothing was.
         signature: Of the network, for messages.
     """
@@ -119,21 +129,93 @@ def _shown(port: Port) -> str:
     return f"{port.name} {port.dtype} [{', '.join(sides)}]"
 
 
-def read_manifest(source: Source, format: Format, signature: Signature | None) -> Reading:
+def read_manifest(source: Source, format: Format, signature: Signature | None, categories: object = None) -> Reading:
     """Ask every registered reader; the first that knows a part has said it.
 
+    Args:
+        source: The file.
+        format: Its format.
+        signature: Its network's inputs and outputs.
+        categories: Those that a person has stated: their number tells some outputs apart.
+
     Raises:
-        SubmissionError: A reader knows the file, and that it is no detector.
+        SubmissionError: A reader knows the file, and that it is no detector; or what it says is damaged.
     """
     described = Described(source, format, signature)
     draft: dict[str, Any] = {}
+    stated = {"categories": categories} if isinstance(categories, list) else {}
     places = []
-    for reader in readers.all().values():
-        words = reader.read(described, draft)
-        if words and words.draft.keys() - draft.keys():
-            draft = {**words.draft, **draft}
+    for name, reader in readers.all().items():
+        try:
+            words = reader.read(described, stated | draft)
+            said = json.loads(json.dumps(words.draft)) if words else {}
+        except DAMAGE as error:
+            problem = f"what {name} reads of it is damaged ({str(error)[:200] or type(error).__name__})"
+            raise source.error(problem, code="metadata", remedy=f"export it again, or remove it: {BY_HAND}") from None
+        if words and said.keys() - draft.keys():
+            draft = {**said, **draft}
             places.append(words.where)
-    if draft:
-        stem = PurePosixPath(source.main).stem
-        draft = {"name": stem, "detector": {"name": draft.get("name", stem)}} | draft
-    return Reading(json.loads(json.dumps(draft)), "; ".join(places), signature)
+    return Reading(named(source, draft), "; ".join(places), signature)
+
+
+BY_HAND = "a manifest can say the same, see docs/submitting.md"
+
+
+def named(source: Source, draft: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts of a manifest with the file's own name where they have none."""
+    stem = PurePosixPath(source.main).stem
+    return {"name": stem, "detector": {"name": draft.get("name", stem)}} | dict(draft)
+
+
+def plain_data(source: Source, name: str, text: str | bytes) -> dict[str, Any]:
+    """A JSON, YAML or TOML document, by its name's suffix; empty where it is no mapping.
+
+    Raises:
+        SubmissionError: It is damaged, or too large to describe a network.
+    """
+    import yaml
+
+    parsers = {".toml": lambda text: tomllib.loads(text.decode() if isinstance(text, bytes) else text)}
+    parse = parsers.get(PurePosixPath(name).suffix, yaml.safe_load if name.endswith(".yaml") else json.loads)
+    try:
+        if len(text) > MOST_CHARACTERS:
+            raise ValueError(f"{len(text):,} characters")
+        document = parse(text)
+        _count(document)
+    except (*DAMAGE, yaml.YAMLError) as error:
+        problem = f"{name} is damaged ({str(error)[:200] or type(error).__name__})"
+        raise source.error(problem, code="metadata", remedy=f"export it again, or remove it: {BY_HAND}") from None
+    return document if isinstance(document, dict) else {}
+
+
+def _count(document: object) -> None:
+    """Refuse a document with very many values, or one that holds itself."""
+    waiting = [document]
+    for _ in range(MOST_VALUES):
+        if not waiting:
+            return
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            waiting += value
+    raise ValueError(f"more than {MOST_VALUES:,} values")
+
+
+def in_order(names: object) -> list[str]:
+    """Categories in the order of their numbers from 0, from a list or a mapping by number; a gap names nothing.
+
+    Raises:
+        ValueError: They are neither, or numbered as no detector's are.
+
+    Example:
+        >>> in_order({"0": "zebra", 2: "lion"})
+        ['zebra', 'N/A', 'lion']
+    """
+    numbered = dict(enumerate(names)) if isinstance(names, list | tuple) else names
+    if not isinstance(numbered, Mapping) or not all(isinstance(name, str | int | float) for name in numbered.values()):
+        raise ValueError("names are no list, and no mapping by number")
+    by_number = {int(number): str(name) for number, name in numbered.items()}
+    if by_number and not 0 <= min(by_number) <= max(by_number) < MOST_CATEGORIES:
+        raise ValueError(f"names are numbered from {min(by_number)} to {max(by_number)}")
+    return [by_number.get(number, "N/A") for number in range(max(by_number, default=-1) + 1)]

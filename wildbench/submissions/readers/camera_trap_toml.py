@@ -6,12 +6,11 @@ Two forms are met: schema 1.0 keeps everything under `[model]`; the engine's own
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
 
 RESIZES = {
     "cv2_bilinear": {"interpolation": "bilinear"},
@@ -56,10 +55,7 @@ def _document(described: Described) -> tuple[str, dict[str, Any]]:
     for name in (f"{stem}.toml", "manifest.toml", *inside):
         text = described.beside(name) or source.files.get(name)
         if text:
-            try:
-                return name, tomllib.loads(text.decode())
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise source.error(f"{name} is damaged ({error})", code="metadata") from None
+            return name, plain_data(source, name, text)
     return "", {}
 
 
@@ -67,7 +63,7 @@ def _categories(described: Described, labels: object) -> list[str]:
     """By number in the file itself, or in a file of lines "name,number"."""
     if not isinstance(labels, dict):
         return []
-    numbered = {number: name for number, name in labels.items() if number.isdecimal()}
+    numbered: dict[Any, Any] = {number: name for number, name in labels.items() if number.isdecimal()}
     if "file" in labels:
         text = described.beside(str(labels["file"])) or described.source.files.get(str(labels["file"])) or b""
         lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
@@ -78,8 +74,7 @@ def _categories(described: Described, labels: object) -> list[str]:
             if named
             else {str(number): line for number, line in enumerate(lines)}
         )
-    by_number = {int(number): str(name) for number, name in numbered.items()}
-    return [by_number.get(number, "N/A") for number in range(max(by_number, default=-1) + 1)]
+    return in_order(numbered)
 
 
 def _input(prepare: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from wildbench.submissions.formats import Port
+from wildbench.submissions.manifest import names_something
 from wildbench.submissions.readers._reader import Described, Reader, Words
 
 Ports = Mapping[str, Port]
@@ -27,11 +28,16 @@ class PlainOutputs(Reader):
         ports = {port.name: port for port in described.signature.outputs}
         inputs = [port.name for port in described.signature.inputs]
         for title, contract in CONTRACTS.items():
-            if title in NEEDS and NEEDS[title] not in inputs:
-                continue
-            output = contract(ports)
+            output = contract(ports) if title not in NEEDS or NEEDS[title] in inputs else None
             if output:
                 return Words({"output": output}, f"outputs from the graph ({title})")
+        categories = draft.get("categories", [])
+        if not categories or not names_something(str(categories[0])) or described.format.name == "litert":
+            return None  # a background's score would be another reading, and TFLite's boxes are often in fractions
+        for title, counted in COUNTED.items():
+            output = counted(ports, len(categories)) if title not in NEEDS or NEEDS[title] in inputs else None
+            if output:
+                return Words({"output": output}, f"outputs from the graph and the number of categories ({title})")
         return None
 
 
@@ -46,6 +52,7 @@ def _efficient_nms(ports: Ports) -> dict[str, Any] | None:
     for count, boxes, scores, labels in (
         ("num_dets", "det_boxes", "det_scores", "det_classes"),
         ("num_detections", "detection_boxes", "detection_scores", "detection_classes"),
+        ("num_predictions", "pred_boxes", "pred_scores", "pred_classes"),  # YOLO-NAS
     ):
         if {count, boxes, scores, labels} <= ports.keys() and "int" in ports[labels].dtype:
             parts = {"boxes": {"output": boxes}, "scores": {"output": scores}, "labels": {"output": labels, "first": 0}}
@@ -129,18 +136,92 @@ def _image_pixels(ports: Ports) -> dict[str, Any] | None:
     }
 
 
+def _tensorflow(ports: Ports) -> dict[str, Any] | None:
+    """TensorFlow's Object Detection API: yxyx in fractions, and classes as floats, from 1 as in its label maps."""
+    names = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+    if not set(names) <= ports.keys() or "float" not in ports["detection_classes"].dtype:
+        return None
+    boxes, labels, scores, count = names
+    parts = {"boxes": {"output": boxes, "form": "yxyx", "unit": "fractions"}, "scores": {"output": scores}}
+    return {"kind": "described", "count": count, **parts, "labels": {"output": labels, "first": 1}}
+
+
+def _seven_columns(ports: Ports) -> dict[str, Any] | None:
+    """[N, 7] by its name: image, corners, class, score of YOLOv7; image, corners, score, class of YOLO-NAS."""
+    name, port = next(iter(ports.items()), ("", None))
+    if len(ports) != 1 or port is None or len(port.shape) != 2 or port.shape[-1] != 7 or name not in SEVEN_COLUMNS:
+        return None
+    label, score = SEVEN_COLUMNS[name]
+    parts = {"labels": {"columns": [label, label + 1], "first": 0}, "scores": {"columns": [score, score + 1]}}
+    return {"kind": "described", "image_index": {"columns": [0, 1]}, "boxes": {"columns": [1, 5]}, **parts}
+
+
+SEVEN_COLUMNS = {"output": (5, 6), "graph2_flat_predictions": (6, 5)}
+
+
+def _paddle(ports: Ports) -> dict[str, Any] | None:
+    """PaddleDetection's NMS: [n, 6], class from 0, score, corners in pixels of the image, and how many."""
+    rows, count = (*ports, "", "")[:2]
+    if len(ports) != 2 or ports[rows].shape[1:] != (6,) or len(ports[count].shape) != 1:
+        return None
+    parts = {"labels": {"columns": [0, 1], "first": 0}, "scores": {"columns": [1, 2]}}
+    return {"kind": "described", "count": count, **parts, "boxes": {"columns": [2, 6], "of": "image"}}
+
+
+def _boxes_and_scores(ports: Ports, count: int) -> dict[str, Any] | None:
+    """YOLO-NAS, DAMO-YOLO: corners in pixels [1, N, 4], and finished scores [1, N, C]."""
+    for boxes, scores in (("boxes", "scores"), ("graph2_pred_boxes", "graph2_pred_scores")):
+        shapes = [ports[name].shape for name in (boxes, scores) if name in ports]
+        if len(ports) == len(shapes) == 2 and [shape[2:] for shape in shapes] == [(4,), (count,)]:
+            return {"kind": "described", "boxes": {"output": boxes}, "scores": {"output": scores}, **LIMITS}
+    return None
+
+
+def _paddle_raw(ports: Ports, count: int) -> dict[str, Any] | None:
+    """PP-YOLOE without its NMS: corners in pixels of the image [1, N, 4], and scores [1, C, N]."""
+    boxes, scores = (*ports, "", "")[:2]
+    if len(ports) != 2 or ports[boxes].shape[2:] != (4,) or ports[scores].shape[1:2] != (count,):
+        return None
+    parts = {"boxes": {"output": boxes, "of": "image"}, "scores": {"output": scores, "candidates": "columns"}}
+    return {"kind": "described", **parts, **LIMITS}
+
+
+def _yolov8(ports: Ports, count: int) -> dict[str, Any] | None:
+    """Ultralytics' [1, 4 + C, N], where the other axis cannot be the columns."""
+    port = next(iter(ports.values()), None)
+    if len(ports) != 1 or port is None or len(port.shape) != 3 or port.shape[1] != 4 + count:
+        return None
+    return None if port.shape[2] in (4 + count, 5 + count) else {"kind": "yolov8", **LIMITS}
+
+
+LIMITS = {"score_threshold": 0.001, "nms_iou": 0.7, "max_detections": 300}
+
 CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
     "boxes, labels, scores": _torchvision,
     "EfficientNMS": _efficient_nms,
+    "TensorFlow's Object Detection API": _tensorflow,
     "TFLite_Detection_PostProcess": _tflite_postprocess,
     "OpenVINO's DetectionOutput": _detection_output,
     "MMDeploy's dets and labels": _mmdeploy,
     "RF-DETR's dets and labels": _rf_detr,
     "RT-DETR's labels, boxes, scores": _image_pixels,
     "[1, N, 6]": _six_columns,
+    "[N, 7]": _seven_columns,
+    "PaddleDetection's [n, 6]": _paddle,
 }
 
-NEEDS = {"RT-DETR's labels, boxes, scores": "orig_target_sizes"}
+COUNTED: dict[str, Callable[[Ports, int], dict[str, Any] | None]] = {
+    "boxes [1, N, 4], scores [1, N, C]": _boxes_and_scores,
+    "PaddleDetection's [1, N, 4], [1, C, N]": _paddle_raw,
+    "[1, 4 + C, N]": _yolov8,
+}
+"""Contracts that the number of categories tells from others."""
+
+NEEDS = {
+    "RT-DETR's labels, boxes, scores": "orig_target_sizes",
+    "PaddleDetection's [n, 6]": "scale_factor",
+    "PaddleDetection's [1, N, 4], [1, C, N]": "scale_factor",
+}
 """Inputs without which the same outputs mean something else."""
 
 READER = PlainOutputs()

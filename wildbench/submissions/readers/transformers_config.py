@@ -5,11 +5,10 @@ What a detector's logits mean depends on its architecture; it is what each one's
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
 
 SOFTMAX = {"detr", "table-transformer", "yolos"}
 """Architectures whose last column is "no object", by `model_type`."""
@@ -38,8 +37,7 @@ class TransformersConfig(Reader):
         kind = config.get("model_type")
         if kind not in SOFTMAX | SIGMOID:
             return None
-        names = config.get("id2label") or {}
-        categories = [str(names.get(str(number), "N/A")) for number in range(max(map(int, names), default=-1) + 1)]
+        categories = in_order(config.get("id2label") or {})
         manifest = {"detector": {"name": kind}, "categories": categories, "output": _output(config)}
         processor = _document(described, "preprocessor_config.json")
         where = f"names and architecture ({kind}) from config.json"
@@ -51,13 +49,7 @@ class TransformersConfig(Reader):
 
 def _document(described: Described, name: str) -> dict[str, Any]:
     text = described.beside(name)
-    if text is None:
-        return {}
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise described.source.error(f"{name} is damaged ({error})", code="metadata") from None
-    return document if isinstance(document, dict) else {}
+    return {} if text is None else plain_data(described.source, name, text)
 
 
 def _output(config: Mapping[str, Any]) -> dict[str, Any]:

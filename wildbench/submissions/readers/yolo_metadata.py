@@ -8,11 +8,10 @@ validation: what its `val` would find in the same file.
 from __future__ import annotations
 
 import ast
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import MOST_CHARACTERS, Described, Reader, Words, in_order, plain_data
 
 TASKS = ("detect", "segment", "pose")
 """Of these the first columns are boxes and scores."""
@@ -35,7 +34,7 @@ class YoloMetadata(Reader):
         if task not in TASKS:
             problem = f"an export of task {task!r}, which gives no upright boxes"
             raise described.source.error(problem, code="no-detector", remedy=f"export one of task {', '.join(TASKS)}")
-        names = _names(told["names"])
+        names = in_order(told["names"])
         own = "task" in told
         tool = str(told.get("description", "YOLO")).strip() if own else "YOLOv5"
         manifest = {
@@ -43,7 +42,7 @@ class YoloMetadata(Reader):
             "categories": names,
             "input": _input(described, told, own),
             "output": _output(described, told, len(names), own),
-            "licence": told.get("license"),
+            "licence": told.get("license") if isinstance(told.get("license"), str) else None,
         }
         read = "names, size, stride, task" if own else "names and stride"
         return Words({key: value for key, value in manifest.items() if value}, f"{read} from {where} ({tool})")
@@ -52,41 +51,24 @@ class YoloMetadata(Reader):
 def _metadata(described: Described) -> tuple[dict[str, Any], str]:
     """The metadata as plain data, and where it stands."""
     metadata = described.metadata
+    if "names" in metadata:
+        return {key: _literal(value) for key, value in metadata.items() if key in KEYS}, "the file's metadata"
     for name in ("config.txt", "metadata.json", "metadata.yaml"):
         text = metadata.get(name) or described.beside(name)
         if text:
-            return _document(described, text, name), name
-    told = {key: _literal(value) for key, value in metadata.items() if key in KEYS}
-    return told, "the file's metadata"
+            return plain_data(described.source, name, text), name
+    return {}, ""
 
 
 KEYS = ("names", "stride", "task", "imgsz", "end2end", "args", "head", "description", "license", "dynamic")
 
 
-def _document(described: Described, text: str | bytes, name: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        document = json.loads(text) if name != "metadata.yaml" else yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise described.source.error(f"{name} is damaged ({error})", code="metadata") from None
-    return document if isinstance(document, dict) else {}
-
-
 def _literal(text: str) -> Any:  # noqa: ANN401 - plain data
     """Python's notation of a dictionary, a list, a number or a truth value; other text as it is."""
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(text) if len(text) <= MOST_CHARACTERS else text
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-
-
-def _names(names: object) -> list[str]:
-    """Categories in the order of their numbers, by number or as a list; a gap names nothing."""
-    if isinstance(names, Mapping):
-        by_number = {int(number): str(name) for number, name in names.items()}
-        return [by_number.get(number, "N/A") for number in range(max(by_number) + 1)]
-    return [str(name) for name in names] if isinstance(names, Sequence) and not isinstance(names, str) else []
 
 
 def _input(described: Described, told: Mapping[str, Any], own: bool) -> dict[str, Any]:
