@@ -18,12 +18,11 @@ from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
 from wildbench.submissions.adapter import Adapter
-from wildbench.submissions.contradictions import contradictions
 from wildbench.submissions.feed import resolve
 from wildbench.submissions.foreign import foreign
 from wildbench.submissions.formats import Format, Listing, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
-from wildbench.submissions.readers import Reading, named, read_manifest
+from wildbench.submissions.readers import Reading, contradictions, named, read_manifest
 from wildbench.submissions.source import Source
 
 

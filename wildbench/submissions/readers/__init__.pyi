@@ -1,3 +1,4 @@
+from ._contradictions import contradictions as contradictions
 from ._reader import Described as Described
 from ._reader import Reader as Reader
 from ._reader import Reading as Reading

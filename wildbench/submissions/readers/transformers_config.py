@@ -66,6 +66,9 @@ def _input(processor: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str,
     contract: dict[str, Any] = {}
     kind = config["model_type"]
     size = processor.get("size") or {}
+    if isinstance(size, int):  # before transformers 4.27
+        size = {"shortest_edge": size, "longest_edge": processor.get("max_size", 1333)}
+    size = dict(size)
     if processor.get("do_resize", True) and "shortest_edge" in size:
         contract |= {"resize": "shortest_edge", "shortest_edge": size["shortest_edge"]}
         contract |= {"longest_edge": size.get("longest_edge") or size["shortest_edge"]}

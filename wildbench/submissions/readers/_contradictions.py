@@ -64,7 +64,8 @@ def _part(
     known = dict(enumerate(names))
     outputs = [known.get(name, name) if isinstance(name, int) else name for name in part.references]
     columns = [first, first + width]
-    return part.model_dump(mode="json") | {"output": outputs[0] if len(outputs) == 1 else outputs, "columns": columns}
+    said = part.model_dump(mode="json", exclude={"clipped"})
+    return said | {"output": outputs[0] if len(outputs) == 1 else outputs, "columns": columns}
 
 
 def _differences(key: str, stated: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - JSON values

@@ -1,0 +1,143 @@
+"""Graphs whose outputs are a known contract, and files of labels: a sidecar of categories and a resize is enough."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_graphs import BY_CLASS, LABELS, NAMES, SCORES, XYWH, XYXY, graph, image, rows, yolov8
+from refusals import refused
+
+from wildbench.submissions.admission import admit
+from wildbench.submissions.child import open_submission
+from wildbench.submissions.manifest import manifest_path
+
+INPUT = {"resize": "letterbox", "position": "center"}
+LOGITS = np.log(BY_CLASS.clip(1e-6) / (1 - BY_CLASS.clip(1e-6))).astype(np.float32)
+FLOATS = LABELS.astype(np.float32)[None]
+YXYX = XYXY[None][..., [1, 0, 3, 2]] / 64
+COUNT = np.array([2], np.float32)
+PARTS = {"boxes": XYXY, "labels": LABELS + 1, "scores": SCORES}
+EFFICIENT = ("num_dets", "det_boxes", "det_scores", "det_classes")
+NAS = ("num_predictions", "pred_boxes", "pred_scores", "pred_classes")
+TENSORFLOW = ("num_detections", "detection_boxes", "detection_scores", "detection_classes")
+FINISHED = (np.array([[2]], np.int32), XYXY[None], SCORES[None], LABELS[None].astype(np.int32))
+LITE = "TFLite_Detection_PostProcess"
+IMAGE = np.zeros((2, 1))
+SCALE = {"scale_factor": (1, 2)}
+
+CASES: dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]] = {
+    "torchvision": (PARTS, {}),
+    "efficient-nms": (dict(zip(EFFICIENT, FINISHED, strict=True)), {}),
+    "yolo-nas-batch": (dict(zip(NAS, FINISHED, strict=True)), {}),
+    "tensorflow": (dict(zip(TENSORFLOW, (COUNT, YXYX, SCORES[None], FLOATS + 1), strict=True)), {}),
+    "tflite": ({LITE: YXYX, f"{LITE}:1": FLOATS, f"{LITE}:2": SCORES[None], f"{LITE}:3": COUNT}, {}),
+    "detection-output": ({"detection_out": rows(IMAGE, LABELS + 1, SCORES, XYXY / 64)[None]}, {}),
+    "mmdeploy": ({"dets": rows(XYXY, SCORES), "labels": LABELS[None]}, {}),
+    "rf-detr": ({"dets": XYWH[None] / 64, "labels": LOGITS[None]}, {}),
+    "rt-detr": (
+        {"labels": LABELS[None], "boxes": XYXY[None], "scores": SCORES[None]},
+        {"inputs": {"orig_target_sizes": (1, 2)}},
+    ),
+    "six-columns": ({"output0": rows(XYXY, SCORES, LABELS)}, {}),
+    "yolov7": ({"output": rows(IMAGE, XYXY, LABELS, SCORES)[0]}, {}),
+    "yolo-nas-flat": ({"graph2_flat_predictions": rows(IMAGE, XYXY, SCORES, LABELS)[0]}, {}),
+    "paddle": (
+        {"nms_0": rows(LABELS, SCORES, XYXY)[0], "nms_2": np.array([2], np.int32)},
+        {"inputs": SCALE, "second": 1},
+    ),
+    "paddle-raw": (
+        {"tmp_16": XYXY[None], "concat": np.ascontiguousarray(BY_CLASS.T)[None]},
+        {"inputs": SCALE, "second": 1},
+    ),
+    "boxes-and-scores": ({"boxes": XYXY[None], "scores": BY_CLASS[None]}, {}),
+    "yolo-nas": ({"graph2_pred_boxes": XYXY[None], "graph2_pred_scores": BY_CLASS[None]}, {}),
+    "yolov8": ({"output0": yolov8()}, {}),
+}
+
+
+def sidecar(path: Path, **parts: Any) -> Path:
+    manifest_path(path).write_text(json.dumps(parts))
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_categories_and_a_resize_are_enough(tmp_path: Path, name: str) -> None:
+    outputs, options = CASES[name]
+    path = graph(tmp_path / "a.onnx", {key: np.asarray(one, _type(one)) for key, one in outputs.items()}, **options)
+    admitted = admit(sidecar(path, categories=NAMES, input=INPUT))
+    assert admitted.manifest.name == "a"
+    assert "completed by outputs from the graph" in admitted.origin
+    assert not admitted.notes
+    detections = open_submission(admitted).predict(image())
+    best = np.argsort(-detections.scores)[:2]
+    np.testing.assert_allclose(detections.boxes[best], XYXY, atol=1e-4)
+    np.testing.assert_array_equal(detections.labels[best], LABELS + 1)
+    np.testing.assert_allclose(detections.scores[best], SCORES, rtol=1e-5)
+    whole = admitted.manifest.model_dump(mode="json")
+    assert not admit(sidecar(path, **whole)).notes, "it does not contradict itself"
+
+
+def _type(values: np.ndarray) -> Any:
+    return np.float32 if values.dtype == np.float64 else values.dtype
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"output": rows(XYWH, SCORES, BY_CLASS)},  # YOLOv5's, or the raw cells of YOLOX
+        {"output0": rows(XYWH, BY_CLASS)},
+        {"output0": np.zeros((1, 7, 7), np.float32)},
+        {"boxes": XYXY[None], "scores": np.zeros((1, 2, 4), np.float32)},  # with a background, first or last
+        {"pred": XYXY[None], "conf": BY_CLASS[None]},
+        {"rows": rows(IMAGE, XYXY, LABELS, SCORES)[0]},
+        {"dets": XYXY[None], "classes": LABELS[None]},
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_not_guessed(tmp_path: Path, outputs: dict[str, np.ndarray]) -> None:
+    path = graph(tmp_path / "a.onnx", outputs)
+    with refused("submission/no-manifest", *outputs):
+        admit(sidecar(path, categories=NAMES, input=INPUT))
+
+
+def test_a_background_among_the_names_is_another_reading(tmp_path: Path) -> None:
+    path = graph(tmp_path / "a.onnx", {"boxes": XYXY[None], "scores": BY_CLASS[None]})
+    with refused("submission/no-manifest"):
+        admit(sidecar(path, categories=["BACKGROUND", "zebra", "lion"], input=INPUT))
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    path = graph(tmp_path / "a.onnx", {"output0": rows(XYXY, SCORES, LABELS)})
+    with refused("submission/no-manifest", "categories", "input"):
+        admit(path)
+    with refused("submission/no-manifest", "input"):
+        admit(sidecar(path, categories=NAMES))
+    with refused("submission/manifest", "categories"):
+        admit(sidecar(path, input=INPUT))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "zebra\nlion\nelephant\n"),
+        ("a.names", "zebra\nlion\nelephant"),
+        ("labels.txt", "0 zebra\n1 lion\n2 elephant\n"),
+        ("labelmap.txt", "zebra,0\nlion,1\nelephant,2\n"),
+        ("classes.txt", '"zebra"\r\n"lion"\r\n"elephant"\r\n'),
+        ("obj.names", "0: zebra\n1: lion\n2: elephant"),
+    ],
+)
+def test_names_stand_in_a_file_of_labels(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    path = sidecar(graph(tmp_path / "a.onnx", {"output0": yolov8()}), input=INPUT)
+    admitted = admit(path)
+    assert admitted.manifest.categories == NAMES
+    assert name in admitted.origin
+
+
+def test_an_empty_file_of_labels_names_nothing(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n\n")
+    path = sidecar(graph(tmp_path / "a.onnx", {"output0": yolov8()}), input=INPUT)
+    with refused("submission/manifest", "categories"):
+        admit(path)
