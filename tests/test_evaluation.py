@@ -9,7 +9,7 @@ import pytest
 import wildbench
 from wildbench.datasets.coco import Dataset
 from wildbench.errors import DatasetError, OutputError, SubmissionError
-from wildbench.evaluation import detections_of
+from wildbench.evaluation import _unscored, detections_of
 from wildbench.evaluator import default_card, known_categories
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import Detections
@@ -38,6 +38,21 @@ def test_no_category_in_common_is_refused() -> None:
     with pytest.raises(SubmissionError) as error:
         known_categories({1: "car"}, dataset("lion"), "m")
     assert error.value.code == "submission/no-common-category"
+
+
+def test_a_detector_of_animals_is_told_what_it_can_be_scored_on() -> None:
+    with pytest.raises(SubmissionError) as error:
+        known_categories({1: "animal"}, dataset("zebra", "lion"), "m")
+    assert error.value.code == "submission/no-common-category"
+    assert "category_map" not in error.value.remedy
+
+
+def test_a_note_says_what_was_left_out_where_it_is_most() -> None:
+    document = manifest("animal", "person", "vehicle")
+    [note] = _unscored(document, {1: 30.0, 3: 10.0}, kept=20.0)
+    assert note.startswith("warning unscored-categories: 'animal', 'vehicle': not in the data set; 67 %")
+    assert _unscored(document, {1: 3.0}, kept=20.0) == []
+    assert _unscored(document, {}, kept=0.0) == []
 
 
 def test_two_categories_of_one_name_are_refused() -> None:

@@ -240,7 +240,7 @@ def _unscored(manifest: Manifest, left_out: Mapping[int, float], kept: float) ->
     names = ", ".join(repr(manifest.categories[label - 1]) for label in labels[:MOST_NAMED])
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
     share = sum(left_out.values()) / (sum(left_out.values()) + kept)
-    what = f"{names}{more}: not in the data set; {share:.0%} of what was found, by score, was left out"
+    what = f"{names}{more}: not in the data set; {100 * share:.0f} % of what was found, by score, was left out"
     return [f"warning unscored-categories: {what}; name pairs in category_map, or use a data set that has them"]
 
 

@@ -67,9 +67,9 @@ class Reading:
     """Another manifest, or another meaning of the labels.
 
     Attributes:
-        code: What was done instead.
+        code: The mistake's short name.
         key: Of the manifest.
-        words: What to say there.
+        words: What to say there instead.
         manifest: As the child takes it.
         shift: What is added to each label.
     """
@@ -123,8 +123,12 @@ def _misread(box: Sandbox, sample: Dataset, base: float, category_ids: Mapping[i
     reading = readings[best]
     if scores[best] < max(base + MARGIN, 2 * base) or (reading.shift and _found_categories(results[best]) < 2):
         return None  # a detector that calls everything by one name may be half right by any
-    message = f"AP50 on {len(sample.images)} images is {scores[best]:.2f} if {reading.words}, not {base:.2f}"
-    return Finding(reading.code, reading.key, message, "correct the manifest", "warning")
+    return _finding(reading, f"AP50 on {len(sample.images)} images is {scores[best]:.2f}, not {base:.2f}")
+
+
+def _finding(reading: Reading, evidence: str) -> Finding:
+    message = f"{reading.code}: with {reading.words} {evidence}"
+    return Finding("manifest-misread", reading.key, message, "compare how the detector was trained", "warning")
 
 
 def _every_label(manifest: Manifest) -> Manifest:
@@ -142,7 +146,7 @@ def ap50(scored: Scored) -> float:
 
 def _shift(by: int) -> str:
     names, label = ("next", "-1") if by > 0 else ("previous", "+1")
-    return f"every label is that of the {names} category (the list, or `first`, is off by {label})"
+    return f"each label as that of the {names} category (the list, or `first`, is off by {label})"
 
 
 def _sample(data: Dataset, known: set[int], most: int) -> Dataset:
@@ -204,14 +208,14 @@ def _inputs(manifest: Manifest) -> Iterator[Reading]:
     scale = SCALES[contract.scale]
     yield _with_input(manifest, "scale", "scale", scale)
     both = _with_input(manifest, "scale", "scale", scale).manifest
-    words = f"input.scale is {scale!r} and input.channels {CHANNELS[contract.channels]!r}"
+    words = f"input.scale {scale!r} and input.channels {CHANNELS[contract.channels]!r}"
     yield replace(_with_input(both, "scale-and-channels", "channels", CHANNELS[contract.channels]), words=words)
 
 
 def _with_input(manifest: Manifest, code: str, key: str, value: str) -> Reading:
     changed = manifest.input.model_copy(update={key: value})
     other = manifest.model_copy(update={"input": changed})
-    return Reading(code, f"input.{key}", f"input.{key} is {value!r}", other)
+    return Reading(code, f"input.{key}", f"input.{key} {value!r}", other)
 
 
 def _forms(manifest: Manifest, box: Sandbox) -> Iterator[Reading]:
@@ -229,7 +233,7 @@ def _forms(manifest: Manifest, box: Sandbox) -> Iterator[Reading]:
 def _with_boxes(manifest: Manifest, contract: DescribedOutput, code: str, key: str, value: str) -> Reading:
     boxes = contract.boxes.model_copy(update={key: value})
     other = manifest.model_copy(update={"output": contract.model_copy(update={"boxes": boxes})})
-    return Reading(code, "output.boxes", f"output.boxes.{key} is {value!r}", other)
+    return Reading(code, "output.boxes", f"output.boxes.{key} {value!r}", other)
 
 
 def _found_categories(scored: Scored) -> int:
@@ -250,9 +254,8 @@ def _swapped(box: Sandbox, scored: Scored, category_ids: Mapping[int, int]) -> F
     error = gains.std(ddof=1) / np.sqrt(len(gains))
     if gains.mean() < max(LEAST_GAIN, SURE * error) or ap50(other) < ap50(stated) - ALIKE:
         return None
-    mean = f"by {gains.mean():.2f} (standard error {error:.2f}) on {len(gains)} boxes"
-    message = f"boxes are found with higher scores, {mean}, if {reading.words}"
-    return Finding(reading.code, reading.key, message, "compare how it was trained", "warning")
+    mean = f"by {gains.mean():.2f} (standard error {error:.2f})"
+    return _finding(reading, f"{len(gains)} boxes are found with higher scores, {mean}")
 
 
 def _best_scores(scored: Scored) -> Floats:
