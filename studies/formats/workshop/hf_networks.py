@@ -194,8 +194,9 @@ def spread_scores(model: nn.Module, prepared: Sequence[Any]) -> None:
     with torch.inference_mode():
         final = [model(**inputs).logits for inputs in prepared]
     head = _last_layer(model, prepared)
-    deviation = torch.cat([(answer - answer.mean(1, keepdim=True)).flatten(0, -2) for answer in final]).std(0)
-    mean = torch.cat([answer.flatten(0, -2) for answer in final]).mean(0)
+    values = torch.cat([answer.flatten(0, -2) for answer in final])
+    within = torch.cat([(answer - answer.mean(1, keepdim=True)).flatten(0, -2) for answer in final]).std(0)
+    deviation, mean = torch.maximum(within, values.std(0) / 2), values.mean(0)  # pictures must not saturate either
     target = torch.full_like(mean, -2.5)
     if len(mean) == len(CATEGORIES) + 1:
         target[-1] = 1.0

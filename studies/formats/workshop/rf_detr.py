@@ -1,4 +1,4 @@
-"""RF-DETR's own package: its own ONNX export, with and without masks, simplified, and of a few categories.
+"""RF-DETR's own package: its own ONNX export, with and without masks, of COCO's categories and of a few.
 
 Built without weights; detections are those of onnxruntime on the exported file with the package's own `PostProcess`.
 """
@@ -10,14 +10,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import onnxruntime
 import rfdetr
 import torch
 import torchvision.transforms.functional as tv
 from bench import CATEGORIES, Bench, Detection, spread
-from onnxruntime.transformers.float16 import convert_float_to_float16
 from PIL import Image
 from rfdetr.models.lwdetr import PostProcess
 from rfdetr.util.coco_classes import COCO_CLASSES
@@ -62,10 +59,9 @@ def prepared(picture: Image.Image) -> torch.Tensor:
 def detections(file: str, pictures: dict[str, Image.Image], names: dict[int, str]) -> dict[str, list[Detection]]:
     """What onnxruntime and the package's own post-processing find."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    kind = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
     found: dict[str, list[Detection]] = {}
     for key, picture in pictures.items():
-        boxes, logits = session.run(["dets", "labels"], {"input": prepared(picture).numpy().astype(kind)})
+        boxes, logits = session.run(["dets", "labels"], {"input": prepared(picture).numpy()})
         outputs = {"pred_boxes": torch.from_numpy(boxes).float(), "pred_logits": torch.from_numpy(logits).float()}
         result = PostProcess(60)(outputs, torch.tensor([picture.size[::-1]]))[0]
         limits = torch.tensor([*picture.size, *picture.size])
@@ -84,8 +80,7 @@ def main() -> None:
         ("rfdetr-nano-few-onnx", "RFDETRNano", len(CATEGORIES) - 1, FEW),
         ("rfdetr-seg-nano-onnx", "RFDETRSegNano", len(CATEGORIES) - 1, FEW),
     ):
-        half = f"{name}-fp16"
-        if not (bench.wants(name) or (names is COCO_CLASSES and bench.wants(half))):
+        if not bench.wants(name):
             continue
         listed = [names.get(number, "N/A") for number in range(classes + 1)]
         mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -116,12 +111,6 @@ def main() -> None:
             shutil.move(file, folder / file.name)
             found = detections(file.name, pictures, names)
             bench.keep(name, file.name, f"{kind}, its own export: {spread(found)}", found, sidecar=sidecar)
-        if names is COCO_CLASSES:
-            with bench.artifact(half):
-                whole = onnx.load(bench.out / name / file.name)
-                onnx.save(convert_float_to_float16(whole, keep_io_types=True), "model.onnx")
-                found = detections("model.onnx", pictures, names)
-                bench.keep(half, "model.onnx", f"{kind} in fp16: {spread(found)}", found, sidecar=sidecar)
     bench.close()
 
 
