@@ -52,6 +52,16 @@ def torchvision_weights(path: Path) -> None:
     manifest_path(path).write_text(manifest(input={}).to_json())
 
 
+def mean_program(path: Path) -> None:
+    """Lowered to ExecuTorch's own kernels."""
+    pytest.importorskip("executorch.exir", reason="ExecuTorch brings torchao and two dozen packages; extra executorch")
+    from executorch.exir import to_edge
+
+    exported = torch.export.export(MeanDetector().eval(), (torch.rand(1, 3, 24, 40),))
+    path.write_bytes(to_edge(exported).to_executorch().buffer)
+    manifest_path(path).write_text(manifest().to_json())
+
+
 MAKERS = {
     "huggingface": hugging_face_folder,
     "torchvision": torchvision_weights,
@@ -61,6 +71,7 @@ MAKERS = {
     "onnx": constant_detector,
     "ort": lambda path: as_ort(constant_detector(path.with_name("twin.onnx")), path),
     "openvino": lambda path: mean_ir(path, manifest().to_json()),
+    "executorch": mean_program,
     "ncnn": lambda path: mean_ncnn(path, manifest().to_json()),
     "litert": lambda path: mean_lite(path, manifest().to_json()),
 }
