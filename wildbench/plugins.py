@@ -134,6 +134,7 @@ formats = Registry(
         "openvino": "wildbench.submissions.formats.openvino:FORMAT",
         "litert": "wildbench.submissions.formats.litert:FORMAT",
         "huggingface": "wildbench.submissions.formats.huggingface:FORMAT",
+        "tensorrt": "wildbench.submissions.formats.tensorrt:FORMAT",
         "executorch": "wildbench.submissions.formats.executorch:FORMAT",
         "ncnn": "wildbench.submissions.formats.ncnn:FORMAT",
     },

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 import wildbench
 from wildbench.cli import app
 from wildbench.errors import DetectorCrashed, WrongOutput
-from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.admission import admit
+from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.sandbox import Sandbox
 

@@ -17,9 +17,8 @@ from typing import Any
 from wildbench.errors import SubmissionError, UntrustedSubmission
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
-from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.feed import resolve
-from wildbench.submissions.foreign import foreign
+from wildbench.submissions.foreign import Adapter, foreign
 from wildbench.submissions.formats import Format, Listing, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.readers import Reading, contradictions, named, read_manifest
@@ -75,7 +74,7 @@ def admit(
         submission: The file, or the folder or zip that holds it; one that is admitted already is returned as it is.
         trust: Whether formats that can run code may be opened.
         manifest: In place of one beside or inside the file: a manifest, or the path of one.
-        adapter: A file of Python that opens the submission, whatever it is; see `wildbench.submissions.adapter`. Naming
+        adapter: A file of Python that opens the submission, whatever it is; see docs/submitting.md. Naming
             one is trusting it.
 
     Raises:
@@ -276,5 +275,9 @@ def _beside(source: Source) -> Document | None:
 
 
 def _inside(source: Source, format: Format) -> Document | None:
-    document = format.manifest(source)
+    try:
+        document = format.manifest(source)
+    except SubmissionError as error:
+        other = foreign(source)  # torch.save writes for many tools
+        raise other if other and other.code == "submission/not-taken" else error from None
     return None if document is None else ((document, str(source.path)), "inside it")

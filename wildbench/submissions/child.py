@@ -22,10 +22,10 @@ import numpy.typing as npt
 
 from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
 from wildbench.plugins import formats, uncollected
-from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.decode import Outputs, decode, naming
 from wildbench.submissions.feed import Feed
+from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.formats import Backend, Format, Inputs, Port, Signature
 from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest

@@ -35,8 +35,8 @@ from wildbench.errors import (
     WrongOutput,
     first_problem,
 )
-from wildbench.submissions.adapter import Adapter
 from wildbench.submissions.admission import Admitted, admit
+from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.wire import Detections, Garbled, check_detections, receive, receive_detections, send
 

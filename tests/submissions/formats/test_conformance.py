@@ -72,6 +72,7 @@ MAKERS = {
     "ort": lambda path: as_ort(constant_detector(path.with_name("twin.onnx")), path),
     "openvino": lambda path: mean_ir(path, manifest().to_json()),
     "executorch": mean_program,
+    "tensorrt": lambda path: pytest.skip("an engine is built on the GPU that runs it"),
     "ncnn": lambda path: mean_ncnn(path, manifest().to_json()),
     "litert": lambda path: mean_lite(path, manifest().to_json()),
 }

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from wildbench.errors import SubmissionError
 from wildbench.submissions.archive import read_content
-from wildbench.submissions.foreign import foreign
 from wildbench.submissions.formats._format import Format, Listing, Tensor
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
@@ -31,12 +29,8 @@ class SubmissionPt(Format):
         return plain or (source.suffix == self.suffix and source.data.startswith(PICKLES))
 
     def manifest(self, source: Source) -> dict[str, Any]:
-        """Its plain data; what torch.save wrote for others is named."""
-        try:
-            return source.parsed(read_content).manifest
-        except SubmissionError as error:
-            other = foreign(source)
-            raise other if other and other.code == "submission/not-taken" else error from None
+        """Its plain data."""
+        return source.parsed(read_content).manifest
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Refuse: it has one."""
