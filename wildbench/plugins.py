@@ -149,6 +149,7 @@ readers = Registry(
         for name in (
             "camera-trap-toml",
             "yolo-metadata",
+            "paddle-config",
             "transformers-config",
             "state-dict",
             "label-files",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import contract_networks as nets
 import tiny_nets as tiny
 import torch
+from bench import CATEGORIES
 from contract_networks import CLASSES, SIZE
 from contract_terms import (
     BGR_MEAN,
@@ -46,6 +47,33 @@ def paddle_detr(maps: list[Tensor], im_shape: Tensor, scale_factor: Tensor) -> t
     boxes = boxes[0] / SIZE * torch.cat([sides, sides], 1)
     rows = torch.cat([labels[0][:, None].float(), scores[0][:, None], boxes], 1)
     return rows, torch.ones_like(scores).sum(1).to(torch.int32)
+
+
+def infer_cfg(arch: str, interp: int, mean_std: bool, more: str = "") -> dict[str, str]:
+    """What PaddleDetection's export writes beside the network."""
+    labels = "".join(f"- {name}\n" for name in CATEGORIES)
+    mean, std = (list(MEAN), list(STD)) if mean_std else ([0.0] * 3, [1.0] * 3)
+    text = f"""mode: paddle
+draw_threshold: 0.5
+metric: COCO
+use_dynamic_shape: false
+arch: {arch}
+min_subgraph_size: 3
+Preprocess:
+- interp: {interp}
+  keep_ratio: false
+  target_size:
+  - {SIZE}
+  - {SIZE}
+  type: Resize
+- mean: {mean}
+  norm_type: {"mean_std" if mean_std else "none"}
+  std: {std}
+  type: NormalizeImage
+- type: Permute
+label_list:
+{labels}{more}"""
+    return {"infer_cfg.yml": text}
 
 
 PADDLE_ROWS = {
@@ -188,6 +216,7 @@ OTHERS = {
         second=("scale_factor",),
         of_image=True,
         image="image",
+        beside=infer_cfg("YOLO", 2, mean_std=False),
     ),
     "pp-yoloe-without-nms": Contract(
         "PaddleDetection PP-YOLOE",
@@ -207,6 +236,7 @@ OTHERS = {
         second=("scale_factor",),
         of_image=True,
         image="image",
+        beside=infer_cfg("YOLO", 2, mean_std=True),
     ),
     "paddle-rtdetr": Contract(
         "PaddleDetection RT-DETR",
@@ -219,6 +249,7 @@ OTHERS = {
         second=("im_shape", "scale_factor"),
         of_image=True,
         image="image",
+        beside=infer_cfg("DETR", 2, mean_std=False),
     ),
     "picodet": Contract(
         "PaddleDetection PicoDet",
@@ -235,6 +266,12 @@ OTHERS = {
         SPREAD,
         Way("stretch", mean=MEAN, std=STD),
         image="image",
+        beside=infer_cfg(
+            "PicoDet",
+            1,
+            mean_std=True,
+            more="NMS:\n  keep_top_k: 100\n  nms_threshold: 0.6\nfpn_stride:\n- 8\n- 16\n- 32\n",
+        ),
     ),
     "nanodet": Contract(
         "NanoDet-Plus",
