@@ -31,7 +31,9 @@ def main(
         list[str] | None, typer.Option("--artifact", help="Make and try this one again.", metavar="NAME")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where artifacts are kept [the cache].")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Only what needs no foreign framework.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only graphs that wildbench's own extras make in seconds.")
+    ] = False,
 ) -> None:
     """Make artifacts with the tools people use, try each, and compare detections with the tool's own.
 
@@ -71,7 +73,7 @@ def matrix(tries: Sequence[Try]) -> Table:
     """One row per artifact."""
     table = Table(title=Text("artifacts"), title_justify="left")
     for column in ("artifact", "tool", "goes in", "without manifest", "detections", "corner, px", "verdict"):
-        table.add_column(column, justify="right" if column in ("detections", "corner, px") else "left")
+        table.add_column(column, justify="right" if column in ("detections", "corner, px") else "left", overflow="fold")
     for one in tries:
         add_row(table, *cells(one))
     return table
