@@ -97,9 +97,10 @@ def inspect(
     from wildbench.submissions.survey import survey
 
     seen = survey(submission, trust=trust, manifest=manifest, run=probe)
+    written = seen.write_manifest() if write_manifest else None
     tables.print_tables(*tables.survey_tables(seen, most=None if every else tables.LARGEST))
-    if write_manifest:
-        typer.echo(f"manifest: {seen.write_manifest()}{' (to be completed: ???)' if seen.draft else ''}")
+    if written:
+        typer.echo(f"manifest: {written}{' (to be completed: ???)' if seen.draft else ''}")
 
 
 @app.command()
