@@ -101,6 +101,7 @@ def test_bare_weights_are_said_to_be_without_a_network(tmp_path: Path) -> None:
         ("yolo11n_paddle_model", {"inference_model/model.json": b"{}"}),
         ("anything", {"readme.txt": b"hello", "deeper/tiny.rknn": b"x"}),
         ("run", {"epoch_12.pth": saved(MMDET)}),
+        ("weights", {"best.pt": saved({"meta": {}, "state_dict": {"turned": torch.ones(2, 3).T}})}),
     ],
 )
 def test_a_folder_is_named_too(folder: str, files: dict[str, bytes], tmp_path: Path) -> None:

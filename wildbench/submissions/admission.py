@@ -170,9 +170,17 @@ def _submissions(source: Source) -> Iterator[tuple[Source, Format]]:
     for name in source.files:
         one = source.at(name)
         for format in formats.all().values():
-            if one.suffix in _suffixes(format) and format.sniff(one):
+            if one.suffix in _suffixes(format) and _knows(format, one):
                 yield one, format
                 break
+
+
+def _knows(format: Format, source: Source) -> bool:
+    """Whether a format knows the bytes; what one finds damaged may be another's."""
+    try:
+        return format.sniff(source)
+    except SubmissionError:
+        return False
 
 
 def _suffixes(format: Format) -> tuple[str, ...]:
