@@ -176,7 +176,7 @@ def plain_data(source: Source, name: str, text: str | bytes) -> dict[str, Any]:
     import yaml
 
     parsers = {".toml": lambda text: tomllib.loads(text.decode() if isinstance(text, bytes) else text)}
-    parse = parsers.get(PurePosixPath(name).suffix, yaml.safe_load if name.endswith(".yaml") else json.loads)
+    parse = parsers.get(PurePosixPath(name).suffix, yaml.safe_load if name.endswith((".yaml", ".yml")) else json.loads)
     try:
         if len(text) > MOST_CHARACTERS:
             raise ValueError(f"{len(text):,} characters")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from wildbench.submissions.formats import Port
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
 
 NAME = "infer_cfg.yml"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "area")
@@ -23,18 +23,13 @@ class PaddleConfig(Reader):
 
     def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
         """What the file says; None where there is none."""
-        import yaml
-
         text = described.beside(NAME)
         if not text:
             return None
-        try:
-            document = yaml.safe_load(text)
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
-            raise described.source.error(f"{NAME} is damaged ({error})", code="metadata") from None
-        if not isinstance(document, dict) or not isinstance(document.get("Preprocess"), list):
+        document = plain_data(described.source, NAME, text)
+        if not isinstance(document.get("Preprocess"), list):
             return None
-        labels = [str(label) for label in document.get("label_list") or ()]
+        labels = in_order(document.get("label_list") or [])
         manifest = {
             "detector": {"name": f"PaddleDetection {document.get('arch', '')}".strip()},
             "categories": labels,
