@@ -39,6 +39,12 @@ def test_a_right_manifest_gives_no_note(tmp_path: Path) -> None:
     assert admit(beside(path, **WHOLE | {"input": INPUT | {"size": None}})).notes == ()
 
 
+def test_names_of_outputs_do_not_say_where_labels_begin(tmp_path: Path) -> None:
+    path = graph(tmp_path / "a.onnx", {"boxes": XYXY, "labels": LABELS, "scores": SCORES})
+    parts = {"boxes": {"output": "boxes"}, "scores": {"output": "scores"}, "labels": {"output": "labels", "first": 0}}
+    assert admit(beside(path, **WHOLE | {"output": {"kind": "described"} | parts})).notes == ()
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
