@@ -24,6 +24,7 @@ import torch
 THREADS = torch.get_num_threads()
 """Ultralytics takes one fewer; with another number torch's last digits differ."""
 
+import torchvision  # noqa: F401 - where it is imported Ultralytics suppresses by it, which keeps the order of ties
 import ultralytics
 from bench import CATEGORIES, Bench, Detection, spread
 from lively import SCORES, even_out, features_of, keep_above, rescale, settle
