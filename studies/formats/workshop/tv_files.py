@@ -122,7 +122,7 @@ def spread_heads(model: Any, heads: Sequence[Any], pictures: Any) -> None:
         head.weight.mul_(gain.reshape((-1,) + (1,) * (head.weight.ndim - 1)))
         head.bias.copy_((head.bias - values.mean(0)) * gain)
         if softmax:
-            head.bias.reshape(-1, classes or len(head.bias))[:, 0] += 3.0
+            head.bias.reshape(-1, classes or len(head.bias))[:, 0] += 5.0
         else:
             head.bias.sub_(6.0)
 
