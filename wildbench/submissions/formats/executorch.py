@@ -82,7 +82,7 @@ class ExecuTorch(Format):
             raise source.error(f"ExecuTorch refuses it ({error})", code="cannot-open", remedy=EXPORT_AGAIN) from None
         if method is None:
             raise source.error(f"it has no method {METHOD!r}", code="cannot-open", remedy=EXPORT_AGAIN)
-        return ExecuTorchBackend(method, work, len(self.signature(source).outputs))
+        return ExecuTorchBackend(source.data, method, work, len(self.signature(source).outputs))
 
 
 class ExecuTorchBackend:
@@ -90,7 +90,8 @@ class ExecuTorchBackend:
 
     device = "cpu"
 
-    def __init__(self, method: Method, work: Counter[str], outputs: int) -> None:
+    def __init__(self, program: bytes, method: Method, work: Counter[str], outputs: int) -> None:
+        self._program = program  # the method reads its constants there, and does not keep them alive
         self.method, self._work, self._count = method, work, outputs
 
     def run(self, inputs: Inputs) -> Outputs:
