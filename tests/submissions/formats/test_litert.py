@@ -34,8 +34,9 @@ def quantized_network(path: Path, activations: str = "int8") -> Path:
     zero, low = (0, -128) if activations == "int8" else (128, 0)
     lite = Lite()
     image = lite.tensor("image", [1, 5, 6, 3], activations, scale=[1 / 255], zero=[low])
-    codes = RANDOM.integers(-9, 10, (4, 2, 2, 3)).astype(np.int8) + (np.uint8(128) if zero else np.int8(0))
-    codes = codes.astype(activations)
+    codes = RANDOM.integers(-9, 10, (4, 2, 2, 3))
+    codes[0, 0, 0, 0] = 0
+    codes = (codes + zero).astype(activations)
     scales = [0.01, 0.02, 0.03, 0.04] if activations == "int8" else [0.01]
     weight = lite.stored("weight", codes, scale=scales, zero=[zero] * len(scales), axis=0)
     bias_scales = [one / 255 for one in scales]
