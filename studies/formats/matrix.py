@@ -210,6 +210,7 @@ def totals(tries: Sequence[Try]) -> str:
     named = sum(one.verdict == "named" for one in tries)
     return (
         f"{number} artifacts: {share(len(goes_in), number)} go in, {share(alone, number)} without a manifest; "
-        f"of those that go in {share(exact, len(goes_in))} have the tool's own detections; "
+        f"of those that go in {share(alone, len(goes_in))} need none, "
+        f"and {share(exact, len(goes_in))} have the tool's own detections; "
         f"{named} others are refused by their name"
     )

@@ -124,6 +124,15 @@ def write_pt2(path: Path) -> None:
     torch.export.save(torch.export.export(Stack().eval(), (torch.zeros(1, 3, SIDE, SIDE),)), path)
 
 
+def write_executorch(path: Path) -> None:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    program = torch.export.export(Stack().eval(), (torch.zeros(1, 3, SIDE, SIDE),))
+    lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    path.write_bytes(lowered.to_executorch().buffer)
+
+
 def bare_onnx(path: Path, image: np.ndarray) -> Call:
     import onnxruntime
 
@@ -171,6 +180,15 @@ def bare_ncnn(path: Path, image: np.ndarray) -> Call:
     return call
 
 
+def bare_executorch(path: Path, image: np.ndarray) -> Call:
+    from executorch.runtime import Runtime
+
+    program = Runtime.get().load_program(path)
+    method = program.load_method("forward")
+    kept = (program, torch.from_numpy(image))
+    return lambda: method.execute([kept[1]])[0].numpy()
+
+
 def bare_torch(module: Any, image: np.ndarray) -> Call:
     def call() -> Any:
         with torch.inference_mode():
@@ -184,6 +202,7 @@ RUNTIMES: dict[str, tuple[str, Callable[[Path], None], Callable[[Path, np.ndarra
     "openvino": (".xml", write_openvino, bare_openvino),
     "litert": (".tflite", write_litert, bare_litert),
     "ncnn": (".param", write_ncnn_twin, bare_ncnn),
+    "executorch": (".pte", write_executorch, bare_executorch),
     "torchscript": (".pt", write_torchscript, lambda path, image: bare_torch(torch.jit.load(path).eval(), image)),
     "pt2": (".pt2", write_pt2, lambda path, image: bare_torch(torch.export.load(path).module(), image)),
 }
