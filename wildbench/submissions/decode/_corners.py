@@ -34,12 +34,12 @@ class Grid(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def grid(levels: Levels, canvas: tuple[int, int], candidates: int) -> Grid:
-    """The cells of an input of this size (height, width; pixels) that give so many candidates.
+    """The grid cells of an input, (height, width) in pixels, whose number matches that of the candidates.
 
-    A level has as many cells as fit; in networks that pad, also the last one of each row and column that does not.
+    A level has one cell for each whole stride; networks that pad have one more per row and column for the remainder.
 
     Raises:
-        WrongOutput: The levels have another number of cells.
+        WrongOutput: The levels have a different number of cells.
 
     Example:
         >>> grid(Levels(strides=(8, 16)), (16, 24), 7).cells[:4].tolist()

@@ -208,7 +208,7 @@ FOREIGN = [
 
 
 def foreign(source: Source) -> SubmissionError | None:
-    """The error that names a file, or one in a folder, of a format that is not taken; None where it is none of these.
+    """The error for a file or folder in a format that is recognised but not supported; None for anything else.
 
     Example:
         >>> from pathlib import Path

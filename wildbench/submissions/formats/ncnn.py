@@ -210,19 +210,19 @@ def _weights_name(source: Source) -> str:
 
 
 class _Weights:
-    """Reads a `.bin` from its beginning."""
+    """Reads a `.bin` file in order."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
 
     def take(self, count: int, dtype: str = "<f4") -> npt.NDArray[np.generic]:
-        """So many numbers; rows of bytes are filled up to four."""
+        """The next `count` numbers; each block is padded to a multiple of four bytes."""
         values = np.frombuffer(self.data, dtype, count, self.position)
         self.position += -(-values.nbytes // 4) * 4
         return values
 
     def flagged(self, count: int) -> npt.NDArray[np.generic]:
-        """So many numbers after the four bytes that say how they are stored."""
+        """The next `count` numbers, after a four-byte flag that gives their storage type."""
         flag = int(self.take(1, "<u4")[0])
         if flag not in STORED:
             raise ValueError("a table of 256 values")

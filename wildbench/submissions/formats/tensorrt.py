@@ -28,7 +28,7 @@ ELSEWHERE = "export it to ONNX (yolo export format=onnx), or run wildbench on th
 
 
 class TensorRT(Format):
-    """A serialized engine, with or without Ultralytics' header: a length of four bytes, and so many bytes of JSON."""
+    """A serialized engine, with or without Ultralytics' header: a four-byte length followed by that much JSON."""
 
     name, suffix, title = "tensorrt", ".engine", "a TensorRT engine"
     other_suffixes = (".plan", ".trt")
