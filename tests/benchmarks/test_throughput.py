@@ -81,7 +81,7 @@ def test_evaluating_takes_at_most_a_tenth_more_than_a_bare_loop(
     def both() -> None:
         begin = time.perf_counter()
         for pixels in read_ahead(paths):
-            opened.forward(opened.prepare(pixels))
+            opened.backend.run(opened.prepare(pixels))
         alone.append(time.perf_counter() - begin)
         _detect(box, photographs, {1: 3, 2: 7}, Stopwatch(), tell)  # its warm-up comes before the first report
         evaluated.append(reported[len(paths)] - reported[0])
