@@ -12,7 +12,7 @@ from wildbench.errors import DatasetError, OutputError, SubmissionError
 from wildbench.evaluation import _unscored, detections_of
 from wildbench.evaluator import default_card, known_categories
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.wire import Detections
+from wildbench.submissions.process import Detections
 
 
 def dataset(*names: str) -> Dataset:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
     from wildbench.submissions.inspection import Inspection
     from wildbench.submissions.manifest import Manifest
-    from wildbench.submissions.sandbox import Sandbox
-    from wildbench.submissions.wire import Detections as Answered
+    from wildbench.submissions.process import Detections as Answered
+    from wildbench.submissions.process import Sandbox
 
 WARM_UP = 3
 """Images the detector is warmed up on."""
@@ -101,7 +101,7 @@ def evaluate(
     from wildbench.measures.size import size_of
     from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
-    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.process import Sandbox
 
     if not isinstance(submission, Path | str):
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 import wildbench
 from wildbench.files import sha256_of, write_atomically
 from wildbench.resources import bundled
-from wildbench.submissions.child import open_submission
+from wildbench.submissions.process import open_submission
 
 PICTURES = Path(__file__).parent
 DOCUMENT = PICTURES.parent / "review.md"

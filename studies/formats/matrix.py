@@ -86,7 +86,7 @@ def try_artifact(artifact: Mapping[str, Any], folder: Path, pictures: Path) -> T
         pictures: The folder of the pictures.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["wildbench.submissions.child", "cv2"])
+    context.set_forkserver_preload(["wildbench.submissions.process._child", "cv2"])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_try, args=(theirs, dict(artifact), folder, pictures))
     process.start()
@@ -134,7 +134,7 @@ def _refused(artifact: dict[str, Any], file: Path, error: WildbenchError) -> Try
 
 
 def _detections(file: Path, artifact: Mapping[str, Any], pictures: Path) -> dict[str, Rows]:
-    from wildbench.submissions.child import open_submission
+    from wildbench.submissions.process import open_submission
 
     opened = open_submission(file, trust=True)
     names = opened.manifest.categories

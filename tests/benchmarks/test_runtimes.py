@@ -23,9 +23,8 @@ from tiny_graphs import Lite, write_ncnn
 from torch import nn
 
 from wildbench.measures.latency import Process
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.manifest import manifest_path
-from wildbench.submissions.sandbox import Sandbox, ask
+from wildbench.submissions.process import Sandbox, ask, open_submission
 
 pytestmark = pytest.mark.timed
 

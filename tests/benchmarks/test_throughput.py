@@ -17,8 +17,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.evaluation import _detect
 from wildbench.measures.latency import Stopwatch
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.child import Opened, open_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Opened, Sandbox, open_submission
 
 pytestmark = pytest.mark.timed
 

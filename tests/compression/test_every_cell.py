@@ -25,8 +25,8 @@ from wildbench.compression.subject import Subject, Workshop
 from wildbench.datasets.coco import Dataset
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import read_submission, rebuild
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.manifest import parse_manifest
+from wildbench.submissions.process import open_submission
 
 pytestmark = pytest.mark.slow
 

@@ -156,7 +156,7 @@ def test_copies_stand_side_by_side_in_the_view_and_first_in_the_order_by_likenes
 def test_features_are_the_bundled_detectors_and_computed_once_until_an_image_changes(photographs: Dataset) -> None:
     import torch
 
-    from wildbench.submissions.child import open_submission
+    from wildbench.submissions.process import open_submission
 
     tasks: set[str] = set()
     _, features = looks_of(photographs, lambda task, *_: tasks.add(task))

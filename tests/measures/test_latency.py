@@ -10,8 +10,7 @@ from wildbench.detectors.zoo import _zoo
 from wildbench.measures import latency
 from wildbench.measures.latency import Stopwatch, ratio_figure
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.sandbox import Answer, Sandbox
-from wildbench.submissions.wire import Detections
+from wildbench.submissions.process import Answer, Detections, Sandbox
 
 EMPTY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 IMAGES = [np.random.default_rng(side).integers(0, 256, (side, 320, 3), np.uint8) for side in (200, 240, 280)]

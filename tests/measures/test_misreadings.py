@@ -27,7 +27,7 @@ from wildbench.measures.matching import Scored
 from wildbench.resources import bundled
 from wildbench.submissions.admission import admit
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox
 
 SHARED = Path(__file__).parents[3] / "shared"
 SIDE, STEP = 64, 16

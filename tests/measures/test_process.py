@@ -11,7 +11,7 @@ import torch
 from wildbench.detectors.zoo import _zoo
 from wildbench.measures.latency import Process, peak_resident
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.sandbox import Sandbox, ask
+from wildbench.submissions.process import Sandbox, ask
 
 TELL = "from wildbench.measures.latency import peak_resident; {before}print(peak_resident())"
 

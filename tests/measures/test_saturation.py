@@ -16,7 +16,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from wildbench.measures.saturation import End, ends_of, find_saturation, saturated
 from wildbench.submissions.inspection import inspect_submission
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox
 
 SHARED = Path(__file__).parents[3] / "shared"
 

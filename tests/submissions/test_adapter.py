@@ -16,7 +16,7 @@ from wildbench.errors import DetectorCrashed, WrongOutput
 from wildbench.submissions.admission import admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.inspection import inspect_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 40, 3), np.uint8)
 

@@ -12,7 +12,7 @@ from refusals import refused
 
 from wildbench.submissions.admission import admit, embed
 from wildbench.submissions.manifest import Manifest, manifest_path
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox
 
 LIMITS = {"score_threshold": 0.01, "nms_iou": 0.7, "max_detections": 100}
 INPUT = {"resize": "letterbox", "size": [64, 64], "position": "center", "layout": "nchw"}

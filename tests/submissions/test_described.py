@@ -14,9 +14,9 @@ from refusals import refused
 from small_networks import beside, manifest, write_onnx
 
 from wildbench.errors import SubmissionError, WrongOutput
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.decode import Decoded, decode
 from wildbench.submissions.manifest import Manifest, parse_manifest
+from wildbench.submissions.process import open_submission
 
 SIDE, CANDIDATES = 64, 20
 CATEGORIES = ["zebra", "lion", "elephant"]

@@ -10,11 +10,11 @@ from onnx import TensorProto
 from refusals import refused
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.feed import Feed, resolve
 from wildbench.submissions.formats import Port, Signature
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import place
+from wildbench.submissions.process import open_submission
 
 OUTPUTS = (Port("output0", (1, 7, 2), "float32"),)
 

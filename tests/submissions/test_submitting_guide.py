@@ -9,7 +9,6 @@ import pytest
 from small_networks import constant_detector
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest, parse_manifest
 from wildbench.submissions.output import (
@@ -26,7 +25,7 @@ from wildbench.submissions.output import (
     Yolov8Output,
     YoloxOutput,
 )
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox, open_submission
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "submitting.md").read_text(encoding="utf-8")

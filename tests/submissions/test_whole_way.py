@@ -27,7 +27,7 @@ sys.addaudithook(watch)
 
 EVALUATE = """
 import os, sys
-from wildbench.submissions import sandbox
+from wildbench.submissions.process import _parent as sandbox
 bare = sandbox._environment
 
 def watched(*arguments):

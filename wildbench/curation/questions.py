@@ -180,7 +180,7 @@ def _features(paths: Sequence[Path], progress: Progress) -> npt.NDArray[np.float
     import torch
 
     from wildbench.datasets.images import read_ahead
-    from wildbench.submissions.child import open_submission
+    from wildbench.submissions.process import open_submission
 
     model: Any = open_submission(bundled("baselines/reference.pt")).module
     mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in (model.transform.image_mean, model.transform.image_std))

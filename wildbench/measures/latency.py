@@ -26,11 +26,10 @@ from pydantic import BaseModel, NonNegativeInt
 
 from wildbench.measures import reference_network
 from wildbench.scorecard import Execution, Figure, Latency
-from wildbench.submissions.sandbox import ask
+from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.child import Opened
-    from wildbench.submissions.sandbox import Answer, Sandbox
+    from wildbench.submissions.process import Answer, Opened, Sandbox
 
 CONFIDENCE = 0.95
 """Of the intervals."""

@@ -23,7 +23,7 @@ from wildbench.submissions.output import DescribedOutput
 from wildbench.submissions.survey import Predicted
 
 if TYPE_CHECKING:
-    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.process import Sandbox
 
 MOST_IMAGES = 16
 """Images with boxes on which it is looked for, evenly spaced."""

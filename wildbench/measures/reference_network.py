@@ -19,7 +19,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-    from wildbench.submissions.child import Opened
+    from wildbench.submissions.process import Opened
 
 Array = npt.NDArray[np.float32]
 

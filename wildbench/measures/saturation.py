@@ -15,12 +15,11 @@ import numpy.typing as npt
 from pydantic import BaseModel, FiniteFloat, NonNegativeInt
 
 from wildbench.datasets.findings import Finding
-from wildbench.submissions.sandbox import ask
+from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
-    from wildbench.submissions.child import Opened
     from wildbench.submissions.decode import Outputs
-    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.process import Opened, Sandbox
 
 LEAST_SHARE = 0.002
 """Of an output's values: in the 85 columns of YOLOX, 4 % of the coordinates. A sound int8 YOLOX-Nano has 0.00001."""

@@ -20,8 +20,8 @@ from wildbench.compression.methods._quantization import Quantize, quantize
 from wildbench.compression.recipes import parse_recipe
 from wildbench.compression.subject import Subject, Workshop, prunable
 from wildbench.datasets.coco import Dataset
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.process import open_submission
 
 
 class Chain(nn.Module):

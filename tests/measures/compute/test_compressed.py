@@ -12,7 +12,7 @@ from wildbench.measures.compute._compute import measure_compute, summarise
 from wildbench.measures.compute._count import Count, Operands, Weight, operands_of
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.inspection import Inspection, inspect_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox
 
 NAME = "fcos_efficientnet_lite0_fpn"
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)

@@ -17,7 +17,7 @@ from wildbench.measures.compute._torch_counter import count_macs
 from wildbench.measures.latency import Process
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.sandbox import Sandbox, ask
+from wildbench.submissions.process import Sandbox, ask
 
 NAME = "fcos_efficientnet_lite0_fpn"
 IMAGES = [np.random.default_rng(side).integers(0, 256, (side, 96, 3), np.uint8) for side in (64, 128)]

@@ -13,10 +13,10 @@ from torch import nn
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.admission import admit
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.codecs import affine
 from wildbench.submissions.codecs.chains import chain_of
 from wildbench.submissions.codecs.storage import Steps
+from wildbench.submissions.process import open_submission
 
 NAME = "ssdlite320_mobilenet_v3_large"
 FIRST = "backbone.features.0.0.0.weight"

@@ -10,8 +10,8 @@ from torch import nn
 from wildbench.detectors.zoo import _zoo
 from wildbench.submissions.archive._archive import read_submission, rebuild, save_submission
 from wildbench.submissions.archive._rebuild import fits, groups_of, narrow, try_out
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.process import open_submission
 
 State = dict[str, torch.Tensor]
 SSDLITE, FCOS, FASTER = "ssdlite320_mobilenet_v3_large", "fcos_efficientnet_lite0_fpn", "fasterrcnn_resnet50_fpn"

@@ -9,7 +9,7 @@ from hugging_face import hugging_face_folder
 from refusals import refused
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
+from wildbench.submissions.process import open_submission
 
 
 @pytest.fixture

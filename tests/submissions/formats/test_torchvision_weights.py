@@ -13,9 +13,9 @@ from torch.nn.utils import prune
 from torchvision.models import get_model
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.formats.torchvision_weights import read_weights
 from wildbench.submissions.manifest import manifest_path
+from wildbench.submissions.process import open_submission
 from wildbench.submissions.source import Source
 
 LITE = "ssdlite320_mobilenet_v3_large"

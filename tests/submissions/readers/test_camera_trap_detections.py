@@ -8,7 +8,7 @@ from made_up_graphs import BY_CLASS, LABELS, NAMES, SCORES, XYWH, XYXY, graph, i
 from refusals import refused
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
+from wildbench.submissions.process import open_submission
 
 SCHEMA = """
 schema_version = "1.0"

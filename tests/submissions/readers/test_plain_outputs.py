@@ -10,8 +10,8 @@ from made_up_graphs import BY_CLASS, LABELS, NAMES, SCORES, XYWH, XYXY, graph, i
 from refusals import refused
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
 from wildbench.submissions.manifest import manifest_path
+from wildbench.submissions.process import open_submission
 
 INPUT = {"resize": "letterbox", "position": "center"}
 LOGITS = np.log(BY_CLASS.clip(1e-6) / (1 - BY_CLASS.clip(1e-6))).astype(np.float32)

@@ -10,7 +10,7 @@ from made_up_graphs import LABELS, NAMES, SCORES, XYWH, XYXY, graph, image
 from refusals import refused
 
 from wildbench.submissions.admission import admit
-from wildbench.submissions.child import open_submission
+from wildbench.submissions.process import open_submission
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 PROCESSOR = {"image_processor_type": "RTDetrImageProcessorPil", "size": {"height": 64, "width": 64}, "resample": 2}

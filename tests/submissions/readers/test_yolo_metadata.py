@@ -14,7 +14,7 @@ from made_up_graphs import BY_CLASS, LABELS, NAMES, SCORES, ULTRALYTICS, XYWH, X
 from refusals import refused
 
 from wildbench.submissions.admission import Admitted, admit
-from wildbench.submissions.child import open_submission
+from wildbench.submissions.process import open_submission
 
 
 def check(admitted: Admitted, scores: Any = SCORES, boxes: Any = XYXY) -> None:

@@ -19,13 +19,12 @@ import numpy.typing as npt
 from wildbench.errors import DetectorError
 from wildbench.measures.compute._count import Count, Operands
 from wildbench.scorecard import Compute, Figure
-from wildbench.submissions.sandbox import ask
+from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._litert_counter import LiteCounter
     from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.measures.compute._openvino_counter import OpenVinoCounter
-    from wildbench.submissions.child import Opened
     from wildbench.submissions.formats import (
         Inputs,
         LiteBackend,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
         OpenVinoBackend,
         TorchBackend,
     )
-    from wildbench.submissions.sandbox import Sandbox
+    from wildbench.submissions.process import Opened, Sandbox
 
 Image = npt.NDArray[np.uint8]
 

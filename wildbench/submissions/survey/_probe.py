@@ -18,7 +18,7 @@ from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import place
 
 if TYPE_CHECKING:
-    from wildbench.submissions.child import Opened
+    from wildbench.submissions.process import Opened
 
 Matrix = npt.NDArray[Any]
 

@@ -13,8 +13,8 @@ from wildbench.submissions.feed import resolve
 from wildbench.submissions.formats import Format, Signature
 from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.manifest import Manifest, manifest_path
+from wildbench.submissions.process import Sandbox, ask
 from wildbench.submissions.readers import read_manifest
-from wildbench.submissions.sandbox import Sandbox, ask
 from wildbench.submissions.source import Source
 from wildbench.submissions.survey._draft import Draft, draft_manifest, read_outputs
 from wildbench.submissions.survey._probe import Probe

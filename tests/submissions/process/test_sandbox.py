@@ -35,8 +35,7 @@ from wildbench.errors import (
     UntrustedSubmission,
     WrongOutput,
 )
-from wildbench.submissions.child import open_submission
-from wildbench.submissions.sandbox import Sandbox
+from wildbench.submissions.process import Sandbox, open_submission
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 
@@ -103,7 +102,7 @@ def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
         with pytest.raises(ValueError, match="only functions of wildbench"):
             box.call("os:getpid")
         with refused("detector/raised", kind=DetectorCrashed):
-            box.call("wildbench.submissions.child:no_such_function")
+            box.call("wildbench.submissions.process._child:no_such_function")
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="Linux alone has it")

@@ -22,9 +22,9 @@ from small_networks import (
 from wildbench.detectors.zoo import _zoo
 from wildbench.errors import UntrustedSubmission, WrongOutput
 from wildbench.submissions.archive._archive import save_submission
-from wildbench.submissions.child import Opened, open_submission
 from wildbench.submissions.formats._torch_backend import named_tensors
 from wildbench.submissions.formats.onnx_graph import open_session
+from wildbench.submissions.process import Opened, open_submission
 from wildbench.submissions.source import Source
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:SSD always returns")

@@ -9,7 +9,7 @@ import pytest
 from refusals import refused
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.wire import (
+from wildbench.submissions.process._wire import (
     MOST_DETECTIONS,
     Detections,
     Garbled,

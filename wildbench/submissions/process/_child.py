@@ -1,8 +1,8 @@
 """An open submission, from an image to detections; and the child process of the sandbox that runs one.
 
-The child is `python -m wildbench.submissions.child CHANNEL PIXELS` (file descriptors). It is given a submission's
-bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints goes to
-stderr and cannot reach the channel.
+The child is `python -m wildbench.submissions.process._child CHANNEL PIXELS` (file descriptors). It is given a
+submission's bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints
+goes to stderr and cannot reach the channel.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from wildbench.submissions.formats import Backend, Format, Inputs, Port, Signatu
 from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
+from wildbench.submissions.process._wire import Detections, check_detections, receive, send, send_detections
 from wildbench.submissions.source import Source
-from wildbench.submissions.wire import Detections, check_detections, receive, send, send_detections
 
 if TYPE_CHECKING:
     import mmap

@@ -38,7 +38,7 @@ from wildbench.errors import (
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.wire import Detections, Garbled, check_detections, receive, receive_detections, send
+from wildbench.submissions.process._wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
@@ -200,7 +200,7 @@ class Sandbox:
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wildbench.submissions.child", str(theirs.fileno()), str(readable)],
+            [sys.executable, "-m", "wildbench.submissions.process._child", str(theirs.fileno()), str(readable)],
             stdin=subprocess.DEVNULL,
             stdout=self._noise,
             stderr=self._noise,
