@@ -1,3 +1,4 @@
+from ._audit import Audit as Audit
 from ._card import FORMAT_VERSION as FORMAT_VERSION
 from ._card import Scorecard as Scorecard
 from ._card import json_schema as json_schema

@@ -18,6 +18,7 @@ from pydantic import Field
 from wildbench.errors import ScorecardError, needs
 from wildbench.files import write_atomically
 from wildbench.records import read_json, read_version
+from wildbench.scorecard._audit import Audit
 from wildbench.scorecard._cost import Compute, Latency, Size
 from wildbench.scorecard._detection import Accuracy, Errors
 from wildbench.scorecard._figure import Figure, Record
@@ -48,6 +49,9 @@ class Scorecard(Record):
     errors: Errors
     notes: list[str] = Field(
         default_factory=list, description="What looks wrong in the labels or the detections, a line each."
+    )
+    audits: list[Audit] = Field(
+        default_factory=list, max_length=40, description="Checks of this evaluation; docs/protocol.md states each."
     )
     environment: Environment
 
