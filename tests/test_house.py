@@ -24,7 +24,8 @@ LAYERS = [
     {"parksim"},
     {"environment", "pictures"},
     {"scorecard"},
-    {"files", "progress", "records", "resources", "categories", "plugins"},
+    {"progress", "records", "resources", "categories", "plugins"},
+    {"files"},
     {"errors"},
     {"text"},
 ]

@@ -1,10 +1,12 @@
-"""Files written whole or not at all, and their hashes."""
+"""Files read within a bound, written whole or not at all, and their hashes."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +14,37 @@ from typing import IO
 
 from wildbench.errors import OutputError
 
+MOST_PIXELS = 200_000_000
+"""Of a picture: the largest cameras have 150 million."""
+
 LONGEST = 240
 """Bytes of a file's name: most systems take 255, and a temporary file beside it has a longer one."""
+
+
+def read_bounded(path: Path | str, most: int) -> bytes:
+    """The bytes of a regular file, links followed; a pipe, a device or a file of `/proc` is never waited for.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        OSError: It cannot be read, is not a regular file (`EINVAL`), or is larger (`EFBIG`).
+
+    Example:
+        >>> read_bounded("/dev/zero", 1000)
+        Traceback (most recent call last):
+        OSError: [Errno 22] not a regular file: '/dev/zero'
+    """
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123 - a descriptor
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            folder = stat.S_ISDIR(about.st_mode)
+            number, problem = (errno.EISDIR, "Is a directory") if folder else (errno.EINVAL, "not a regular file")
+            raise OSError(number, problem, str(path))
+        if about.st_size > most:
+            raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+        return file.read(about.st_size)
 
 
 @contextlib.contextmanager

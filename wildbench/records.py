@@ -3,15 +3,83 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from wildbench.errors import WildbenchError, first_problem
+from wildbench.files import read_bounded
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+MOST_BYTES = 64 << 20
+"""Of a record."""
+
+MOST_SETTINGS = 1 << 18
+"""Bytes of a document that people write, in YAML or TOML."""
+
+MOST_VALUES = 1_000_000
+"""Of such a document, each counted as often as it is referred to."""
+
+
+def plain_yaml(text: str | bytes) -> object:
+    """Parse YAML of a bounded number of values; a ValueError where it is none, or refers to itself too often.
+
+    Example:
+        >>> plain_yaml("names: [lion]"), plain_yaml("&a [*a]")
+        Traceback (most recent call last):
+        ValueError: more than 1,000,000 values
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        merged = 0
+
+        def flatten_mapping(self, node: Any) -> None:  # noqa: ANN401 - of a library without types
+            super().flatten_mapping(node)
+            self.merged += len(node.value)
+            if self.merged > MOST_VALUES:
+                raise ValueError(f"more than {MOST_VALUES:,} values")
+
+        def construct_yaml_int(self, node: Any) -> int:  # noqa: ANN401
+            if len(node.value) > 100:  # in base 60, digits take time by their square
+                raise ValueError(f"a number of {len(node.value)} digits")
+            return int(super().construct_yaml_int(node))
+
+    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_yaml_int)
+    try:
+        document = yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError, ArithmeticError) as error:
+        raise ValueError(str(error) or "nested too deeply") from None
+    check_values(document)
+    return document
+
+
+def plain_toml(path: Path | str) -> dict[str, Any]:
+    """Parse a TOML file; a ValueError where it is none, an OSError where it cannot be read or is too large."""
+    try:
+        return tomllib.loads(read_bounded(path, MOST_SETTINGS).decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def check_values(document: object, most: int = MOST_VALUES) -> None:
+    """Raise a ValueError for a document with very many values, or one that holds itself."""
+    waiting, seen = [document], 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            waiting += value
+        seen += 1
+        if seen + len(waiting) > most:
+            raise ValueError(f"more than {most:,} values")
 
 
 def parsed(stored: bytes) -> object:
@@ -42,7 +110,7 @@ def read_json(
         WildbenchError: `unreadable`, or `not-json`.
     """
     try:
-        return parsed(path.read_bytes())
+        return parsed(read_bounded(path, MOST_BYTES))
     except OSError as problem:
         code, remedy = missing
         raise error(f"{path}: cannot be read ({problem.strerror})", code=code, remedy=remedy) from None

@@ -78,6 +78,12 @@ SOURCES = [
 
 NEED_PICTURES = {
     "file-unreadable": ("error", "the file cannot be opened", "name a JSON file that can be read"),
+    "too-many-objects": (
+        "error",
+        "more objects than any data set, or 2,000 detections and masks in each image",
+        "split it, or leave out what is not looked at",
+    ),
+    "image-too-large": ("error", "more than 200,000,000 pixels", "leave it out, or store it smaller"),
     "image-missing": ("error", "no file of the name that an image has", "put it there, or name the folder by --images"),
     "image-unreadable": ("error", "not an image file", "replace the file"),
     "image-size": ("error", "another width or height in the file than stated", "state the size of the stored pixels"),

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from wildbench import plugins
 from wildbench.compression.subject import Method, Settings, Step
 from wildbench.errors import PluginError, RecipeError, first_problem
+from wildbench.records import plain_toml
 from wildbench.resources import bundled
 
 SUFFIX, SEE = ".toml", "see docs/baselines.md"
@@ -251,7 +252,7 @@ def _or_nothing(kind: Method, key: str, value: object) -> object:
 def read_toml(path: Path, remedy: str = "name a recipe of `wildbench baseline list`") -> dict[str, Any]:
     """The values of a file; RecipeError if it cannot be read or is not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return plain_toml(path)
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError

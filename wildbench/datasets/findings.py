@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wildbench.errors import DatasetError, WildbenchError
+from wildbench.files import read_bounded
 
 Entry = dict[str, Any]
 
@@ -104,11 +105,16 @@ def off_by_one(used: set[int], known: set[int]) -> str:
     return ""
 
 
+MOST_BYTES, MOST_OBJECTS = 2 << 30, 20_000_000
+"""Of a file of labels: LVIS, among the largest, has 1.1 GB and 1.4 million objects."""
+
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def read_document(path: Path | str) -> tuple[Any, list[Finding]]:
-    """Read a JSON file, whatever it holds.
+def read_document(
+    path: Path | str, most_bytes: int = MOST_BYTES, most_objects: int = MOST_OBJECTS
+) -> tuple[Any, list[Finding]]:
+    """Read a JSON file, whatever it holds; one too large is not parsed, for a list of `{}` takes 24 times its bytes.
 
     Returns:
         The parsed JSON, None where there is an error; and what is wrong with the file.
@@ -120,10 +126,14 @@ remedy='name a JSON file that can be read', severity='error')])
     """
     findings: list[Finding] = []
     try:
-        data = Path(path).read_bytes()
+        data = read_bounded(path, most_bytes)
     except (OSError, ValueError) as error:  # a ValueError where the name has a NUL in it
         reason = getattr(error, "strerror", None) or str(error)
         return None, [Finding("file-unreadable", WHOLE, reason, "name a JSON file that can be read")]
+    # compressed masks have brackets in their texts, one in 64 letters
+    if data.count(b"{") > most_objects or data.count(b"[") > 4 * most_objects + len(data) // 16:
+        message = f"more than {most_objects:,} objects, or four times as many lists"
+        return None, [Finding("too-many-objects", WHOLE, message, "split it, or leave out what is not looked at")]
     twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

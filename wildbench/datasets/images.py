@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,11 +12,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
 from wildbench.errors import DatasetError
+from wildbench.files import MOST_PIXELS, read_bounded
 
 Pixels = npt.NDArray[np.uint8]
 """uint8 [height, width, 3], RGB."""
+
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # above which Pillow warns, and refuses twice as many
+
+MOST_BYTES = 2 << 30
+"""Of a picture's file: so many pixels, uncompressed, in 16 bits."""
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+"""What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
 
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -27,17 +39,25 @@ def decode(path: Path | str) -> Pixels:
     converted, and of 16 bits the upper 8 are kept.
 
     Raises:
-        DatasetError: No such file, or it is truncated or not an image.
+        DatasetError: No such file, it is truncated or not an image, or has more than `MOST_PIXELS`.
     """
     try:
-        data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+        data = read_bounded(path, MOST_BYTES)
     except OSError as error:
+        code = "image-unreadable" if error.errno in (errno.EINVAL, errno.EFBIG) else "image-missing"
         remedy = "put the image there, or name its folder"
-        raise DatasetError(f"{path}: {error.strerror}", code="image-missing", remedy=remedy) from error
+        raise DatasetError(f"{path}: {error.strerror}", code=code, remedy=remedy) from error
     try:
-        pixels = cv2.imdecode(data, _AS_STORED) if len(data) else None
-    except cv2.error:
-        pixels = None  # more pixels than OpenCV takes
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
+            large = image.width * image.height > MOST_PIXELS
+        pixels = None if large else cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+    except Image.DecompressionBombError:
+        large = True
+    except (cv2.error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        large, pixels = False, None
+    if large:
+        what = f"{path}: more than {MOST_PIXELS:,} pixels"
+        raise DatasetError(what, code="image-too-large", remedy="take it out, or store it smaller")
     if pixels is None:
         raise DatasetError(f"{path}: truncated, or not an image", code="image-unreadable", remedy="replace the file")
     return np.asarray(pixels, dtype=np.uint8)

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from wildbench.categories import canonical
 from wildbench.datasets.findings import WHOLE, Entry, Finding, Placed, has_error, off_by_one, place_of
 from wildbench.datasets.masks import mask_extent, mask_problem
+from wildbench.files import MOST_PIXELS
 
 Boxes = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -87,6 +88,7 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
     images, categories, annotations = (
         list(_sound_entries(coco[section], section, findings)) for section in ("images", "categories", "annotations")
     )
+    findings += _check_sizes(images)
     findings += _check_repeated(images, categories, annotations)
     findings += _check_references(annotations, _ids(coco["images"]), _ids(coco["categories"]))
     image_of = {image["id"]: image for _, image in images}
@@ -258,10 +260,19 @@ def _not_json(value: object) -> str | None:
     return None
 
 
+def _check_sizes(images: Sequence[Placed]) -> Iterator[Finding]:
+    for place, image in images:
+        if image["width"] * image["height"] > MOST_PIXELS:
+            message = f"{image['width']} x {image['height']}, more than {MOST_PIXELS:,} pixels"
+            yield Finding("image-too-large", place, message, "leave it out, or store it smaller")
+
+
 def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
     for place, image in images:
         path = folder / image["file_name"]
         try:
+            if not path.is_file():  # a pipe, which would be waited for
+                raise FileNotFoundError
             with Image.open(path) as file:  # reads the header only
                 size, turned = file.size, file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         except (UnidentifiedImageError, Image.DecompressionBombError):

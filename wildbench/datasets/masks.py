@@ -63,6 +63,9 @@ def mask_problem(segmentation: Any, height: int, width: int) -> str | None:  # n
             return "a polygon has a coordinate that is not a finite number"
         if len(polygon) < 6 or len(polygon) % 2:
             return "a polygon needs at least three points x, y"
+    points = [value for polygon in segmentation for value in polygon]
+    if sum(abs(a - b) for a, b in zip(points, points[2:], strict=False)) > 4 * (height + 2) * (width + 2) + 2e4:
+        return "its outline is longer than that of every pixel by itself"
     return None
 
 

@@ -66,9 +66,20 @@ def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
     return Detections.from_coco(results)
 
 
+def most_detections(dataset: Dataset) -> int:
+    """How many a results file may have: COCO looks at a hundred of a category in an image, and few categories get more.
+
+    Example:
+        >>> most_detections(Dataset("d", None, {"images": [{}], "categories": []}, Path()))
+        1000
+    """
+    return max(100 * len(dataset.categories), 1000) * len(dataset.images)
+
+
 def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
     """Parse a results file and check each detection by itself; sound where no finding is an error."""
-    results, findings = read_document(path)
+    most = most_detections(dataset)
+    results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)  # masks are objects too
     if not has_error(findings):
         findings += check_results(results, dataset)
     return results, findings

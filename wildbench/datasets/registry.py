@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError, first_problem
 from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
+from wildbench.records import plain_toml
 from wildbench.resources import bundled, cache_dir
 
 CARD = "dataset.toml"
@@ -88,7 +88,7 @@ def card(name: str) -> Card:
     """The card of a registered data set; a DatasetError where there is none, or it is malformed."""
     path = _folder(name) / CARD
     try:
-        return Card.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Card.model_validate(plain_toml(path))
     except OSError as error:
         what = f"{path}: {error.strerror}"
         raise DatasetError(what, code="no-card", remedy="put the data set's card there") from error

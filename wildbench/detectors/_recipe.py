@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wildbench.errors import RecipeError, first_problem
+from wildbench.records import plain_toml
 
 EXAMPLE = "see baselines/reference.toml"
 
@@ -114,7 +114,7 @@ def load_recipe(path: Path | str) -> Recipe:
         RecipeError: The file cannot be read, is not TOML, or a key is unknown or out of its range; the key is named.
     """
     try:
-        return parse_recipe(tomllib.loads(Path(path).read_text(encoding="utf-8")), str(path))
+        return parse_recipe(plain_toml(path), str(path))
     except OSError as error:
         remedy = "name a recipe such as baselines/reference.toml"
         raise RecipeError(f"{path}: {error.strerror}", code="unreadable", remedy=remedy) from error

@@ -15,8 +15,9 @@ from pathlib import Path, PurePosixPath
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wildbench.datasets.findings import Finding
-from wildbench.datasets.images import decode
+from wildbench.datasets.images import FORMATS, decode
 from wildbench.errors import DatasetError
+from wildbench.files import read_bounded
 from wildbench.progress import Progress
 
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -25,9 +26,6 @@ PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "t
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
 _ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-"""What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
-
 _READ_ALIKE = ("JPEG", "MPO", "PNG")
 """Forms that Pillow (it calls some JPEGs MPO) and `decode` of evaluation both read; others `decode` judges."""
 
@@ -57,7 +55,7 @@ def orientation_unsure(picture: Picture, place: str) -> Finding:
 
 
 def files_below(folder: Path) -> list[PurePosixPath]:
-    """Every file below a folder, sorted, without hidden files and what systems leave behind; links are followed.
+    """Every file below a folder, sorted, without pipes, devices, hidden files and litter; links are followed.
 
     A name that is not UTF-8 is refused, because no JSON can hold it.
     """
@@ -69,7 +67,7 @@ def files_below(folder: Path) -> list[PurePosixPath]:
             continue
         seen.add(real)
         below = PurePosixPath(Path(place).relative_to(folder).as_posix())
-        files += [below / name for name in names if not _is_litter(name)]
+        files += [below / name for name in names if not _is_litter(name) and Path(place, name).is_file()]
     for path in files:
         if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path)):
             what = f"{folder}: the name {str(path)!r} is not UTF-8"
@@ -87,7 +85,7 @@ def _is_litter(name: str) -> bool:
 
 
 def look_at(folder: Path, names: Sequence[PurePosixPath], progress: Progress) -> tuple[list[Picture], list[Finding]]:
-    """Read every picture file to its end; refuse one of more pixels than Pillow opens without a warning (a bomb)."""
+    """Read every picture file to its end; refuse one of more than `files.MOST_PIXELS` (a bomb)."""
     pictures, findings = [], []
     with ThreadPoolExecutor(4) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Pillow's, about EXIF and palettes
@@ -107,7 +105,7 @@ def _look(folder: Path, name: PurePosixPath) -> Picture | Finding:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
                 width, height = image.size
                 if image.format in _READ_ALIKE:
@@ -160,8 +158,17 @@ def part_of(stem: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def text_of(data: bytes) -> str:
+MOST_TEXT = 64 << 20
+"""Bytes of a list, or of one picture's labels."""
+
+
+def text_of(path: Path, most: int = MOST_TEXT) -> str:
     """Text in whatever encoding: UTF-8 or UTF-16 with a mark, UTF-8, else Latin-1, which reads any bytes."""
+    try:
+        data = read_bounded(path, most)
+    except OSError as error:
+        what = f"{path}: {error.strerror}"
+        raise DatasetError(what, code="text-unreadable", remedy="take the file out, and look at it") from None
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     try:
@@ -220,7 +227,7 @@ def read_parts(
     parts: dict[str, list[int]] = {}
     for path, part in _lists(files):
         listed: dict[int, None] = {}
-        for number, line in enumerate(text_of((folder / path).read_bytes()).splitlines(), start=1):
+        for number, line in enumerate(text_of(folder / path).splitlines(), start=1):
             if not line.strip():
                 continue
             place = f"{path}: line {number}"

@@ -155,7 +155,7 @@ def _read_files(
 
 def _listed_categories(folder: Path, files: Sequence[PurePosixPath]) -> list[str]:
     lists = [path for path in files if path.name.casefold() == "labels.txt"]
-    lines = text_of((folder / lists[0]).read_bytes()).splitlines() if lists else []
+    lines = text_of(folder / lists[0]).splitlines() if lists else []
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 

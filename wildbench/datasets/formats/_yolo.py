@@ -14,8 +14,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
+from wildbench import records
 from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, repaired
 from wildbench.datasets.formats._picture_files import (
     PARTS,
@@ -112,7 +111,7 @@ def _pixels(shares: Sequence[Decimal], width: int, height: int) -> Box:
 
 def _add_boxes(draft: Draft, folder: Path, label: str, names: list[str]) -> None:
     image = draft.images[-1]
-    for index, line in enumerate(text_of((folder / label).read_bytes()).splitlines(), start=1):
+    for index, line in enumerate(text_of(folder / label).splitlines(), start=1):
         words, place = line.split(), f"{label}: line {index}"
         if not words:
             continue
@@ -151,12 +150,12 @@ def _label_files(files: Sequence[PurePosixPath], config: PurePosixPath) -> list[
 
 def _settings(folder: Path, config: PurePosixPath) -> dict[str, Any]:
     """What `data.yaml` says, with `names` as a list."""
-    text = text_of((folder / config).read_bytes()[: 1 << 20])
+    text = text_of(folder / config, records.MOST_SETTINGS)
     if config.suffix == ".txt":
         return {"names": [line.strip() for line in text.splitlines() if line.strip()]}
     try:
-        settings = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+        settings = records.plain_yaml(text)
+    except ValueError as error:
         raise DatasetError(f"{config}: not YAML ({error})", code="not-yaml", remedy="repair the file") from error
     names = settings.get("names") if isinstance(settings, dict) else None
     if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
@@ -164,7 +163,7 @@ def _settings(folder: Path, config: PurePosixPath) -> dict[str, Any]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         remedy = "give them under names:, in order"
         raise DatasetError(f"{config}: no list of category names", code="no-category-names", remedy=remedy)
-    return {**settings, "names": names}
+    return {**(settings if isinstance(settings, dict) else {}), "names": names}
 
 
 def _folder_parts(settings: Mapping[str, Any], pictures: Mapping[int, Picture]) -> dict[str, list[int]]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Protocol
 
 from wildbench.plugins import readers
+from wildbench.records import check_values, plain_yaml
 from wildbench.submissions.formats import Format, Port, Signature
 from wildbench.submissions.manifest import Manifest, manifest_path, parse_manifest
 from wildbench.submissions.source import Source
@@ -173,33 +174,17 @@ def plain_data(source: Source, name: str, text: str | bytes) -> dict[str, Any]:
     Raises:
         SubmissionError: It is damaged, or too large to describe a network.
     """
-    import yaml
-
     parsers = {".toml": lambda text: tomllib.loads(text.decode() if isinstance(text, bytes) else text)}
-    parse = parsers.get(PurePosixPath(name).suffix, yaml.safe_load if name.endswith((".yaml", ".yml")) else json.loads)
+    parse = parsers.get(PurePosixPath(name).suffix, plain_yaml if name.endswith((".yaml", ".yml")) else json.loads)
     try:
         if len(text) > MOST_CHARACTERS:
             raise ValueError(f"{len(text):,} characters")
         document = parse(text)
-        _count(document)
-    except (*DAMAGE, yaml.YAMLError) as error:
+        check_values(document, MOST_VALUES)
+    except DAMAGE as error:
         problem = f"{name} is damaged ({str(error)[:200] or type(error).__name__})"
         raise source.error(problem, code="metadata", remedy=f"export it again, or remove it: {BY_HAND}") from None
     return document if isinstance(document, dict) else {}
-
-
-def _count(document: object) -> None:
-    """Refuse a document with very many values, or one that holds itself."""
-    waiting = [document]
-    for _ in range(MOST_VALUES):
-        if not waiting:
-            return
-        value = waiting.pop()
-        if isinstance(value, Mapping):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            waiting += value
-    raise ValueError(f"more than {MOST_VALUES:,} values")
 
 
 def in_order(names: object) -> list[str]:
