@@ -1,6 +1,6 @@
 """An open submission, from an image to detections; and the child process of the sandbox that runs one.
 
-The child is `python -m wildbench.submissions.process._child CHANNEL PIXELS` (file descriptors). It is given a
+The child is started by `_jail`, with the file descriptors of its channel and of the pixels. It is given a
 submission's bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints
 goes to stderr and cannot reach the channel.
 """
@@ -189,7 +189,8 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
 
         import psutil
 
-        limit = psutil.Process().memory_info().data + message["memory_bytes"]
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        limit = min(psutil.Process().memory_info().data + message["memory_bytes"], most % 2**63)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     signature = message["signature"] and Signature(
         *(tuple(Port(**port) for port in message["signature"][side]) for side in ("inputs", "outputs"))
@@ -218,12 +219,6 @@ def _as_failure(error: Exception) -> WildbenchError:
 
 def main() -> None:
     """Run the child."""
-    with contextlib.suppress(OSError):  # where memory runs out, the system should end this process and not the parent
-        Path("/proc/self/oom_score_adj").write_text("1000")
     channel, pixels = (int(argument) for argument in sys.argv[1:3])
     os.dup2(2, 1)
     serve(socket.socket(fileno=channel), Pixels(pixels))
-
-
-if __name__ == "__main__":
-    main()

@@ -38,6 +38,7 @@ from wildbench.errors import (
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.process._jail import command
 from wildbench.submissions.process._wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
@@ -194,17 +195,16 @@ class Sandbox:
         return header["value"]
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._pixels, readable = _shared_file(stack)
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "wildbench.submissions.process._child", str(theirs.fileno()), str(readable)],
+            command(os.getpid(), self._wanted, theirs.fileno(), readable),
             stdin=subprocess.DEVNULL,
             stdout=self._noise,
             stderr=self._noise,
-            cwd=folder,
+            cwd=home,
             env=_environment(home, self.threads, type(self.admitted.format)),
             pass_fds=(theirs.fileno(), readable),
             start_new_session=True,
