@@ -22,6 +22,9 @@ CONTAINER = "container"
 
 FP32_BITS, FP32_BYTES = 32, 4
 
+MEMORY = 256
+"""Stored numbers that a table needs before it can hold answers."""
+
 FEW_BITS = 8
 """Bits of what is called quantized."""
 
@@ -49,6 +52,8 @@ class Inspection:
         reason: Why `tensors` is None.
         activations: How a `submission.pt` rounds its activations, by module; no other format says so.
         activation_bits: Bits of what meets a weight, by its name, as `Listing.activation_bits` has them.
+        products: Operators that multiply matrices or convolve; None where the file does not say.
+        tabled: Stored numbers from which the image only chooses those that are answered.
     """
 
     path: Path
@@ -60,6 +65,8 @@ class Inspection:
     reason: str | None = None
     activations: Mapping[str, Activation] = field(default_factory=dict)
     activation_bits: Mapping[str, int] | None = None
+    products: int | None = None
+    tabled: int = 0
 
     @property
     def parameters(self) -> int | None:
@@ -104,7 +111,7 @@ class Inspection:
     @property
     def findings(self) -> list[Finding]:
         """Where the file is not what its name or its manifest says; none for a format whose tensors are not listed."""
-        return [*_other_activations(self), *_unquantized(self)]
+        return [*_other_activations(self), *_unquantized(self), *_tables(self)]
 
 
 def inspect_submission(submission: Path | str | Admitted) -> Inspection:
@@ -127,7 +134,8 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
         raise admitted.source.error("its tensors claim more bytes than the file has")
     whole = {**dict(sorted(parts.items())), CONTAINER: container}
     listed = listing.tensors, listing.reason, listing.activations, listing.activation_bits
-    return Inspection(admitted.path, admitted.format.name, admitted.manifest, size, whole, *listed)
+    about = admitted.path, admitted.format.name, admitted.manifest, size, whole, *listed
+    return Inspection(*about, products=listing.products, tabled=listing.tabled)
 
 
 def _total(counts: list[Number | None]) -> Number | None:
@@ -178,6 +186,19 @@ def _unquantized(inspection: Inspection) -> list[Finding]:
     if size > dense:
         message = f"{size:,} bytes, more than the {dense:,} of its parameters as float32; but {claim}"
         return [Finding("larger-than-float32", WHOLE, message, remedy, "warning")]
+    return []
+
+
+def _tables(inspection: Inspection) -> list[Finding]:
+    """What it answers is looked up, not calculated."""
+    remedy = "say in its card why: a table can hold the answers for known images alone"
+    stored = sum(tensor.elements for tensor in inspection.tensors or ())
+    if inspection.products == 0 and stored >= MEMORY:
+        message = f"{stored:,} stored numbers, and no convolution or matrix product: its answers involve no arithmetic"
+        return [Finding("no-product", WHOLE, message, remedy, "warning")]
+    if inspection.tabled >= MEMORY:
+        message = f"boxes or scores are chosen from {inspection.tabled:,} stored numbers, by no convolution or product"
+        return [Finding("lookup-table", WHOLE, message, remedy, "warning")]
     return []
 
 

@@ -40,7 +40,7 @@ class Count(BaseModel):
     by_weight: dict[str, NonNegativeInt] = {}
     """MACs by name of the stored tensor they multiply with; a product of two activations is under none."""
     uncounted: dict[str, NonNegativeInt] = {}
-    """Operators without a rule, and how often they ran."""
+    """Operators that calculate and take no MAC by convention, and how often they ran."""
     stages: list[Stage] = []
     """The parts that run once a region, in order; none in a one-stage detector."""
     unseen: str | None = None
@@ -72,8 +72,13 @@ class Count(BaseModel):
         self.stages[-1].regions += regions
 
     def skip(self, operator: str) -> None:
-        """Note an operator that calculates and has no rule."""
+        """Note an operator that calculates and takes no MAC."""
         self.uncounted[operator] = self.uncounted.get(operator, 0) + 1
+
+    def miss(self, operator: str) -> None:
+        """Note an operator that multiplies, or may, and has no rule: what the pass takes is then unknown."""
+        self.skip(operator)
+        self.unseen = self.unseen or f"nothing counts the operator {operator}"
 
 
 def convolution_macs(x: Sequence[int], weight: Sequence[int], out: Sequence[int], *, transposed: bool = False) -> int:

@@ -6,79 +6,31 @@ where static inference gives up: dynamic axes, and whatever follows a non-maximu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from onnx import inliner
 
-from wildbench.measures.compute._count import Count, convolution_macs, product_macs
-from wildbench.submissions.formats import OnnxWeights
-
-Shapes = Sequence[Sequence[int]]
-
-Rule = Callable[[onnx.NodeProto, Shapes], int]
-"""Takes a node and the shapes of its inputs and then its first output; gives MACs."""
-
-
-def _convolution(weight: int, *, transposed: bool = False) -> Rule:
-    def rule(node: onnx.NodeProto, shapes: Shapes) -> int:
-        out = shapes[-1]
-        if node.op_type == "NhwcFusedConv" or any(one.name == "channels_last" and one.i for one in node.attribute):
-            out = [out[0], out[-1], *out[1:-1]]  # ONNX Runtime's own layout, in graphs that it optimized
-        return convolution_macs(shapes[0], shapes[weight], out, transposed=transposed)
-
-    return rule
-
-
-def _product(_node: onnx.NodeProto, shapes: Shapes) -> int:
-    return product_macs(shapes[0], shapes[-1])
-
-
-def _gemm(node: onnx.NodeProto, shapes: Shapes) -> int:
-    transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-    return product_macs(shapes[0][::-1] if transposed else shapes[0], shapes[-1])
-
-
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "NhwcFusedConv", "DeformConv"), _convolution(weight=1)),
-    "QLinearConv": _convolution(weight=3),
-    "ConvTranspose": _convolution(weight=1, transposed=True),
-    **dict.fromkeys(("Gemm", "FusedGemm", "QGemm"), _gemm),
-    **dict.fromkeys(("MatMul", "MatMulInteger", "QLinearMatMul", "MatMulNBits"), _product),
-    **dict.fromkeys(("MatMulIntegerToFloat", "DynamicQuantizeMatMul"), _product),
-}
-
-_MOVES = """
-Cast CastLike Compress Concat Constant ConstantOfShape DepthToSpace Expand EyeLike Flatten Gather GatherElements
-GatherND Identity NonZero OneHot Pad Range Reshape ScatterElements ScatterND SequenceAt SequenceConstruct Shape Size
-Slice SpaceToDepth Split SplitToSequence Squeeze Tile TopK Transpose Trilu Unsqueeze Where
-"""
-
-MOVES = frozenset(_MOVES.split())
-"""Nodes that allocate, copy, choose or order values and calculate none."""
+from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._onnx_rules import MOVES, is_plain, macs_of, operator_of, rule_of
+from wildbench.submissions.formats import FACTORS, OnnxWeights
+from wildbench.submissions.graphs import onnx_nodes
 
 
 class OnnxCounter:
     """Counts passes of one graph.
 
     Args:
-        model: The graph. What stands in the bodies of `If`, `Loop` and `Scan` is reported as uncounted.
+        model: The graph, its functions expanded. Products in bodies of `If`, `Loop` and `Scan` leave a count unknown.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        model = inliner.inline_local_functions(model)
         self.nodes = list(model.graph.node)
         self.weights = OnnxWeights(model)
         self.names = sorted(
-            {
-                name
-                for node in self.nodes
-                if (node.op_type in RULES or node.op_type == "RoiAlign")
-                for name in _tensors(node)
-            }
+            {name for node in self.nodes if (rule_of(node) or node.op_type == "RoiAlign") for name in _tensors(node)}
         )
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -96,12 +48,22 @@ class OnnxCounter:
         for node in self.nodes:
             if node.op_type == "RoiAlign":
                 count.pool(shapes[node.input[1]][0])
-            if node.op_type in RULES:
-                macs = RULES[node.op_type](node, [shapes.get(name, []) for name in _tensors(node, every=True)])
-                count.spend(self._place(node), macs, self.weights.of(node))
-            for name in _uncounted(node):
-                count.skip(name)
+            self._spend(count, node, [shapes.get(name, []) for name in _tensors(node, every=True)])
         return count
+
+    def _spend(self, count: Count, node: onnx.NodeProto, shapes: Sequence[Sequence[int]]) -> None:
+        macs = macs_of(node, shapes)
+        if macs is None:
+            count.miss(operator_of(node))
+        elif rule_of(node):
+            count.spend(self._place(node), macs, self.weights.of(node) if node.op_type in FACTORS else None)
+        elif node.op_type not in MOVES:
+            count.skip(operator_of(node))
+        for inner in list(onnx_nodes(node))[1:]:
+            if rule_of(inner) or not is_plain(inner):
+                count.miss(f"{operator_of(inner)} inside {node.op_type}")
+            elif inner.op_type not in MOVES:
+                count.skip(operator_of(inner))
 
     def _place(self, node: onnx.NodeProto) -> str:
         """The module a node belongs to: told by its weight's name or by the exporter's scopes, else the node itself."""
@@ -128,13 +90,3 @@ def _with_shapes(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProt
         model.graph.node.append(onnx.helper.make_node("Shape", [name], [_shape_of(name)]))
         model.graph.output.append(onnx.helper.make_tensor_value_info(_shape_of(name), onnx.TensorProto.INT64, None))
     return model
-
-
-def _uncounted(node: onnx.NodeProto) -> Iterator[str]:
-    if node.op_type not in RULES and node.op_type not in MOVES:
-        yield f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-    for attribute in node.attribute:
-        for inner in attribute.g.node:
-            if inner.op_type in RULES:
-                yield f"{inner.op_type} inside {node.op_type}"
-            yield from _uncounted(inner)

@@ -6,6 +6,7 @@ from ._format import Port as Port
 from ._format import Signature as Signature
 from ._format import Tensor as Tensor
 from ._format import resolve_device as resolve_device
+from ._onnx_tensors import FACTORS as FACTORS
 from ._onnx_tensors import NO_NAME as NO_NAME
 from ._onnx_tensors import OnnxWeights as OnnxWeights
 from ._torch_backend import TorchBackend as TorchBackend

@@ -98,6 +98,8 @@ class Listing:
         reason: Why `tensors` is None.
         activation_bits: Bits of the activation that meets a weight, by the weight's name; "" for products of two
             activations. What is not in it meets float32. None where the file does not say.
+        products: Operators that multiply matrices or convolve; None where the file does not say.
+        tabled: Stored numbers from which the image only chooses those that are answered.
     """
 
     tensors: list[Tensor] | None
@@ -105,6 +107,8 @@ class Listing:
     activations: Mapping[str, Activation] = field(default_factory=dict)
     reason: str | None = None
     activation_bits: Mapping[str, int] | None = None
+    products: int | None = None
+    tabled: int = 0
 
 
 @dataclass(frozen=True)

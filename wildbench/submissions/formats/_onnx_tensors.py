@@ -6,7 +6,8 @@ optimizations write (https://github.com/microsoft/onnxruntime/blob/main/docs/Con
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.submissions.formats._format import Listing, Tensor, width_of
+from wildbench.submissions.graphs import MOST_SETTINGS, expanded, onnx_numbers, walk
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 if TYPE_CHECKING:
-    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import ModelProto, NodeProto, TensorProto
 
 Array = npt.NDArray[Any]
 
 FACTORS: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "NhwcFusedConv", "DeformConv", "ConvTranspose"), (1,)),
-    "QLinearConv": (3,),
-    **dict.fromkeys(("Gemm", "FusedGemm", "MatMul", "MatMulInteger", "MatMulIntegerToFloat"), (1, 0)),
+    **dict.fromkeys(("Conv", "ConvInteger", "FusedConv", "NhwcConv", "NhwcFusedConv", "DeformConv"), (1,)),
+    **dict.fromkeys(("ConvTranspose", "ConvTransposeWithDynamicPads"), (1,)),
+    **dict.fromkeys(("QLinearConv", "QLinearConvTranspose"), (3,)),
+    **dict.fromkeys(
+        ("Gemm", "FusedGemm", "GemmFloat8", "GemmFastGelu", "FusedMatMul", "FusedMatMulActivation"), (1, 0)
+    ),
+    **dict.fromkeys(("MatMul", "MatMulInteger", "MatMulInteger16", "MatMulIntegerToFloat"), (1, 0)),
+    **dict.fromkeys(("TransposeMatMul", "SparseToDenseMatMul", "FusedMatMulActivation", "Einsum"), (1, 0)),
     **dict.fromkeys(("QLinearMatMul", "QGemm"), (3, 0)),
     **dict.fromkeys(("MatMulNBits", "DynamicQuantizeMatMul"), (1,)),
 }
@@ -35,6 +42,27 @@ INTEGER = {
     *("ConvInteger", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
 }
 """Operators whose factors are both of 8 bits, by their type constraints."""
+
+MULTIPLYING = FACTORS.keys() | {"RNN", "GRU", "LSTM", "DynamicQuantizeLSTM", "Attention", "MultiHeadAttention"}
+"""Operators that multiply whatever they read."""
+
+_REDUCTIONS = ("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "LogSum", "LogSumExp", "SumSquare")
+
+SETTINGS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Reshape", "Expand", "Tile", "Squeeze", "Unsqueeze", "Split", "TopK", "CumSum", "Trilu"), (1,)),
+    **dict.fromkeys((f"Reduce{name}" for name in _REDUCTIONS), (1,)),
+    **dict.fromkeys(("Shape", "Size", "ConstantOfShape"), (0,)),
+    **{"Slice": (1, 2, 3, 4), "Pad": (1, 3), "Resize": (1, 2, 3), "Upsample": (1,), "CenterCropPad": (1,)},
+}
+"""Inputs that say how much or where: shapes, axes, numbers of repeats."""
+
+CHOICES: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND", "Compress"), (1,)),
+    **dict.fromkeys(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"), (0, 1)),
+    **{"Where": (0,), "Slice": (1, 2), "OneHot": (0,), "NonZero": (0,), "ArgMax": (0,), "ArgMin": (0,), "If": (0,)},
+    "NonMaxSuppression": (0, 1),
+}
+"""Inputs that choose among others, or whose results only do."""
 
 ROWS, COLUMNS, FILTERS = -2, -1, 0
 
@@ -82,6 +110,9 @@ CHOOSING = REARRANGING.union(
 )
 """Nodes whose results are values of their first input, or padding."""
 
+REAL = (1, 10, 11, 16)
+"""Codes of float32, float16, float64 and bfloat16."""
+
 LONGEST_WAY = 16
 """Nodes between a stored tensor and what reads it that are followed; a damaged graph may go in a circle."""
 
@@ -92,25 +123,32 @@ FLOAT_BITS, INTEGER_BITS = 32, 8
 
 
 def listing(source: Source, model: ModelProto) -> Listing:
-    """Weights and constants. Scales, zero points, flags and integers such as shapes count as buffers; biases do not."""
-    weights = OnnxWeights(model)
-    tensors = [_tensor(source, weights, name, tensor) for name, tensor in named_tensors(model)]
-    return Listing(tensors, activation_bits=weights.activation_bits)
+    """Weights and constants. Scales, zero points, flags, and integers that reach no product, count as buffers."""
+    whole = expanded(source, model)
+    weights = OnnxWeights(whole)
+    inside = len(model.functions) > 0
+    tensors = [_tensor(source, weights, *stored, inside) for stored in onnx_numbers(model)]
+    return Listing(
+        tensors,
+        activation_bits=weights.activation_bits,
+        products=sum(node.op_type in MULTIPLYING for node in weights.nodes),
+        tabled=weights.tabled,
+    )
 
 
 class OnnxWeights:
-    """Finds the weights of one graph, and what stands for 0 in them; does not look into its functions."""
+    """Finds the weights of one graph, and what stands for 0 in them; its functions are expanded before."""
 
     def __init__(self, model: ModelProto) -> None:
-        scopes = [graph for graph in graphs(model.graph)]
-        self.nodes: list[NodeProto] = [node for graph in scopes for node in graph.node]
-        stored = [tensor for graph in scopes for tensor in graph.initializer]
-        self.names = {tensor.name for tensor in stored}
+        self.graph = model.graph
+        parts = [message for message, _ in walk(model.graph)]
+        self.nodes: list[NodeProto] = [part for part in parts if part.DESCRIPTOR.name == "NodeProto"]
+        bodies = (part for part in parts if part.DESCRIPTOR.name == "GraphProto")
+        self.names = {tensor.name for body in bodies for tensor in body.initializer}
         self.makers = {name: node for node in self.nodes for name in node.output}
-        self.values: dict[str, TensorProto] = {tensor.name: tensor for tensor in stored}
-        for node in self.nodes:
-            if node.op_type == "Constant":
-                self.values.update((node.output[0], value.t) for value in node.attribute if value.HasField("t"))
+        constants = {name for node in self.nodes if node.op_type == "Constant" for name in node.output}
+        stored = ((name, tensor) for name, tensor, _ in onnx_numbers(model.graph))
+        self.values: dict[str, TensorProto] = {name: one for name, one in stored if name in constants | self.names}
 
     def of(self, node: NodeProto) -> str | None:
         """The name under which a node's weight is stored; None where it multiplies two activations.
@@ -139,6 +177,68 @@ class OnnxWeights:
     def biases(self) -> set[str]:
         """Names of the stored tensors that are added where sums are still integers."""
         return {self._root(_input(node, BIASES[node.op_type])) for node in self.nodes if node.op_type in BIASES} - {""}
+
+    @cached_property
+    def multiplied(self) -> set[str]:
+        """Names of the stored tensors of which a factor of a product is made, also of codes and their codebook."""
+        places = [(node, FACTORS.get(node.op_type) or range(len(node.input))) for node in self.nodes]
+        factors = [_input(node, at) for node, some in places for at in some if node.op_type in MULTIPLYING]
+        return {name for name in self._upstream(factors, codes=True) if name in self.values}
+
+    @cached_property
+    def tabled(self) -> int:
+        """Stored numbers that the image merely chooses from: those in real outputs of which no value is a product's."""
+        total = 0
+        for output in (one for one in self.graph.output if one.type.tensor_type.elem_type in REAL):
+            before = self._upstream([output.name], codes=False)
+            makers = [self.makers[name] for name in before if name in self.makers]
+            choosing = (_input(node, at) for node in makers for at in CHOICES.get(node.op_type, ()))
+            if any(name and name not in self._constant for name in choosing) and not any(
+                node.op_type in MULTIPLYING for node in makers
+            ):
+                total += sum(math.prod(self.values[name].dims) for name in before if name in self.values)
+        return total
+
+    def _upstream(self, names: Iterable[str], *, codes: bool) -> set[str]:
+        """Tensors of whose values these are made; with codes up to the last products, and of stored choices too."""
+        found: set[str] = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name in found:
+                continue
+            found.add(name)
+            pending += self._outer.get(name, [])
+            node = self.makers.get(name)
+            if node is None or (codes and node.op_type in MULTIPLYING):
+                continue
+            left_out = set(SETTINGS.get(node.op_type, ()))
+            if not codes or name not in self._constant:
+                left_out.update(CHOICES.get(node.op_type, ()))
+            pending += [one for at, one in enumerate(node.input) if one and at not in left_out]
+        return found
+
+    @cached_property
+    def _outer(self) -> dict[str, list[str]]:
+        """What the results of control flow, and the inputs of its bodies, may be made of."""
+        links: dict[str, list[str]] = {}
+        for node in self.nodes:
+            for body in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+                results = [one.name for one in body.output]
+                links.update((one.name, [*node.input, *results]) for one in body.input)
+                for name in node.output:
+                    links.setdefault(name, []).extend(results)
+        return links
+
+    @cached_property
+    def _constant(self) -> set[str]:
+        """Tensors that no image changes: stored, or made of stored ones alone."""
+        known = set(self.values)
+        for node in self.nodes:
+            inputs = [name for name in node.input if name]
+            if inputs and known.issuperset(inputs) and not any(one.HasField("g") for one in node.attribute):
+                known.update(node.output)
+        return known
 
     @cached_property
     def activation_bits(self) -> dict[str, int]:
@@ -286,26 +386,28 @@ class OnnxWeights:
         return _width(self.values[name].data_type) if name else FLOAT_BITS
 
 
-def _tensor(source: Source, weights: OnnxWeights, name: str, tensor: TensorProto) -> Tensor:
+def _tensor(source: Source, weights: OnnxWeights, name: str, tensor: TensorProto, size: int, inside: bool) -> Tensor:
+    """One stored tensor; in a model with functions, integers that its graph does not know are taken for weights."""
     import onnx
 
     try:
         values = onnx.numpy_helper.to_array(tensor)
         unpacked = weights.unpacked(name, values)
         nonzero = weights.nonzero(name, values) if unpacked is None else int(np.count_nonzero(unpacked))
-    except (ValueError, TypeError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise source.error(f"{name} is damaged ({error})", code="damaged", remedy=EXPORT_AGAIN) from None
     width = width_of(values.dtype.name) if unpacked is None else _attribute(weights.packed[name], "bits", 4)
     whole = tensor.data_type in (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.BOOL)
-    bias = tensor.data_type == onnx.TensorProto.INT32 and name in weights.biases
+    counted = not whole or name in weights.multiplied or name in weights.biases
+    unknown = inside and name not in weights.values and values.size > MOST_SETTINGS
     return Tensor(
         name=name,
         shape=values.shape if unpacked is None else unpacked.shape,
         dtype=values.dtype.name if unpacked is None else f"uint{width}",
         codec="onnx",
-        bytes=tensor.ByteSize(),
+        bytes=size,
         nonzero=None if unpacked is None and name in weights.packed else nonzero,
-        parameter=name not in weights.grids and (bias or not whole),
+        parameter=name not in weights.grids and (counted or unknown),
         layer="" if "." in name else "initializers",  # an exporter that gives its weights numbers
         bits=weights.code_bits(name) or width,
         stored_bits=width,
@@ -316,32 +418,6 @@ def _codes(packed: Array, bits: int) -> Array:
     """The codes in rows of bytes, of which the lowest bits come first."""
     codes: Array = packed[:, :, None] >> np.arange(0, 8, bits, dtype=np.uint8) & (2**bits - 1)
     return codes.reshape(len(packed), -1)
-
-
-def named_tensors(model: ModelProto) -> Iterator[tuple[str, TensorProto]]:
-    """Every tensor that a model stores, by its name in the graph: initializers, and constants within nodes."""
-    for graph in graphs(model.graph, *model.functions):
-        for tensor in getattr(graph, "initializer", ()):  # a function has none
-            yield tensor.name, tensor
-        for sparse in getattr(graph, "sparse_initializer", ()):
-            yield from ((sparse.values.name, part) for part in (sparse.values, sparse.indices))
-        for node in graph.node:
-            name = next(iter(node.output), node.name)
-            for attribute in node.attribute:
-                stored = [attribute.t] if attribute.HasField("t") else []
-                yield from ((name, tensor) for tensor in [*stored, *attribute.tensors])
-
-
-def graphs(*roots: GraphProto | FunctionProto) -> Iterator[Any]:
-    """Graphs or functions, and every graph that one of their nodes carries."""
-    pending: list[Any] = list(roots)
-    while pending:
-        graph = pending.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                pending += [attribute.g] if attribute.HasField("g") else []
-                pending += list(attribute.graphs)
 
 
 def _input(node: NodeProto, place: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from wildbench.errors import needs
 from wildbench.submissions.decode import Outputs
 from wildbench.submissions.formats._format import Format, Inputs, Listing, Port, Signature, resolve_device
-from wildbench.submissions.formats._onnx_tensors import FACTORS, INTEGER, graphs, listing, named_tensors
+from wildbench.submissions.formats._onnx_tensors import FACTORS, INTEGER, listing
+from wildbench.submissions.graphs import expanded, messages, onnx_nodes, onnx_tensors
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
@@ -19,11 +22,20 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
+ORT = b"ORTM"
+"""Identifier of a graph in ONNX Runtime's own format, after four bytes."""
+
 METADATA_KEY = "wildbench"
 """Key of the manifest in a model's metadata."""
 
 BUILT_IN = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
 """Operator domains that ONNX Runtime carries itself."""
+
+OWN_DOMAINS = re.compile(r"((ai\.onnx|com\.microsoft|com\.ms|org\.pytorch\.aten)(\..*)?)?", re.DOTALL)
+"""Operator domains in which a function of the file could stand before an operator that the runtime has."""
+
+COMPILED = {"EPContext", "PyOp", "Snpe"}
+"""Operators that stand for code or files outside the graph."""
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -49,10 +61,7 @@ class OnnxGraph(Format):
 
     def companions(self, source: Source) -> list[str]:
         """Files that hold weights of the graph, as large models and torch's newer exporter keep them."""
-        names: dict[str, None] = {}
-        for _, tensor in named_tensors(source.parsed(load_graph)):
-            names.update((entry.value, None) for entry in tensor.external_data if entry.key == "location")
-        return list(names)
+        return list(dict.fromkeys(place["location"] for _, _, place in _outside(source.parsed(_read), source)))
 
     def metadata(self, source: Source) -> dict[str, str]:
         """Its properties, the manifest apart, `producer_name`, and `opset`, the version of its operators."""
@@ -70,7 +79,7 @@ class OnnxGraph(Format):
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Set the metadata property; an older manifest is replaced."""
-        model = load_graph(source)
+        model = type(load_graph(source)).FromString(load_graph(source).SerializeToString())
         others = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
         del model.metadata_props[:]
         model.metadata_props.extend(others)
@@ -80,11 +89,17 @@ class OnnxGraph(Format):
     def check(self, source: Source, manifest: Manifest) -> None:
         """Refuse a model that needs more than ONNX Runtime and its own bytes."""
         model = source.parsed(load_graph)
-        functions = {(function.domain, function.name) for function in model.functions}
-        for node in (node for graph in graphs(model.graph, *model.functions) for node in graph.node):
-            if node.domain not in BUILT_IN and (node.domain, node.op_type) not in functions:
+        for function in model.functions:
+            if OWN_DOMAINS.fullmatch(function.domain):
+                problem = f"its function {function.name} has the name of an operator of ONNX or of ONNX Runtime"
+                raise source.error(problem, code="shadowed-operator", remedy="give it a domain of its own")
+        functions = {(function.domain, function.name, function.overload) for function in model.functions}
+        for node in onnx_nodes(model):
+            known = node.domain in BUILT_IN and node.op_type not in COMPILED
+            if not known and (node.domain, node.op_type, node.overload) not in functions:
                 problem = f"{node.domain}::{node.op_type} is a custom operator, and needs a library"
                 raise source.error(problem, code="custom-operator", remedy="export with standard ONNX operators")
+        expanded(source, model)
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Weights and constants, and the bits of what meets each weight."""
@@ -109,8 +124,8 @@ class OnnxBackend:
 
     @property
     def graph(self) -> onnx.ModelProto:
-        """The model as data."""
-        return self._source.parsed(load_graph)
+        """The model as data, its functions expanded."""
+        return expanded(self._source, self._source.parsed(load_graph))
 
     def run(self, inputs: Inputs) -> Outputs:
         """One run of the graph; its outputs by their names."""
@@ -154,7 +169,27 @@ class OnnxBackend:
 
 
 def load_graph(source: Source) -> onnx.ModelProto:
-    """Parse an ONNX file, without weights in other files; a SubmissionError where it is no ONNX model."""
+    """Parse an ONNX file with its weights in other files put inside; a SubmissionError where it is no ONNX model."""
+    found: onnx.ModelProto = source.parsed(_read)
+    if not any(_outside(found, source)):
+        return found
+    model: onnx.ModelProto = type(found).FromString(source.data)
+    for name, tensor, place in _outside(model, source):
+        data = source.beside(place["location"]) or b""
+        try:
+            begin = int(place.get("offset", 0))
+            end = begin + int(place["length"]) if "length" in place else len(data)
+        except ValueError:
+            raise source.error(f"where {name} is stored is damaged", remedy=EXPORT_AGAIN) from None
+        if not 0 <= begin <= end <= len(data):
+            raise source.error(f"{name} lies beyond the end of {place['location']}", remedy=EXPORT_AGAIN)
+        tensor.raw_data = data[begin:end]
+        tensor.data_location = tensor.DEFAULT
+        del tensor.external_data[:]
+    return model
+
+
+def _read(source: Source) -> onnx.ModelProto:
     with needs("onnx"):
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -166,28 +201,25 @@ def load_graph(source: Source) -> onnx.ModelProto:
         raise source.error(problem, code="not-onnx", remedy=EXPORT_AGAIN) from None
     if not model.graph.output:
         raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy=EXPORT_AGAIN)
-    if len(source.files) > 1:
-        _bring_in(model, source)
+    known = set(onnx.TensorProto.DataType.values())
+    for message in messages(model):
+        if getattr(message, "elem_type", 0) not in known or getattr(message, "data_type", 0) not in known:
+            raise source.error("a tensor is of a type that ONNX does not have", remedy=EXPORT_AGAIN)
+        for field, value in message.ListFields():  # what is no UTF-8 is given as bytes
+            texts = value if field.type == field.TYPE_STRING else ()
+            if isinstance(texts, bytes) or not (isinstance(texts, str) or all(isinstance(one, str) for one in texts)):
+                raise source.error(f"its {field.name} is not UTF-8", code="not-utf8", remedy=EXPORT_AGAIN)
     return model
 
 
-def _bring_in(model: onnx.ModelProto, source: Source) -> None:
-    """Put the weights that stand in other files into the model itself."""
-    for name, tensor in named_tensors(model):
-        told = {entry.key: entry.value for entry in tensor.external_data}
-        data = source.beside(told.get("location", ""))
-        if data is None:
-            continue
-        try:
-            begin = int(told.get("offset", 0))
-            end = begin + int(told["length"]) if "length" in told else len(data)
-        except ValueError:
-            raise source.error(f"where {name} is stored is damaged", remedy=EXPORT_AGAIN) from None
-        if not 0 <= begin <= end <= len(data):
-            raise source.error(f"{name} lies beyond the end of {told['location']}", remedy=EXPORT_AGAIN)
-        tensor.raw_data = data[begin:end]
-        tensor.data_location = tensor.DEFAULT
-        del tensor.external_data[:]
+def _outside(model: onnx.ModelProto, source: Source) -> Iterator[tuple[str, onnx.TensorProto, dict[str, str]]]:
+    """Every tensor whose numbers are in another file: its name, itself, and where they are."""
+    for name, tensor in onnx_tensors(model):
+        if tensor.data_location == tensor.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            if not place.get("location"):
+                raise source.error(f"{name} is in another file, and none is named", remedy=EXPORT_AGAIN)
+            yield name, tensor, place
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:
@@ -220,7 +252,8 @@ def open_session(
         options.intra_op_num_threads = threads
     if optimized is not None:
         options.optimized_model_filepath = str(optimized)
-    data = source.data if len(source.files) == 1 else source.parsed(load_graph).SerializeToString()
+    one_file = source.data[4:8] == ORT or source.parsed(load_graph) is source.parsed(_read)
+    data = source.data if one_file else source.parsed(load_graph).SerializeToString()
     wanted: list[Any] = [] if device == "cpu" else [(CUDA, {"device_id": device.partition(":")[2]})]
     try:
         session = onnxruntime.InferenceSession(data, options, [*wanted, CPU], enable_fallback=0)

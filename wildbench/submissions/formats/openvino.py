@@ -27,6 +27,7 @@ from wildbench.submissions.formats._format import (
 )
 from wildbench.submissions.graphs import (
     FACTORS,
+    MULTIPLYING,
     IrGraph,
     IrLayer,
     IrModel,
@@ -106,7 +107,8 @@ class OpenVino(Format):
         seen: set[tuple[int, int]] = set()
         with _reading(source):
             tensors = [tensor for graph in model.graphs for tensor in _listed(graph, numbers, seen)]
-            return Listing(tensors, activation_bits=_activation_bits(model.main))
+            products = sum(len(graph.of(*MULTIPLYING)) for graph in model.graphs)
+            return Listing(tensors, activation_bits=_activation_bits(model.main), products=products)
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> OpenVinoBackend:
         """Compile it for the CPU; refused where OpenVINO would calculate in fewer bits than the graph says."""

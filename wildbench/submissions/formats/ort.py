@@ -10,7 +10,7 @@ import numpy as np
 
 from wildbench.submissions.formats._format import Format, Listing, Port, Signature, Tensor, width_of
 from wildbench.submissions.formats.onnx_graph import FORMAT as ONNX
-from wildbench.submissions.formats.onnx_graph import METADATA_KEY, OnnxBackend, dtype_name
+from wildbench.submissions.formats.onnx_graph import METADATA_KEY, ORT, OnnxBackend, dtype_name
 from wildbench.submissions.graphs import Table, stored_values
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import EXPORT_AGAIN, Source
@@ -26,7 +26,7 @@ class Ort(Format):
 
     def sniff(self, source: Source) -> bool:
         """By the identifier of the schema."""
-        return source.data[4:8] == b"ORTM"
+        return source.data[4:8] == ORT
 
     def manifest(self, source: Source) -> str | None:
         """The metadata property."""

@@ -1,5 +1,7 @@
 from ._flatbuffer import Table as Table
 from ._ir import FACTORS as FACTORS
+from ._ir import MULTIPLYING as MULTIPLYING
+from ._ir import RECURRENT as RECURRENT
 from ._ir import IrGraph as IrGraph
 from ._ir import IrLayer as IrLayer
 from ._ir import IrModel as IrModel
@@ -11,4 +13,11 @@ from ._lite import LiteModel as LiteModel
 from ._lite import LiteNode as LiteNode
 from ._lite import LiteTensor as LiteTensor
 from ._lite import read_lite as read_lite
+from ._onnx import MOST_SETTINGS as MOST_SETTINGS
+from ._onnx import expanded as expanded
+from ._onnx import messages as messages
+from ._onnx import onnx_nodes as onnx_nodes
+from ._onnx import onnx_numbers as onnx_numbers
+from ._onnx import onnx_tensors as onnx_tensors
+from ._onnx import walk as walk
 from ._values import stored_values as stored_values

@@ -32,6 +32,11 @@ FACTORS: dict[str, tuple[int, ...]] = {
 }
 """Inputs that may be a weight; where there is only one, it always is."""
 
+RECURRENT = {"LSTMSequence": 4, "GRUSequence": 3, "RNNSequence": 3, "LSTMCell": 3, "GRUCell": 2, "RNNCell": 2}
+"""Layers that multiply an input and a state, and which of their inputs is the first of two weights."""
+
+MULTIPLYING = (*FACTORS, *RECURRENT, "Einsum", "ScaledDotProductAttention")
+
 NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
 NARROW = {"int8", "uint8", "int4", "uint4", "int2", "uint2", "uint1", "float8_e4m3fn", "float8_e5m2", "nf4"}
 
