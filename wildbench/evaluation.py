@@ -6,6 +6,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,11 @@ from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.measures.latency import Stopwatch
+    from wildbench.measures.repetition import Showing
     from wildbench.submissions.inspection import Inspection
     from wildbench.submissions.manifest import Manifest
+    from wildbench.submissions.process import Answer, Sandbox
     from wildbench.submissions.process import Detections as Answered
-    from wildbench.submissions.process import Sandbox
 
 WARM_UP = 3
 """Images the detector is warmed up on."""
@@ -98,6 +100,7 @@ def evaluate(
     from wildbench.datasets.images import decode  # here and below: what only running a detector needs
     from wildbench.measures.compute import measure_compute, operands_of
     from wildbench.measures.latency import Stopwatch, execution_of
+    from wildbench.measures.repetition import audit_repetition
     from wildbench.measures.size import size_of
     from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
@@ -111,17 +114,20 @@ def evaluate(
     admitted = admit(submission, trust=trust, manifest=manifest, adapter=adapter)
     if out:
         check_writable(out)
-    watch = Stopwatch()
-    with Sandbox(admitted, device=device) as box:  # it starts while the file is inspected and the data are read
+    with (
+        Stopwatch() as watch,
+        Sandbox(admitted, device=device) as box,
+    ):  # it starts while the file is inspected and the data are read
         with uncollected():
             inspection = inspect_submission(admitted)
         data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
-        detections, notes = _detect(box, data, category_ids, watch, progress)
+        seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
+        audits = [watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
         execution = execution_of(box)
-        scored = Scored(data, detections, frozenset(category_ids.values()))
-        notes += lines(list(_doubts(box, inspection, scored, category_ids)))
+        scored = Scored(data, seen.detections, frozenset(category_ids.values()))
+        notes = seen.notes + lines(list(_doubts(box, inspection, scored, category_ids)))
         manifest = admitted.manifest
         described = Submission(
             file=admitted.path.name,
@@ -143,6 +149,7 @@ def evaluate(
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
                 notes=[*admitted.notes, *notes],
+                audits=audits,
                 execution=execution,
             )
 
@@ -184,36 +191,52 @@ def score(
     return make_record(Scored(data, detections), described, out, limit=limit)
 
 
-def _detect(
-    box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: Stopwatch, progress: Progress
-) -> tuple[Detections, list[str]]:
-    """Show every image to the detector; each answer is detections and a latency sample at once.
+@dataclass(frozen=True)
+class Pass:
+    """What a detector answered.
 
-    Returns:
-        The detections, and notes of what was left out of them.
+    Attributes:
+        detections: In the order of the data set.
+        notes: What was left out of them.
+        showings: What was shown, in its order; the warm-up is not in it.
+        answers: To each of them, without masks.
+        warm: What the warm-up showed round after round.
     """
+
+    detections: Detections
+    notes: list[str]
+    showings: list[Showing]
+    answers: list[Answer]
+    warm: list[Showing]
+
+
+def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: Stopwatch, progress: Progress) -> Pass:
+    """Show every image to the detector, in a secret order; each answer is detections and a latency sample at once."""
     from wildbench.datasets.images import decode, read_ahead
+    from wildbench.measures.repetition import order
 
     task = f"evaluate {box.manifest.name}"
-    paths = [data.image_path(image) for image in data.images]
-    parts: list[Detections] = []
-    dropped = 0
-    left_out: dict[int, float] = defaultdict(float)
-    watch.warm_up(box, [decode(path) for path in _sample(data)[:WARM_UP]])
-    progress(task, 0, len(paths))
-    for done, (image, pixels) in enumerate(zip(data.images, read_ahead(paths), strict=True), start=1):
-        answer = box.predict(pixels)
-        watch.add(answer)
-        watch.interleave_reference(box)
-        dropped += answer.detections.dropped
-        parts.append(detections_of(image["id"], answer.detections, category_ids))
-        for label, value in zip(answer.detections.labels.tolist(), answer.detections.scores.tolist(), strict=True):
-            if label not in category_ids:
-                left_out[label] += value
-        progress(task, done, len(paths))
-    detections = Detections.concatenate(parts)
-    unscored = _unscored(box.manifest, left_out, float(detections.scores.sum()))
-    return detections, [*_without_area(dropped, len(detections)), *unscored]
+    showings = order([data.image_path(image) for image in data.images])
+    warm = [showing.unscored() for showing in showings[:WARM_UP]]
+    watch.warm_up(box, [showing.of(decode(showing.path)) for showing in warm])
+    answers: list[Answer] = []
+    parts: dict[int, Detections] = {}
+    progress(task, 0, len(showings))
+    for showing, pixels in zip(showings, read_ahead([showing.path for showing in showings]), strict=True):
+        answer = box.predict(showing.of(pixels))
+        if showing.scored:
+            watch.add(answer)
+            watch.interleave_reference(box)
+            parts[showing.place] = detections_of(data.images[showing.place]["id"], answer.detections, category_ids)
+        answers.append(replace(answer, detections=replace(answer.detections, masks=None)))
+        progress(task, len(answers), len(showings))
+    detections = Detections.concatenate(parts[place] for place in sorted(parts))
+    scored = {
+        showing.place: answer.detections for showing, answer in zip(showings, answers, strict=True) if showing.scored
+    }
+    notes = _without_area(sum(answered.dropped for answered in scored.values()), len(detections))
+    notes += _unscored(box.manifest, [scored[place] for place in sorted(scored)], category_ids, detections)
+    return Pass(detections, notes, showings, answers, warm)
 
 
 def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: dict[int, int]) -> Iterator[Finding]:
@@ -229,17 +252,22 @@ def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: 
         yield from find_misreadings(box, scored, category_ids)
 
 
-def _unscored(manifest: Manifest, left_out: Mapping[int, float], kept: float) -> list[str]:
-    """A note where most of what was found is of categories that the data set does not have.
-
-    `left_out` has the sum of the scores of each label, `kept` that of what is scored.
-    """
-    if sum(left_out.values()) <= kept:
+def _unscored(
+    manifest: Manifest, answers: Sequence[Answered], category_ids: Mapping[int, int], kept: Detections
+) -> list[str]:
+    """A note where most of what was found, by score, is of categories that the data set does not have."""
+    left_out: dict[int, float] = defaultdict(float)
+    for answer in answers:
+        for label, value in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True):
+            if label not in category_ids:
+                left_out[label] += value
+    found = float(kept.scores.sum())
+    if sum(left_out.values()) <= found:
         return []
     labels = sorted(left_out, key=lambda label: -left_out[label])
     names = ", ".join(repr(manifest.categories[label - 1]) for label in labels[:MOST_NAMED])
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    share = sum(left_out.values()) / (sum(left_out.values()) + kept)
+    share = sum(left_out.values()) / (sum(left_out.values()) + found)
     what = f"{names}{more}: not in the data set; {100 * share:.0f} % of what was found, by score, was left out"
     return [f"warning unscored-categories: {what}; name pairs in category_map, or use a data set that has them"]
 

@@ -24,7 +24,7 @@ from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Compute, Execution, Latency, Protocol, Scorecard, Size, Submission
+from wildbench.scorecard import Audit, Compute, Execution, Latency, Protocol, Scorecard, Size, Submission
 
 if TYPE_CHECKING:
     from wildbench.submissions.admission import Admitted
@@ -232,6 +232,7 @@ def make_record(
     submission: Admitted | None = None,
     notes: Sequence[str] = (),
     execution: Execution | None = None,
+    audits: Sequence[Audit] = (),
 ) -> Scorecard:
     """Measure detections; write the record, the detections and the figures of each image where `out` says so.
 
@@ -255,6 +256,7 @@ def make_record(
         latency=latency,
         execution=execution,
         errors=errors,
+        audits=list(audits),
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
         environment=describe_environment(),
     )

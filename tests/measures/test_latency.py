@@ -63,12 +63,16 @@ def test_too_few_reference_runs_give_no_interval_and_none_gives_no_ratio() -> No
 
 
 def test_a_whole_pass(box: Sandbox) -> None:
-    watch = Stopwatch()
-    watch.warm_up(box, IMAGES)
-    for image in IMAGES * 8:
-        watch.add(box.predict(image))
-        watch.interleave_reference(box)
-    figures = watch.latency(box)
+    with Stopwatch() as watch:
+        watch.warm_up(box, IMAGES)
+        for image in IMAGES * 8:
+            watch.add(box.predict(image))
+            watch.interleave_reference(box)
+        figures = watch.latency(box)
+        audit = watch.audit(box)
+    assert audit.passed
+    assert audit.measured is not None
+    assert 0.1 < (audit.measured.value or 0) <= (audit.bound or 0)
     assert figures.warmup_runs in range(2 * latency.ROUND, (latency.MOST_ROUNDS + 1) * latency.ROUND, latency.ROUND)
     assert figures.device == "cpu"
     assert figures.threads == box.threads
@@ -80,17 +84,35 @@ def test_a_whole_pass(box: Sandbox) -> None:
         assert 0 < (stage.value or 0) <= (figures.p50.value or 0)
     assert figures.peak_memory.value is not None
     assert 2**27 < figures.peak_memory.value < 2**32
-    assert figures.reference.endswith("numpy")
+    assert figures.reference.endswith("numpy, in its own process")
 
 
 def test_the_reference_network_runs_when_its_turn_has_come(box: Sandbox) -> None:
+    with Stopwatch() as watch:
+        watch.warm_up(box, IMAGES[:1])
+        for _ in range(watch.every):
+            assert watch._references == []
+            watch.add(Answer(EMPTY, 1.0))
+            watch.interleave_reference(box)
+        assert len(watch._references) == 1
+        assert watch.disturbed == 0
+
+
+def test_reference_runs_that_were_disturbed_are_left_out_and_many_of_them_leave_no_ratio() -> None:
     watch = Stopwatch()
-    watch.warm_up(box, IMAGES[:1])
-    for _ in range(watch.every):
-        assert watch._references == []
-        watch.add(Answer(EMPTY, 1.0))
-        watch.interleave_reference(box)
-    assert len(watch._references) == 1
+    watch.every, watch._times = 2, [4.0, 4.0, 9.0, 9.0] + 10 * [4.0, 4.0]
+    watch._references, watch.disturbed = [2.0, float("nan")] + 10 * [2.0], 1
+    assert (watch._ratio().value, watch._ratio().n) == (2.0, 11)
+    watch.disturbed = 2
+    assert watch._ratio().reason == "the detector was not idle in 2 of 12 reference runs"
+
+
+def test_more_processor_time_than_the_threads_have_fails_the_audit(box: Sandbox) -> None:
+    for share, passed in ((1.0, True), (1.5, False)):
+        watch = Stopwatch()
+        for _ in range(5):
+            watch.add(Answer(EMPTY, 1.0, share * box.threads))
+        assert watch.audit(box).passed is passed
 
 
 def test_no_image_is_no_latency(box: Sandbox) -> None:

@@ -1,6 +1,8 @@
 """The reference network: numpy against torch, and what it costs."""
 
 import numpy as np
+import psutil
+import pytest
 import torch
 
 from wildbench.measures import reference_network
@@ -30,3 +32,15 @@ def test_its_macs_are_those_that_the_protocol_states() -> None:
     depthwise = 9 * (80**2 * (16 + 32) + 40**2 * (32 + 64) + 20**2 * (64 + 128))
     pointwise = 80**2 * (16 * 32 + 32 * 32) + 40**2 * (32 * 64 + 64 * 64) + 20**2 * (64 * 128 + 128 * 128)
     assert count.macs == stem + depthwise + pointwise == 45_388_800
+
+
+def test_it_runs_in_its_own_process_with_its_own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    with reference_network.Reference("cpu", threads=1) as reference:
+        times = [reference.seconds() for _ in range(3)]
+        pid = reference._process.pid
+        environment = psutil.Process(pid).environ()
+        assert psutil.Process(pid).num_threads() == 1
+    assert all(0 < seconds < 5 for seconds in times)
+    assert (environment["OMP_NUM_THREADS"], "OPENBLAS_NUM_THREADS" in environment) == ("1", False)
+    assert not psutil.pid_exists(pid)

@@ -1,7 +1,7 @@
 """How long one image takes: host uint8 image in, host detections out, batch 1, by the parent's clock.
 
-The samples are those of the pass that makes the predictions. Between the images, in the same process, the reference
-network runs now and then, so that a slow moment of the machine slows both.
+The samples are those of the pass that makes the predictions. Between the images, in a process of its own and while the
+detector's are stopped, the reference network runs now and then, so that a slow moment of the machine slows both.
 
 Percentiles and their intervals assume nothing of the distribution: the number of n independent samples below the
 p-quantile is binomial(n, p), so two order statistics enclose it with a known probability (Hahn and Meeker, "Statistical
@@ -12,21 +12,20 @@ percentiles; Reddi et al., 2020); Künsch, 1989, for the bootstrap of blocks.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Sequence
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import NormalDist, fmean, median, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, NonNegativeInt
 
 from wildbench.measures import reference_network
-from wildbench.scorecard import Execution, Figure, Latency
-from wildbench.submissions.process import ask
+from wildbench.measures.reference_network import Reference
+from wildbench.scorecard import Audit, Execution, Figure, Latency
+from wildbench.submissions.process import ask, processor_seconds
 
 if TYPE_CHECKING:
     from wildbench.submissions.process import Answer, Opened, Sandbox
@@ -34,24 +33,20 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 """Of the intervals."""
 
-STATUS = Path("/proc/self/status")
-
 
 class Process(BaseModel):
-    """The detector's process, at the end of a pass."""
+    """What only the detector's process can tell."""
 
     device: str
     """"cpu", or the CUDA device's name."""
     peak_memory: NonNegativeInt | None
-    """Bytes; None where nothing keeps a record."""
+    """Of an accelerator, in bytes; None where nothing keeps a record."""
 
 
 def describe(opened: Opened, _image: object = None) -> dict[str, Any]:
     """Describe this process; runs in the child."""
-    peak = peak_resident()  # before the backend looks into what it runs, which takes memory of its own
     facts = opened.backend.facts()
-    peak = peak if opened.device == "cpu" else facts["peak_memory"]
-    return Process(device=facts["device"], peak_memory=peak).model_dump()
+    return Process(device=facts["device"], peak_memory=facts["peak_memory"]).model_dump()
 
 
 def execution(opened: Opened, _image: object = None) -> dict[str, Any]:
@@ -63,20 +58,6 @@ def execution(opened: Opened, _image: object = None) -> dict[str, Any]:
 def execution_of(box: Sandbox) -> Execution:
     """What really runs the network in a sandbox."""
     return ask(box, "wildbench.measures.latency:execution", Execution)
-
-
-def peak_resident() -> int:
-    """Peak resident memory of this process in bytes.
-
-    Linux's `ru_maxrss` counts what the parent had when it started this process, across fork and exec; `VmHWM` does not.
-    """
-    if STATUS.exists():
-        fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 Image = npt.NDArray[np.uint8]
@@ -94,21 +75,41 @@ SHARE = 0.03
 
 RESAMPLES = 1000
 
+THREADS_TOLERANCE = 1.15
+"""Processor time over wall time that a thread may have: clocks differ, and a library's own threads do a little."""
+
 LEAST_BLOCKS = 10
 """Fewer reference runs than this give a ratio without an interval."""
 
-REFERENCE = "wildbench.measures.reference_network:run"
+IDLE = 0.05
+"""Of a reference run's time, what the detector's stopped processes may take of the processor meanwhile."""
+
+MOST_DISTURBED = 0.10
+"""Share of the reference runs that may be disturbed, and so left out, before there is no ratio."""
 
 
 class Stopwatch:
-    """Collects the times of one evaluation: `warm_up`, for each image `add` and `interleave_reference`, `latency`."""
+    """Collects the times of one evaluation: `warm_up`, for each image `add` and `interleave_reference`, `latency`.
+
+    A context manager, which ends the process of the reference network.
+    """
 
     def __init__(self) -> None:
         self.warmup_runs = 0
         self.every = 1
+        self.disturbed = 0
         self._times: list[float] = []
+        self._processor: list[float] = []
         self._stages: list[dict[str, float]] = []
         self._references: list[float] = []
+        self._network: Reference | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._network:
+            self._network.close()
 
     def warm_up(self, box: Sandbox, images: Sequence[Image]) -> None:
         """Run until the time is stable, for 6 rounds at most, and decide how often the reference network runs.
@@ -123,24 +124,39 @@ class Stopwatch:
             medians.append(median(box.predict(image).seconds for image in some))
         self.warmup_runs = ROUND * len(medians)
         if medians:
+            self._time_reference(box)  # its process starts
             begin = time.perf_counter()
             for _ in range(ROUND):
-                _time_reference(box)
+                self._time_reference(box)
             cost = (time.perf_counter() - begin) / ROUND
             self.every = max(1, math.ceil(cost / (SHARE * medians[-1])))
+            self.disturbed = 0
 
     def add(self, answer: Answer) -> None:
         """Take the times of one answer."""
         self._times.append(answer.seconds)
+        self._processor.append(answer.processor)
         self._stages.append({name: seconds for name, seconds in answer.stages.items() if math.isfinite(seconds)})
 
     def interleave_reference(self, box: Sandbox) -> None:
         """Run the reference network, if its turn has come. Call it after each image."""
         if len(self._times) % self.every == 0:
-            self._references.append(_time_reference(box))
+            self._references.append(self._time_reference(box))
+
+    def _time_reference(self, box: Sandbox) -> float:
+        """Seconds of one pass, while the detector's processes are stopped; NaN where they were not idle."""
+        if self._network is None:
+            self._network = Reference(box.device, box.threads)
+        with box.held() as pids:
+            before = sum(processor_seconds(pids).values())
+            seconds = self._network.seconds()
+            idle = sum(processor_seconds(pids).values()) - before <= IDLE * seconds
+        self.disturbed += not idle
+        return seconds if idle else math.nan
 
     def latency(self, box: Sandbox) -> Latency:
         """The figures. Ask before anything else runs in the open box: its peak memory is read now."""
+        peak = box.peak_memory
         process = ask(box, "wildbench.measures.latency:describe", Process)
         on_cpu = box.device == "cpu"
         times = [1000 * seconds for seconds in self._times]
@@ -152,18 +168,45 @@ class Stopwatch:
             p99=percentile_figure(times, 0.99, "ms"),
             mean=mean_figure(times, "ms"),
             stages={name: self._stage(name) for name in sorted(set().union(*self._stages))},
-            reference_ratio=ratio_figure(self._times, self._references, self.every),
-            reference=f"{reference_network.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}",
+            reference_ratio=self._ratio(),
+            reference=f"{reference_network.DESCRIPTION}, {'numpy' if on_cpu else 'torch'}, in its own process",
             warmup_runs=self.warmup_runs,
-            peak_memory=(
-                Figure.undefined("B", "ONNX Runtime keeps no record of the CUDA memory it takes")
-                if process.peak_memory is None
-                else Figure(value=process.peak_memory, unit="B", n=1)
-            ),
+            peak_memory=_memory(peak, "the system") if on_cpu else _memory(process.peak_memory, "the runtime"),
         )
+
+    def audit(self, box: Sandbox) -> Audit:
+        """Whether the processor time of the calls fits the threads and the wall clock."""
+        wall, taken, n = sum(self._times), sum(self._processor), len(self._times)
+        figure = Figure(value=taken / wall, unit="1", n=n) if n else Figure.undefined("1", "there are no calls", 0)
+        bound = box.threads * THREADS_TOLERANCE
+        return Audit(
+            name="processor-time",
+            passed=taken <= bound * wall if n and box.device == "cpu" else None,
+            measured=figure,
+            bound=bound,
+            evidence={"processor": Figure(value=taken, unit="s", n=n), "wall": Figure(value=wall, unit="s", n=n)},
+            explanation="Processor time of the detector's processes during the calls over the wall clock's; it passes "
+            "up to its threads, and a little. Not judged on CUDA, where drivers have threads of their own.",
+        )
+
+    def _ratio(self) -> Figure:
+        if self.disturbed > MOST_DISTURBED * len(self._references):
+            reason = f"the detector was not idle in {self.disturbed} of {len(self._references)} reference runs"
+            return Figure.undefined("1", reason, 0)
+        if not self.disturbed:
+            return ratio_figure(self._times, self._references, self.every)
+        kept = [turn for turn, seconds in enumerate(self._references) if math.isfinite(seconds)]
+        times = [self._times[turn * self.every + place] for turn in kept for place in range(self.every)]
+        return ratio_figure(times, [self._references[turn] for turn in kept], self.every)
 
     def _stage(self, name: str) -> Figure:
         return percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
+
+
+def _memory(peak: int | None, who: str) -> Figure:
+    if peak is None:
+        return Figure.undefined("B", f"{who} keeps no record of the memory it takes")
+    return Figure(value=peak, unit="B", n=1)
 
 
 def ratio_figure(times: Sequence[float], references: Sequence[float], every: int) -> Figure:
@@ -199,14 +242,6 @@ def _median(samples: npt.NDArray[np.float64]) -> float:
 
 def _stable(medians: Sequence[float]) -> bool:
     return len(medians) > 1 and abs(medians[-1] - medians[-2]) <= TOLERANCE * medians[-2]
-
-
-def _time_reference(box: Sandbox) -> float:
-    """Seconds of one pass. One goes before it untimed: what the detector left in the caches is not its own."""
-    box.call(REFERENCE)
-    begin = time.perf_counter()
-    box.call(REFERENCE)
-    return time.perf_counter() - begin
 
 
 def percentile_figure(samples: Sequence[float], p: float, unit: str) -> Figure:

@@ -2,24 +2,28 @@
 
 A 3 x 3 convolution of stride 2 and six MobileNet blocks (Howard et al., 2017: a 3 x 3 depthwise and a 1 x 1
 convolution), on a 320 x 320 image; rectified, without normalisation; weights and input from a fixed seed. On a CPU it
-is numpy alone, which every detector's process has already: the unit is the same whether torch or ONNX Runtime runs the
-detector, and takes the memory of neither. On CUDA it is the same network in torch.
+is numpy alone: the unit is the same whether torch or ONNX Runtime runs the detector. On CUDA it is the same network in
+torch. It runs in a process of its own, `python -m wildbench.measures.reference_network DEVICE`, where no submission's
+code is, and while the detector's processes are stopped: ONNX Runtime's threads spin for a while after a run, and on two
+CPUs double its time.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
     import torch
-
-    from wildbench.submissions.process import Opened
 
 Array = npt.NDArray[np.float32]
 
@@ -29,12 +33,62 @@ STRIDES = (2, 2, 1, 2, 1, 2, 1)
 DESCRIPTION = "7-layer MobileNet-style network, 320 x 320, float32, seed 0"
 
 
-def run(opened: Opened, _image: object = None) -> None:
-    """One pass of the reference network on the detector's device, finished when it returns; runs in the child."""
-    _network(opened.device)()
+LIBRARIES = ("OMP_", "OPENBLAS_", "GOTO_", "MKL_", "KMP_")
+"""Beginnings of the variables that would give its libraries other threads than the detector has."""
 
 
-@lru_cache(maxsize=1)
+class Reference:
+    """The network in its own process, until `close`.
+
+    Args:
+        device: "cpu", "cuda:0": the detector's.
+        threads: CPU threads: the detector's.
+
+    Example:
+        >>> with Reference("cpu", threads=1) as reference:
+        ...     0 < reference.seconds() < 10
+        True
+    """
+
+    def __init__(self, device: str, threads: int) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(LIBRARIES)}
+        environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_THREAD_TIMEOUT": "4"}  # its threads sleep at once
+        environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+        command = [sys.executable, "-m", __name__, device]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, start_new_session=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def seconds(self) -> float:
+        """Time of one pass. One goes before it untimed: what the detector left in the caches is not its own."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return float(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def serve(device: str) -> None:
+    """Time a pass for each line that comes."""
+    once = _network(device)
+    for _ in sys.stdin:
+        once()
+        begin = time.perf_counter()
+        once()
+        sys.stdout.write(f"{time.perf_counter() - begin}\n")
+        sys.stdout.flush()
+
+
 def _network(device: str) -> Callable[[], object]:
     image, stem, blocks = weights()
     if device == "cpu":
@@ -108,3 +162,7 @@ def torch_network() -> torch.nn.Sequential:
     for layer, kernel in zip(convolutions, kernels, strict=True):
         layer.weight = nn.Parameter(torch.from_numpy(kernel), requires_grad=False)
     return nn.Sequential(*layers).eval()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

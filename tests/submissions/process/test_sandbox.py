@@ -98,7 +98,8 @@ def test_functions_of_wildbench_run_in_the_child(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
         answer = box.call("wildbench.measures.latency:describe")
         assert answer["device"] == "cpu"
-        assert 2**20 < answer["peak_memory"] < 300 * 2**20  # no torch is in the process of an ONNX graph
+        assert answer["peak_memory"] is None  # of an accelerator; of the process the parent reads it
+        assert 2**20 < (box.peak_memory or 0) < 300 * 2**20  # no torch is in the process of an ONNX graph
         with pytest.raises(ValueError, match="only functions of wildbench"):
             box.call("os:getpid")
         with refused("detector/raised", kind=DetectorCrashed):

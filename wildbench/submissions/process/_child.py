@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -168,7 +169,7 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
             else:
                 image = pixels.image(message["shape"])
                 detections = opened.predict(image)
-                send_detections(channel, detections)
+                send_detections(channel, detections, message.get("nonce"))
         except Exception as error:
             failure = _as_failure(error)
             reply = {"error": type(failure).__name__, "code": failure.code, "what": failure.what}
@@ -184,6 +185,7 @@ def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
     with needs(format.extra) if format.extra else contextlib.nullcontext():
         for library in format.libraries:
             import_module(library)
+    cv2.setNumThreads(message["threads"])  # it would take every CPU for an image
     if message["memory_bytes"] is not None:  # beyond what the libraries themselves have taken by now
         import resource
 

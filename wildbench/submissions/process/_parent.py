@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -39,6 +40,7 @@ from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.process._jail import command
+from wildbench.submissions.process._processor import held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
@@ -51,10 +53,12 @@ class Answer:
     Attributes:
         detections: Checked.
         seconds: From the request to the last byte of the answer, by the parent's clock; pixels are handed over before.
+        processor: Processor time that the detector's processes took meanwhile, in seconds, by the kernel's account.
     """
 
     detections: Detections
     seconds: float
+    processor: float = 0.0
 
     @property
     def stages(self) -> dict[str, float]:
@@ -108,6 +112,7 @@ class Sandbox:
         self._device: str | None = None
         self._stack = contextlib.ExitStack()
         self._ended = True
+        self._pids: list[int] = []
 
     @property
     def path(self) -> Path:
@@ -150,21 +155,38 @@ class Sandbox:
         height, width = _checked(image).shape[:2]
         self.ready()
         with self._failures():
-            request = {"shape": self._hand_over(image)}
+            nonce = secrets.token_hex(8)  # an answer that was sent ahead of its request does not know it
+            request = {"shape": self._hand_over(image), "nonce": nonce}
             deadline = time.monotonic() + self.timeout_s
+            before = processor_seconds(self._pids)
             start = time.perf_counter()
             send(self._channel, request)
             header = self._receive(deadline)
             detections = receive_detections(self._channel, header, height, width, deadline)
             seconds = time.perf_counter() - start
+            self._pids = tree(self.pid)
+            taken = sum(now - before.get(pid, 0) for pid, now in processor_seconds(self._pids).items())
+            if header.get("nonce") != nonce:
+                raise Garbled("an answer to another request")
             check_detections(detections, len(self.manifest.categories), height, width)
-        return Answer(detections, seconds)
+        return Answer(detections, seconds, taken)
+
+    def held(self) -> contextlib.AbstractContextManager[list[int]]:
+        """Stop every process of the detector for as long as the block runs; gives their ids."""
+        self.ready()
+        return held(self.pid)
+
+    @property
+    def peak_memory(self) -> int | None:
+        """The most resident memory that its processes ever had, in bytes; None where the system keeps no account."""
+        return peak_resident(tree(self.pid))
 
     def ready(self) -> str:
         """Wait until the detector is open, and return its device; raises SubmissionError where it cannot be opened."""
         if self._device is None:
             with self._failures():
                 self._device = str(self._receive(self._start_by).get("device"))
+                self._pids = tree(self.pid)
         return self._device
 
     def call(self, function: str, image: npt.NDArray[np.uint8] | None = None, **arguments: Any) -> Any:  # noqa: ANN401

@@ -139,10 +139,11 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
     return header
 
 
-def send_detections(channel: socket.socket, detections: Detections) -> None:
-    """Answer with checked detections."""
+def send_detections(channel: socket.socket, detections: Detections, nonce: object = None) -> None:
+    """Answer the request that had this nonce with checked detections."""
     masked, dropped = detections.masks is not None, detections.dropped
     header = {"detections": len(detections), "masks": masked, "stages": detections.stages, "dropped": dropped}
+    header["nonce"] = nonce
     masks = () if detections.masks is None else (detections.masks,)
     send(channel, header, (detections.boxes, detections.labels, detections.scores, *masks))
 
