@@ -10,10 +10,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, cast
 
 from wildbench.errors import SubmissionError
+from wildbench.files import read_bounded
 
 MOST_RECORDS = 2**16
 """Entries of a zip or a folder; a detector saved with one entry for each tensor has about a thousand."""
@@ -65,7 +67,7 @@ class Source:
         try:
             if path.is_dir():
                 return cls(path, files=_read_folder(path), main="")
-            data = path.read_bytes()
+            data = read_bounded(path, MOST_BYTES)
         except OSError as error:
             what, code = ("no such file", "no-such-file")
             if not isinstance(error, FileNotFoundError):
@@ -111,8 +113,7 @@ class Source:
         if self.is_folder or inside in self.files:
             return self.files.get(inside)
         if name not in self._beside:
-            neighbour = self.path.parent / name
-            self._beside[name] = neighbour.read_bytes() if neighbour.is_file() else None
+            self._beside[name] = _read_inside(self.path.parent, name, self.path)
         return self._beside[name]
 
     def with_companions(self, names: Iterable[str]) -> Source:
@@ -205,9 +206,36 @@ class Source:
 
 def _read_folder(path: Path) -> dict[str, bytes]:
     """Every file of a folder by its name, hidden ones apart."""
-    names = sorted(file.relative_to(path) for file in path.rglob("*") if file.is_file())
+    found = list(islice((file for file in path.rglob("*") if file.is_file()), MOST_RECORDS + 1))
+    names = sorted(file.relative_to(path) for file in found)
     names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    if len(names) > MOST_RECORDS or sum((path / name).stat().st_size for name in names) > MOST_BYTES:
+    if len(found) > MOST_RECORDS or sum((path / name).stat().st_size for name in names) > MOST_BYTES:
         problem = f"{path}: the folder has more than {MOST_RECORDS:,} files or {MOST_BYTES:,} bytes"
         raise SubmissionError(problem, code="folder-too-large", remedy="name the detector's own folder")
-    return {name.as_posix(): (path / name).read_bytes() for name in names}
+    files = {name.as_posix(): _read_inside(path, name.as_posix(), path) for name in names}
+    return {name: data for name, data in files.items() if data is not None}
+
+
+def _read_inside(folder: Path, name: str, submission: Path) -> bytes | None:
+    """A regular file in or below a folder; None where there is none. Only what links reach from there is read.
+
+    That is the folder itself, where the submission really lies, and the store of a snapshot from the Hugging Face Hub.
+    """
+    where = PurePosixPath(name)
+    if where.is_absolute() or ".." in where.parts or "\0" in name:
+        return None
+    try:
+        real, root = (folder / name).resolve(strict=True), folder.resolve()
+        store = root.parents[1] / "blobs" if root.parent.name == "snapshots" else root
+        home = root if submission == folder else submission.resolve().parent
+        if not real.is_file():
+            return None
+        if not any(real.is_relative_to(one) for one in (root, store, home)):
+            problem = f"{submission}: {name} is a link that leads out of its folder"
+            raise SubmissionError(problem, code="outside", remedy=f"put a copy of the file there (cp -L {name} ...)")
+        return read_bounded(real, MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        problem = f"{submission}: {name} cannot be read ({getattr(error, 'strerror', None) or 'links in a circle'})"
+        raise SubmissionError(problem, code="unreadable", remedy="check the file") from None
