@@ -108,6 +108,9 @@ class Comparison(Record):
     baseline_sha256: str
     baseline_errors: Errors | None
     rows: list[Row]
+    failed_audits: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="By detector: the audits that it failed, each with its explanation."
+    )
     groups_needed: dict[str, list[int | None]] = Field(
         description="By difference in AP: how many of what is drawn would show it four times in five, for each row."
     )
@@ -225,6 +228,9 @@ def compare(
             )
             for row, record in enumerate(records[1:])
         ],
+        failed_audits={
+            name: failed for name, record in zip(shown, records, strict=True) if (failed := record.failed_audits())
+        },
         groups_needed={f"{wanted:g}": found.groups_needed(wanted) for wanted in differences},
     )
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from wildbench.progress import Progress, silent
 from wildbench.scorecard import Scorecard, Submission
 
 if TYPE_CHECKING:
+    from wildbench.datasets.images import Pixels
     from wildbench.measures.latency import Stopwatch
     from wildbench.measures.repetition import Showing
     from wildbench.submissions.inspection import Inspection
@@ -66,6 +68,8 @@ def evaluate(
     adapter: Path | str | None = None,
     categories: Sequence[str] | None = None,
     out: Path | str | None = None,
+    audits: bool = True,
+    audit_seed: int | None = None,
     progress: Progress = silent,
 ) -> Scorecard:
     """Measure a detector: a file for accuracy, size, compute and latency; one in memory for accuracy alone.
@@ -87,6 +91,8 @@ def evaluate(
         categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
             names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
+        audits: Show a file's detector altered images and new scenes too, to see that it knows no labels by heart.
+        audit_seed: What these follow from, to repeat those of a record; None draws it once the file is admitted.
         progress: Called as `progress(task, done, total)`.
 
     Raises:
@@ -98,6 +104,7 @@ def evaluate(
         0.63
     """
     from wildbench.datasets.images import decode  # here and below: what only running a detector needs
+    from wildbench.measures.audits import run_audits
     from wildbench.measures.compute import measure_compute, operands_of
     from wildbench.measures.latency import Stopwatch, execution_of
     from wildbench.measures.repetition import audit_repetition
@@ -124,10 +131,12 @@ def evaluate(
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
-        audits = [watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
+        checks = [watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
         execution = execution_of(box)
         scored = Scored(data, seen.detections, frozenset(category_ids.values()))
         notes = seen.notes + lines(list(_doubts(box, inspection, scored, category_ids)))
+        if audits:
+            checks += run_audits(partial(_answer, box, category_ids), scored, seed=audit_seed, progress=progress)
         manifest = admitted.manifest
         described = Submission(
             file=admitted.path.name,
@@ -149,8 +158,8 @@ def evaluate(
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
                 notes=[*admitted.notes, *notes],
-                audits=audits,
                 execution=execution,
+                audits=checks,
             )
 
 
@@ -237,6 +246,11 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
     notes = _without_area(sum(answered.dropped for answered in scored.values()), len(detections))
     notes += _unscored(box.manifest, [scored[place] for place in sorted(scored)], category_ids, detections)
     return Pass(detections, notes, showings, answers, warm)
+
+
+def _answer(box: Sandbox, category_ids: dict[int, int], image_id: int, pixels: Pixels) -> Detections:
+    """What it detects in an image that nobody times."""
+    return detections_of(image_id, box.predict(pixels).detections, category_ids)
 
 
 def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: dict[int, int]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from wildbench.errors import DatasetError, PredictionsError, SubmissionError
 from wildbench.files import check_writable, write_atomically
 from wildbench.measures import Evidence, measure_added
 from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.audits import audit_exact
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
@@ -256,8 +257,8 @@ def make_record(
         latency=latency,
         execution=execution,
         errors=errors,
-        audits=list(audits),
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
+        audits=[audit_exact(scored), *audits],
         environment=describe_environment(),
     )
     card = card.model_copy(update={"measures": measure_added(Evidence(card, scored, submission))})

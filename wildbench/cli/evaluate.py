@@ -40,6 +40,8 @@ def evaluate(
     manifest: ManifestOption = None,
     write_manifest: WriteManifestOption = False,
     adapter: AdapterOption = None,
+    audits: Annotated[bool, typer.Option(help="Look for labels known by heart, on altered and new pictures.")] = True,
+    audit_seed: Annotated[int | None, typer.Option(min=0, help="Draw those of an earlier record again.")] = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -61,6 +63,8 @@ def evaluate(
             manifest=manifest,
             adapter=adapter,
             out=out,
+            audits=audits,
+            audit_seed=audit_seed,
             progress=progress,
         )
     typer.echo(f"wildbench: {card.submission.manifest}", err=True)
@@ -127,6 +131,8 @@ def compare(
     tables.print_tables(*tables.comparison_tables(comparison))
     if comparison.categories_left_out:
         typer.echo(f"left out, because not all know them: {', '.join(comparison.categories_left_out)}")
+    for name, failed in comparison.failed_audits.items():
+        typer.echo(f"wildbench: warning: {name} failed {', '.join(failed)}: its figures are not comparable", err=True)
     for row in comparison.rows:
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
 
@@ -145,4 +151,8 @@ def _print_card(card: Scorecard, out: Path) -> None:
     tables.print_tables(tables.scorecards_table([card]), tables.category_table([card]), *tables.errors_tables(card))
     for note in card.notes:
         typer.echo(f"wildbench: {note}", err=True)
+    for name, explanation in card.failed_audits().items():
+        typer.echo(f"wildbench: audit {name} FAILED: {explanation}", err=True)
+    passed = [audit.name for audit in card.audits if audit.passed]
+    typer.echo(f"audits: {len(passed)} passed, {len(card.failed_audits())} failed, of {len(card.audits)}")
     typer.echo(f"scorecard: {out}")

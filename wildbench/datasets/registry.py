@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wildbench.datasets.coco import Dataset, images_near, read_coco, size_of
+from wildbench.datasets.images import Pixels
 from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError, first_problem
 from wildbench.plugins import datasets
@@ -21,6 +22,9 @@ from wildbench.records import plain_toml
 from wildbench.resources import bundled, cache_dir
 
 CARD = "dataset.toml"
+
+Scene = tuple[dict[str, Any], list[dict[str, Any]], Pixels]
+"""COCO's image entry, its annotations, and pixels."""
 
 
 class _Table(BaseModel):
@@ -35,6 +39,11 @@ class Images(_Table):
         default=None,
         description='"module:function", called as `function(cache, progress)`: makes or downloads the pictures below '
         "the folder `cache`, unless they are there, and returns their folder.",
+    )
+    fresh: str | None = Field(
+        default=None,
+        description='"module:function", called as `function(seed, split, count)`: yields new pictures, each '
+        "as its COCO image entry, its annotations, and its pixels (uint8, H x W x 3, RGB).",
     )
 
 
@@ -194,6 +203,14 @@ def generate(name: str, progress: Progress = silent) -> Path:
         raise DatasetError(f"{name} is not rendered", code="not-rendered", remedy="name a data set that is: parksim")
     folder: Path = call(render, cache_dir(), progress)
     return folder
+
+
+def scene_maker(dataset: Dataset) -> Callable[[int, int], Iterable[Scene]] | None:
+    """What makes new pictures as those of a data set, from a seed and their number; None where nothing can."""
+    if dataset.split is None or dataset.name not in datasets:
+        return None
+    make = card(dataset.name).images.fresh
+    return None if make is None else lambda seed, count: call(make, seed, dataset.split, count)
 
 
 def is_shareable(name: str) -> bool:

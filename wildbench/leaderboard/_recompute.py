@@ -94,6 +94,9 @@ def _thousandths(precision: npt.NDArray[np.float64]) -> list[int]:
     return [int(value) for value in np.trim_zeros(values, "b")]
 
 
+_UNAUDITED = "a board takes detectors that look at the pictures alone"
+
+
 def wrong_claims(card: Scorecard) -> list[WildbenchError]:
     """List texts that cannot be printed, malformed hashes, and departures from this wildbench's protocol.
 
@@ -108,6 +111,8 @@ def wrong_claims(card: Scorecard) -> list[WildbenchError]:
         if claimed != here:
             what = f"protocol.{name} is {shortened(claimed)}, this wildbench uses {here}"
             problems.append(ScorecardError(what, code="other-protocol", remedy=_AGAIN))
+    for name, explanation in card.failed_audits().items():
+        problems.append(ScorecardError(f"audit {name}: {explanation}", code="audit-failed", remedy=_UNAUDITED))
     return problems
 
 

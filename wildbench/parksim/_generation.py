@@ -23,7 +23,8 @@ from wildbench.progress import Progress, silent
 
 JPEG_QUALITY = 90
 Record = dict[str, Any]
-Composed = tuple[ImagePlan, list[Seen], NDArray[np.uint8] | None]
+Pixels = NDArray[np.uint8]
+Composed = tuple[ImagePlan, list[Seen], Pixels | None]
 
 
 def generate(seed: int = 0, *, workers: int = 2) -> dict[str, Record]:
@@ -63,12 +64,29 @@ def render(folder: Path, progress: Progress = silent, *, seed: int = 0, workers:
     return [file_name(one) for one in images]
 
 
+def scenes(seed: int, split: str, count: int, *, workers: int = 2) -> Iterator[tuple[Record, list[Record], Pixels]]:
+    """Render scenes with animals before a split's cameras: image entry, annotations without ids, and RGB pixels.
+
+    Args:
+        seed: The plan follows from it; every seed has other animals in other places.
+        split: "train", "val" or "test".
+        count: How many, of about 150 in a split.
+        workers: Threads that compose images.
+    """
+    planned = [one for one in plan(seed) if one.split == split and one.guests] if count else []
+    for one, sights, picture in composed(planned[:count], pixels=True, workers=workers):
+        assert picture is not None
+        stored = cv2.imdecode(np.frombuffer(encode_jpeg(picture), np.uint8), cv2.IMREAD_COLOR_RGB)
+        annotations = [annotation_of(one.number, sight) for sight in sights]
+        yield _image_record(one), annotations, np.asarray(stored, dtype=np.uint8)
+
+
 def file_name(image: ImagePlan) -> str:
     """The name of an image's file."""
     return f"{image.location:02d}_{image.number:04d}.jpg"
 
 
-def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
+def encode_jpeg(picture: Pixels) -> bytes:
     """JPEG of an RGB picture."""
     _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return encoded.tobytes()

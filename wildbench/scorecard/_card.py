@@ -82,6 +82,10 @@ class Scorecard(Record):
             figures["p50"] = self.latency.p50
         return figures | self.measures
 
+    def failed_audits(self) -> dict[str, str]:
+        """What speaks against the figures: the explanation of each audit that was not passed, by its name."""
+        return {audit.name: audit.explanation for audit in self.audits if audit.failed}
+
     def figures(self) -> dict[str, Figure]:
         """Every figure of the record by its path, such as `accuracy.per_category.lion.ap50`."""
         return dict(_figures_in(self, ()))

@@ -1,0 +1,133 @@
+"""The two audits that show a detector more pictures: altered ones, and scenes that nobody has seen."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+
+from wildbench.datasets.coco import Dataset
+from wildbench.datasets.images import Pixels, decode
+from wildbench.datasets.predictions import Detections
+from wildbench.datasets.registry import Scene, scene_maker
+from wildbench.measures.audits._alteration import Window, alter, moved
+from wildbench.measures.audits._drop import CERTAIN, coco_ap, drop
+from wildbench.measures.matching import Scored
+from wildbench.progress import Progress, silent
+from wildbench.scorecard import Audit, Figure
+
+SHARE, MOST = 4, 48
+"""One picture for every four that are scored, at most so many."""
+
+FEWEST = {"fresh-scenes": 10, "altered-images": 4}
+"""Pictures from which an audit can tell anything, and is made."""
+
+MARGINS = {"fresh-scenes": 0.08, "altered-images": 0.1}
+"""By how much AP may fall besides chance: studies/audits has what honest detectors lose."""
+
+Detect = Callable[[int, Pixels], Detections]
+"""A detector: image id and pixels to detections in that image."""
+
+
+def run_audits(detect: Detect, scored: Scored, *, seed: int | None = None, progress: Progress = silent) -> list[Audit]:
+    """Show a detector altered images and, where the data set can make them, fresh scenes; compare with what was scored.
+
+    Args:
+        detect: The detector that was scored. It is shown a quarter as many pictures again, at most 48, for each audit.
+        scored: What it said of the data set.
+        seed: Both follow from it; None draws one, after whatever detects has been made.
+        progress: Called as `progress(task, done, total)`.
+    """
+    seed = int.from_bytes(os.urandom(6), "big") if seed is None else seed
+    data = scored.dataset
+    wanted = min(MOST, len(data.images) // SHARE)
+    make = scene_maker(data)
+    if make is None or wanted < FEWEST["fresh-scenes"]:
+        why = "the data set cannot make new scenes" if make is None else f"too few images: {len(data.images)}"
+        return [_altered(detect, scored, seed, wanted, progress), _undone("fresh-scenes", why)]
+    with ThreadPoolExecutor(1) as beside:  # they are rendered while the detector looks at others
+        rendering = beside.submit(lambda: list(make(seed, wanted)))
+        audits = [_altered(detect, scored, seed, wanted, progress)]
+        return [*audits, _fresh(detect, scored, seed, rendering.result, progress)]
+
+
+def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: Progress) -> Audit:
+    data = scored.dataset
+    boxed = sorted(set(scored.labels.image_ids[~scored.labels.crowd].tolist()))
+    wanted = min(wanted, len(boxed))
+    if wanted < FEWEST["altered-images"]:
+        return _undone("altered-images", f"too few images with boxes: {len(boxed)} of {len(data.images)}")
+    start = time.perf_counter()
+    rng = np.random.default_rng([seed, 1])
+    chosen = set(rng.choice(boxed, wanted, replace=False).tolist())
+    windows: dict[int, Window] = {}
+
+    def pictures() -> Iterable[tuple[int, Pixels]]:
+        for image in data.images:
+            if image["id"] in chosen:
+                pixels, windows[image["id"]] = alter(decode(data.image_path(image)), rng)
+                yield image["id"], pixels
+
+    found = _shown(detect, pictures(), wanted, "audit by altered images", progress)
+    before, after = moved(data, windows)
+    kept = scored.detections[np.isin(scored.detections.image_ids, list(chosen))]
+    pair = (replace(scored, dataset=before, detections=_boxes(kept)), replace(scored, dataset=after, detections=found))
+    return _judged("altered-images", *pair, seed, start, "the same images mirrored, cropped and stored again")
+
+
+def _fresh(detect: Detect, scored: Scored, seed: int, rendered: Callable[[], list[Scene]], progress: Progress) -> Audit:
+    start = time.perf_counter()
+    scenes = rendered()
+    pictures = ((image["id"], pixels) for image, _, pixels in scenes)
+    found = _shown(detect, pictures, len(scenes), "audit by fresh scenes", progress)
+    data = scored.dataset
+    entries = [entry for _, annotations, _ in scenes for entry in annotations]
+    coco = {**data.coco, "images": [image for image, _, _ in scenes], "annotations": entries}
+    unseen = replace(scored, dataset=Dataset(data.name, data.split, coco, data.images_dir), detections=found)
+    return _judged("fresh-scenes", scored, unseen, seed, start, "new scenes of the same cameras")
+
+
+def _shown(
+    detect: Detect, pictures: Iterable[tuple[int, Pixels]], total: int, task: str, progress: Progress
+) -> Detections:
+    parts: list[Detections] = []
+    for image_id, pixels in pictures:
+        parts.append(detect(image_id, pixels))
+        progress(task, len(parts), total)
+    return _boxes(Detections.concatenate(parts))
+
+
+def _boxes(detections: Detections) -> Detections:
+    return replace(detections, masks=None)
+
+
+def _judged(name: str, before: Scored, after: Scored, seed: int, start: float, what: str) -> Audit:
+    fall = drop(before, after, paired=name == "altered-images")
+    bound = MARGINS[name] + CERTAIN * fall.error
+    lost = fall.before - fall.after
+    images, boxes = len(after.dataset.images), int((~after.labels.crowd).sum())
+    verdict = "more than chance and honest detectors allow" if lost > bound else "within what honest detectors lose"
+    return Audit(
+        name=name,
+        passed=lost <= bound,
+        measured=Figure(value=lost, unit="AP", n=images),
+        bound=bound,
+        evidence={
+            "ap_scored": coco_ap(before),
+            "ap_audited": coco_ap(after),
+            "pooled_ap_scored": Figure(value=fall.before, unit="AP", n=int((~before.labels.crowd).sum())),
+            "pooled_ap_audited": Figure(value=fall.after, unit="AP", n=boxes),
+            "standard_error": Figure(value=fall.error, unit="AP", n=images),
+            "time": Figure(value=1000 * (time.perf_counter() - start), unit="ms", n=images),
+        },
+        seed=seed,
+        explanation=f"AP over all categories together falls by {100 * lost:.1f} on {what}, {verdict}",
+    )
+
+
+def _undone(name: str, why: str) -> Audit:
+    return Audit(name=name, passed=None, explanation=f"not done: {why}")
