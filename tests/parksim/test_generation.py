@@ -1,5 +1,6 @@
 """Annotations and pictures as files."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.label_checks import validate
 from wildbench.datasets.registry import load_dataset
-from wildbench.parksim import pictures
+from wildbench.parksim import pictures, scenes
 from wildbench.parksim._composition import compose
 from wildbench.parksim._generation import annotation_of, encode_jpeg, file_name, generate
 from wildbench.parksim._planning import plan
@@ -135,6 +136,54 @@ def test_rendering_resumes_and_trusts_no_half_written_cache(tmp_path: Path, monk
         pictures(tmp_path, progress)
         assert calls == [(2, 3), (3, 3)]  # only the missing one
         assert {path.name: path.read_bytes() for path in folder.glob("*.jpg")} == rendered
+
+
+def test_a_changed_picture_is_rendered_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildbench.parksim._generation.plan", lambda seed: FEW[:3])
+    folder = pictures(tmp_path)
+    first, second, third = (folder / file_name(one) for one in FEW[:3])
+    rendered = first.read_bytes()
+
+    first.write_bytes(second.read_bytes())
+    assert pictures(tmp_path) == folder
+    assert first.read_bytes() == rendered
+
+    first.write_bytes(second.read_bytes())  # and the list with it
+    listed = (folder / "complete").read_text()
+    sha256 = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in (second, third)}
+    (folder / "complete").write_text(listed.replace(listed.split()[0], sha256[second]))
+    pictures(tmp_path)
+    assert first.read_bytes() == rendered
+    assert (folder / "complete").read_text() == listed
+
+
+def test_packages_that_render_other_bytes_keep_their_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wildbench.parksim._generation.plan", lambda seed: FEW[:2])
+    monkeypatch.setattr("wildbench.parksim._generation.JPEG_QUALITY", 89)
+    folder = pictures(tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert len(times) == 3
+    pictures(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
+
+
+def test_published_hashes_are_those_of_the_renderer() -> None:
+    published = dict(line.split()[::-1] for line in bundled("annotations/parksim/SHA256SUMS").read_text().splitlines())
+    assert set(published) == {file_name(one) for one in plan()}
+    for one in FEW[:2]:
+        assert hashlib.sha256(_jpeg(one)).hexdigest() == published[file_name(one)]
+
+
+def test_new_scenes_are_of_the_same_cameras_and_of_other_animals() -> None:
+    made = list(scenes(4711, "test", 2))
+    test = load_dataset("parksim", split="test", with_images=False)
+    assert {image["location"] for image, _, _ in made} <= {image["location"] for image in test.images}
+    for image, annotations, pixels in made:
+        assert pixels.shape == (image["height"], image["width"], 3)
+        assert annotations
+        assert {entry["image_id"] for entry in annotations} == {image["id"]}
+    boxes = {tuple(entry["bbox"]) for _, annotations, _ in made for entry in annotations}
+    assert not boxes & {tuple(entry["bbox"]) for entry in test.annotations}
 
 
 def test_pictures_are_photographs_with_a_caption_strip() -> None:

@@ -64,6 +64,14 @@ def render(folder: Path, progress: Progress = silent, *, seed: int = 0, workers:
     return [file_name(one) for one in images]
 
 
+def picture_of(name: str, seed: int) -> bytes:
+    """The JPEG of one picture by its file's name, rendered; nothing where the plan has none."""
+    chosen = [one for one in plan(seed) if file_name(one) == name]
+    return b"".join(
+        encode_jpeg(picture) for *_, picture in composed(chosen, pixels=True, workers=1) if picture is not None
+    )
+
+
 def scenes(seed: int, split: str, count: int, *, workers: int = 2) -> Iterator[tuple[Record, list[Record], Pixels]]:
     """Render scenes with animals before a split's cameras: image entry, annotations without ids, and RGB pixels.
 
