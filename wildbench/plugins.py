@@ -202,6 +202,24 @@ datasets = Registry(
 )
 """Data sets by name: a folder or a package with a card in it (`wildbench.datasets.registry.Card`)."""
 
+label_formats = Registry(
+    "form of labels",
+    "wildbench.label_formats",
+    {
+        "voc": "wildbench.datasets.formats.voc:FORM",
+        "yolo": "wildbench.datasets.formats.yolo:FORM",
+        "coco": "wildbench.datasets.formats.coco_files:FORM",
+    }
+    | {
+        name: f"wildbench.datasets.formats.{name.replace('-', '_')}:FORM"
+        for name in (
+            *("camtrap-dp", "open-images", "labelme", "via"),
+            *("create-ml", "datumaro", "deep-forest", "image-folder"),
+        )
+    },
+)
+"""How labels lie on disk: `wildbench.datasets.formats.Form`."""
+
 _FIGURES = """
 ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large mean_iou50 file_bytes
 parameters nonzero dense_fp32_bytes bitmask_bytes entropy_bytes macs nonzero_macs bops latency_ratio latency_p50

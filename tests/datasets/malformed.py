@@ -149,6 +149,18 @@ def rle_of_wrong_size(document: Json) -> None:
     document["annotations"][2]["segmentation"] = {"size": [WIDTH, HEIGHT], "counts": [WIDTH * HEIGHT]}
 
 
+def text_ids(document: Json) -> None:
+    for image in document["images"]:
+        image["id"] = str(image["id"])
+    for entry in document["annotations"]:
+        entry["image_id"] = str(entry["image_id"])
+
+
+def relative(document: Json) -> None:
+    entry = document["annotations"][2]
+    entry["bbox_relative"] = shares(*entry.pop("bbox"))
+
+
 IMAGE, CATEGORY, BOX = "images[2] (id 13)", "categories[2] (id 3)", "annotations[2] (id 3)"
 ALL, EVERY, FILE = "annotations (all 30 boxes)", "all 60 detections", "the file"
 NAN, INF = float("nan"), float("inf")
@@ -175,6 +187,13 @@ LIES = [
     Lie("empty list of categories", "labels", "section-empty", "error", "categories", edit(lambda d: d["categories"].clear())),
     Lie("empty list of annotations", "labels", "no-boxes", "warning", "annotations", edit(lambda d: d["annotations"].clear())),
     Lie("every box a crowd", "labels", "no-boxes", "warning", "annotations", entries("iscrowd", lambda _: 1)),
+    # dialects
+    Lie("image ids as texts", "labels", "ids-numbered", "note", "images", edit(text_ids)),
+    Lie("a placeholder for an empty image", "labels", "image-empty", "note", "annotations", one("annotations", bbox=[], area=0)),
+    Lie("a species without a box", "labels", "species-without-box", "warning", "annotations", one("annotations", bbox=None, area=None)),
+    Lie("shares under a key of their own", "labels", "boxes-relative", "note", "annotations", edit(relative)),
+    Lie("ignore 1", "labels", "ignore-unread", "note", BOX, one("annotations", ignore=1)),
+    Lie("a turned box", "labels", "box-turned", "warning", BOX, one("annotations", attributes={"rotation": 45.0})),
     # entries
     Lie("an annotation as a list", "labels", "entry-type", "error", "annotations[2]", edit(lambda d: d["annotations"].__setitem__(2, [1, 2, 3, 4]))),
     Lie("box without its image", "labels", "key-missing", "error", BOX, edit(lambda d: d["annotations"][2].pop("image_id"))),
@@ -188,7 +207,7 @@ LIES = [
     Lie("category id 1.0", "labels", "key-type", "error", BOX, one("annotations", category_id=1.0)),
     Lie("coordinate 10^400", "labels", "key-type", "error", BOX, one("annotations", bbox=[10**400, 2, 3, 4])),
     Lie("iscrowd 2", "labels", "key-type", "error", BOX, one("annotations", iscrowd=2)),
-    Lie("iscrowd null", "labels", "key-type", "error", BOX, one("annotations", iscrowd=None)),
+    Lie("iscrowd null", "labels", "value-null", "warning", "annotations", one("annotations", iscrowd=None)),
     Lie("area negative", "labels", "key-type", "error", BOX, one("annotations", area=-40)),
     Lie("image width 0", "labels", "key-type", "error", IMAGE, one("images", width=0)),
     Lie("image height as a text", "labels", "key-type", "error", IMAGE, one("images", height="150")),
@@ -200,7 +219,7 @@ LIES = [
     # ids
     Lie("image id twice", "labels", "image-id-duplicate", "error", "images[10] (id 11)", edit(lambda d: d["images"].append(d["images"][0] | {"file_name": "b.jpg"}))),
     Lie("category id twice", "labels", "category-id-duplicate", "error", "categories[4] (id 1)", edit(lambda d: d["categories"].append({"id": 1, "name": "eland"}))),
-    Lie("annotation id twice", "labels", "annotation-id-duplicate", "error", "annotations[2] (id 1)", one("annotations", id=1)),
+    Lie("annotation id twice", "labels", "annotation-id-duplicate", "warning", "annotations[2] (id 1)", one("annotations", id=1)),
     Lie("annotation id 0", "labels", "annotation-id-zero", "warning", "annotations[2] (id 0)", one("annotations", id=0)),
     Lie("category ids count from 0", "labels", "annotation-unknown-category", "error", "annotations[0] (id 1)", entries("category_id", lambda e: e["category_id"] - 1)),
     Lie("image ids one too high", "labels", "annotation-unknown-image", "error", "annotations[27] (id 28)", entries("image_id", lambda e: e["image_id"] + 1)),
@@ -212,10 +231,11 @@ LIES = [
     Lie("every animal listed twice", "labels", "annotation-duplicate", "warning", "annotations[30] (id 31)", edit(lambda d: d["annotations"].extend(e | {"id": e["id"] + 30} for e in list(d["annotations"])))),
     # boxes
     Lie("negative side", "labels", "box-negative-side", "error", BOX, one("annotations", bbox=[90, 90, -20, 30])),
-    Lie("zero side", "labels", "box-zero-side", "error", BOX, one("annotations", bbox=[90, 90, 0, 30])),
+    Lie("zero side", "labels", "box-zero-side", "warning", BOX, one("annotations", bbox=[90, 90, 0, 30], segmentation=[])),
     Lie("NaN in a box", "labels", "box-not-finite", "error", BOX, one("annotations", bbox=[NAN, 90, 20, 30])),
     Lie("infinity in a box", "labels", "box-not-finite", "error", BOX, one("annotations", bbox=[90, 90, INF, 30])),
     Lie("1e999 in a box", "labels", "box-not-finite", "error", "annotations[0] (id 1)", raw(lambda text: text.replace('"bbox": [', '"bbox": [1e999, 1, 1, 1], "was": [', 1))),
+    Lie("box beyond its image's edge by little", "labels", "box-beyond-edge", "warning", BOX, one("annotations", bbox=[190, 120, 12, 30], area=360, segmentation=[])),
     Lie("box outside its image", "labels", "box-outside-image", "error", BOX, one("annotations", bbox=[190, 140, 40, 30])),
     Lie("all boxes as corners", "labels", "boxes-xyxy", "error", ALL, boxes(xyxy)),
     Lie("all boxes from their centre", "labels", "boxes-cxcywh", "error", ALL, boxes(cxcywh)),

@@ -16,7 +16,7 @@ from peers import sentence
 from scoring import suspect
 
 from wildbench.categories import SPLITS
-from wildbench.datasets.coco import Dataset, read_coco
+from wildbench.datasets.coco import Dataset, check_coco, read_coco
 from wildbench.datasets.detection_checks import validate_predictions
 from wildbench.datasets.findings import Finding, read_document
 from wildbench.datasets.label_checks import validate
@@ -28,9 +28,7 @@ from wildbench.resources import bundled
 
 def findings_in(labels: Path, detections: Path) -> list[Finding]:
     """What `wildbench data validate` finds in both files."""
-    document, findings = read_document(labels)
-    if not any(finding.severity == "error" for finding in findings):
-        findings += validate(document)
+    _, _, findings = check_coco(labels)
     if any(finding.severity == "error" for finding in findings):
         return findings
     return findings + validate_predictions(detections, read_coco(labels))

@@ -10,7 +10,7 @@ from codes import coded
 from PIL import Image
 
 from wildbench.categories import CATEGORIES, SPLITS
-from wildbench.datasets.coco import images_near
+from wildbench.datasets.image_files import images_near
 from wildbench.datasets.registry import generate, load_dataset, names, registered, summary
 from wildbench.errors import DatasetError
 from wildbench.resources import bundled, cache_dir

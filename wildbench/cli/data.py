@@ -19,7 +19,7 @@ from wildbench.text import counted
 if TYPE_CHECKING:
     from wildbench.datasets.coco import Dataset
     from wildbench.datasets.findings import Finding
-    from wildbench.datasets.formats import ImportReport
+    from wildbench.datasets.transfer import ImportReport
     from wildbench.progress import Progress
 
 NameArgument = Annotated[
@@ -82,8 +82,8 @@ def data_import(
     strict: StrictOption = False,
 ) -> None:
     """Turn labelled photographs into COCO files, and report everything that was wrong with them."""
-    from wildbench.datasets.formats import import_dataset
     from wildbench.datasets.registry import call, fetched
+    from wildbench.datasets.transfer import import_dataset
 
     if out is not None and replace:
         what = f"{out}: --replace is for named data sets only"
@@ -109,8 +109,8 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
-    from wildbench.datasets.formats import export_dataset
     from wildbench.datasets.registry import load_dataset, names, splits_of
+    from wildbench.datasets.transfer import export_dataset
 
     splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
     with shown() as progress:
@@ -124,7 +124,7 @@ def data_export(
 @contextlib.contextmanager
 def _strictly() -> Iterator[None]:
     """Print the findings that --strict refuses before the line that says so."""
-    from wildbench.datasets.formats import StrictFindings
+    from wildbench.datasets.transfer import StrictFindings
 
     try:
         yield
@@ -155,18 +155,16 @@ def data_validate(
     every: Annotated[bool, typer.Option("--all", help="Print every finding, not three per code.")] = False,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit code 2 on an error."""
-    from wildbench.datasets.coco import images_near, read_coco
+    from wildbench.datasets.coco import check_coco, read_coco
     from wildbench.datasets.detection_checks import validate_predictions
-    from wildbench.datasets.findings import read_document, refuse
-    from wildbench.datasets.label_checks import validate
+    from wildbench.datasets.image_files import images_near
 
-    document, findings = read_document(coco)
-    refuse(coco, findings)
     try:
-        findings += validate(document, images or images_near(coco))
+        folder = images or images_near(coco)
     except DatasetError as error:  # the labels are worth checking where the images are not at hand
         typer.echo(f"wildbench: images not checked: {error}", err=True)
-        findings += validate(document, None)
+        folder = None
+    _, _, findings = check_coco(coco, folder)
     failed = _print_findings(coco, findings, every)
     if predictions is not None and not failed:
         failed = _print_findings(predictions, validate_predictions(predictions, read_coco(coco)), every)

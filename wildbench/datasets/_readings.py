@@ -196,7 +196,7 @@ def _scales(
     """Boxes at the scale that the sides of labels and detections suggest: one factor, or a square input."""
     near, wanted = paired
     sides, true = detections.boxes[near, 2:], labels.boxes[wanted, 2:]
-    usable = (sides > 0).all(1) & (np.bincount(near, minlength=len(detections.boxes))[near] == 1)
+    usable = (sides > 0).all(1) & (true > 0).all(1) & (np.bincount(near, minlength=len(detections.boxes))[near] == 1)
     if not usable.any():
         return
     sides, true, image = sides[usable], true[usable], size[near][usable]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench import scorecard
+from wildbench.datasets.dialects import SECTIONS, plain
 from wildbench.datasets.findings import Finding, has_error, read_document, refuse
+from wildbench.datasets.image_files import images_near, locate, normalised
 from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError, WildbenchError, needs
 from wildbench.files import write_atomically
@@ -200,6 +202,7 @@ class Dataset:
             annotation has `area` and `iscrowd`.
         images_dir: Folder that each image's `file_name` is relative to.
         warnings: What validation found odd, though no error.
+        located: Where below `images_dir` the pictures are whose `file_name` says something else.
 
     Example:
         >>> data = Dataset("tiny", None, {"images": [{"id": 4, "file_name": "a.jpg", "width": 8, "height": 8}],
@@ -213,6 +216,7 @@ class Dataset:
     coco: dict[str, Any]
     images_dir: Path
     warnings: tuple[Finding, ...] = ()
+    located: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -284,7 +288,8 @@ class Dataset:
 
     def image_path(self, image: dict[str, Any]) -> Path:
         """Where an image entry's file is."""
-        return self.images_dir / str(image["file_name"])
+        name = str(image["file_name"])
+        return self.images_dir / self.located.get(name, name)
 
     @cached_property
     def _boxes(self) -> dict[int, list[dict[str, Any]]]:
@@ -342,13 +347,58 @@ def read_coco(
         DatasetError: The file cannot be read, or validation finds an error.
     """
     path = Path(path)
-    coco, findings = read_document(path)
-    if not has_error(findings):
-        findings += validate(coco, images_dir)
+    coco, located, findings = check_coco(path, images_dir)
     refuse(path, findings, hint=" (wildbench data validate --all lists every finding)")
     complete = [{"area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0} | one for one in coco["annotations"]]
     coco = coco | {"annotations": complete}
-    return Dataset(name or _name_of(path), split, coco, Path(images_dir or path.parent), tuple(findings))
+    folder = Path(images_dir or path.parent)
+    return Dataset(name or _name_of(path), split, coco, folder, tuple(findings), located)
+
+
+def check_coco(path: Path, images_dir: Path | None = None) -> tuple[Any, dict[str, str], list[Finding]]:
+    """Read a COCO file, make it plain, and look for everything that is wrong with it.
+
+    Returns:
+        The data, sound where no finding is an error; where below `images_dir` the pictures are whose `file_name` says
+        something else; and the findings.
+    """
+    coco, findings = read_document(path)
+    if has_error(findings) or not all(isinstance(section, list) for section in _sections(coco)):
+        return coco, {}, findings or validate(coco)
+    unsized = any(isinstance(one, dict) and not one.get("width") for one in coco["images"])
+    sizes = _stored_sizes(path, coco["images"], images_dir) if unsized else lambda _: None
+    coco, changes = plain(coco, sizes)
+    images = [image for image in coco["images"] if isinstance(image, dict) and isinstance(image.get("file_name"), str)]
+    located, misspelt = locate(images, images_dir) if images_dir else ({}, [])
+    return coco, located, [*findings, *changes, *misspelt, *validate(coco, images_dir, located)]
+
+
+def _sections(coco: object) -> list[object]:
+    return [coco.get(name) for name in SECTIONS] if isinstance(coco, dict) else [None]
+
+
+def _stored_sizes(
+    path: Path, images: Sequence[Any], images_dir: Path | None
+) -> Callable[[str], tuple[int, int] | None]:
+    """Reads width and height from the headers of a file's pictures, where they are near."""
+    try:
+        folder = images_dir or images_near(path, images)
+    except DatasetError:
+        return lambda _: None
+    named = [one for one in images if isinstance(one, dict) and isinstance(one.get("file_name"), str)]
+    located, _ = locate(named, folder)
+
+    def size(name: str) -> tuple[int, int] | None:
+        from PIL import Image
+
+        with (
+            suppress(OSError, ValueError, Image.DecompressionBombError),
+            Image.open(folder / located.get(name, name)) as picture,
+        ):
+            return picture.size
+        return None
+
+    return size
 
 
 def subset(coco: Mapping[str, Any], ids: Set[int]) -> dict[str, Any]:
@@ -393,26 +443,6 @@ def canonical_json(coco: Mapping[str, Any]) -> str:
         return compact(value)
 
     return "{\n" + ",\n".join(f"{compact(key)}: {section(coco[key])}" for key in sorted(coco)) + "\n}\n"
-
-
-def images_near(path: Path) -> Path:
-    """Find a COCO file's images: in its folder, `images/` in it, or `../images`; a DatasetError where in none."""
-    try:
-        first = Path(read_json(path)["images"][0]["file_name"])
-    except (TypeError, LookupError):
-        return path.parent  # validation says what is wrong with the list
-    own = normalised(path).parent
-    folders = [own, own / "images", own.parent / "images"]
-    for folder in folders:
-        if (folder / first).is_file():
-            return folder
-    what = f"{path}: its image {first} is not in {', '.join(map(str, folders))}"
-    raise DatasetError(what, code="images-not-found", remedy="name the folder by --images")
-
-
-def normalised(path: Path) -> Path:
-    """The same place whatever folder it is named from; links stay, because caches keep files behind links."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", Path.resolve follows links
 
 
 def _name_of(path: Path) -> str:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ _OPTIONAL: dict[str, dict[str, Rule]] = {
 }
 
 
-def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
+def validate(coco: object, images_dir: Path | None = None, located: Mapping[str, str] | None = None) -> list[Finding]:
     """Look for everything that would make a number from this file doubtful.
 
     An entry that lacks a key, or has one of the wrong type, is reported for that alone.
@@ -71,6 +71,7 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
     Args:
         coco: The parsed JSON.
         images_dir: Folder of the images; None leaves the files themselves unchecked.
+        located: Where below it the pictures are whose `file_name` says something else.
 
     Returns:
         Findings; none for a file that can be trusted.
@@ -88,7 +89,6 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
     images, categories, annotations = (
         list(_sound_entries(coco[section], section, findings)) for section in ("images", "categories", "annotations")
     )
-    findings += _check_sizes(images)
     findings += _check_repeated(images, categories, annotations)
     findings += _check_references(annotations, _ids(coco["images"]), _ids(coco["categories"]))
     image_of = {image["id"]: image for _, image in images}
@@ -100,9 +100,11 @@ def validate(coco: object, images_dir: Path | None = None) -> list[Finding]:
         findings += check_areas(sound)
         findings += check_masks(sound, image_of)
         findings += _check_doubled(sound)
+        findings += _check_attributes(sound)
+    findings += _check_sizes(images)
     findings += _check_partial_labels(images, placed, {category["id"]: category["name"] for _, category in categories})
     if images_dir is not None:
-        findings += _check_files(images, images_dir)
+        findings += _check_files(images, images_dir, located or {})
     return findings + list(_check_values(coco, _wrong(findings)))
 
 
@@ -123,8 +125,11 @@ def _check_sections(coco: object) -> Iterator[Finding]:
             yield Finding("section-empty", section, "empty", f"list the {section}; there is nothing to score")
     annotations = coco.get("annotations")
     if isinstance(annotations, list) and all(isinstance(one, dict) and one.get("iscrowd") for one in annotations):
-        message = "every box is a crowd, or there is none: no accuracy is defined"
-        yield Finding("no-boxes", "annotations", message, "check that this is the file with the labels", "warning")
+        message, remedy = "there is no box: no accuracy is defined", "check that this is the file with the labels"
+        if annotations:
+            message = "every box is a crowd (iscrowd 1): no accuracy is defined; tools that export masks write this"
+            remedy = "set iscrowd to 0, where each is one animal"
+        yield Finding("no-boxes", "annotations", message, remedy, "warning")
 
 
 def _sound_entries(entries: Sequence[object], section: str, findings: list[Finding]) -> Iterator[Placed]:
@@ -198,6 +203,20 @@ def _check_doubled(annotations: Sequence[Placed]) -> Iterator[Finding]:
         yield Finding("annotation-duplicate", place, message, "list each animal once", "warning")
 
 
+def _check_attributes(annotations: Sequence[Placed]) -> Iterator[Finding]:
+    """Report what other tools keep beside a box, and no COCO evaluation looks at."""
+    for place, entry in annotations:
+        attributes = entry.get("attributes")
+        turn = attributes.get("rotation") if isinstance(attributes, dict) else None
+        if isinstance(turn, int | float) and turn % 180:
+            message = f"a box turned by {turn:g} degrees: the upright one is larger than the animal, or beside it"
+            yield Finding("box-turned", place, message, "draw it upright, or around the animal", "warning")
+    ignored = [place for place, entry in annotations if entry.get("ignore") and not entry.get("iscrowd")]
+    if ignored:
+        message = f"{len(ignored)} boxes have ignore 1, which COCO's evaluation does not look at: they are scored"
+        yield Finding("ignore-unread", ignored[0], message, "set iscrowd to 1 to leave them out", "note")
+
+
 def _ids(entries: Sequence[object]) -> set[int]:
     """Every id a section names, those of unsound entries too: a reference to one of them is not a second mistake."""
     return {entry["id"] for entry in entries if isinstance(entry, dict) and _is_integer(entry.get("id"))}
@@ -267,27 +286,31 @@ def _check_sizes(images: Sequence[Placed]) -> Iterator[Finding]:
             yield Finding("image-too-large", place, message, "leave it out, or store it smaller")
 
 
-def _check_files(images: Sequence[Placed], folder: Path) -> Iterator[Finding]:
+def _check_files(images: Sequence[Placed], folder: Path, located: Mapping[str, str]) -> Iterator[Finding]:
     for place, image in images:
-        path = folder / image["file_name"]
+        path = folder / located.get(image["file_name"], image["file_name"])
         try:
             if not path.is_file():  # a pipe, which would be waited for
                 raise FileNotFoundError
             with Image.open(path) as file:  # reads the header only
-                size, turned = file.size, file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+                size, turn = file.size, file.getexif().get(ExifTags.Base.Orientation, 1)
         except (UnidentifiedImageError, Image.DecompressionBombError):
             yield Finding("image-unreadable", place, f"{path} is not an image", "replace the file")
         except (OSError, ValueError):  # a ValueError where the name has a NUL in it
             yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
         else:
-            yield from _check_size(place, image, size, turned)
+            yield from _check_size(place, image, size, turn)
 
 
-def _check_size(place: str, image: Entry, size: tuple[int, int], turned: bool) -> Iterator[Finding]:
+def _check_size(place: str, image: Entry, size: tuple[int, int], turn: int) -> Iterator[Finding]:
+    if turn > 1 and size == (image["width"], image["height"]):
+        message = f"EXIF orientation {turn}: nothing tells whether the boxes are of the turned picture"
+        remedy = "look at the boxes; they are taken to be of the stored pixels"
+        yield Finding("orientation-unsure", place, message, remedy, "warning")
     stated = image["width"], image["height"]
     message = "{} x {} stated, {} x {} in the file".format(*stated, *size)
     remedy = "state the size of the stored pixels"
-    if turned and size[::-1] == stated != size:
+    if turn >= 5 and size[::-1] == stated != size:
         message += ": the boxes are of the picture as its EXIF tag turns it"
         remedy = "store the picture upright, without the tag; wildbench does not turn pixels"
     if size != stated:
@@ -296,6 +319,9 @@ def _check_size(place: str, image: Entry, size: tuple[int, int], turned: bool) -
 
 TOLERANCE = 1.0
 """Pixels a box may stick out of its image: rounding, not a mistake."""
+
+FAR = 0.02
+"""Share of the image's side from which on a box leaves it by more than rounding or resizing explains."""
 
 FEW = 3
 """So few boxes outside their image are each reported, even where the whole set seems to be in another form."""
@@ -327,24 +353,30 @@ def check_boxes(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) ->
     if form is not None:
         yield form
     places = [place for place, _ in finite]
-    for code, broken, message, remedy in _rules(boxes, sizes, form is None):
+    for code, broken, message, remedy, severity in _rules(boxes, sizes, form is None):
         for index in np.flatnonzero(broken):
             shown = "bbox [" + ", ".join(f"{value:g}" for value in boxes[index]) + "]"
             size = f"{sizes[index, 0]:g} x {sizes[index, 1]:g}"
-            yield Finding(code, places[index], f"{shown} {message.format(size=size)}", remedy)
+            yield Finding(code, places[index], f"{shown} {message.format(size=size)}", remedy, severity)
 
 
-def _rules(boxes: Boxes, sizes: Boxes, right_form: bool) -> Iterator[tuple[str, Flags, str, str]]:
-    """Code, broken boxes, message and remedy of each rule for a single box."""
+Severity = Literal["error", "warning"]
+
+
+def _rules(boxes: Boxes, sizes: Boxes, right_form: bool) -> Iterator[tuple[str, Flags, str, str, Severity]]:
+    """Code, broken boxes, message, remedy and severity of each rule for a single box."""
     negative, zero = boxes[:, 2:].min(1) < 0, boxes[:, 2:].min(1) == 0
-    yield "box-negative-side", negative, "has a negative side", "order the corners, then subtract"
-    yield "box-zero-side", zero, "has a side of 0", "measure the box again, or remove it"
-    outside = _outside(boxes, sizes) & ~negative
+    yield "box-negative-side", negative, "has a negative side", "order the corners, then subtract", "error"
+    empty = "has a side of 0, so that nothing can find it"
+    yield "box-zero-side", zero, empty, "measure the box again, or remove it", "warning"
+    outside, far = _outside(boxes, sizes) & ~negative, _outside(boxes, sizes, np.maximum(ROUNDING, sizes * FAR))
     if right_form or outside.sum() <= FEW:
         remedy = "clip the box to the image, or check the image's size"
-        yield "box-outside-image", outside, "leaves its image of {size}", remedy
+        yield "box-outside-image", outside & far, "leaves its image of {size}", remedy, "error"
+        yield "box-beyond-edge", outside & ~far, "leaves its image of {size} by little", remedy, "warning"
     if right_form:
-        yield "box-normalised", _in_first_pixel(boxes, sizes) & ~zero, "has every number in 0..1", _CONVERT
+        pixel = _in_first_pixel(boxes, sizes) & ~zero
+        yield "box-normalised", pixel, "has every number in 0..1", _CONVERT, "error"
 
 
 def _form(boxes: Boxes, sizes: Boxes, areas: Boxes) -> Finding | None:
@@ -389,9 +421,9 @@ def _in_first_pixel(boxes: Boxes, sizes: Boxes) -> Flags:
     return np.asarray(((boxes >= 0) & (boxes <= 1)).all(1) & (sizes > 4).all(1))
 
 
-def _outside(boxes: Boxes, sizes: Boxes) -> Flags:
+def _outside(boxes: Boxes, sizes: Boxes, by: Boxes | float = TOLERANCE) -> Flags:
     far = boxes[:, :2] + boxes[:, 2:]
-    return np.asarray((boxes[:, :2] < -TOLERANCE).any(1) | (far > sizes + TOLERANCE).any(1))
+    return np.asarray((boxes[:, :2] < -np.asarray(by)).any(1) | (far > sizes + by).any(1))
 
 
 def check_masks(annotations: Sequence[Placed], image_of: Mapping[int, Entry]) -> Iterator[Finding]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from wildbench.categories import PAPER_COUNTS
 from wildbench.datasets.coco import Dataset, read_json
-from wildbench.datasets.formats import ImportReport, Published, StrictFindings, import_dataset, is_archive
 from wildbench.datasets.splits import make_split, stratified_split, write_split
+from wildbench.datasets.transfer import ImportReport, Published, StrictFindings, import_dataset, is_archive
 from wildbench.errors import DatasetError, DownloadError, OutputError, needs
 from wildbench.files import check_writable, sha256_of, write_atomically
 from wildbench.progress import Progress, silent

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
+from wildbench.datasets.dialects import id_key
 from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
 from wildbench.errors import PredictionsError, WildbenchError
@@ -81,8 +82,19 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
     most = most_detections(dataset)
     results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)  # masks are objects too
     if not has_error(findings):
+        results = _numbered(results, dataset)
         findings += check_results(results, dataset)
     return results, findings
+
+
+def _numbered(results: Any, dataset: Dataset) -> Any:  # noqa: ANN401 - whatever the file holds
+    """Results whose image ids are those of a file that was numbered anew, by its new ids."""
+    numbers = {id_key(image["original_id"]): image["id"] for image in dataset.images if "original_id" in image}
+    entries = results if isinstance(results, list) and numbers else []
+    keys = [id_key(entry.get("image_id")) if isinstance(entry, dict) else None for entry in entries]
+    if not entries or not set(keys) <= numbers.keys():
+        return results
+    return [{**entry, "image_id": numbers[key]} for entry, key in zip(entries, keys, strict=True)]
 
 
 def results_bytes(detections: Detections) -> bytes:

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wildbench.datasets.coco import Dataset, images_near, read_coco, size_of
+from wildbench.datasets.coco import Dataset, read_coco, size_of
+from wildbench.datasets.image_files import images_near
 from wildbench.datasets.images import Pixels
 from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError, first_problem

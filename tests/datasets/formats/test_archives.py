@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.datasets.formats._archives import BYTES, ENTRIES, is_archive, unpacked
+from wildbench.datasets.transfer._archives import BYTES, ENTRIES, is_archive, unpacked
 from wildbench.errors import DatasetError
 
 FILES = {"park/a.txt": b"first", "park/deep/b.jpg": bytes(range(256)) * 40}
@@ -189,7 +189,7 @@ def test_headers_that_ask_for_much_memory(new: Iterator[Path]) -> None:
 MEASURE = """
 import re, sys
 from pathlib import Path
-from wildbench.datasets.formats._archives import unpacked
+from wildbench.datasets.transfer._archives import unpacked
 from wildbench.errors import DatasetError
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

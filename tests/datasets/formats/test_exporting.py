@@ -12,8 +12,8 @@ from hotcoco import COCO
 from made_up_parks import lay, picture
 
 from wildbench.datasets.coco import Dataset, read_coco
-from wildbench.datasets.formats._transfer import ImportReport, export_dataset, import_dataset
 from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.transfer._transfer import ImportReport, export_dataset, import_dataset
 from wildbench.errors import DatasetError, OutputError
 
 FORMS = ("voc", "yolo", "coco")

@@ -16,9 +16,9 @@ from scoring import measure_accuracy
 
 from wildbench.categories import CATEGORIES
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.formats import Folder
 from wildbench.datasets.formats._collection import LEFT_OUT, UNKNOWN_LEFT_OUT, Collection
-from wildbench.datasets.formats._picture_files import files_below
-from wildbench.datasets.formats._voc import LARGEST, read_voc
+from wildbench.datasets.formats.voc import LARGEST, read_voc
 from wildbench.datasets.images import decode
 from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError
@@ -27,7 +27,7 @@ from wildbench.progress import silent
 
 def read(folder: Path, files: dict[str, bytes]) -> Collection:
     lay(folder, files)
-    collection = read_voc(folder, files_below(folder), silent, CATEGORIES)
+    collection = read_voc(Folder(folder, known=CATEGORIES), silent)
     names = {image["file_name"] for image in collection.coco["images"]}
     assert names == set(collection.files)
     if names:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from wildbench.cli.tables._console import add_row, table_of
 from wildbench.datasets.duplicates import KINDS
-from wildbench.datasets.formats import ImportReport, Lost
+from wildbench.datasets.transfer import ImportReport, Lost
 from wildbench.text import counted
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Data sets in VOC, YOLO or COCO form, read into one folder of COCO files and written again."""
+"""Forms in which labels lie on disk: one module for each, found by its files."""
 
 import lazy_loader
 

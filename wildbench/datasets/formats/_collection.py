@@ -14,9 +14,10 @@ from decimal import Context, Decimal, InvalidOperation, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import normalised, subset, write_coco
+from wildbench.datasets.coco import subset, write_coco
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._picture_files import Picture
+from wildbench.datasets.image_files import normalised
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import Progress

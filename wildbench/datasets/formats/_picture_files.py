@@ -23,8 +23,6 @@ from wildbench.progress import Progress
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names that authors give to a part, and ours."""
 
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
-
 _ROLES = {"annotations", "images", "imageset", "jpegimages", "labels", "xml", "xmls"}
 _READ_ALIKE = ("JPEG", "MPO", "PNG")
 """Forms that Pillow (it calls some JPEGs MPO) and `decode` of evaluation both read; others `decode` judges."""

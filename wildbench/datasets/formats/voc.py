@@ -18,8 +18,8 @@ from xml.parsers import expat
 from wildbench.categories import canonical
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, stored_box
+from wildbench.datasets.formats._form import Folder, Form
 from wildbench.datasets.formats._picture_files import (
-    SUFFIXES,
     Picture,
     look_at,
     orientation_unsure,
@@ -111,29 +111,29 @@ _MASKS = {"segmentationclass", "segmentationobject"}
 """Folders of the development kit that hold masks, not photographs."""
 
 
-def read_voc(folder: Path, files: Sequence[PurePosixPath], progress: Progress, known: Sequence[str] = ()) -> Collection:
+def read_voc(folder: Folder, progress: Progress) -> Collection:
     """Read every annotation file and picture below a folder.
 
     Categories are those of `labels.txt`, in its order, where there is one (hotcoco's convention); else the `known` ones
     and then what else occurs. Images are numbered from 1 in the order of their names, boxes likewise.
     """
-    seen = [path for path in files if path.suffix.casefold() in SUFFIXES]
-    masks = [path for path in seen if _MASKS.intersection(map(str.casefold, path.parent.parts))]
-    pictures, findings = look_at(folder, [path for path in seen if path not in masks], progress)
+    files, seen = folder.files, folder.pictures
+    masks = {path for path in seen if _MASKS.intersection(map(str.casefold, path.parent.parts))}
+    pictures, findings = look_at(folder.path, [path for path in seen if path not in masks], progress)
     draft = Draft("voc", findings, Counter({"segmentation mask not read": len(masks)} if masks else {}))
-    labels = dict(_read_files(folder, files, progress, findings))
+    labels = dict(_read_files(folder.path, files, progress, findings))
     pairs = pair({name: _text(root, "filename") for name, root in labels.items()}, pictures, findings)
     _left_out(labels, pictures, pairs, findings)
-    listed = _listed_categories(folder, files)
+    listed = _listed_categories(folder.path, files)
     named = short_names([picture for picture in pictures if picture.name in pairs])
     for name, picture in sorted(named.items()):
         draft.add_image(name, picture)
         _add_boxes(draft, pairs[picture.name], labels[pairs[picture.name]], picture, bool(listed))
     _count_from_zero(labels.values(), findings)
-    names = _categories(Counter(name for _, name, _ in draft.boxes), listed or known, findings)
+    names = _categories(Counter(name for _, name, _ in draft.boxes), listed or folder.known, findings)
     stated = [_text(element, "name") for root in labels.values() for element in root.findall("object")]
     draft.read.update(stated if listed else map(canonical, stated))
-    return draft.collection(names, read_parts(folder, files, draft.ids, findings))
+    return draft.collection(names, read_parts(folder.path, files, draft.ids, findings))
 
 
 def _read_files(
@@ -291,3 +291,15 @@ def _corners(bbox: Sequence[Number]) -> Iterator[str]:
         corners = x + 1, y + 1, x + width, y + height
     for value in corners:
         yield str(int(value)) if value == value.to_integral_value() else f"{value:f}"
+
+
+FORM = Form(
+    "voc",
+    "Pascal VOC",
+    frozenset({".xml", ".txt"}),
+    lambda folder: bool(folder.named(".xml")),
+    read_voc,
+    voc_files,
+    FIELDS,
+)
+"""How such a folder is known, read and written."""

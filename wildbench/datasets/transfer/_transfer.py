@@ -9,29 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from wildbench.datasets.coco import Dataset, images_near, read_coco, read_json
-from wildbench.datasets.findings import Finding
-from wildbench.datasets.formats._archives import is_archive, unpacked
-from wildbench.datasets.formats._collection import ALL, Collection, NewFolder, copy_images, write_coco_folder
-from wildbench.datasets.formats._picture_files import SUFFIXES, files_below, part_of
-from wildbench.datasets.formats._voc import FIELDS, read_voc, voc_files
-from wildbench.datasets.formats._yolo import CONFIGS, read_yolo, yolo_files
-from wildbench.datasets.label_checks import validate
+from wildbench.datasets.coco import Dataset, read_json
+from wildbench.datasets.formats import Collection, Folder, Form, NewFolder, copy_images, write_coco_folder
+from wildbench.datasets.image_files import SUFFIXES, normalised
 from wildbench.datasets.splits import pool
+from wildbench.datasets.transfer._archives import is_archive, unpacked
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
+from wildbench.plugins import label_formats
 from wildbench.progress import Progress, silent
 from wildbench.text import counted
-
-_SUFFIXES = {"voc": {".xml", ".txt"}, "yolo": {".txt", ".yaml", ".yml"}, "coco": {".json"}}
-"""Forms, and the suffixes of the files that each reads besides pictures."""
-
-_NAME_FOLDER = "name the folder that holds labels and pictures"
 
 
 @dataclass(frozen=True)
@@ -85,6 +76,7 @@ def import_dataset(
     out: Path,
     *,
     form: str | None = None,
+    images: Path | None = None,
     strict: bool = False,
     replace: bool = False,
     published: Published | None = None,
@@ -96,7 +88,8 @@ def import_dataset(
     Args:
         source: A zip, a tar (plain, gz, bz2, xz) or a folder.
         out: Folder to write; it appears whole or not at all.
-        form: "voc", "yolo" or "coco"; by default found by the files.
+        form: A registered form of labels, such as "voc"; by default found by the files.
+        images: Folder of the pictures of COCO files, where they are in none of the usual ones.
         strict: Refuse a data set in which anything is found.
         replace: Whether `out` may be replaced.
         published: What it should hold; its categories are those of VOC labels that come without a list of names.
@@ -107,8 +100,11 @@ def import_dataset(
         DatasetError: No labels in a known form, a hostile or damaged archive, or findings where `strict`.
         OutputError: `out` is taken or cannot be written.
     """
-    with NewFolder(out, replace=replace) as new, _opened(source, new.parent, progress) as folder:
-        report = _read(source, folder, form, published, progress)
+    known = tuple(published.counts) if published else ()
+    with NewFolder(out, replace=replace) as new, _opened(source, new.parent, progress) as place:
+        collection, unused = _read(source, Folder(place, images, known), form, progress)
+        sha256 = None if source.is_dir() else sha256_of(source)
+        report = ImportReport(_name_of(source), sha256, collection, unused, published)
         if strict and report.collection.findings:
             raise StrictFindings(report)
         write_coco_folder(report.collection, new, progress)
@@ -143,56 +139,47 @@ def _opened(source: Path, beside: Path, progress: Progress) -> Iterator[Path]:
             yield folder
 
 
-def _read(
-    source: Path, folder: Path, form: str | None, published: Published | None, progress: Progress
-) -> ImportReport:
-    """Read a folder in the form it has; `source` is how to call it."""
-    files = files_below(folder)
+def _read(source: Path, folder: Folder, form: str | None, progress: Progress) -> tuple[Collection, list[str]]:
+    """Read a folder in the form it has, with the files that are of no use; `source` is how to call it."""
     try:
-        form = form or _form(folder, files)
-        if form == "voc":
-            collection = read_voc(folder, files, progress, tuple(published.counts) if published else ())
-        elif form == "yolo":
-            collection = read_yolo(folder, files, progress)
-        elif form == "coco":
-            collection = _read_coco(folder, files, progress)
-        else:
-            raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_SUFFIXES)}")
+        chosen = _form(folder) if form is None else _named_form(form)
+        collection = chosen.read(folder, progress)
         if not collection.coco["images"]:
             remedy = "see that labels and pictures have the same names"
             raise DatasetError("no picture with a label", code="nothing-labelled", remedy=remedy)
     except DatasetError as error:
-        what, remedy = (text.replace(f"{folder}/", "") for text in (error.what, error.remedy))
+        what, remedy = (text.replace(f"{folder.path}/", "") for text in (error.what, error.remedy))
         raise DatasetError(f"{source}: {what}", code=error.code.partition("/")[2], remedy=remedy) from error
-    suffixes = _SUFFIXES[form] | SUFFIXES
-    unused = [str(path) for path in files if path.suffix.casefold() not in suffixes]
-    sha256 = None if source.is_dir() else sha256_of(source)
-    return ImportReport(source.name, sha256, collection, unused, published)
+    used = chosen.suffixes | SUFFIXES
+    return collection, [str(path) for path in folder.files if path.suffix.casefold() not in used]
 
 
-def _form(folder: Path, files: list[PurePosixPath]) -> str:
+def _named_form(name: str) -> Form:
+    if name not in label_formats.names():
+        remedy = f"name one of: {', '.join(label_formats.names())}"
+        raise DatasetError(f"no form {name!r}", code="no-such-form", remedy=remedy)
+    form: Form = label_formats.get(name)
+    return form
+
+
+def _form(folder: Folder) -> Form:
     """Which form the labels have: one and only one."""
-    suffixes = Counter(path.suffix.casefold() for path in files)
-    names = {path.name.casefold() for path in files}
-    forms = {
-        "voc": suffixes[".xml"] > 0,
-        "yolo": any(name in names for name in CONFIGS),
-        "coco": any(_is_coco(folder / path) for path in files if path.suffix.casefold() == ".json"),
-    }
-    present = [form for form, there in forms.items() if there]
+    present = [form for form in label_formats.all().values() if form.knows(folder)]
     if len(present) == 1:
-        return present[0]
+        found: Form = present[0]
+        return found
     if present:
-        what = f"labels in the forms {' and '.join(present)}"
+        what = f"labels in the forms {' and '.join(form.name for form in present)}"
         raise DatasetError(what, code="several-forms", remedy="choose one by --form")
-    for path in files:
-        if path.suffix.casefold() == ".json":
-            read_json(folder / path)  # says what is wrong with it
-    inner = [str(path) for path in files if is_archive(folder / path)]
+    for path in folder.named(".json"):
+        read_json(folder.path / path)  # says what is wrong with it
+    inner = [str(path) for path in folder.files if is_archive(folder.path / path)]
     if inner:
         what = f"no labels, but an archive: {inner[0]}"
         raise DatasetError(what, code="nested-archive", remedy="unpack it by hand and import that")
-    raise DatasetError("no VOC, YOLO or COCO labels in it", code="no-labels", remedy=_NAME_FOLDER)
+    titles = ", ".join(form.title for form in label_formats.all().values())
+    what = f"no labels in a form that is read ({titles})"
+    raise DatasetError(what, code="no-labels", remedy="name the folder that holds labels and pictures")
 
 
 def _record(report: ImportReport) -> str:
@@ -210,73 +197,8 @@ def _record(report: ImportReport) -> str:
     return json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _is_coco(path: Path) -> bool:
-    """Whether a file is JSON with COCO's sections."""
-    try:
-        coco = read_json(path)
-    except DatasetError:
-        return False
-    return isinstance(coco, dict) and all(isinstance(coco.get(key), list) for key in ("images", "annotations"))
-
-
-def _read_coco(folder: Path, files: Sequence[PurePosixPath], progress: Progress) -> Collection:
-    """Read every COCO file below a folder; entries stay as they are.
-
-    `all.json` holds every part and the other files then say which images are of which part; without it the files are
-    put together, and renumbered where their ids collide. A single file is not a part, unless its name says so.
-    """
-    paths = [folder / path for path in files if path.suffix.casefold() == ".json" and _is_coco(folder / path)]
-    if not paths:
-        raise DatasetError("no COCO file in it", code="no-labels", remedy=_NAME_FOLDER)
-    findings: list[Finding] = []
-    read: dict[str, dict[str, Any]] = {}
-    places: dict[str, Path] = {}
-    for done, path in enumerate(paths, start=1):
-        data = read_coco(path, images_near(path))
-        name = ALL if path.stem == ALL else part_of(path.stem) or path.stem
-        if name in read:
-            what = f"{path}: a second file for {name}"
-            raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
-        read[name] = data.coco
-        findings += validate(read_json(path))  # what read_coco let pass: warnings
-        places |= {image["file_name"]: data.image_path(image) for image in data.images}
-        progress("read COCO files", done, len(paths))
-    whole = read.pop(ALL, None) or _together(list(read.values()), findings)
-    ids = {image["file_name"]: image["id"] for image in whole["images"]}
-    parts = {
-        name: [ids[image["file_name"]] for image in coco["images"] if image["file_name"] in ids]
-        for name, coco in read.items()
-        if len(paths) > 1 or part_of(name)
-    }
-    collection = Collection("coco", whole, parts, places, findings)
-    collection.read.update(collection.boxes_by_category())
-    return collection
-
-
-def _together(cocos: list[dict[str, Any]], findings: list[Finding]) -> dict[str, Any]:
-    """One COCO dict of several, renumbered where ids collide."""
-    first = cocos[0]
-    if any(coco["categories"] != first["categories"] for coco in cocos):
-        what = "the files have different categories"
-        raise DatasetError(what, code="categories-differ", remedy="import one of them at a time")
-    images = [image for coco in cocos for image in coco["images"]]
-    annotations = [annotation for coco in cocos for annotation in coco["annotations"]]
-    if any(len({entry["id"] for entry in entries}) < len(entries) for entries in (images, annotations)):
-        message = f"ids of {len(cocos)} files collide; images and boxes are renumbered"
-        findings.append(Finding("ids-renumbered", "all files", message, "give each image its own id", "warning"))
-        images, annotations = [], []
-        for coco in cocos:
-            new = {image["id"]: len(images) + index for index, image in enumerate(coco["images"], start=1)}
-            images += [{**image, "id": new[image["id"]]} for image in coco["images"]]
-            for one in coco["annotations"]:
-                annotations.append({**one, "id": len(annotations) + 1, "image_id": new[one["image_id"]]})
-    return {**first, "images": images, "annotations": annotations}
-
-
 Lost = Counter[str]
 """What a form cannot hold, with the number of entries that have it."""
-
-_FILES = {"voc": voc_files, "yolo": yolo_files}
 
 
 def export_dataset(parts: list[Dataset], form: str, out: Path, *, progress: Progress = silent) -> Lost:
@@ -295,24 +217,36 @@ def export_dataset(parts: list[Dataset], form: str, out: Path, *, progress: Prog
         DatasetError: No such form, splits that have ids in common, or images that the form cannot tell apart.
         OutputError: `out` is taken or cannot be written.
     """
-    if form not in _SUFFIXES:
-        raise DatasetError(f"no form {form!r}", code="no-such-form", remedy=f"name one of: {', '.join(_SUFFIXES)}")
+    target = _written_form(form)
     ids = {part.split: [image["id"] for image in part.images] for part in parts if part.split is not None}
     files = {image["file_name"]: part.image_path(image) for part in parts for image in part.images}
     collection = Collection("coco", pool(parts), ids, files)
     lost = Counter(set().union(*(part.coco for part in parts)) - collection.coco.keys())
     with NewFolder(out) as new:
-        if form == "coco":
+        if target.write is None:
             write_coco_folder(collection, new, progress)
             return lost
         _check_label_files(files)
         copy_images(collection, new / "images", progress)
-        lost += _lost(collection, form)
-        for name, text in _FILES[form](collection, lost):
+        lost += _lost(collection, target)
+        for name, text in target.write(collection, lost):
             path = new / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text.encode())
     return +lost
+
+
+def _written_form(name: str) -> Form:
+    written = [one.name for one in label_formats.all().values() if one.write or one.name == "coco"]
+    if name not in written:
+        remedy = f"name one of: {', '.join(written)}"
+        raise DatasetError(f"no form {name!r} that is written", code="no-such-form", remedy=remedy)
+    return _named_form(name)
+
+
+def _name_of(source: Path) -> str:
+    """The name of an archive or a folder, also where it is given as "."."""
+    return normalised(source).name
 
 
 def _check_label_files(names: Iterable[str]) -> None:
@@ -325,13 +259,13 @@ def _check_label_files(names: Iterable[str]) -> None:
             raise DatasetError(what, code="label-file-shared", remedy="rename one, or take coco")
 
 
-def _lost(collection: Collection, form: str) -> Lost:
+def _lost(collection: Collection, form: Form) -> Lost:
     """Count what neither form holds, and the fields of boxes that only VOC does."""
     coco, boxes = collection.coco, collection.boxes_of()
     held = {
         "images": {"id", "file_name", "width", "height"},
         "categories": {"id", "name"},
-        "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", *(FIELDS if form == "voc" else ())},
+        "annotations": {"id", "image_id", "category_id", "bbox", "area", "iscrowd", *form.fields},
     }
     lost = Counter(coco.keys() - held.keys())
     for section, keys in held.items():

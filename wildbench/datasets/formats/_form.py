@@ -1,0 +1,201 @@
+"""What a form of labels is, and what most of them have in common: rows of a picture and its boxes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wildbench.datasets.findings import Finding, read_document
+from wildbench.datasets.formats._collection import Box, Collection, Draft, Number, exact
+from wildbench.datasets.formats._picture_files import (
+    PARTS,
+    Picture,
+    files_below,
+    look_at,
+    orientation_unsure,
+    short_names,
+    text_of,
+)
+from wildbench.datasets.image_files import SUFFIXES, index_of, suffix_match
+from wildbench.errors import DatasetError
+from wildbench.progress import Progress
+
+
+class Folder:
+    """A data set as it lies on disk; its small files are read once.
+
+    Attributes:
+        path: The folder.
+        files: Every file below it, sorted; hidden ones and what systems leave behind apart.
+        images: Folder of the pictures, where a person names one.
+        known: Categories that are expected, in their order; empty where any may occur.
+    """
+
+    def __init__(self, path: Path, images: Path | None = None, known: tuple[str, ...] = ()) -> None:
+        self.path, self.images, self.known = path, images, known
+        self.files = files_below(path)
+        self._documents: dict[PurePosixPath, Any] = {}
+
+    def named(self, *suffixes: str) -> list[PurePosixPath]:
+        """The files with one of these suffixes, in lower case."""
+        return [path for path in self.files if path.suffix.casefold() in suffixes]
+
+    @cached_property
+    def pictures(self) -> list[PurePosixPath]:
+        """Files that are pictures by their suffix."""
+        return self.named(*SUFFIXES)
+
+    def text(self, path: PurePosixPath) -> str:
+        """A text file, in whatever encoding."""
+        return text_of(self.path / path)
+
+    def json(self, path: PurePosixPath) -> Any:  # noqa: ANN401 - whatever is in the file
+        """A parsed JSON file; None where it is none."""
+        if path not in self._documents:
+            self._documents[path] = read_document(self.path / path)[0]
+        return self._documents[path]
+
+    def rows(self, path: PurePosixPath) -> Iterator[dict[str, str]]:
+        """The rows of a CSV file with a line of headings; cells that are missing are empty."""
+        for row in csv.DictReader(io.StringIO(self.text(path))):
+            yield {key: value or "" for key, value in row.items() if key is not None}
+
+    def headings(self, path: PurePosixPath) -> set[str]:
+        """The headings of a CSV file."""
+        first = self.text(path).split("\n", 1)[0]
+        return {name.strip() for name in next(csv.reader([first]), [])}
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of labels.
+
+    Attributes:
+        name: For `--form`.
+        title: For messages.
+        suffixes: Of the files that it reads besides pictures, in lower case.
+        knows: Whether a folder has labels in it.
+        read: Reads all of them.
+        write: Name and text of each label file of a collection; counts what the form cannot hold. None where it is only
+            read.
+        fields: What it holds of a box besides its category and its sides, where it is written.
+    """
+
+    name: str
+    title: str
+    suffixes: frozenset[str]
+    knows: Callable[[Folder], bool]
+    read: Callable[[Folder, Progress], Collection]
+    write: Callable[[Collection, Counter[str]], Iterable[tuple[str, str]]] | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """A box as a file states it: corners left, top, right, bottom, in pixels or in shares of the picture's sides."""
+
+    category: str
+    corners: tuple[Number, Number, Number, Number]
+    shares: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def box(self, picture: Picture) -> Box:
+        """In pixels of a picture."""
+        left, top, right, bottom = map(exact, self.corners)
+        if not self.shares:
+            return left, top, right, bottom
+        across, down = Decimal(picture.width), Decimal(picture.height)
+        return left * across, top * down, right * across, bottom * down
+
+
+@dataclass
+class Row:
+    """What a file says of one picture.
+
+    Attributes:
+        picture: Its name, as the file has it.
+        place: Where in which file.
+        boxes: Its boxes.
+        unboxed: Categories that it shows without a box.
+        fields: What else is known of it: `location`, `seq_id`, `datetime`, ...
+        part: "train", "val" or "test", or a name that means one of them.
+    """
+
+    picture: str
+    place: str
+    boxes: list[LabelledBox] = field(default_factory=list)
+    unboxed: set[str] = field(default_factory=set)
+    fields: dict[str, Any] = field(default_factory=dict)
+    part: str | None = None
+
+
+SLACK = Decimal("0.01")
+"""Pixels that a box in shares may leave its picture by, for their few digits."""
+
+
+def gathered(form: str, folder: Folder, rows: Iterable[Row], progress: Progress) -> Collection:
+    """Put rows and pictures together; rows of one picture are added up, a picture without a row is left out."""
+    rows = list(rows)
+    pictures, findings = look_at(folder.path, folder.pictures, progress)
+    index = index_of(PurePosixPath(picture.name) for picture in pictures)
+    stems: dict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        stems[PurePosixPath(picture.name).stem.casefold()].append(picture.name)
+    own: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        whole = stems.get(PurePosixPath(row.picture).name.casefold(), [])
+        name = suffix_match(row.picture, index) or (whole[0] if len(whole) == 1 else None)
+        if name is None:
+            message = f"no picture {row.picture!r:.80}, or several"
+            findings.append(Finding("picture-missing", row.place, message, "add the picture"))
+        else:
+            own[name].append(row)
+    draft, parts = Draft(form, findings), defaultdict[str, list[int]](list)
+    for name, picture in sorted(short_names([one for one in pictures if one.name in own]).items()):
+        draft.add_image(name, picture)
+        _add_rows(draft, picture, own[picture.name])
+        if part := next((PARTS[row.part] for row in own[picture.name] if row.part in PARTS), None):
+            parts[part].append(draft.images[-1]["id"])
+    for picture in pictures:
+        if picture.name not in own:
+            message = "no label says what is in it; left out"
+            findings.append(Finding("picture-unlabelled", picture.name, message, "label it", "warning"))
+    found = {name for _, name, _ in draft.boxes} | {name for names in draft.lost.values() for name in names} - {""}
+    return draft.collection([*folder.known, *sorted(found - set(folder.known))], dict(parts))
+
+
+def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
+    if picture.orientation > 1:
+        draft.findings.append(orientation_unsure(picture, picture.name))
+    image = draft.images[-1]
+    for row in rows:
+        image |= {key: value for key, value in row.fields.items() if value not in ("", None)}
+        draft.lost[image["id"]] |= row.unboxed
+        draft.notes.update(f"{name}: in a picture without a box, not scored there" for name in row.unboxed)
+        for one in row.boxes:
+            draft.read[one.category] += 1
+            slack = SLACK if one.shares else Decimal(0)
+            draft.add_box(one.category, one.box(picture), row.place, slack, **one.fields)
+
+
+def as_number(text: object) -> float:
+    """A number of a file; a DatasetError where it is none."""
+    try:
+        value = float(str(text))
+        exact(value).quantize(Decimal(1))
+    except (ValueError, ArithmeticError):
+        remedy = "repair the file"
+        raise DatasetError(f"{str(text)[:30]!r} is not a number", code="not-a-number", remedy=remedy) from None
+    return value
+
+
+def part_in(path: PurePosixPath) -> str | None:
+    """The part that a folder on the way to a file is called by: `train/metadata.jsonl`."""
+    return next((name.casefold() for name in reversed(path.parent.parts) if name.casefold() in PARTS), None)
