@@ -282,7 +282,7 @@ def _names(settings: Mapping[str, Any], lines: Lines, findings: list[Finding]) -
 def _folder_parts(settings: Mapping[str, Any], pictures: Mapping[int, Picture]) -> dict[str, list[int]]:
     """Parts that the settings give as folders, else those whose folders are called so; none where all are the same."""
     parts: dict[str, list[int]] = {}
-    for key in PARTS.keys() & settings.keys():
+    for key in filter(settings.__contains__, PARTS):
         folders = settings[key] if isinstance(settings[key], list) else [settings[key]]
         wanted = [
             "/".join(part for part in PurePosixPath(one).parts if part not in (".", "..", "/")) for one in folders
