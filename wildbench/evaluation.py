@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,6 @@ SATURATION_IMAGES = 4
 
 MOST_NAMED = 3
 """Categories that a note names."""
-
-MAX_COUNTED = 16
-"""Images over which MACs are counted, at most; evenly spaced through the split."""
 
 
 def evaluate(
@@ -103,9 +101,9 @@ def evaluate(
         >>> card.accuracy.ap50.value  # doctest: +SKIP
         0.63
     """
-    from wildbench.datasets.images import decode  # here and below: what only running a detector needs
+    # here and below: what only running a detector needs
     from wildbench.measures.audits import run_audits
-    from wildbench.measures.compute import measure_compute, operands_of
+    from wildbench.measures.compute import measure_pass, operands_of
     from wildbench.measures.latency import Stopwatch, execution_of
     from wildbench.measures.repetition import audit_repetition
     from wildbench.measures.size import size_of
@@ -147,8 +145,7 @@ def evaluate(
             **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
         )
         with ThreadPoolExecutor(1) as beside:  # the child counts while this process scores
-            sample = [decode(path) for path in _sample(data)]
-            compute = beside.submit(measure_compute, box, sample, operands_of(inspection))
+            compute = beside.submit(measure_pass, box, seen.warm, seen.showings, seen.answers, operands_of(inspection))
             return make_record(
                 scored,
                 described,
@@ -209,7 +206,7 @@ class Pass:
         notes: What was left out of them.
         showings: What was shown, in its order; the warm-up is not in it.
         answers: To each of them, without masks.
-        warm: What the warm-up showed round after round.
+        warm: What the warm-up showed.
     """
 
     detections: Detections
@@ -226,12 +223,13 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
 
     task = f"evaluate {box.manifest.name}"
     showings = order([data.image_path(image) for image in data.images])
-    warm = [showing.unscored() for showing in showings[:WARM_UP]]
+    warm = [showing.unscored() for showing in islice(cycle(showings[:WARM_UP]), WARM_UP)]
     watch.warm_up(box, [showing.of(decode(showing.path)) for showing in warm])
     answers: list[Answer] = []
     parts: dict[int, Detections] = {}
     progress(task, 0, len(showings))
-    for showing, pixels in zip(showings, read_ahead([showing.path for showing in showings]), strict=True):
+    for turn, pixels in enumerate(read_ahead([showing.path for showing in showings])):
+        showing = showings[turn] = replace(showings[turn], shape=pixels.shape[:2])
         answer = box.predict(showing.of(pixels))
         if showing.scored:
             watch.add(answer)
@@ -245,7 +243,7 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
     }
     notes = _without_area(sum(answered.dropped for answered in scored.values()), len(detections))
     notes += _unscored(box.manifest, [scored[place] for place in sorted(scored)], category_ids, detections)
-    return Pass(detections, notes, showings, answers, warm)
+    return Pass(detections, notes, showings, answers, list(islice(cycle(warm), watch.warmup_runs)))
 
 
 def _answer(box: Sandbox, category_ids: dict[int, int], image_id: int, pixels: Pixels) -> Detections:
@@ -260,9 +258,11 @@ def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: 
     from wildbench.measures.saturation import find_saturation
 
     yield from inspection.findings
+    data = scored.dataset
     with contextlib.suppress(DetectorError):  # it has answered for every image: what is measured stands
         if inspection.quantized:
-            yield from find_saturation(box, [decode(path) for path in _sample(scored.dataset)[:SATURATION_IMAGES]])
+            chosen = np.linspace(0, len(data.images) - 1, min(SATURATION_IMAGES, len(data.images))).round().astype(int)
+            yield from find_saturation(box, [decode(data.image_path(data.images[place])) for place in chosen])
         yield from find_misreadings(box, scored, category_ids)
 
 
@@ -302,10 +302,3 @@ def detections_of(image_id: int, answered: Answered, category_ids: dict[int, int
     ids = np.array([category_ids[label] for label in answered.labels[known].tolist()], dtype=np.int64)
     masks = None if answered.masks is None else objects(encode_mask(mask) for mask in answered.masks[known])
     return detections_in(image_id, ids, answered.boxes[known], answered.scores[known], masks)
-
-
-def _sample(data: Dataset) -> list[Path]:
-    """The images MACs are counted on: every k-th, up to `MAX_COUNTED`, and at most a fortieth of a large split."""
-    wanted = min(MAX_COUNTED, max(2, len(data.images) // 40), len(data.images))
-    chosen = np.linspace(0, len(data.images) - 1, wanted).round().astype(int)
-    return [data.image_path(data.images[index]) for index in chosen]

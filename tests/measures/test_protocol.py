@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.datasets.coco import Dataset
-from wildbench.evaluation import _sample
 from wildbench.measures import latency
 from wildbench.scorecard import Accuracy, Compute, Figure, Latency, PerCategory, Record, Size
 
@@ -30,10 +28,3 @@ def test_the_rules_are_those_of_the_code() -> None:
         "1000 resamples",
     ):
         assert rule in PROTOCOL
-
-
-@pytest.mark.parametrize(("images", "counted"), [(1, 1), (2, 2), (90, 2), (200, 5), (9000, 16)])
-def test_macs_are_counted_on_so_many_images_as_it_says(images: int, counted: int) -> None:
-    entries = [{"id": number, "file_name": f"{number}.jpg"} for number in range(images)]
-    assert len(_sample(Dataset("many", None, {"images": entries}, Path()))) == counted
-    assert "a fortieth of its images, but at least 2 and at\n  most 16" in PROTOCOL

@@ -58,7 +58,7 @@ class Showing:
         seed: Of what its lowest bits are changed by; None where its pixels are those of the file.
         mirrored: Left for right.
         scored: Whether the answer is scored and timed.
-        shape: Height and width, once it was shown.
+        shape: Height and width; 0 until it was shown.
     """
 
     path: Path
@@ -66,7 +66,7 @@ class Showing:
     seed: int | None = None
     mirrored: bool = False
     scored: bool = False
-    shape: tuple[int, int] | None = field(default=None, compare=False)
+    shape: tuple[int, int] = field(default=(0, 0), compare=False)
 
     def of(self, pixels: Image) -> Image:
         """The pixels of the file as they are shown."""

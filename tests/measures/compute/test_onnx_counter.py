@@ -95,13 +95,26 @@ def test_shapes_that_only_a_run_can_tell() -> None:
         assert counter.count([image]).macs == 7 * 2 * ones
 
 
-def test_products_in_the_body_of_a_condition_leave_the_count_unknown() -> None:
+def test_products_in_the_branch_that_runs_are_counted() -> None:
     value = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
-    body = helper.make_graph([helper.make_node("MatMul", ["x", "x"], ["z"])], "body", [], [value])
-    nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=body, else_branch=body)]
-    found = count(nodes, {"yes": np.array(True)}, zeros(3, 3))
-    assert found.unseen
-    assert found.uncounted == {"MatMul inside If": 2}
+    once = [helper.make_node("MatMul", ["x", "x"], ["z"])]
+    twice = [helper.make_node("MatMul", ["x", "x"], ["xx"]), helper.make_node("MatMul", ["xx", "x"], ["z"])]
+    bodies = [helper.make_graph(nodes, "body", [], [value]) for nodes in (once, twice)]
+    nodes = [helper.make_node("If", ["yes"], ["y"], then_branch=bodies[0], else_branch=bodies[1])]
+    for yes, products in ((True, 1), (False, 2)):
+        found = count(nodes, {"yes": np.array(yes)}, zeros(3, 3))
+        assert (found.macs, found.fixed, found.unseen) == (27 * products, False, None)
+
+
+def test_a_product_without_a_rule_in_a_body_leaves_the_count_unknown() -> None:
+    value = helper.make_tensor_value_info("z", TensorProto.FLOAT, None)
+    own = helper.make_node("Inverse", ["x"], ["z"], domain="com.microsoft")
+    body = helper.make_graph([own], "body", [], [value])
+    node = helper.make_node("If", ["yes"], ["y"], then_branch=body, else_branch=body)
+    model = graph([node], {"yes": np.array(True)}, ["a", "b"])
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    found = OnnxCounter(model).count([np.eye(3, dtype=np.float32)])
+    assert found.unseen == "nothing counts the operator com.microsoft::Inverse"
 
 
 def exported(network: nn.Module, inputs: tuple[object, ...]) -> OnnxCounter:

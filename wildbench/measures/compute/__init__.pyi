@@ -5,6 +5,7 @@ from ._compute import count_onnx as count_onnx
 from ._compute import count_openvino as count_openvino
 from ._compute import count_torch as count_torch
 from ._compute import measure_compute as measure_compute
+from ._compute import measure_pass as measure_pass
 from ._count import operands_of as operands_of
 from ._torch_counter import TOP as TOP
 from ._torch_counter import Call as Call

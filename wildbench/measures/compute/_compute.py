@@ -1,6 +1,6 @@
 """How much arithmetic one image takes: multiply-accumulates of one forward pass, as a mean over real images.
 
-`count` runs in the detector's process, and only there; `measure_compute` asks for it and makes the figures.
+`count` runs in the detector's process, and only there; `measure_pass` asks for it and makes the figures.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.datasets.images import decode, read_ahead
 from wildbench.errors import DetectorError
-from wildbench.measures.compute._count import Count, Operands
+from wildbench.measures.compute._count import Count, Found, Operands
+from wildbench.measures.repetition import difference
 from wildbench.scorecard import Compute, Figure
+from wildbench.submissions.preprocess import place
 from wildbench.submissions.process import ask
 
 if TYPE_CHECKING:
     from wildbench.measures.compute._litert_counter import LiteCounter
     from wildbench.measures.compute._onnx_counter import OnnxCounter
     from wildbench.measures.compute._openvino_counter import OpenVinoCounter
+    from wildbench.measures.repetition import Showing
     from wildbench.submissions.formats import (
         Inputs,
         LiteBackend,
@@ -33,16 +37,30 @@ if TYPE_CHECKING:
         OpenVinoBackend,
         TorchBackend,
     )
-    from wildbench.submissions.process import Opened, Sandbox
+    from wildbench.submissions.process import Answer, Opened, Sandbox
 
 Image = npt.NDArray[np.uint8]
 
+COUNT = "wildbench.measures.compute:count"
+
+
+class Counted(Count):
+    """What one pass takes, and what it found; null where its counter does not keep the outputs."""
+
+    found: Found | None = None
+
+
+DIFFERENCE = 0.1
+"""Share of what is detected, by score, in which the counted passes may differ from the timed ones."""
+
+MOST_FOUND = 300
+
 
 def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -> Compute:
-    """Count the multiply-accumulates of a submission on real images.
+    """Count the multiply-accumulates of a submission on some images.
 
     Args:
-        box: The open submission. Counting is slow beside a plain pass: give it a sample, after the timing is done.
+        box: The open submission.
         images: uint8, H x W x 3, RGB; figures are means over them, null with the reason where counting fails.
         operands: What they multiply, by `operands_of`.
 
@@ -52,32 +70,105 @@ def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -
         ...     measure_compute(box, images, operands).macs.value
         583171904.0
     """
+    return summarise(_unless_it_fails(lambda: [ask(box, COUNT, Count, image) for image in images]), operands)
+
+
+def measure_pass(
+    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer], operands: Operands
+) -> Compute:
+    """Count the multiply-accumulates of a whole pass, over every image that was scored.
+
+    Where the graph alone tells that each image of a size takes the same, one of each size is counted. Elsewhere a
+    second process, which has seen nothing yet, is shown what the first one was, in the same order, and counts as it
+    runs: whatever the first one kept or drew from call to call, this one does too. What it finds must be what the
+    first one found.
+
+    Args:
+        box: The open submission, after its time was taken: counting takes time and memory of its own.
+        warm: What the warm-up showed.
+        showings: What the pass showed.
+        answers: To each of them.
+        operands: What they multiply, by `operands_of`.
+    """
+    return summarise(_unless_it_fails(lambda: _count_pass(box, warm, showings, answers)), operands)
+
+
+def _unless_it_fails(count: Callable[[], list[Count]]) -> list[Count]:
     try:
-        counts = [ask(box, "wildbench.measures.compute:count", Count, image) for image in images]
-    except DetectorError as error:  # what was measured before stands: counting takes time and memory of its own
-        counts = [Count(unseen=f"counting failed: {error.what}")]
-    return summarise(counts, operands)
+        return count()
+    except DetectorError as error:  # what was measured before stands
+        return [Count(unseen=f"counting failed: {error.what}")]
 
 
-def count(opened: Opened, image: Image) -> dict[str, Any]:
+def _count_pass(
+    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer]
+) -> list[Count]:
+    scored = [showing for showing in showings if showing.scored]
+    counts: dict[tuple[int, int], Count] = {}
+    for showing in scored:
+        size = place(box.manifest.input, *showing.shape).canvas
+        if size not in counts:
+            counts[size] = ask(box, COUNT, Count, decode(showing.path))
+            if counts[size].unseen:
+                return [counts[size]]
+            if not counts[size].fixed:
+                return _replay(box, warm, showings, answers)
+    return [counts[place(box.manifest.input, *showing.shape).canvas] for showing in scored]
+
+
+def _replay(
+    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer]
+) -> list[Count]:
+    counts: list[Count] = []
+    lost, whole = 0.0, 0.0
+    with box.twin() as twin:
+        for showing in warm:
+            ask(twin, COUNT, Counted, showing.of(decode(showing.path)), compare=True)
+        pixels = read_ahead([showing.path for showing in showings])
+        for showing, image, answer in zip(showings, pixels, answers, strict=True):
+            counted = ask(twin, COUNT, Counted, showing.of(image), compare=True)
+            if showing.scored:
+                counts.append(Count(**counted.model_dump(exclude={"found"})))
+            if counted.found is not None:
+                parts = difference(answer.detections, counted.found.detections(), pixels=None, score=0.25)
+                lost, whole = lost + parts[0], whole + parts[1]
+    if lost > DIFFERENCE * whole:
+        share = f"{100 * lost / whole:.0f} % of the detections, by score"
+        return [Count(unseen=f"what it finds while it is counted differs from what it found before, in {share}")]
+    return counts
+
+
+def count(opened: Opened, image: Image, compare: bool = False) -> dict[str, Any]:
     """Count one forward pass on one image; runs in the child, which imports only what its format needs."""
     if opened.format.counter is None:
         return Count(unseen=f"nothing counts {opened.format.title}").model_dump()
     module, _, function = opened.format.counter.partition(":")
     counted = getattr(import_module(module), function)(opened.backend, opened.prepare(image))
-    return Count.model_validate(counted).model_dump()
+    found = None
+    if compare and "outputs" in counted:
+        answer = opened.decode(counted["outputs"], *image.shape[:2])
+        best = np.argsort(-answer.scores, kind="stable")[:MOST_FOUND]
+        parts = {name: getattr(answer, name)[best].tolist() for name in ("boxes", "labels", "scores")}
+        found = Found.model_validate(parts)
+    whole = Counted.model_validate({**counted, "found": found})
+    if opened.module is not None and not opened.format.runs_code:  # a known architecture, whose regions alone vary
+        whole.fixed = not whole.stages
+    return whole.model_dump()
 
 
 def count_torch(backend: TorchBackend, inputs: Inputs) -> dict[str, Any]:
     """Count a pass of a torch module."""
     from wildbench.measures.compute._torch_counter import count_macs
 
-    return count_macs(lambda: backend.forward(inputs), backend.module).model_dump()
+    answers: list[Any] = []
+    counted = count_macs(lambda: answers.append(backend.forward(inputs)), backend.module).model_dump()
+    return counted | ({"outputs": backend.arrays(answers[0])} if answers else {})
 
 
 def count_onnx(backend: OnnxBackend, inputs: Inputs) -> dict[str, Any]:
     """Count a pass of an ONNX graph."""
-    return _onnx_counter(backend).count(list(inputs.values())).model_dump()
+    counter = _onnx_counter(backend)
+    return counter.count(list(inputs.values())).model_dump() | {"outputs": counter.outputs}
 
 
 @lru_cache(maxsize=1)
@@ -88,8 +179,8 @@ def _onnx_counter(backend: OnnxBackend) -> OnnxCounter:
 
 
 def count_openvino(backend: OpenVinoBackend, inputs: Inputs) -> dict[str, Any]:
-    """Count a pass of an OpenVINO graph."""
-    return _openvino_counter(backend).count(inputs).model_dump()
+    """Count a pass of an OpenVINO graph, whose shapes are inferred from the input's."""
+    return _openvino_counter(backend).count(inputs).model_dump() | {"fixed": True}
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +192,8 @@ def _openvino_counter(backend: OpenVinoBackend) -> OpenVinoCounter:
 
 def count_litert(backend: LiteBackend, inputs: Inputs) -> dict[str, Any]:
     """Count a pass of a LiteRT graph."""
-    return _litert_counter(backend).count(inputs).model_dump()
+    counter = _litert_counter(backend)
+    return counter.count(inputs).model_dump() | {"outputs": counter.outputs}
 
 
 @lru_cache(maxsize=1)

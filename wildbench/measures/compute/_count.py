@@ -8,9 +8,11 @@ from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, NonNegativeInt, model_validator
+import numpy as np
+from pydantic import BaseModel, FiniteFloat, NonNegativeInt, model_validator
 
 from wildbench.submissions.formats import NO_NAME as NO_NAME
+from wildbench.submissions.process import Detections
 
 if TYPE_CHECKING:  # the detector's process counts, and loads nothing that it does without
     from wildbench.submissions.inspection import Inspection, Tensor
@@ -21,6 +23,26 @@ class Stage(BaseModel):
 
     regions: NonNegativeInt = 0
     macs: NonNegativeInt = 0
+
+
+class Found(BaseModel):
+    """The best detections of a pass that was counted, to be compared with those of the pass that was timed."""
+
+    boxes: list[tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]] = []
+    labels: list[int] = []
+    scores: list[FiniteFloat] = []
+
+    def detections(self) -> Detections:
+        """As the harness has them."""
+        boxes = np.array(self.boxes, np.float32).reshape(-1, 4)
+        labels, scores = np.array(self.labels, np.int64), np.array(self.scores, np.float32)
+        return Detections(boxes, labels, scores)
+
+    @model_validator(mode="after")
+    def _lists_fit(self) -> Self:
+        if not len(self.boxes) == len(self.labels) == len(self.scores):
+            raise ValueError("boxes, labels and scores of different lengths")
+        return self
 
 
 class Count(BaseModel):
@@ -45,6 +67,8 @@ class Count(BaseModel):
     """The parts that run once a region, in order; none in a one-stage detector."""
     unseen: str | None = None
     """Why nothing could be counted, if so."""
+    fixed: bool = False
+    """Whether every image of this size takes the same, by the graph alone."""
 
     @model_validator(mode="after")
     def _weights_are_of_modules(self) -> Self:

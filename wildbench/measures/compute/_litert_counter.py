@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from wildbench.measures.compute._count import Count
+from wildbench.measures.compute._fixed_shapes import Shaping, Step, fixed_shapes
 
 if TYPE_CHECKING:
+    from wildbench.submissions.decode import Outputs
     from wildbench.submissions.formats import Inputs, LiteBackend
     from wildbench.submissions.graphs import LiteNode
 
@@ -52,6 +54,22 @@ MOVES = frozenset(_MOVES.split())
 """Operators that copy, choose or order values and calculate none."""
 
 
+SHAPING = Shaping(
+    {
+        **dict.fromkeys(("RESHAPE", "TILE", "BROADCAST_TO", "TOPK_V2", "EXPAND_DIMS", "TRANSPOSE", "MIRROR_PAD"), (1,)),
+        **dict.fromkeys(("PAD", "PADV2", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SUM", "MEAN"), (1,)),
+        **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL", "ONE_HOT"), (1,)),
+        **dict.fromkeys(("SLICE", "STRIDED_SLICE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "SPLIT_V"), (1, 2, 3)),
+        **dict.fromkeys(("FILL", "TRANSPOSE_CONV", "CONV_3D_TRANSPOSE", "SPLIT", "RANDOM_UNIFORM"), (0,)),
+        **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "MULTINOMIAL", "RANGE", "SCATTER_ND", "BROADCAST_ARGS"), (0, 1, 2)),
+    },
+    frozenset(("IF", "WHILE", "CALL", "CALL_ONCE", "CUSTOM", "NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"))
+    | frozenset(("READ_VARIABLE", "HASHTABLE_FIND", "DELEGATE", "STABLEHLO_WHILE", "UNIQUE", "WHERE")),
+    frozenset(("SHAPE", "RANK")),
+    frozenset(("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL", "MULTINOMIAL")),
+)
+
+
 class LiteCounter:
     """Counts passes of one graph; what stands in the bodies of `IF` and `WHILE` is reported as uncounted."""
 
@@ -60,11 +78,17 @@ class LiteCounter:
         interpreter = Interpreter(model_content=backend.content, experimental_op_resolver_type=plain)
         self.backend = type(backend)(interpreter, backend.graph, backend.content)
         self.names = [node["op_name"] for node in self.backend.interpreter._get_ops_details()]
+        self.outputs: Outputs = {}
+        steps = [
+            Step(name if not node.custom else "CUSTOM", [*map(str, node.inputs)], [*map(str, node.outputs)])
+            for name, node in zip(self.names, backend.graph.nodes, strict=True)
+        ]
+        self.fixed = fixed_shapes(steps, map(str, backend.graph.inputs), SHAPING, RULES)
 
     def count(self, inputs: Inputs) -> Count:
         """Run the graph once on its inputs, and count."""
-        self.backend.run(inputs)
-        graph, count = self.backend.graph, Count()
+        self.outputs = self.backend.run(inputs)
+        graph, count = self.backend.graph, Count(fixed=self.fixed)
         for node, name in zip(graph.nodes, self.names, strict=True):
             if name in RULES:
                 weight, shapes = graph.weight(node), [self._shape(at) for at in (*node.inputs, node.outputs[0])]

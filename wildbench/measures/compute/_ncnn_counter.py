@@ -18,6 +18,9 @@ Reorg Reshape ShuffleChannel Slice Split Squeeze Tile Unfold
 MOVES = frozenset(_MOVES.split())
 """Layers that copy, choose or order values and calculate none."""
 
+BY_CONTENT = frozenset(("DetectionOutput", "Proposal", "Yolov3DetectionOutput", "YoloDetectionOutput"))
+"""Layers whose result has as many rows as are found."""
+
 WEIGHT_COUNT = 6
 """Number of the parameter of a convolution that says how many weights it has."""
 
@@ -28,7 +31,7 @@ def count_layers(backend: NcnnBackend, inputs: Inputs) -> Count:
     products = [layer for layer in backend.layers if layer.kind in ("InnerProduct", "MatMul")]
     names = [name for layer in (*kernels, *products) for name in (*layer.inputs, *layer.outputs)]
     shapes = {name: blob.shape for name, blob in backend.extract(inputs, names).items()}
-    count = Count()
+    count = Count(fixed=all(layer.kind not in BY_CONTENT for layer in backend.layers))
     for layer in backend.layers:
         if layer in kernels and layer.number(WEIGHT_COUNT):
             positions = shapes[(layer.inputs if layer.kind.startswith("Deconvolution") else layer.outputs)[0]][1:]

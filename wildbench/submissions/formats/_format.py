@@ -200,7 +200,8 @@ class Format(Protocol):
     """Modules that opening imports; the child imports them before its memory is limited."""
     counter: ClassVar[str | None] = None
     """"module:function" that counts one pass in the child: `function(backend, inputs)` returns the fields of
-    `wildbench.measures.compute.Count`. None where nothing can be counted."""
+    `wildbench.measures.compute.Count`, and as "outputs" what the network answered in that pass, by name, where it is
+    known. None where nothing can be counted."""
 
     def sniff(self, source: Source) -> bool:
         """Whether the bytes are of this format. Nothing is unpickled or executed."""

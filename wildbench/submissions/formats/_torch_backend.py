@@ -72,7 +72,11 @@ class TorchBackend:
 
     def run(self, inputs: Inputs) -> Outputs:
         """One pass; copying the answer to the host waits for CUDA."""
-        return {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(self.forward(inputs)).items()}
+        return self.arrays(self.forward(inputs))
+
+    def arrays(self, answer: Any) -> Outputs:  # noqa: ANN401
+        """What the module answered, on the host, by name."""
+        return {name: tensor.detach().cpu().numpy() for name, tensor in named_tensors(answer).items()}
 
     def facts(self) -> dict[str, Any]:
         """The device's name, and the most memory that torch has taken on it."""

@@ -171,6 +171,11 @@ class Sandbox:
             check_detections(detections, len(self.manifest.categories), height, width)
         return Answer(detections, seconds, taken)
 
+    def twin(self) -> Sandbox:
+        """The same submission for another process, with the same limits, which has seen nothing yet."""
+        limits: dict[str, Any] = {"timeout_s": self.timeout_s, "memory_bytes": self._memory_bytes}
+        return Sandbox(self.admitted, device=self._wanted, threads=self.threads, **limits)
+
     def held(self) -> contextlib.AbstractContextManager[list[int]]:
         """Stop every process of the detector for as long as the block runs; gives their ids."""
         self.ready()
@@ -375,13 +380,19 @@ def _shared_file(stack: contextlib.ExitStack) -> tuple[int, int]:
 Reply = TypeVar("Reply", bound=BaseModel)
 
 
-def ask(box: Sandbox, function: str, reply: type[Reply], image: npt.NDArray[np.uint8] | None = None) -> Reply:
-    """Run "module:function" in the child, as `function(opened, image)`, and validate its reply.
+def ask(
+    box: Sandbox,
+    function: str,
+    reply: type[Reply],
+    image: npt.NDArray[np.uint8] | None = None,
+    **arguments: Any,  # noqa: ANN401 - JSON values
+) -> Reply:
+    """Run "module:function" in the child, as `function(opened, image, **arguments)`, and validate its reply.
 
     Raises:
         DetectorError: The process failed, or answered with something else.
     """
-    answer = box.call(function, image)
+    answer = box.call(function, image, **arguments)
     try:
         return reply.model_validate(answer)
     except ValidationError as error:
