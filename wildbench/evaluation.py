@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import numpy as np
 from wildbench.datasets.coco import Dataset, objects
 from wildbench.datasets.findings import Finding, lines
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.predictions import Detections, read_predictions
+from wildbench.datasets.predictions import Detections, read_predictions, results_bytes
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DetectorError, OutputError
 from wildbench.evaluator import (
@@ -189,12 +190,14 @@ def score(
             what = f"{out}: would replace the predictions that are scored"
             raise OutputError(what, code="replaces-input", remedy="choose another --out")
     whole = load_dataset(dataset, split=split, images=images, with_images=False)
-    data, detections = whole.take(limit), read_predictions(predictions, whole)
+    findings: list[Finding] = []
+    data, detections = whole.take(limit), read_predictions(predictions, whole, findings)
     detections = detections[np.isin(detections.image_ids, [image["id"] for image in data.images])]
-    described = Submission(
-        name=predictions.stem, file=predictions.name, sha256=sha256_of(predictions), format="coco-results"
+    whole_hash = (
+        hashlib.sha256(results_bytes(detections)).hexdigest() if predictions.is_dir() else sha256_of(predictions)
     )
-    return make_record(Scored(data, detections), described, out, limit=limit)
+    described = Submission(name=predictions.stem, file=predictions.name, sha256=whole_hash, format="coco-results")
+    return make_record(Scored(data, detections), described, out, limit=limit, notes=lines(findings))
 
 
 @dataclass(frozen=True)

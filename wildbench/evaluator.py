@@ -241,7 +241,7 @@ def make_record(
     """
     card_file = out or Path(default_card(Path(described.file)).name)
     predictions, table_file = kept_predictions(card_file), card_file.with_name(f"{card_file.stem}.images.csv")
-    results = results_bytes(scored.detections)
+    results = results_bytes(scored.detections, scored.dataset.original_ids)
     accuracy = measure_accuracy(
         scored, predictions_file=predictions.name, predictions_sha256=hashlib.sha256(results).hexdigest()
     )

@@ -220,6 +220,16 @@ label_formats = Registry(
 )
 """How labels lie on disk: `wildbench.datasets.formats.Form`."""
 
+outputs = Registry(
+    "form of detections",
+    "wildbench.outputs",
+    {
+        name: f"wildbench.datasets.outputs.{name.replace('-', '_')}:OUTPUT"
+        for name in ("megadetector", "speciesnet", "pytorch-wildlife", "ultralytics", "yolo-texts", "fiftyone-labels")
+    },
+)
+"""What detectors' tools write: `wildbench.datasets.outputs.Output`."""
+
 _FIGURES = """
 ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large mean_iou50 file_bytes
 parameters nonzero dense_fp32_bytes bitmask_bytes entropy_bytes macs nonzero_macs bops latency_ratio latency_p50

@@ -142,7 +142,7 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
 
 
 def _read(path: Path, data: Dataset) -> NamedPredictions:
-    if isinstance(read_json(path), list):
+    if path.is_dir() or "format_version" not in (read_json(path) or ()):
         return NamedPredictions(path.stem, "", read_predictions(path, data))
     from wildbench.comparison import detections_of  # loads a compiler
 

@@ -246,6 +246,11 @@ class Dataset:
         return coco_sha256(self.coco)
 
     @property
+    def original_ids(self) -> dict[int, Any]:
+        """What the file called the images that are numbered anew here, by their ids."""
+        return {image["id"]: image["original_id"] for image in self.images if "original_id" in image}
+
+    @property
     def partial_labels(self) -> bool:
         """Whether some images are boxed for some categories only."""
         return any("annotated_categories" in image for image in self.images)

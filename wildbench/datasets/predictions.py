@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +14,9 @@ from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
 from wildbench.datasets.dialects import id_key
 from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
+from wildbench.datasets.outputs import as_results
 from wildbench.errors import PredictionsError, WildbenchError
+from wildbench.plugins import outputs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,11 +51,16 @@ class Detections(Columns):
             self.refuse_first(missing, "mask-missing", "has no mask", "give every detection a mask, or none")
 
 
-def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
-    """Read a results file and check that it can be scored against a data set.
+def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | None = None) -> Detections:
+    """Read a file of detections and check that it can be scored against a data set.
 
     Boxes are `[x, y, width, height]` in pixels, scores in 0..1. A side may be 0, as where a box was clipped away: it
     matches nothing. Either every detection carries a mask or none does.
+
+    Args:
+        path: COCO results, or what a registered tool writes (`wildbench.datasets.outputs`): a file, or a folder.
+        dataset: What was detected in.
+        found: Takes the warnings and notes, such as on pictures that were not looked at.
 
     Returns:
         The detections in the order of the file.
@@ -64,6 +71,8 @@ def read_predictions(path: Path | str, dataset: Dataset) -> Detections:
     """
     results, findings = read_results(Path(path), dataset)
     refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
+    if found is not None:
+        found += findings
     return Detections.from_coco(results)
 
 
@@ -78,10 +87,17 @@ def most_detections(dataset: Dataset) -> int:
 
 
 def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
-    """Parse a results file and check each detection by itself; sound where no finding is an error."""
+    """Parse a file of detections and check each by itself; sound where no finding is an error."""
     most = most_detections(dataset)
-    results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)  # masks are objects too
+    results: Any = path
+    findings: list[Finding] = []
+    if not path.is_dir():  # masks are objects too
+        results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)
     if not has_error(findings):
+        output = next((one for one in outputs.all().values() if one.knows(results)), None)
+        if output is not None:
+            results, notes = as_results(output, results, dataset)
+            findings += notes
         results = _numbered(results, dataset)
         findings += check_results(results, dataset)
     return results, findings
@@ -89,7 +105,7 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
 
 def _numbered(results: Any, dataset: Dataset) -> Any:  # noqa: ANN401 - whatever the file holds
     """Results whose image ids are those of a file that was numbered anew, by its new ids."""
-    numbers = {id_key(image["original_id"]): image["id"] for image in dataset.images if "original_id" in image}
+    numbers = {id_key(original): own for own, original in dataset.original_ids.items()}
     entries = results if isinstance(results, list) and numbers else []
     keys = [id_key(entry.get("image_id")) if isinstance(entry, dict) else None for entry in entries]
     if not entries or not set(keys) <= numbers.keys():
@@ -97,15 +113,18 @@ def _numbered(results: Any, dataset: Dataset) -> Any:  # noqa: ANN401 - whatever
     return [{**entry, "image_id": numbers[key]} for entry, key in zip(entries, keys, strict=True)]
 
 
-def results_bytes(detections: Detections) -> bytes:
+def results_bytes(detections: Detections, originals: Mapping[int, Any] | None = None) -> bytes:
     """A results file: by image, then falling score, ties in their order; one a line.
 
     Numbers are written in full, and pycocotools' order of ties within an image is kept, so that scoring the file gives
-    exactly what scoring `detections` gives.
+    exactly what scoring `detections` gives. `originals` are the ids of images that were numbered anew.
     """
     ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
     encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
-    lines = [encode(result) for result in ordered.to_coco()]
+    results = ordered.to_coco()
+    for result in results:
+        result["image_id"] = (originals or {}).get(result["image_id"], result["image_id"])
+    lines = [encode(result) for result in results]
     return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
 
 
