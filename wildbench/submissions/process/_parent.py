@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.process._jail import command
 from wildbench.submissions.process._processor import held, peak_resident, processor_seconds, tree
+from wildbench.submissions.process._remains import Noise, remove_folder
 from wildbench.submissions.process._wire import Detections, Garbled, check_detections, receive, receive_detections, send
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
@@ -222,15 +223,15 @@ class Sandbox:
         return header["value"]
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        self._noise: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._pixels, readable = _shared_file(stack)
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
-        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="wildbench-"))
+        home = tempfile.mkdtemp(prefix="wildbench-")
+        stack.callback(remove_folder, home)
         self._process = subprocess.Popen(
             command(os.getpid(), self._wanted, theirs.fileno(), readable),
             stdin=subprocess.DEVNULL,
-            stdout=self._noise,
-            stderr=self._noise,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             cwd=home,
             env=_environment(home, self.threads, type(self.admitted.format)),
             pass_fds=(theirs.fileno(), readable),
@@ -238,6 +239,7 @@ class Sandbox:
         )
         self._ended, self._device = False, None
         stack.callback(self._end)
+        self._noise = Noise(self._process.stdout)
         theirs.close()
         source = self.admitted.source
         end = 0
@@ -311,7 +313,7 @@ class Sandbox:
             self._process.wait(timeout=5)
         status = self._process.poll()
         self._end()
-        last = self._last_words()
+        last = self._noise.last_line()
         if status == -signal.SIGKILL:
             problem = f"{self.path.name}: its process was killed, most likely by the system for want of memory"
             remedy = "try a machine with more memory or a smaller detector"
@@ -323,13 +325,6 @@ class Sandbox:
         else:
             how = f"ended with exit code {status}" if status is not None else "closed its channel"
         return DetectorCrashed(f"{self.path.name}: its process {how}" + (f" ({last})" if last else ""), code="ended")
-
-    def _last_words(self) -> str:
-        """The last line that the child printed."""
-        end = self._noise.seek(0, os.SEEK_END)
-        self._noise.seek(max(end - 4096, 0))
-        lines = self._noise.read().decode(errors="replace").split("\n")
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
     def _end(self) -> None:
         """End the child and whatever it started; only once, for its number may be another process's later."""
