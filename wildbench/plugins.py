@@ -149,7 +149,10 @@ readers = Registry(
         for name in (
             "camera-trap-toml",
             "yolo-metadata",
+            "model-info",
+            "tflite-metadata",
             "paddle-config",
+            "mmdeploy-pipeline",
             "transformers-config",
             "state-dict",
             "label-files",

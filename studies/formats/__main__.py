@@ -66,6 +66,10 @@ def try_family(name: str, folder: Path, artifacts: Sequence[str], progress: Prog
         progress(name, done, len(records))
         tries.append(try_artifact(record, folder / name, pictures))
     progress(name, len(records), len(records))
+    for one in tries:
+        if one.verdict not in GOOD:
+            typer.echo(f"{one.artifact['artifact']}: {one.verdict} {one.message}".strip(), err=True)
+    typer.echo(f"{name}: {totals(tries)}", err=True)
     return tries
 
 

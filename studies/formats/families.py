@@ -142,13 +142,38 @@ FAMILIES = {
             "openvino==2026.4.1",
         ),
     ),
+    "mmdeploy": Family(
+        "mmdeploy_folders.py",
+        (
+            "mmdeploy-runtime==1.3.1",
+            "torch==2.8.0",
+            "torchvision==0.23.0",
+            "opencv-python-headless==4.11.0.86",
+            "numpy==1.26.4",
+            "onnx==1.19.1",
+        ),
+    ),
+    "openvino-model-api": Family(
+        "model_wrappers.py",
+        (
+            "openvino-model-api==0.4.7",
+            "openvino==2026.4.1",
+            "nncf==3.4.0",
+            "torch==2.15.0",
+            "torchvision==0.29.2",
+            "opencv-python-headless==4.14.0.94",
+            "onnx==1.23.2",
+            "onnxruntime==1.31.1",
+        ),
+    ),
     "tensorflow": Family(
         "tensorflow_lite.py",
         (
             "tensorflow==2.21.0",
+            "mediapipe==1.2.2",
             "torch==2.15.0",
             "torchvision==0.29.2",
-            "opencv-python-headless==5.0.0.93",
+            "opencv-contrib-python==5.1.0.95",
         ),
     ),
     "runtimes": Family(

@@ -1,4 +1,4 @@
-"""The two tiny detectors by TensorFlow's converter: bytes in and out, half precision, and SSD's own last operator."""
+"""The two tiny detectors by TensorFlow's converter: bytes, halves, SSD's own last operator, MediaPipe's metadata."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bench import CATEGORIES, Bench, Detection
 from torch import Tensor
 
 import tensorflow as tf  # isort: skip - after torch: both bring an LLVM, and TensorFlow's bears no second
+import mediapipe_tasks as tasks  # isort: skip - likewise: it imports TensorFlow
 
 SIZE = 160
 STRETCH = {"resize": "stretch", "size": [SIZE, SIZE], "mean": [0.5] * 3, "std": [0.5] * 3}
@@ -145,6 +146,17 @@ class Workshop(Bench):
             outputs = run(self.inputs[kind][0])
             self.keep(name, "model.tflite", f"{kind}, {precision}", rows, sidecar=sidecar(name, kind, outputs))
 
+    def make_mediapipe(self, precision: str) -> None:
+        """The SSD with MediaPipe's metadata, and what its Tasks find."""
+        name = f"mediapipe-ssd-{precision}"
+        if not self.wants(name):
+            return
+        with self.artifact(name):
+            Path("model.tflite").write_bytes(tasks.described(self.convert("ssd", precision)))
+            rows = tasks.found(Path("model.tflite"), self.images, SIZE)
+            self.tool, self.version = "mediapipe", tasks.VERSION
+            self.keep(name, "model.tflite", f"SSD with TFLite Metadata, {precision}", rows, same_resize=False)
+
     def make_saved_model(self) -> None:
         """A SavedModel, which is named and not taken."""
         if self.wants("tensorflow-savedmodel"):
@@ -218,6 +230,8 @@ def main() -> None:
     for kind in ("yolo", "ssd"):
         for precision in ("fp32", "fp16", "dynamic", "int8") if kind == "yolo" else ("fp32", "int8"):
             shop.make(kind, precision)
+    for precision in ("fp32", "fp16", "dynamic", "int8"):
+        shop.make_mediapipe(precision)
     shop.make_saved_model()
     shop.close()
 

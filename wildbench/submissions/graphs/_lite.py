@@ -132,6 +132,8 @@ class LiteModel:
 
     graphs: list[LiteGraph]
     """The first is the one that runs; others are bodies of control flow, or of further signatures."""
+    metadata: dict[str, bytes]
+    """What tools keep in the file, by its name."""
 
     @property
     def main(self) -> LiteGraph:
@@ -160,7 +162,7 @@ def _model(data: bytes) -> LiteModel:
     graphs = [_graph(table, codes, buffers, names) for table in tables]
     if not graphs or not graphs[0].outputs:
         raise ValueError("its graph has no output")
-    return LiteModel(graphs)
+    return LiteModel(graphs, {entry.text(0): buffers[entry.number(1, "<I")] for entry in root.tables(6)})
 
 
 def _stored(data: bytes, buffer: Table) -> bytes:
