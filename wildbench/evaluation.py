@@ -146,7 +146,9 @@ def evaluate(
             **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
         )
         with ThreadPoolExecutor(1) as beside:  # the child counts while this process scores
-            compute = beside.submit(measure_pass, box, seen.warm, seen.showings, seen.answers, operands_of(inspection))
+            operands = operands_of(inspection)
+            shown = (seen.warm, seen.showings, seen.answers)
+            compute = beside.submit(measure_pass, box, *shown, operands, progress)
             return make_record(
                 scored,
                 described,
@@ -158,6 +160,7 @@ def evaluate(
                 notes=[*admitted.notes, *notes],
                 execution=execution,
                 audits=checks,
+                told=_told(box),
             )
 
 
@@ -245,13 +248,21 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
         showing.place: answer.detections for showing, answer in zip(showings, answers, strict=True) if showing.scored
     }
     notes = _without_area(sum(answered.dropped for answered in scored.values()), len(detections))
-    notes += _unscored(box.manifest, [scored[place] for place in sorted(scored)], category_ids, detections)
+    left_out = _left_out([scored[place] for place in sorted(scored)], category_ids)
+    notes += _unscored(box.manifest, left_out, float(detections.scores.sum()))
     return Pass(detections, notes, showings, answers, list(islice(cycle(warm), watch.warmup_runs)))
 
 
 def _answer(box: Sandbox, category_ids: dict[int, int], image_id: int, pixels: Pixels) -> Detections:
     """What it detects in an image that nobody times."""
     return detections_of(image_id, box.predict(pixels).detections, category_ids)
+
+
+def _told(box: Sandbox) -> list[str]:
+    """What only the detector's process can tell, by path: figures too, where code of the submission runs in it."""
+    told = ["execution", "latency.device", "latency.stages"]
+    told += ["compute"] if box.admitted.format.runs_code else []
+    return told + (["latency.peak_memory"] if box.device != "cpu" else [])
 
 
 def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: dict[int, int]) -> Iterator[Finding]:
@@ -269,22 +280,27 @@ def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: 
         yield from find_misreadings(box, scored, category_ids)
 
 
-def _unscored(
-    manifest: Manifest, answers: Sequence[Answered], category_ids: Mapping[int, int], kept: Detections
-) -> list[str]:
-    """A note where most of what was found, by score, is of categories that the data set does not have."""
+def _left_out(answers: Sequence[Answered], category_ids: Mapping[int, int]) -> dict[int, float]:
+    """The sum of the scores of each label that is not in the data set."""
     left_out: dict[int, float] = defaultdict(float)
     for answer in answers:
         for label, value in zip(answer.labels.tolist(), answer.scores.tolist(), strict=True):
             if label not in category_ids:
                 left_out[label] += value
-    found = float(kept.scores.sum())
-    if sum(left_out.values()) <= found:
+    return left_out
+
+
+def _unscored(manifest: Manifest, left_out: Mapping[int, float], kept: float) -> list[str]:
+    """A note where most of what was found is of categories that the data set does not have.
+
+    `left_out` has the sum of the scores of each label, `kept` that of what is scored.
+    """
+    if sum(left_out.values()) <= kept:
         return []
     labels = sorted(left_out, key=lambda label: -left_out[label])
     names = ", ".join(repr(manifest.categories[label - 1]) for label in labels[:MOST_NAMED])
     more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    share = sum(left_out.values()) / (sum(left_out.values()) + found)
+    share = sum(left_out.values()) / (sum(left_out.values()) + kept)
     what = f"{names}{more}: not in the data set; {100 * share:.0f} % of what was found, by score, was left out"
     return [f"warning unscored-categories: {what}; name pairs in category_map, or use a data set that has them"]
 

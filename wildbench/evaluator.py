@@ -234,6 +234,7 @@ def make_record(
     notes: Sequence[str] = (),
     execution: Execution | None = None,
     audits: Sequence[Audit] = (),
+    told: Sequence[str] = (),
 ) -> Scorecard:
     """Measure detections; write the record, the detections and the figures of each image where `out` says so.
 
@@ -259,6 +260,7 @@ def make_record(
         errors=errors,
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
         audits=[audit_exact(scored), *audits],
+        told=list(told),
         environment=describe_environment(),
     )
     card = card.model_copy(update={"measures": measure_added(Evidence(card, scored, submission))})

@@ -82,8 +82,11 @@ def test_evaluating_takes_at_most_a_tenth_more_than_a_bare_loop(
         for pixels in read_ahead(paths):
             opened.backend.run(opened.prepare(pixels))
         alone.append(time.perf_counter() - begin)
-        _detect(box, photographs, {1: 3, 2: 7}, Stopwatch(), tell)  # its warm-up comes before the first report
-        evaluated.append(reported[len(paths)] - reported[0])
+        reported.clear()
+        with Stopwatch() as watch:
+            _detect(box, photographs, {1: 3, 2: 7}, watch, tell)  # its warm-up comes before the first report
+        last = max(reported)  # some images are shown again
+        evaluated.append((reported[last] - reported[0]) * len(paths) / last)
 
     benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info["ratio"] = at_most(1.10, evaluated, alone, both)

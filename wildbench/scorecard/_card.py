@@ -53,6 +53,12 @@ class Scorecard(Record):
     audits: list[Audit] = Field(
         default_factory=list, max_length=40, description="Checks of this evaluation; docs/protocol.md states each."
     )
+    told: list[str] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Paths of what only the detector's own process can tell, in which a submission's code may run: "
+        "nothing is ranked by it.",
+    )
     environment: Environment
 
     def __repr__(self) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 import wildbench
 from wildbench.scorecard import Scorecard
@@ -217,3 +219,33 @@ def test_a_loop_is_counted_as_often_as_it_runs(tmp_path: Path, dataset: Path) ->
     card = measured(submission(tmp_path, nodes, values), dataset)
     assert card.compute is not None
     assert card.compute.macs.value == 3 * macs(SIDE) / 2
+
+
+class Tiring(nn.Module):
+    """Convolves a corner alone in its first calls, as many as a warm-up has at least, and after the last of a pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, bias=False)
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, images: list[torch.Tensor]) -> list[dict[str, torch.Tensor]]:
+        self.calls += 1
+        image = images[0]
+        if int(self.calls) <= 6 or int(self.calls) > 18 + 8:
+            image = image[:, :16, :16]
+        score = 0.9 + 0 * self.conv(image[None]).mean()
+        boxes, labels = torch.tensor([[0.0, 0.0, 50.0, 50.0]]), torch.ones(1, dtype=torch.int64)
+        return [{"boxes": boxes, "labels": labels, "scores": score[None]}]
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_torchscript_that_counts_its_calls_is_counted_as_it_ran(tmp_path: Path, dataset: Path) -> None:
+    manifest = {"name": "a", "detector": {"name": "tiny"}, "categories": ["zebra"], "input": {"layout": "list"}}
+    document = Manifest.model_validate(manifest).to_json()
+    script = torch.jit.script(Tiring().eval())
+    torch.jit.save(script, tmp_path / "a.pt", _extra_files={"manifest.json": document})
+    card = wildbench.evaluate(tmp_path / "a.pt", dataset=dataset, device="cpu", trust=True)
+    assert card.compute is not None
+    assert (card.compute.macs.value, card.compute.macs.n) == (macs(SIDE), IMAGES)
+    assert card.told == ["execution", "latency.device", "latency.stages", "compute"]

@@ -20,6 +20,7 @@ from wildbench.datasets.images import decode, read_ahead
 from wildbench.errors import DetectorError
 from wildbench.measures.compute._count import Count, Found, Operands
 from wildbench.measures.repetition import difference
+from wildbench.progress import Progress, silent
 from wildbench.scorecard import Compute, Figure
 from wildbench.submissions.preprocess import place
 from wildbench.submissions.process import ask
@@ -74,7 +75,12 @@ def measure_compute(box: Sandbox, images: Iterable[Image], operands: Operands) -
 
 
 def measure_pass(
-    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer], operands: Operands
+    box: Sandbox,
+    warm: Sequence[Showing],
+    showings: Sequence[Showing],
+    answers: Sequence[Answer],
+    operands: Operands,
+    progress: Progress = silent,
 ) -> Compute:
     """Count the multiply-accumulates of a whole pass, over every image that was scored.
 
@@ -89,8 +95,9 @@ def measure_pass(
         showings: What the pass showed.
         answers: To each of them.
         operands: What they multiply, by `operands_of`.
+        progress: Called as `progress(task, done, total)` where the whole pass is counted.
     """
-    return summarise(_unless_it_fails(lambda: _count_pass(box, warm, showings, answers)), operands)
+    return summarise(_unless_it_fails(lambda: _count_pass(box, warm, showings, answers, progress)), operands)
 
 
 def _unless_it_fails(count: Callable[[], list[Count]]) -> list[Count]:
@@ -101,7 +108,7 @@ def _unless_it_fails(count: Callable[[], list[Count]]) -> list[Count]:
 
 
 def _count_pass(
-    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer]
+    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer], progress: Progress
 ) -> list[Count]:
     scored = [showing for showing in showings if showing.scored]
     counts: dict[tuple[int, int], Count] = {}
@@ -112,12 +119,12 @@ def _count_pass(
             if counts[size].unseen:
                 return [counts[size]]
             if not counts[size].fixed:
-                return _replay(box, warm, showings, answers)
+                return _replay(box, warm, showings, answers, progress)
     return [counts[place(box.manifest.input, *showing.shape).canvas] for showing in scored]
 
 
 def _replay(
-    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer]
+    box: Sandbox, warm: Sequence[Showing], showings: Sequence[Showing], answers: Sequence[Answer], progress: Progress
 ) -> list[Count]:
     counts: list[Count] = []
     lost, whole = 0.0, 0.0
@@ -125,13 +132,14 @@ def _replay(
         for showing in warm:
             ask(twin, COUNT, Counted, showing.of(decode(showing.path)), compare=True)
         pixels = read_ahead([showing.path for showing in showings])
-        for showing, image, answer in zip(showings, pixels, answers, strict=True):
+        for turn, (showing, image, answer) in enumerate(zip(showings, pixels, answers, strict=True), 1):
             counted = ask(twin, COUNT, Counted, showing.of(image), compare=True)
             if showing.scored:
                 counts.append(Count(**counted.model_dump(exclude={"found"})))
             if counted.found is not None:
                 parts = difference(answer.detections, counted.found.detections(), pixels=None, score=0.25)
                 lost, whole = lost + parts[0], whole + parts[1]
+            progress(f"count {box.manifest.name}", turn, len(showings))
     if lost > DIFFERENCE * whole:
         share = f"{100 * lost / whole:.0f} % of the detections, by score"
         return [Count(unseen=f"what it finds while it is counted differs from what it found before, in {share}")]
