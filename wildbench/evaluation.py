@@ -60,6 +60,7 @@ def evaluate(
     dataset: Dataset | Path | str = "parksim",
     images: Path | None = None,
     split: str = "test",
+    split_file: Path | str | None = None,
     device: str = "auto",
     limit: int | None = None,
     trust: bool = False,
@@ -79,7 +80,8 @@ def evaluate(
             y2 in pixels), labels and scores, as a tuple in this order or a dict with these keys.
         dataset: A registered name, the path of any COCO detection JSON, or a `Dataset` with its images.
         images: Folder of the images, where it is not near the JSON.
-        split: Split of a registered data set.
+        split: Split of a registered data set, or of `split_file`.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         trust: Open TorchScript and `.pt2`, which can run code in the file.
@@ -113,7 +115,7 @@ def evaluate(
     from wildbench.submissions.process import Sandbox
 
     if not isinstance(submission, Path | str):
-        data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
+        data = load_dataset(dataset, split=split, split_file=split_file, images=images, limit=limit, progress=progress)
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
     # refuses what must not be opened, before long work
@@ -126,7 +128,7 @@ def evaluate(
     ):  # it starts while the file is inspected and the data are read
         with uncollected():
             inspection = inspect_submission(admitted)
-        data = load_dataset(dataset, split=split, images=images, limit=limit, progress=progress)
+        data = load_dataset(dataset, split=split, split_file=split_file, images=images, limit=limit, progress=progress)
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
@@ -170,16 +172,19 @@ def score(
     dataset: Dataset | Path | str,
     images: Path | None = None,
     split: str = "test",
+    split_file: Path | str | None = None,
     limit: int | None = None,
     out: Path | str | None = None,
 ) -> Scorecard:
     """Score a COCO results file: accuracy alone, without the model.
 
     Args:
-        predictions: A JSON list of `{"image_id", "category_id", "bbox", "score"}`, boxes x, y, width, height in pixels.
+        predictions: COCO results (a JSON list of `{"image_id", "category_id", "bbox", "score"}`, boxes x, y, width,
+            height in pixels), or what a registered tool writes, such as MegaDetector's batch output.
         dataset: A registered name, the path of any COCO detection JSON, or a `Dataset`.
         images: Folder of the images, where it is not near the JSON.
-        split: Split of a registered data set.
+        split: Split of a registered data set, or of `split_file`.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         limit: Use only the first `limit` images; detections on others are then left out.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
 
@@ -192,7 +197,7 @@ def score(
         if predictions.resolve() in (out.resolve(), kept_predictions(out).resolve()):
             what = f"{out}: would replace the predictions that are scored"
             raise OutputError(what, code="replaces-input", remedy="choose another --out")
-    whole = load_dataset(dataset, split=split, images=images, with_images=False)
+    whole = load_dataset(dataset, split=split, split_file=split_file, images=images, with_images=False)
     findings: list[Finding] = []
     data, detections = whole.take(limit), read_predictions(predictions, whole, findings)
     detections = detections[np.isin(detections.image_ids, [image["id"] for image in data.images])]

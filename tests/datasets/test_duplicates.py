@@ -184,7 +184,7 @@ def test_names_are_escaped(report: LeakReport) -> None:
 
 
 def test_the_page_of_many_leaks_shows_the_strongest_and_says_so(report: LeakReport) -> None:
-    many = LeakReport(report.images, report.leaks[:1] * 301, [])
+    many = LeakReport(report.images, report.leaks[:1] * 301, [], [])
     page = leaks_page(many)
     assert "301 pairs" in page
     assert "The strongest 300 are shown" in page

@@ -4,7 +4,15 @@ import pytest
 import scipy.fft
 from made_up_photographs import photograph
 
-from wildbench.datasets._likeness import Floats, align, find_keypoints, likenesses, mirrored, thumbnail, windows
+from wildbench.datasets.duplicates._likeness import (
+    Floats,
+    align,
+    find_keypoints,
+    likenesses,
+    mirrored,
+    thumbnail,
+    windows,
+)
 
 PIXELS = photograph(0)
 SMALL = [thumbnail(photograph(seed)) for seed in range(6)]

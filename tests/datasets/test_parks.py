@@ -192,7 +192,7 @@ def test_a_committed_split_is_used_and_refuses_other_labels(
     monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "repository" / "wildbench")
     assert [image["id"] for image in load_dataset("parks").images] == [3]
     import_parks(lay(tmp_path / "other", parks(8)), replace=True)
-    with pytest.raises(DatasetError, check=coded("dataset/split-of-other-labels")):
+    with pytest.raises(DatasetError, check=coded("dataset/split-of-other-images")):
         load_dataset("parks")
 
 

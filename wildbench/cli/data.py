@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import ImagesOption
+from wildbench.cli.options import ImagesOption, SplitFileOption
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import shown
@@ -74,10 +74,13 @@ def data_fetch(
 
 @app.command("import")
 def data_import(
-    path: Annotated[Path, typer.Argument(help="A zip, a tar or a folder, in VOC, YOLO or COCO form.")],
+    path: Annotated[
+        Path, typer.Argument(help="A zip, a tar or a folder with labels; docs/dataset.md lists the forms.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder to write; left out, the data set becomes --name.")] = None,
     name: Annotated[str, typer.Option(help="Whose archive it is: a data set published for download.")] = "parks",
-    form: Annotated[str | None, typer.Option(help="voc, yolo or coco; recognized if left out.")] = None,
+    form: Annotated[str | None, typer.Option(help="Such as voc, yolo or coco; recognized if left out.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures of COCO files.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
@@ -91,7 +94,7 @@ def data_import(
     own = fetched(name)
     with _strictly(), shown() as progress:
         if out is not None:
-            report = import_dataset(path, out, form=form, strict=strict, progress=progress)
+            report = import_dataset(path, out, form=form, images=images, strict=strict, progress=progress)
         elif own.import_ is not None:
             report = call(own.import_, path, form=form, strict=strict, replace=replace, progress=progress)
         else:
@@ -106,15 +109,20 @@ def data_export(
     to: Annotated[str, typer.Option(help="voc, yolo or coco.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")],
     split: Annotated[str | None, typer.Option(help="One split of a registered data set; all if left out.")] = None,
+    split_file: SplitFileOption = None,
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
     from wildbench.datasets.registry import load_dataset, names, splits_of
+    from wildbench.datasets.splits import read_split
     from wildbench.datasets.transfer import export_dataset
 
-    splits = [split] if split else list(splits_of(name)) if name in names() else ["all"]
+    own = read_split(split_file).parts if split_file else splits_of(name) if name in names() else ["all"]
     with shown() as progress:
-        parts = [load_dataset(name, split=one, images=images, progress=progress) for one in splits]
+        parts = [
+            load_dataset(name, split=one, split_file=split_file, images=images, progress=progress)
+            for one in ([split] if split else own)
+        ]
         lost = export_dataset(parts, to, out, progress=progress)
     if lost:
         tables.print_tables(tables.lost_table(lost, to, out))
@@ -191,22 +199,36 @@ def data_split(
     name: NameArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="Split file to write; its stem is the split's name.")],
     seed: Annotated[int, typer.Option(help="Decides where the rules leave a choice.", min=0)] = 0,
+    group_by: Annotated[
+        str, typer.Option(help="Fields of images that keep them together, and folder:N, their first N folders.")
+    ] = "location,seq_id",
+    share: Annotated[
+        list[str] | None, typer.Option(help="A part and its share, such as train=0.8; the last part is the tested one.")
+    ] = None,
+    duplicates: Annotated[
+        bool, typer.Option("--duplicates/--no-duplicates", help="Look for near-duplicates, which takes time.")
+    ] = True,
     images: ImagesOption = None,
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets import splits
     from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.image_groups import BY, camera_like_folders, check_keys
     from wildbench.datasets.registry import load_whole, split_summary
+
+    shares, keys = _shares(share), tuple(filter(None, group_by.split(",")))
 
     check_writable(out)
     if out.exists():
         raise OutputError(f"{out} exists", code="exists", remedy="remove it first, or name another file")
     with shown() as progress:
         whole = load_whole(name, images=images, progress=progress)
-        together = splits.kept_together(whole, progress)
-    split = splits.stratified_split(whole, name=out.stem, seed=seed, together=together)
-    chances = [splits.random_split(whole.coco, together, seed=seed) for seed in range(50)]
-    shares = [splits.imbalance(whole.coco, parts, splits.SHARES) for parts in (split.parts, *chances)]
+        if keys != BY:
+            check_keys(keys, whole.images)
+        together = splits.kept_together(whole, progress, by=keys, duplicates=duplicates)
+    split = splits.stratified_split(whole, name=out.stem, seed=seed, shares=shares, together=together)
+    chances = [splits.random_split(whole.coco, together, shares=shares, seed=seed) for seed in range(50)]
+    misplaced = [splits.imbalance(whole.coco, parts, shares) for parts in (split.parts, *chances)]
     parts = {
         part: Dataset(name, part, splits.apply_split(whole.coco, split, part), whole.images_dir) for part in split.parts
     }
@@ -217,10 +239,34 @@ def data_split(
     several = [group for group in together if len(group) > 1]
     typer.echo(f"kept together: {counted(sum(map(len, several)), 'image')} in {counted(len(several), 'group')}")
     typer.echo(
-        f"misplaced share of a label, mean: {shares[0]:.3f}"
-        f" (50 random splits: {sum(shares[1:]) / 50:.3f}, the best of them {min(shares[1:]):.3f})"
+        f"misplaced share of a label, mean: {misplaced[0]:.3f}"
+        f" (50 random splits: {sum(misplaced[1:]) / 50:.3f}, the best of them {min(misplaced[1:]):.3f})"
     )
+    if keys == BY and (folders := camera_like_folders(whole.images)):
+        typer.echo(
+            f"wildbench: no image has a location or a seq_id, and they lie in {folders} folders: if those are cameras, "
+            "keep them together by --group-by folder:N",
+            err=True,
+        )
     typer.echo(f"split: {out}")
+
+
+def _shares(stated: list[str] | None) -> dict[str, float]:
+    """Parts and their shares, which are made to add up to 1."""
+    from wildbench.datasets.splits import SHARES
+
+    shares: dict[str, float] = {}
+    for one in stated or ():
+        part, _, share = one.partition("=")
+        try:
+            shares[part.strip()] = float(share)
+        except ValueError:
+            shares[part.strip()] = -1.0
+    if any(not part or share <= 0 for part, share in shares.items()) or len(shares) == 1:
+        what, remedy = f"--share {' --share '.join(stated or ())}", "say --share train=0.8 --share test=0.2"
+        raise DatasetError(what, code="bad-share", remedy=remedy)
+    total = sum(shares.values())
+    return {part: share / total for part, share in shares.items()} or SHARES
 
 
 @app.command("leaks")
@@ -242,12 +288,14 @@ def data_leaks(
     with shown() as progress:
         report = find_leaks(_parts(names, split_file, images, progress), progress)
     tables.print_tables(*tables.leak_tables(report))
-    if report.shared_locations:
-        typer.echo(f"locations in more than one part: {', '.join(report.shared_locations)}")
+    shared = {"locations": report.shared_locations, "sequences": report.shared_sequences}
+    for what, values in shared.items():
+        if values:
+            typer.echo(f"{what} in more than one part: {', '.join(values[:20])}{', ...' if len(values) > 20 else ''}")
     if out is not None:
         write_atomically(out, leaks_page(report).encode())
         typer.echo(f"page: {out}")
-    if strict and (report.leaks or report.shared_locations):
+    if strict and (report.leaks or any(shared.values())):
         raise typer.Exit(2)
 
 

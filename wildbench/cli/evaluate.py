@@ -15,6 +15,7 @@ from wildbench.cli.options import (
     ImagesOption,
     LimitOption,
     ManifestOption,
+    SplitFileOption,
     SplitOption,
     TrustOption,
     WriteManifestOption,
@@ -34,6 +35,7 @@ def evaluate(
     dataset: DatasetOption = "parksim",
     images: ImagesOption = None,
     split: SplitOption = "test",
+    split_file: SplitFileOption = None,
     device: DeviceOption = "auto",
     limit: LimitOption = None,
     trust: TrustOption = False,
@@ -57,6 +59,7 @@ def evaluate(
             dataset=dataset,
             images=images,
             split=split,
+            split_file=split_file,
             device=device,
             limit=limit,
             trust=trust,
@@ -73,19 +76,21 @@ def evaluate(
 
 @app.command()
 def score(
-    predictions: Annotated[Path, typer.Argument(help="COCO results: a JSON list of detections.")],
+    predictions: Annotated[Path, typer.Argument(help="COCO results, or what another tool writes; docs/dataset.md.")],
     dataset: DatasetOption,
     images: ImagesOption = None,
     split: SplitOption = "test",
+    split_file: SplitFileOption = None,
     limit: LimitOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
-    """Score a COCO results file: accuracy only."""
+    """Score detections that a tool has written: accuracy only."""
     from wildbench.evaluation import score as run
     from wildbench.evaluator import default_card
 
     out = out or default_card(predictions)
-    _print_card(run(predictions, dataset=dataset, images=images, split=split, limit=limit, out=out), out)
+    card = run(predictions, dataset=dataset, images=images, split=split, split_file=split_file, limit=limit, out=out)
+    _print_card(card, out)
 
 
 @app.command()

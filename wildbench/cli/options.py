@@ -10,6 +10,9 @@ import typer
 DatasetOption = Annotated[str, typer.Option(help="A registered name, or any COCO detection JSON.", metavar="NAME|JSON")]
 ImagesOption = Annotated[Path | None, typer.Option(help="Folder of the images; found near the JSON if left out.")]
 SplitOption = Annotated[str, typer.Option(help="Split of a registered data set; a JSON file is one split.")]
+SplitFileOption = Annotated[
+    Path | None, typer.Option(help="Take --split of a JSON by this file, as `data split` writes it.")
+]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ManifestOption = Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import DatasetOption, ImagesOption, SplitOption
+from wildbench.cli.options import DatasetOption, ImagesOption, SplitFileOption, SplitOption
 from wildbench.files import check_writable
 from wildbench.progress import shown
 from wildbench.text import counted
@@ -24,10 +24,11 @@ app = typer.Typer()
 def review(
     dataset: DatasetOption = "parksim",
     split: SplitOption = "test",
+    split_file: SplitFileOption = None,
     images: ImagesOption = None,
     predictions: Annotated[
         list[Path] | None,
-        typer.Option(help="A scorecard with its detections beside it, or COCO results; several, the dense one first."),
+        typer.Option(help="A scorecard with its detections beside it, or detections; several, the dense one first."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 5151,
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser, where there is one.")] = True,
@@ -51,11 +52,11 @@ def review(
         check_writable(out)
     with running(review_folder()):
         if apply:
-            data = load_dataset(dataset, split=split, images=images, with_images=False)
+            data = load_dataset(dataset, split=split, split_file=split_file, images=images, with_images=False)
             _bring_back(data, author or "", reason, out or Path(f"{Path(data.name).name}.patch.json"))
             return
         with shown() as progress:
-            data = load_dataset(dataset, split=split, images=images, progress=progress)
+            data = load_dataset(dataset, split=split, split_file=split_file, images=images, progress=progress)
         _show(data, predictions or [], port=port, browse=browse, quick=quick, fresh=fresh)
 
 

@@ -94,11 +94,11 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
     if not path.is_dir():  # masks are objects too
         results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)
     if not has_error(findings):
+        results = _numbered(results, dataset)
         output = next((one for one in outputs.all().values() if one.knows(results)), None)
         if output is not None:
             results, notes = as_results(output, results, dataset)
             findings += notes
-        results = _numbered(results, dataset)
         findings += check_results(results, dataset)
     return results, findings
 

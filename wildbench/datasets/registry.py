@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wildbench.datasets.coco import Dataset, read_coco, size_of
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.image_files import images_near
+from wildbench.datasets.image_groups import field_of
 from wildbench.datasets.images import Pixels
 from wildbench.datasets.splits import apply_split, pool, read_split
 from wildbench.errors import DatasetError, first_problem
@@ -139,6 +141,7 @@ def load_dataset(
     split: str = "test",
     images: Path | str | None = None,
     limit: int | None = None,
+    split_file: Path | str | None = None,
     with_images: bool = True,
     progress: Progress = silent,
 ) -> Dataset:
@@ -146,10 +149,11 @@ def load_dataset(
 
     Args:
         name_or_path: A registered name, or the path of a JSON file; a data set in memory is taken as it is.
-        split: Split of a registered data set. A file is one split, whatever is asked for.
+        split: Split of a registered data set, or of `split_file`. A file without one is one split, whatever is asked.
         images: Folder of the images; by default the first of the file's own folder, `images/` in it, and `../images`
             that has them. Rendered images are made in `cache_dir()` on first use.
         limit: Keep only the first images.
+        split_file: Which images of a file are in which split, as `data split` writes it.
         with_images: Whether pixels will be needed; False neither renders nor looks for files.
         progress: Called as `progress(task, done, total)` while rendering.
 
@@ -169,6 +173,9 @@ def load_dataset(
         return replace(name_or_path, images_dir=folder or name_or_path.images_dir).take(limit)
     name = str(name_or_path)
     if name in datasets:
+        if split_file is not None:
+            what = f"{name} has splits of its own"
+            raise DatasetError(what, code="split-of-registered", remedy="name the JSON that the split file is of")
         return _load_split(name, split, folder, with_images, progress).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
@@ -176,7 +183,15 @@ def load_dataset(
         raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
         folder = images_near(path)
-    return read_coco(path, folder).take(limit)
+    data = read_coco(path, folder)
+    if split_file is not None:
+        rule = read_split(Path(split_file))
+        if rule.labels_sha256 not in (None, data.sha256):
+            message = "labels were corrected since they were split; the images are the same"
+            changed = Finding("split-labels-changed", str(split_file), message, "nothing to do", "note")
+            data = replace(data, warnings=(*data.warnings, changed))
+        data = replace(data, split=split, coco=apply_split(data.coco, rule, split))
+    return data.take(limit)
 
 
 def _load_split(name: str, split: str, images: Path | None, with_images: bool, progress: Progress) -> Dataset:
@@ -186,7 +201,7 @@ def _load_split(name: str, split: str, images: Path | None, with_images: bool, p
     own = card(name)
     if own.fetched is not None:
         whole = own.fetched.read(images, with_images)
-        coco = apply_split(whole.coco, read_split(_split_file(name, own.fetched)), split)
+        coco = apply_split(whole.coco, read_split(_split_file(name, own.fetched)), split, same_labels=True)
         return Dataset(name, split, coco, whole.images_dir)
     path = _folder(name) / own.splits[split]
     if images is None and with_images:
@@ -340,5 +355,5 @@ def split_summary(dataset: Dataset) -> dict[str, Any]:
 
 
 def _values(images: Iterable[dict[str, Any]], key: str) -> dict[str, int]:
-    counts = Counter(image[key] for image in images if key in image)
-    return {str(value): counts[value] for value in sorted(counts)}
+    counts = Counter(value for image in images if (value := field_of(image, key)) is not None)
+    return {value: counts[value] for value in sorted(counts)}

@@ -6,6 +6,7 @@ near-duplicates.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wildbench.datasets.coco import Dataset, coco_sha256, read_json, size_of, subset
+from wildbench.datasets.image_groups import BY, field_of, together_by
 from wildbench.errors import DatasetError, first_problem
 from wildbench.files import write_atomically
 from wildbench.progress import Progress, silent
@@ -36,7 +38,8 @@ class Split(BaseModel):
     format_version: int = FORMAT_VERSION
     name: str = Field(description="`authors`, `wildbench-v1`, ...")
     dataset: str = Field(description="Name of the data set that was split.")
-    sha256: str = Field(description="Hash of its canonical COCO JSON, all parts in one.")
+    sha256: str = Field(description="Hash of its images' ids and file names; labels may be corrected.")
+    labels_sha256: str | None = Field(None, description="Hash of the canonical COCO JSON that was split.")
     method: str = Field(description="How it was decided which image goes where, in words.")
     seed: int | None = Field(description="Seed of the method; null where it has none.")
     parts: dict[str, list[int]] = Field(description="Image ids of each part, ascending.")
@@ -77,24 +80,37 @@ def make_split(
         what = f"{dataset} has no image {unknown[0]}"
         raise DatasetError(what, code="no-such-image", remedy="split the images that it has")
     try:
-        return Split(name=name, dataset=dataset, sha256=coco_sha256(coco), method=method, seed=seed, parts=listed)
+        return Split(
+            name=name,
+            dataset=dataset,
+            sha256=images_sha256(coco),
+            labels_sha256=coco_sha256(coco),
+            method=method,
+            seed=seed,
+            parts=listed,
+        )
     except ValidationError as error:
         what = f"split {name}: {first_problem(error)}"
         raise DatasetError(what, code="bad-split", remedy="put an image into one part") from None
 
 
-def apply_split(coco: Mapping[str, Any], split: Split, part: str) -> dict[str, Any]:
+def apply_split(coco: Mapping[str, Any], split: Split, part: str, *, same_labels: bool = False) -> dict[str, Any]:
     """Take one part: its images and their annotations, in the order they have; everything else as it is.
 
+    `same_labels` refuses labels that were corrected since.
+
     Raises:
-        DatasetError: No such part, or the labels are not those that were split.
+        DatasetError: No such part, or the images, or the labels, are not those that were split.
     """
     if part not in split.parts:
         what = f"split {split.name} has no part {part!r}"
         raise DatasetError(what, code="no-such-part", remedy=f"name one of: {', '.join(split.parts)}")
-    own = coco_sha256(coco)
-    if own != split.sha256:
-        what = f"split {split.name} is of {split.dataset} with SHA-256 {split.sha256}, but this one has {own}"
+    if images_sha256(coco) != split.sha256:
+        what = f"split {split.name} is of other images than these: of {split.dataset}"
+        remedy = "use the images that were split, or split these (wildbench data split)"
+        raise DatasetError(what, code="split-of-other-images", remedy=remedy)
+    if same_labels and coco_sha256(coco) != split.labels_sha256:
+        what = f"split {split.name} is of other labels of {split.dataset} than these"
         remedy = "use the labels that were split, or split the new ones (wildbench data split)"
         raise DatasetError(what, code="split-of-other-labels", remedy=remedy)
     return subset(coco, set(split.parts[part]))
@@ -123,6 +139,18 @@ def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
     return pooled
 
 
+def images_sha256(coco: Mapping[str, Any]) -> str:
+    """SHA-256 of the ids and names of images, in hexadecimal, whatever their order.
+
+    Example:
+        >>> images = [{"id": 2, "file_name": "b.jpg"}, {"id": 1, "file_name": "a.jpg"}]
+        >>> images_sha256({"images": images}) == images_sha256({"images": images[::-1], "annotations": []})
+        True
+    """
+    named = sorted([image["id"], str(image["file_name"])] for image in coco["images"])
+    return hashlib.sha256(json.dumps(named, ensure_ascii=False).encode()).hexdigest()
+
+
 def write_split(split: Split, path: Path) -> None:
     """Write a split file atomically, with one line for each key and each part."""
     record = split.model_dump()
@@ -147,7 +175,7 @@ SHARES = {"train": 0.60, "val": 0.15, "test": 0.25}
 
 METHOD = (
     "iterative stratification over the boxes of each category and size, empty images and all images;"
-    " near-duplicates and pictures of one location kept together"
+    " near-duplicates and pictures of one location or sequence kept together"
 )
 
 _EXCHANGED = 100
@@ -161,15 +189,17 @@ def stratified_split(
     *,
     name: str = "wildbench-v1",
     seed: int = 0,
+    shares: Mapping[str, float] = SHARES,
     together: Sequence[Sequence[int]] | None = None,
     progress: Progress = silent,
 ) -> Split:
-    """Split a data set whose images are at hand into train, val and test, near-duplicates never apart.
+    """Split a data set whose images are at hand: train, val and test by default, near-duplicates never apart.
 
     Args:
         dataset: All its images.
         name: Of the split.
         seed: Decides between parts and between images that are equally good.
+        shares: What each part gets of everything.
         together: Groups of image ids that stay in one part; by default `kept_together` finds them.
         progress: Called as `progress(task, done, total)`.
 
@@ -177,7 +207,7 @@ def stratified_split(
         DatasetError: An image that cannot be decoded, or a part that would have no image.
     """
     together = kept_together(dataset, progress) if together is None else together
-    parts = stratify(dataset.coco, together, seed=seed)
+    parts = stratify(dataset.coco, together, shares=shares, seed=seed)
     _check_parts(dataset, parts, together)
     return make_split(dataset.coco, parts, name=name, dataset=dataset.name, method=METHOD, seed=seed)
 
@@ -195,24 +225,26 @@ def _check_parts(dataset: Dataset, parts: Mapping[str, Sequence[int]], together:
         what = f"{what}: it has {counted(count, 'image')} in all"
         raise DatasetError(what, code="empty-part", remedy="add images, or do not split it")
     members = [image for image in dataset.images if image["id"] in group]
-    locations = list(dict.fromkeys(str(image["location"]) for image in members if "location" in image))
+    locations = list(dict.fromkeys(filter(None, (field_of(image, "location") for image in members))))
     which = f"location {locations[0]!r}" if len(locations) == 1 else f"{members[0]['file_name']!r} among them"
     remedy = "add images of other places; correct location where they are not of one, and leave out copies"
     what = f"{what}: {len(group)} of {count} images, {which}, stay together"
     raise DatasetError(what, code="empty-part", remedy=remedy)
 
 
-def kept_together(dataset: Dataset, progress: Progress = silent) -> list[list[int]]:
-    """Group the image ids of a data set: images that show the same, and those with the same `location`."""
+def kept_together(
+    dataset: Dataset, progress: Progress = silent, *, by: Sequence[str] = BY, duplicates: bool = True
+) -> list[list[int]]:
+    """Group the image ids of a data set: images that show the same, where asked for, and those that share a key.
+
+    `by` names fields of images, or `folder:N`; what nobody recorded keeps nothing together.
+    """
     from wildbench.datasets.duplicates import find_pairs, groups  # here, because OpenCV loads slowly
 
     images = sorted(dataset.images, key=_key)  # the pairs that are found may depend on the order
-    pairs = find_pairs([dataset.image_path(image) for image in images], progress=progress)
-    together = [(pair.a, pair.b) for pair in pairs]
-    first_at: dict[object, int] = {}
-    for number, image in enumerate(images):
-        if "location" in image:
-            together.append((first_at.setdefault(image["location"], number), number))
+    paths = [dataset.image_path(image) for image in images]
+    pairs = find_pairs(paths, progress=progress) if duplicates else []
+    together = [(pair.a, pair.b) for pair in pairs] + together_by(images, by)
     return [[images[number]["id"] for number in group] for group in groups(len(images), together)]
 
 

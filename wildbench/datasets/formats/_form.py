@@ -196,6 +196,15 @@ def as_number(text: object) -> float:
     return value
 
 
+def folder_parts(pictures: Mapping[int, Picture]) -> dict[str, list[int]]:
+    """Image ids by the part that a folder on the way to their picture is called by."""
+    parts: dict[str, list[int]] = {}
+    for number, picture in pictures.items():
+        if name := part_in(PurePosixPath(picture.name)):
+            parts.setdefault(PARTS[name], []).append(number)
+    return parts
+
+
 def part_in(path: PurePosixPath) -> str | None:
     """The part that a folder on the way to a file is called by: `train/metadata.jsonl`."""
     return next((name.casefold() for name in reversed(path.parent.parts) if name.casefold() in PARTS), None)

@@ -18,7 +18,7 @@ from xml.parsers import expat
 from wildbench.categories import canonical
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, stored_box
-from wildbench.datasets.formats._form import Folder, Form
+from wildbench.datasets.formats._form import Folder, Form, folder_parts
 from wildbench.datasets.formats._picture_files import (
     Picture,
     look_at,
@@ -133,7 +133,8 @@ def read_voc(folder: Folder, progress: Progress) -> Collection:
     names = _categories(Counter(name for _, name, _ in draft.boxes), listed or folder.known, findings)
     stated = [_text(element, "name") for root in labels.values() for element in root.findall("object")]
     draft.read.update(stated if listed else map(canonical, stated))
-    return draft.collection(names, read_parts(folder.path, files, draft.ids, findings))
+    parts = read_parts(folder.path, files, draft.ids, findings)
+    return draft.collection(names, parts or folder_parts({draft.ids[name]: one for name, one in named.items()}))
 
 
 def _read_files(

@@ -18,7 +18,7 @@ import yaml
 
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft, Number, exact, number, repaired
-from wildbench.datasets.formats._form import Folder, Form, part_in
+from wildbench.datasets.formats._form import Folder, Form, folder_parts
 from wildbench.datasets.formats._picture_files import (
     PARTS,
     Picture,
@@ -290,10 +290,7 @@ def _folder_parts(settings: Mapping[str, Any], pictures: Mapping[int, Picture]) 
         inside = [index for index, one in pictures.items() if any(f"/{folder}/" in f"/{one.name}" for folder in wanted)]
         if inside:
             parts[PARTS[key]] = inside
-    if not parts:
-        for index, one in pictures.items():
-            if part := part_in(PurePosixPath(one.name)):
-                parts.setdefault(PARTS[part], []).append(index)
+    parts = parts or folder_parts(pictures)
     return {} if len(set(map(tuple, parts.values()))) == 1 < len(parts) else parts
 
 

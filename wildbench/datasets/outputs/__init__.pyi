@@ -1,3 +1,3 @@
-from ._output import Found as Found
-from ._output import Output as Output
-from ._output import as_results as as_results
+from ._tool_output import Found as Found
+from ._tool_output import Output as Output
+from ._tool_output import as_results as as_results

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from wildbench.datasets.outputs._output import Found, Output, number
+from wildbench.datasets.outputs._tool_output import Found, Output, number
 
 
 def _knows(document: Any) -> bool:  # noqa: ANN401 - whatever the file holds

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wildbench.datasets.outputs._output import Found, Output, in_folder
+from wildbench.datasets.outputs._tool_output import Found, Output, in_folder
 from wildbench.errors import PredictionsError
 
 NAMES = "classes.txt"

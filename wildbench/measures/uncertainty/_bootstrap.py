@@ -22,6 +22,7 @@ import numpy as np
 
 from wildbench import scorecard
 from wildbench.datasets.coco import Dataset, Floats, Ints
+from wildbench.datasets.image_groups import field_of
 from wildbench.environment import usable_cpus
 from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches, Scored
 from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, Interval, caution, interval
@@ -94,9 +95,10 @@ def groups_of(dataset: Dataset) -> tuple[Kind, Ints]:
         ('locations', array([1, 0, 0]))
     """
     images = sorted(dataset.images, key=lambda image: image["id"])
-    if not images or any(image.get("location") is None for image in images):
+    locations = [field_of(image, "location") for image in images]
+    if not images or None in locations:
         return "images", np.arange(len(images))
-    return "locations", np.unique([str(image["location"]) for image in images], return_inverse=True)[1]
+    return "locations", np.unique([str(one) for one in locations], return_inverse=True)[1]
 
 
 def estimate(matches: Sequence[Matches]) -> Replicates:

@@ -12,8 +12,17 @@ from pathlib import Path
 
 import cv2
 
-from wildbench.datasets._likeness import Floats, Keypoints, align, find_keypoints, likenesses, mirrored, thumbnail
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.duplicates._likeness import (
+    Floats,
+    Keypoints,
+    align,
+    find_keypoints,
+    likenesses,
+    mirrored,
+    thumbnail,
+)
+from wildbench.datasets.image_groups import shared_values
 from wildbench.datasets.images import decode, read_ahead
 from wildbench.errors import DatasetError
 from wildbench.files import sha256_of
@@ -194,11 +203,13 @@ class LeakReport:
         images: Number of images by part.
         leaks: Pairs across parts, strongest first.
         shared_locations: Values of `location` that occur in more than one part.
+        shared_sequences: The same of `seq_id`.
     """
 
     images: dict[str, int]
     leaks: list[Leak]
     shared_locations: list[str]
+    shared_sequences: list[str]
 
 
 def find_leaks(parts: Sequence[Dataset], progress: Progress = silent) -> LeakReport:
@@ -214,7 +225,7 @@ def find_leaks(parts: Sequence[Dataset], progress: Progress = silent) -> LeakRep
     Example:
         >>> parts = [Dataset("d", split, {"images": [], "annotations": []}, Path()) for split in ("train", "test")]
         >>> find_leaks(parts)
-        LeakReport(images={'train': 0, 'test': 0}, leaks=[], shared_locations=[])
+        LeakReport(images={'train': 0, 'test': 0}, leaks=[], shared_locations=[], shared_sequences=[])
     """
     names = [part.split or part.name for part in parts]
     if len(parts) < 2:
@@ -230,13 +241,11 @@ def find_leaks(parts: Sequence[Dataset], progress: Progress = silent) -> LeakRep
     ]
     numbers = [names.index(place.part) for place in places]
     pairs = find_pairs([place.path for place in places], parts=numbers, progress=progress)
-    locations = Counter(
-        place for part in parts for place in {str(image["location"]) for image in part.images if "location" in image}
-    )
     return LeakReport(
         images={name: len(part.images) for name, part in zip(names, parts, strict=True)},
         leaks=[Leak(places[pair.a], places[pair.b], pair) for pair in pairs],
-        shared_locations=sorted(place for place, count in locations.items() if count > 1),
+        shared_locations=shared_values([part.images for part in parts], "location"),
+        shared_sequences=shared_values([part.images for part in parts], "seq_id"),
     )
 
 
