@@ -105,7 +105,7 @@ def off_by_one(used: set[int], known: set[int]) -> str:
     return ""
 
 
-MOST_BYTES, MOST_OBJECTS = 2 << 30, 20_000_000
+MOST_BYTES, MOST_OBJECTS = 2 << 30, 10_000_000
 """Of a file of labels: LVIS, among the largest, has 1.1 GB and 1.4 million objects."""
 
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -131,8 +131,8 @@ remedy='name a JSON file that can be read', severity='error')])
         reason = getattr(error, "strerror", None) or str(error)
         return None, [Finding("file-unreadable", WHOLE, reason, "name a JSON file that can be read")]
     # compressed masks have brackets in their texts, one in 64 letters
-    if data.count(b"{") > most_objects or data.count(b"[") > 4 * most_objects + len(data) // 16:
-        message = f"more than {most_objects:,} objects, or four times as many lists"
+    if data.count(b"{") > most_objects or data.count(b"[") > 2 * most_objects + len(data) // 32:
+        message = f"more than {most_objects:,} objects, or twice as many lists"
         return None, [Finding("too-many-objects", WHOLE, message, "split it, or leave out what is not looked at")]
     twice: list[str] = []
 
