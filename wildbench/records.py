@@ -20,11 +20,11 @@ Model = TypeVar("Model", bound=BaseModel)
 MOST_BYTES = 64 << 20
 """Of a record."""
 
-MOST_SETTINGS = 1 << 18
-"""Bytes of a document that people write, in YAML or TOML."""
+MOST_SETTINGS, MOST_TOML = 1 << 18, 1 << 15
+"""Bytes of a document that people write, in YAML or TOML; a dotted key takes time by its square."""
 
-MOST_VALUES = 1_000_000
-"""Of such a document, each counted as often as it is referred to."""
+MOST_VALUES, MOST_DEPTH = 1_000_000, 100
+"""Of such a document, each value counted as often as it is referred to."""
 
 
 def plain_yaml(text: str | bytes) -> object:
@@ -33,7 +33,7 @@ def plain_yaml(text: str | bytes) -> object:
     Example:
         >>> plain_yaml("names: [lion]"), plain_yaml("&a [*a]")
         Traceback (most recent call last):
-        ValueError: more than 1,000,000 values
+        ValueError: nested too deeply, or in itself
     """
     import yaml
 
@@ -63,23 +63,29 @@ def plain_yaml(text: str | bytes) -> object:
 def plain_toml(path: Path | str) -> dict[str, Any]:
     """Parse a TOML file; a ValueError where it is none, an OSError where it cannot be read or is too large."""
     try:
-        return tomllib.loads(read_bounded(path, MOST_SETTINGS).decode())
+        document = tomllib.loads(read_bounded(path, MOST_TOML).decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    check_values(document)
+    return document
 
 
 def check_values(document: object, most: int = MOST_VALUES) -> None:
-    """Raise a ValueError for a document with very many values, or one that holds itself."""
-    waiting, seen = [document], 0
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, Mapping):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-            waiting += value
-        seen += 1
-        if seen + len(waiting) > most:
-            raise ValueError(f"more than {most:,} values")
+    """Raise a ValueError for a document with very many values, nested very deeply, or one that holds itself."""
+    level, seen = [document], 0
+    for _ in range(MOST_DEPTH):
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                below += [*value, *value.values()]
+            elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+                below += value
+            if seen + len(below) > most:
+                raise ValueError(f"more than {most:,} values")
+        if not below:
+            return
+        level, seen = below, seen + len(below)
+    raise ValueError("nested too deeply, or in itself")
 
 
 def parsed(stored: bytes) -> object:

@@ -94,7 +94,7 @@ def check(attack: Attack, folder: Path, park: Path = Path()) -> End:
         return command(*(word.format(made, folder=folder, park=park) for word in attack.verb.split()))
 
     end = forked(act)
-    told = f"{attack.name}: {end.kind} {end.code} {str(end.value)[:600]} {end.said[-1500:]}"
+    told = f"{attack.name}: {end.kind} {end.code} {str(end.value)[-1200:]} {end.said[-800:]}"
     if isinstance(attack.end, str):
         assert end.kind == "refused", told
         assert any(fnmatch(end.code, one) for one in attack.end.split()), told
@@ -121,6 +121,8 @@ def command(*arguments: str) -> str:
     said = err.getvalue().strip().splitlines()
     if status == 2 and said and LINE.match(said[-1]):
         raise Refusal(said[-1])
+    if status == 2 and arguments[:2] == ("data", "validate") and " error " in out.getvalue():
+        raise Refusal("wildbench: a table of findings [dataset/findings]")
     if status != 0:
         raise RuntimeError(f"exit {status}: {err.getvalue()[-2000:]}")
     return out.getvalue()

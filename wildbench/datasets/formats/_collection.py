@@ -148,7 +148,8 @@ def number(text: str) -> Decimal:
         value = Decimal(text.strip())
     except InvalidOperation:
         raise ValueError(f"{text.strip()[:30]!r} is not a number") from None
-    if not value.is_finite() or abs(value) > 10**9 or (value and abs(value) < _SMALLEST):
+    size = value.copy_abs()  # abs() rounds, and can overflow
+    if not value.is_finite() or size > 10**9 or (value and size < _SMALLEST):
         raise ValueError(f"{text.strip()[:30]!r} is not a coordinate")
     return value
 
