@@ -64,14 +64,15 @@ class Attack:
         make: Writes its files into a folder and returns what the verb is given.
         verb: The command, with `{}` for the file, `{park}` for labels of six pictures and `{folder}`; or a function of
             the file and the labels.
-        end: The code it is refused by, with `*` for several; or what has to hold for what is printed or given.
+        end: The code it is refused by, with `*` for several; or what has to hold for what is printed or given; None
+            where it may be refused or ended: something else shows that it did nothing.
         quick: Whether it belongs to the default suite.
     """
 
     name: str
     make: Callable[[Path], Path]
     verb: str | Callable[[Path, Path], Any]
-    end: str | Callable[[Any], bool]
+    end: str | Callable[[Any], bool] | None
     quick: bool = field(default=False, kw_only=True)
 
 
@@ -95,7 +96,9 @@ def check(attack: Attack, folder: Path, park: Path = Path()) -> End:
 
     end = forked(act)
     told = f"{attack.name}: {end.kind} {end.code} {str(end.value)[-1200:]} {end.said[-800:]}"
-    if isinstance(attack.end, str):
+    if attack.end is None:
+        assert end.kind in ("refused", "ended"), told
+    elif isinstance(attack.end, str):
         assert end.kind == "refused", told
         assert any(fnmatch(end.code, one) for one in attack.end.split()), told
     else:

@@ -252,20 +252,20 @@ DEATHS = [
     Attack("kills-itself", loads("os.kill(os.getpid(), signal.SIGKILL)"), run, ENDS),
     Attack("stops-itself", loads("os.kill(os.getpid(), signal.SIGSTOP)"), lambda path, _: run(path, _, 1, 4), ENDS),
     Attack("kills-its-group", loads("os.killpg(0, signal.SIGKILL)"), run, ENDS),
-    Attack("kills-its-parent", loads("[os.kill(os.getppid(), s) for s in (signal.SIGTERM, signal.SIGKILL) if os.getppid() > 1]"), run, lambda got: True),
-    Attack("stops-its-parent", loads("os.getppid() > 1 and os.kill(os.getppid(), signal.SIGSTOP)"), run, lambda got: True),
+    Attack("kills-its-parent", loads("[os.kill(os.getppid(), s) for s in (signal.SIGTERM, signal.SIGKILL) if os.getppid() > 1]"), run, None),
+    Attack("stops-its-parent", loads("os.getppid() > 1 and os.kill(os.getppid(), signal.SIGSTOP)"), run, None),
     Attack("sleeps", loads("time.sleep(600)"), lambda path, _: run(path, _, 1, 4), "detector/timed-out"),
     Attack("ignores-signals", loads("[signal.signal(s, signal.SIG_IGN) for s in (1, 2, 15)]; time.sleep(600)"), lambda path, _: run(path, _, 1, 4), "detector/timed-out"),
     Attack("becomes-a-program", loads("os.execv('/bin/true', ['true'])"), run, ENDS),
     Attack("prints-300-mb", loads("[os.write(2, b'x' * 2**20) for _ in range(300)]"), run, lambda got: got == [0.5]),
     Attack("prints-escapes", loads("os.write(2, b'\\x1b]0;title\\x07\\n' * 9); os._exit(3)"), run, ENDS),
-    Attack("lives-on", loads("os.fork() or (os.setsid(), os.fork() and os._exit(0), time.sleep(600))"), run, lambda got: True),
-    Attack("lives-on-without-files", loads("os.fork() or ([os.close(n) for n in range(64) if n != 2 and os.path.exists(f'/proc/self/fd/{n}')], os.setsid(), time.sleep(600))"), run, lambda got: True),
+    Attack("lives-on", loads("os.fork() or (os.setsid(), os.fork() and os._exit(0), time.sleep(600))"), run, None),
+    Attack("lives-on-without-files", loads("os.fork() or ([os.close(n) for n in range(64) if n != 2 and os.path.exists(f'/proc/self/fd/{n}')], os.setsid(), time.sleep(600))"), run, None),
     Attack("takes-memory", loads("b = bytearray(12 << 30)"), run, ENDS),
     Attack("recurses", loads("import functools; f = lambda n: f(n + 1); sys.setrecursionlimit(10**9); f(0)"), run, ENDS),
     Attack("fills-its-folder", loads("[open(f'f{n}', 'wb').write(bytes(2**26)) for n in range(40)]"), run, ENDS),
-    Attack("deep-folders", loads("[(os.mkdir('d'), os.chdir('d')) for _ in range(3000)]"), run, lambda got: True),
-    Attack("unreadable-folders", loads("os.mkdir('d'); open('d/f', 'w'); os.chmod('d', 0)"), run, lambda got: True),
+    Attack("deep-folders", loads("[(os.mkdir('d'), os.chdir('d')) for _ in range(3000)]"), run, None),
+    Attack("unreadable-folders", loads("os.mkdir('d'); open('d/f', 'w'); os.chmod('d', 0)"), run, None),
 ]  # fmt: skip
 
 
@@ -343,7 +343,7 @@ TORCH = [
     Attack("script-reads", given, script("t = torch.from_file('{folder}/mine', shared=False, size=4, dtype=torch.uint8) + 255"), ENDS),
     Attack("script-writes", given, script("t = torch.from_file('{folder}/mine', shared=True, size=16, dtype=torch.uint8).fill_(65)"), ENDS),
     Attack("script-saves", given, script("torch.save(image, '{folder}/canary'); t = image.flatten()"), ENDS),
-    Attack("export-runs", given, exported, lambda got: True),
+    Attack("export-runs", given, exported, None),
 ]  # fmt: skip
 
 

@@ -91,7 +91,7 @@ PICKLES = [
         "pickle-storage-of-a-terabyte",
         also(torch.tensor(b"(" + torch.long(2**40) + b"t", b"(K\x01t")),
         "inspect --no-probe {}",
-        lambda said: True,
+        None,
     ),
     Attack(
         "pickle-tensor-of-stride-0",
@@ -142,9 +142,7 @@ PICKLES = [
         "inspect --no-probe {}",
         "submission/*",
     ),
-    Attack(
-        "pickle-memo-4-billion", also(b"N" + torch.remembered(2**32 - 1)), "inspect --no-probe {}", lambda said: True
-    ),
+    Attack("pickle-memo-4-billion", also(b"N" + torch.remembered(2**32 - 1)), "inspect --no-probe {}", None),
     Attack("pickle-frame-huge", also(b"\x95" + struct.pack("<Q", 2**62) + b"N"), "inspect --no-probe {}", DAMAGED),
     Attack("pickle-unicode8-huge", also(b"\x8d" + struct.pack("<Q", 2**62) + b"x"), "inspect --no-probe {}", DAMAGED),
     Attack("pickle-unicode-4gb", also(b"X" + struct.pack("<I", 2**32 - 1) + b"x"), "inspect --no-probe {}", DAMAGED),
@@ -153,8 +151,8 @@ PICKLES = [
     Attack("pickle-no-stop", instead(lambda p: p[:-1]), "inspect --no-probe {}", DAMAGED),
     Attack("pickle-empty", instead(b""), "inspect --no-probe {}", DAMAGED),
     Attack("pickle-pop-of-nothing", instead(lambda p: p[:2] + b"0" * 10 + p[2:]), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-list-in-itself", also(b"]q\xf0h\xf0a"), "inspect --no-probe {}", lambda said: True),
-    Attack("pickle-surrogates", also(text(b"\xed\xa0\x80")), "inspect --no-probe {}", lambda said: True),
+    Attack("pickle-list-in-itself", also(b"]q\xf0h\xf0a"), "inspect --no-probe {}", None),
+    Attack("pickle-surrogates", also(text(b"\xed\xa0\x80")), "inspect --no-probe {}", None),
     Attack("pickle-not-utf8", also(text(b"\xff\xfe")), "inspect --no-probe {}", DAMAGED),
     Attack("pickle-global-not-utf8", also(b"c\xff\xfe\n\xff\n"), "inspect --no-probe {}", DAMAGED),
     Attack(
@@ -163,7 +161,7 @@ PICKLES = [
             folder, {torch.PICKLE: records()[torch.PICKLE] + torch.runs(str(folder / torch.CANARY)) + b"."}
         ),
         "inspect --no-probe {}",
-        lambda said: True,
+        None,
     ),
     Attack("pickle-laughs", with_arguments(torch.laughs(11)), "inspect --no-probe {}", "submission/*", quick=True),
     Attack("pickle-laughs-that-fit", with_arguments(torch.laughs(6)), "inspect --no-probe {}", "submission/*"),
@@ -281,10 +279,6 @@ def lying_sizes(folder: Path) -> Path:
     return folder / "evil.pt"
 
 
-def bytes_counted(said: str) -> bool:
-    return True
-
-
 ZIPS = [
     Attack("zip-two-directories", torch.two_directories, "inspect --no-probe {}", "submission/*", quick=True),
     Attack("zip-two-roots", torch.two_roots, "inspect --no-probe {}", "submission/*"),
@@ -293,11 +287,11 @@ ZIPS = [
     Attack("zip-200000-records", many, "inspect --no-probe {}", "submission/zip-too-large"),
     Attack("zip-encrypted", torch.encrypted, "inspect --no-probe {}", "submission/*"),
     Attack("zip-record-twice", stored_twice, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-slipping-names", slipping, "inspect --no-probe {}", lambda said: True),
-    Attack("zip-link", linked_entry, "inspect --no-probe {}", lambda said: True),
+    Attack("zip-slipping-names", slipping, "inspect --no-probe {}", None),
+    Attack("zip-link", linked_entry, "inspect --no-probe {}", None),
     Attack("zip-trailing", trailing, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-comment", commented, "inspect --no-probe {}", bytes_counted),
-    Attack("zip-gaps", gaps, "inspect --no-probe {}", bytes_counted),
+    Attack("zip-comment", commented, "inspect --no-probe {}", None),
+    Attack("zip-gaps", gaps, "inspect --no-probe {}", None),
     Attack("zip-lying-sizes", lying_sizes, "inspect --no-probe {}", "submission/*"),
     Attack("zip-cut", lambda folder: _cut(folder), "inspect --no-probe {}", "submission/*"),
 ]
