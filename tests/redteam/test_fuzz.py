@@ -125,7 +125,7 @@ def detections(path: Path) -> None:
 
 
 def imported(path: Path) -> None:
-    from wildbench.datasets.formats._transfer import import_dataset
+    from wildbench.datasets.transfer import import_dataset
 
     out = path.parents[1] / "imported"
     shutil.rmtree(out, ignore_errors=True)
@@ -133,7 +133,7 @@ def imported(path: Path) -> None:
 
 
 def archived(path: Path) -> None:
-    from wildbench.datasets.formats._archives import unpacked
+    from wildbench.datasets.transfer._archives import unpacked
 
     with unpacked(path, path.parent):
         pass

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import Collection
 from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, as_number, gathered, part_in
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
+from wildbench.records import MOST_SETTINGS, plain_yaml
 
 
 def _tables(folder: Folder) -> list[PurePosixPath]:
@@ -48,8 +47,8 @@ def _names(folder: Folder) -> list[str]:
         text = folder.text(path) if path.name == "README.md" else ""
         if text.startswith("---"):
             try:
-                card = yaml.safe_load(text[3:].partition("\n---")[0])
-            except yaml.YAMLError:
+                card = plain_yaml(text[3:].partition("\n---")[0][:MOST_SETTINGS])
+            except ValueError:
                 continue
             if names := _class_names(card):
                 return names

@@ -11,8 +11,9 @@ from typing import Any
 
 from wildbench.datasets.outputs._tool_output import Found, Output, in_folder
 from wildbench.errors import PredictionsError
+from wildbench.files import read_bounded
 
-NAMES = "classes.txt"
+NAMES, MOST_BYTES = "classes.txt", 64 << 20
 
 
 def _knows(path: Any) -> bool:  # noqa: ANN401 - a path, or a document
@@ -24,12 +25,20 @@ def _read(path: Path) -> Iterator[Found]:
     if not listed:
         remedy = f"put {NAMES} in it, with a name on each line in the order of the classes"
         raise PredictionsError(f"{path}: nothing names the classes", code="no-category-names", remedy=remedy)
-    names = [line.strip() for line in listed[0].read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in _lines(listed[0]) if line.strip()]
     for file in sorted(path.rglob("*.txt")):
         if file.name != NAMES and file.is_file():
-            lines = [line.split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+            lines = [line.split() for line in _lines(file)]
             boxes = [_box(f"{file}: line {at}", words, names) for at, words in enumerate(lines, start=1) if words]
             yield Found(file.stem, tuple(boxes), shares=True)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return read_bounded(file, MOST_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError as error:
+        what = f"{file}: {error.strerror}"
+        raise PredictionsError(what, code="file-unreadable", remedy="take the file out, and look at it") from None
 
 
 def _box(place: str, words: list[str], names: list[str]) -> tuple[str, float, float, float, float, float]:

@@ -156,12 +156,12 @@ def receive_detections(
     Raises as `receive`.
     """
     count, masked, stages = header.get("detections"), header.get("masks"), header.get("stages")
-    if not isinstance(count, int) or not 0 <= count <= MOST_DETECTIONS:
+    if type(count) is not int or not 0 <= count <= MOST_DETECTIONS:
         raise Garbled(f"{count!r} detections")
-    if not isinstance(stages, dict) or not all(isinstance(value, float) and value >= 0 for value in stages.values()):
+    if not isinstance(stages, dict) or len(stages) > 9 or not all(map(_is_stage, stages.items())):
         raise Garbled("stages that are not seconds by name")
     dropped = header.get("dropped", 0)
-    if not isinstance(dropped, int) or not 0 <= dropped < 2**31:
+    if type(dropped) is not int or not 0 <= dropped < 2**31:
         raise Garbled(f"{dropped!r} dropped candidates")
 
     def array(dtype: type[np.generic], *shape: int) -> npt.NDArray[Any]:
@@ -176,6 +176,12 @@ def receive_detections(
         stages=stages,
         dropped=dropped,
     )
+
+
+def _is_stage(stage: tuple[str, Any]) -> bool:
+    """A name, and a finite number of seconds."""
+    name, seconds = stage
+    return name.isidentifier() and len(name) < 40 and isinstance(seconds, float) and 0 <= seconds < math.inf
 
 
 def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytearray:
