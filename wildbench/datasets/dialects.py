@@ -42,9 +42,15 @@ def plain(coco: Mapping[str, Any], size: Size) -> tuple[dict[str, Any], list[Fin
         ([{'id': 1, 'file_name': 'a.jpg', 'original_id': 'a7', 'width': 96, 'height': 72}], [], \
 ['ids-numbered', 'ids-numbered', 'image-size-unstated', 'image-empty'])
     """
+    if not all(_is_flat(entry) for section in SECTIONS for entry in _entries(coco, section)):
+        return coco, []  # validation says what is wrong
     made = {**coco, **{section: [_copy(entry) for entry in coco[section]] for section in SECTIONS}}
     findings = [*_number(made), *_sizes(made, size), *_relative(made), *_without_box(made), *_nulls(made)]
     return made, findings
+
+
+def _is_flat(entry: Mapping[str, Any]) -> bool:
+    return not any(isinstance(entry.get(key), list | dict) for key in ("id", "image_id", "category_id"))
 
 
 def _copy(entry: object) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -129,7 +135,7 @@ def _relative(coco: dict[str, Any]) -> Iterator[Finding]:
         shares, (width, height) = entry.get("bbox_relative"), sizes.get(entry.get("image_id"), (None, None))
         if not isinstance(shares, list) or len(shares) != 4 or not all(isinstance(one, int | float) for one in shares):
             continue
-        if not entry.get("bbox") and width and height:
+        if not entry.get("bbox") and all(isinstance(side, int | float) and side for side in (width, height)):
             entry["bbox"] = [shares[0] * width, shares[1] * height, shares[2] * width, shares[3] * height]
             count += 1
     if count:
@@ -172,6 +178,8 @@ def _restrict(coco: dict[str, Any], unboxed: Mapping[Any, set[str]]) -> None:
     for image in _entries(coco, "images"):
         if lost := unboxed.get(image.get("id")):
             listed = image.get("annotated_categories", every)
+            if not isinstance(listed, list):
+                continue  # validation says so
             image["annotated_categories"] = [name for name in listed if name not in lost]
 
 
