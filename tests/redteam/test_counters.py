@@ -324,7 +324,7 @@ def integers(dtype: Any) -> Callable[[Path], Path]:
 
 
 HIDDEN_WORK = [
-    Attack("honest", network, measured, exact, quick=True),
+    Attack("honest", network, measured, exact),
     Attack("function-called-conv", shadowing("Conv", SETTINGS), measured, "submission/*", quick=True),
     Attack("function-called-sigmoid", shadowing("Sigmoid", arguments=("x",)), measured, "submission/*"),
     Attack("function-called-conv-unused", shadowing("MatMul"), measured, "submission/*"),
@@ -369,7 +369,7 @@ def test_work_is_counted(attack: Attack, tmp_path: Path, park: Path) -> None:
 
 
 HIDDEN_WEIGHTS = [
-    Attack("weights-as-floats", replaced(SHAPE, helper.make_node("Constant", [], ["flat"], value_floats=WEIGHT.ravel().tolist()), SHAPED), measured, weighed, quick=True),
+    Attack("weights-as-floats", replaced(SHAPE, helper.make_node("Constant", [], ["flat"], value_floats=WEIGHT.ravel().tolist()), SHAPED), measured, weighed),
     Attack("weights-as-ints", replaced(SHAPE | {"scale": SCALE}, helper.make_node("Constant", [], ["ints"], value_ints=np.rint(WEIGHT.ravel() / SCALE).astype(int).tolist()), helper.make_node("Cast", ["ints"], ["cast"], to=1), helper.make_node("Mul", ["cast", "scale"], ["flat"]), SHAPED), measured, weighed),
     Attack("weights-as-texts-in-a-list", replaced(SHAPE, helper.make_node("Constant", [], ["texts"], value_strings=[str(value).encode() for value in WEIGHT.ravel()]), helper.make_node("Cast", ["texts"], ["flat"], to=1), SHAPED), measured, weighed),
     Attack("weights-as-texts", replaced(SHAPE, helper.make_node("Cast", ["texts"], ["flat"], to=1), SHAPED, edit=texts), measured, weighed),

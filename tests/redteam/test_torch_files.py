@@ -117,7 +117,6 @@ PICKLES = [
         ),
         "inspect --no-probe {}",
         "submission/*",
-        quick=True,
     ),
     Attack(
         "pickle-shadowed-items",
@@ -163,7 +162,7 @@ PICKLES = [
         "inspect --no-probe {}",
         None,
     ),
-    Attack("pickle-laughs", with_arguments(torch.laughs(11)), "inspect --no-probe {}", "submission/*", quick=True),
+    Attack("pickle-laughs", with_arguments(torch.laughs(11)), "inspect --no-probe {}", "submission/*"),
     Attack("pickle-laughs-that-fit", with_arguments(torch.laughs(6)), "inspect --no-probe {}", "submission/*"),
     Attack("pickle-arguments-in-themselves", with_arguments(b"]q\xf0h\xf0a"), "inspect --no-probe {}", "submission/*"),
     Attack(
@@ -211,7 +210,6 @@ PICKLES = [
         deflated(100, b"N" * 10**6),
         "inspect --no-probe {}",
         "submission/*",
-        quick=True,
     ),
     Attack(
         "pickle-3gb-of-text",
@@ -280,7 +278,7 @@ def lying_sizes(folder: Path) -> Path:
 
 
 ZIPS = [
-    Attack("zip-two-directories", torch.two_directories, "inspect --no-probe {}", "submission/*", quick=True),
+    Attack("zip-two-directories", torch.two_directories, "inspect --no-probe {}", "submission/*"),
     Attack("zip-two-roots", torch.two_roots, "inspect --no-probe {}", "submission/*"),
     Attack("zip-other-case", cased, "inspect --no-probe {}", "submission/*"),
     Attack("zip-overlapping", torch.overlapping, "inspect --no-probe {}", "submission/*"),

@@ -8,7 +8,7 @@ TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "trust.md"
 
 
-def tests_there_are() -> set[str]:
+def every_test() -> set[str]:
     """Names of all functions that are tests."""
     trees = (ast.parse(path.read_text(encoding="utf-8")) for path in TESTS.rglob("test_*.py"))
     return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
@@ -17,7 +17,7 @@ def tests_there_are() -> set[str]:
 def test_every_test_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
     assert len(named) > 10
-    assert named <= tests_there_are()
+    assert named <= every_test()
 
 
 def test_every_promise_names_a_test() -> None:
