@@ -43,7 +43,7 @@ def plain(coco: Mapping[str, Any], size: Size) -> tuple[dict[str, Any], list[Fin
 ['ids-numbered', 'ids-numbered', 'image-size-unstated', 'image-empty'])
     """
     if not all(_is_flat(entry) for section in SECTIONS for entry in _entries(coco, section)):
-        return coco, []  # validation says what is wrong
+        return dict(coco), []  # validation says what is wrong
     made = {**coco, **{section: [_copy(entry) for entry in coco[section]] for section in SECTIONS}}
     findings = [*_number(made), *_sizes(made, size), *_relative(made), *_without_box(made), *_nulls(made)]
     return made, findings
