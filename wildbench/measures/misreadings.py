@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from wildbench.datasets.coco import Dataset, Floats, Labels, subset
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 MOST_IMAGES = 16
 """Images with boxes on which it is looked for, evenly spaced."""
 
-COLOUR_IMAGES = (24, 64)
-"""The same for the order of the colours: a quarter of the split, within these bounds."""
+LOOKS = (48, 96, 192, 384)
+"""Images with boxes after which the order of the colours is judged, as long as the other one seems better."""
 
 LEAST_BOXES = 8
 """On these images: fewer tell nothing."""
@@ -43,13 +45,13 @@ MARGIN = 0.2
 ALIKE = 0.02
 """Differences of AP50 that decide nothing: of two mistakes that explain as much, the simpler one is named."""
 
-SURE = 2.5
-"""Standard errors by which boxes are found with higher scores, for the colours to be called swapped.
+SURE = 3.0
+"""Standard errors by which boxes are found with higher scores in the other order of the colours, to call them swapped.
 
-Blue for red costs YOLOX-Nano two points of AP50, and these scores 1.3 standard errors on 25 boxes; a sound
-manifest is better than the other order by as much."""
+It costs YOLOX-Nano two points of AP50. On 90 photographs with boxes or more it is always noticed, on 73 of parksim's
+images never. Of detectors to which the order means nothing three in a thousand come so far."""
 
-LEAST_GAIN = 0.02
+LEAST_GAIN = 0.015
 """Mean gain of these scores."""
 
 LEAST_COLOUR_BOXES = 24
@@ -105,9 +107,7 @@ def find_misreadings(box: Sandbox, scored: Scored, category_ids: Mapping[int, in
     base = ap50(replace(scored, dataset=sample, detections=_of_images(scored.detections, sample)))
     finding = _misread(box, sample, base, category_ids) if base < LOW else None
     if finding is None:
-        least, most = COLOUR_IMAGES
-        wide = _sample(scored.dataset, known, min(most, max(least, len(scored.dataset.images) // 4)))
-        finding = _swapped(box, replace(scored, dataset=wide), category_ids)
+        finding = _swapped(box, scored, category_ids)
     return [finding] if finding else []
 
 
@@ -151,15 +151,26 @@ def _shift(by: int) -> str:
 
 def _sample(data: Dataset, known: set[int], most: int) -> Dataset:
     """Images with boxes of these categories that count, evenly spaced, with these boxes."""
-    kept = [
-        entry
-        for image in data.images
-        for entry in data.boxes(image["id"])
-        if not entry["iscrowd"] and entry["category_id"] in known & data.scored_categories(image)
-    ]
-    ids = list(dict.fromkeys(entry["image_id"] for entry in kept))
+    ids = _boxed_ids(data, known)
     chosen = np.linspace(0, len(ids) - 1, min(most, len(ids))).round().astype(int)
-    coco = subset(data.coco, {ids[place] for place in chosen})
+    return _of(data, known, [ids[place] for place in chosen])
+
+
+def _boxed_ids(data: Dataset, known: set[int]) -> list[int]:
+    """Ids of images with boxes of these categories that count."""
+    return [
+        image["id"]
+        for image in data.images
+        if any(
+            not entry["iscrowd"] and entry["category_id"] in known & data.scored_categories(image)
+            for entry in data.boxes(image["id"])
+        )
+    ]
+
+
+def _of(data: Dataset, known: set[int], ids: Sequence[int]) -> Dataset:
+    """These images, with their boxes of these categories."""
+    coco = subset(data.coco, set(ids))
     return replace(data, coco={**coco, "annotations": [e for e in coco["annotations"] if e["category_id"] in known]})
 
 
@@ -245,17 +256,36 @@ def _found_categories(scored: Scored) -> int:
 
 def _swapped(box: Sandbox, scored: Scored, category_ids: Mapping[int, int]) -> Finding | None:
     """Boxes are found with clearly higher scores in the other order of the colours, and as many of them."""
-    stated = replace(scored, detections=_of_images(scored.detections, scored.dataset))
-    if len(stated.labels) < LEAST_COLOUR_BOXES:
-        return None
     reading = next(_inputs(_every_label(box.manifest)))
-    [other] = _detect(box, scored.dataset, [reading], category_ids)
-    gains = _best_scores(other) - _best_scores(stated)
-    error = gains.std(ddof=1) / np.sqrt(len(gains))
-    if gains.mean() < max(LEAST_GAIN, SURE * error) or ap50(other) < ap50(stated) - ALIKE:
-        return None
-    mean = f"by {gains.mean():.2f} (standard error {error:.2f})"
-    return _finding(reading, f"{len(gains)} boxes are found with higher scores, {mean}")
+    known = set(category_ids.values())
+    ids = _boxed_ids(scored.dataset, known)
+    np.random.default_rng(0).shuffle(ids)
+    parts: list[Detections] = []
+    for before, most in pairwise((0, *LOOKS)):
+        [found] = _detect(box, _of(scored.dataset, known, ids[before:most]), [reading], category_ids)
+        parts.append(found.detections)
+        sample = _of(scored.dataset, known, ids[:most])
+        other = replace(found, dataset=sample, detections=Detections.concatenate(parts))
+        stated = replace(scored, dataset=sample, detections=_of_images(scored.detections, sample))
+        gains = _best_scores(other) - _best_scores(stated)
+        errors = _standard_errors(gains, stated.labels.image_ids)
+        if len(gains) >= LEAST_COLOUR_BOXES and errors >= SURE and gains.mean() >= LEAST_GAIN:
+            if ap50(other) < ap50(stated) - ALIKE:
+                return None
+            evidence = f"{(gains > 0).sum()} boxes are found with higher scores and {(gains < 0).sum()} with lower ones"
+            return _finding(reading, f"{evidence}, on average by {gains.mean():.2f}; {errors:.1f} standard errors")
+        if errors < 0 or most >= len(ids):
+            return None
+    return None
+
+
+def _standard_errors(gains: Floats, image_ids: npt.NDArray[np.int64]) -> float:
+    """By how many standard errors gains are above 0: Wilcoxon's signed ranks, where those of one image may be alike."""
+    from scipy.stats import rankdata
+
+    ranks = np.sign(gains) * rankdata(np.abs(gains))
+    sums = np.bincount(np.unique(image_ids, return_inverse=True)[1], weights=ranks)
+    return float(sums.sum() / max(1e-9, np.sqrt((sums**2).sum())))
 
 
 def _best_scores(scored: Scored) -> Floats:

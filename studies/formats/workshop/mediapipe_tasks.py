@@ -54,7 +54,6 @@ def rows(detector: Any, image: np.ndarray, size: int) -> list[Detection]:
     for one in result.detections:
         box = one.bounding_box
         ends = (box.origin_x, box.origin_y, box.origin_x + box.width, box.origin_y + box.height)
-        parts = [min(max(end / (size * TIMES), 0), 1) for end in ends]
-        x1, y1, x2, y2 = (part * side for part, side in zip(parts, sides * 2, strict=True))
+        x1, y1, x2, y2 = (end / (size * TIMES) * side for end, side in zip(ends, sides * 2, strict=True))
         detections += [(x1, y1, x2, y2, category.score, category.category_name) for category in one.categories]
     return detections

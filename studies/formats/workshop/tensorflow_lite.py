@@ -62,10 +62,12 @@ class Layers(tf.Module):
 class Ssd(tf.Module):
     """Scores with the background first, box offsets, and the operator that decodes and suppresses."""
 
-    def __init__(self, network: tiny.Ssd) -> None:
+    def __init__(self, network: tiny.Ssd, inside: bool = False) -> None:
         super().__init__()
         self.layers = Layers(network.heads)
-        priors = network.priors.numpy()  # centre x, centre y, width, height
+        priors = network.priors.numpy().copy()  # centre x, centre y, width, height
+        if inside:  # MediaPipe moves a box that begins outside the picture, and keeps its sides
+            priors[:, 2:] = np.minimum(priors[:, 2:], np.minimum(priors[:, :2], 1 - priors[:, :2]))
         self.anchors = tf.constant(priors[:, [1, 0, 3, 2]])
 
     @tf.function(input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32)])
@@ -111,9 +113,10 @@ class Workshop(Bench):
         self.images = {path.name: tiny.read(path) for path in self.pictures}
         boxed = [tiny.unit(tiny.letterboxed(image, SIZE)[0]) for image in self.images.values()]
         plain = [tiny.signed(tiny.stretched(image, SIZE)) for image in self.images.values()]
-        self.inputs = {"yolo": boxed, "ssd": plain}
+        self.inputs = {"yolo": boxed, "ssd": plain, "inside": plain}
         torch.manual_seed(14)
-        self.networks = {"yolo": Yolo(tiny.Yolo(boxed).eval()), "ssd": Ssd(tiny.Ssd(plain, raw=True).eval())}
+        ssd = tiny.Ssd(plain, raw=True).eval()
+        self.networks = {"yolo": Yolo(tiny.Yolo(boxed).eval()), "ssd": Ssd(ssd), "inside": Ssd(ssd, inside=True)}
 
     def convert(self, kind: str, precision: str) -> bytes:
         """The flatbuffer."""
@@ -152,7 +155,7 @@ class Workshop(Bench):
         if not self.wants(name):
             return
         with self.artifact(name):
-            Path("model.tflite").write_bytes(tasks.described(self.convert("ssd", precision)))
+            Path("model.tflite").write_bytes(tasks.described(self.convert("inside", precision)))
             rows = tasks.found(Path("model.tflite"), self.images, SIZE)
             self.tool, self.version = "mediapipe", tasks.VERSION
             self.keep(name, "model.tflite", f"SSD with TFLite Metadata, {precision}", rows, same_resize=False)
