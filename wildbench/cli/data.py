@@ -302,13 +302,16 @@ def data_leaks(
 def _parts(names: list[str], split_file: Path | None, images: Path | None, progress: Progress) -> list[Dataset]:
     from wildbench.datasets import registry
     from wildbench.datasets.coco import Dataset
-    from wildbench.datasets.splits import apply_split, read_split
+    from wildbench.datasets.findings import lines
+    from wildbench.datasets.splits import apply_split, changed_labels, read_split
 
     if split_file is not None:
         if len(names) > 1:
             what = f"{split_file} divides one data set, not {len(names)}"
             raise DatasetError(what, code="several-data-sets", remedy="name the one it is of")
         split, whole = read_split(split_file), registry.load_whole(names[0], images=images, progress=progress)
+        for note in lines(changed_labels(split, whole.coco)):
+            typer.echo(f"wildbench: {note}", err=True)
         parts = {part: apply_split(whole.coco, split, part) for part in split.parts}
         return [Dataset(whole.name, part, coco, whole.images_dir) for part, coco in parts.items()]
     if len(names) == 1 and names[0] in registry.names():

@@ -13,11 +13,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wildbench.datasets.coco import Dataset, read_coco, size_of
-from wildbench.datasets.findings import Finding
 from wildbench.datasets.image_files import images_near
 from wildbench.datasets.image_groups import field_of
 from wildbench.datasets.images import Pixels
-from wildbench.datasets.splits import apply_split, pool, read_split
+from wildbench.datasets.splits import apply_split, changed_labels, pool, read_split
 from wildbench.errors import DatasetError, first_problem
 from wildbench.plugins import datasets
 from wildbench.progress import Progress, silent
@@ -186,10 +185,7 @@ def load_dataset(
     data = read_coco(path, folder)
     if split_file is not None:
         rule = read_split(Path(split_file))
-        if rule.labels_sha256 not in (None, data.sha256):
-            message = "labels were corrected since they were split; the images are the same"
-            changed = Finding("split-labels-changed", str(split_file), message, "nothing to do", "note")
-            data = replace(data, warnings=(*data.warnings, changed))
+        data = replace(data, warnings=(*data.warnings, *changed_labels(rule, data.coco)))
         data = replace(data, split=split, coco=apply_split(data.coco, rule, split))
     return data.take(limit)
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from wildbench.datasets.coco import Dataset, coco_sha256, read_json, size_of, subset
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.image_groups import BY, field_of, together_by
 from wildbench.errors import DatasetError, first_problem
 from wildbench.files import write_atomically
@@ -38,7 +39,7 @@ class Split(BaseModel):
     format_version: int = FORMAT_VERSION
     name: str = Field(description="`authors`, `wildbench-v1`, ...")
     dataset: str = Field(description="Name of the data set that was split.")
-    sha256: str = Field(description="Hash of its images' ids and file names; labels may be corrected.")
+    sha256: str = Field(description="Hash of its images' ids and file names; of the labels where it has no other.")
     labels_sha256: str | None = Field(None, description="Hash of the canonical COCO JSON that was split.")
     method: str = Field(description="How it was decided which image goes where, in words.")
     seed: int | None = Field(description="Seed of the method; null where it has none.")
@@ -105,11 +106,13 @@ def apply_split(coco: Mapping[str, Any], split: Split, part: str, *, same_labels
     if part not in split.parts:
         what = f"split {split.name} has no part {part!r}"
         raise DatasetError(what, code="no-such-part", remedy=f"name one of: {', '.join(split.parts)}")
-    if images_sha256(coco) != split.sha256:
+    known = {image["id"] for image in coco["images"]}
+    own = split.labels_sha256 is None or images_sha256(coco) == split.sha256
+    if not own or not known.issuperset(image for images in split.parts.values() for image in images):
         what = f"split {split.name} is of other images than these: of {split.dataset}"
         remedy = "use the images that were split, or split these (wildbench data split)"
         raise DatasetError(what, code="split-of-other-images", remedy=remedy)
-    if same_labels and coco_sha256(coco) != split.labels_sha256:
+    if same_labels and changed_labels(split, coco):
         what = f"split {split.name} is of other labels of {split.dataset} than these"
         remedy = "use the labels that were split, or split the new ones (wildbench data split)"
         raise DatasetError(what, code="split-of-other-labels", remedy=remedy)
@@ -137,6 +140,14 @@ def pool(parts: Sequence[Dataset]) -> dict[str, Any]:
             what = f"{section} of {' and '.join(data.name for data in parts)} share the id {twice[0]}"
             raise DatasetError(what, code="ids-shared", remedy="give every entry an id of its own")
     return pooled
+
+
+def changed_labels(split: Split, coco: Mapping[str, Any]) -> list[Finding]:
+    """A note where labels were corrected since they were split."""
+    if coco_sha256(coco) == (split.labels_sha256 or split.sha256):
+        return []
+    message = "labels were corrected since they were split; the images are the same"
+    return [Finding("split-labels-changed", split.name, message, "nothing to do", "note")]
 
 
 def images_sha256(coco: Mapping[str, Any]) -> str:
