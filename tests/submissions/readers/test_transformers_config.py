@@ -60,6 +60,24 @@ def test_the_processor_tells_the_input(tmp_path: Path) -> None:
     assert (contract.rounding, contract.multiple) == ("yolos", 1)
 
 
+@pytest.mark.parametrize(
+    ("processor", "version", "antialias"),
+    [
+        ("RTDetrImageProcessorFast", "4.57.6", "torch"),
+        ("RTDetrImageProcessorPil", "5.1.0", "pillow"),
+        ("RTDetrImageProcessor", "4.57.6", "pillow"),
+        ("RTDetrImageProcessor", "5.0.0.dev0", "torch"),
+        ("RTDetrImageProcessor", "", "pillow"),
+    ],
+)
+def test_who_resizes(tmp_path: Path, processor: str, version: str, antialias: str) -> None:
+    told = PROCESSOR | {"image_processor_type": processor}
+    contract = admit(folder(tmp_path / "a", "rt_detr", processor=told, transformers_version=version)).manifest.input
+    assert (contract.antialias, contract.resize_dtype) == (antialias, "uint8")
+    contract = admit(folder(tmp_path / "a", "rf_detr", processor=told, transformers_version=version)).manifest.input
+    assert (contract.antialias, contract.resize_dtype) == ("none", "float32")
+
+
 def test_as_many_are_kept_as_the_tool_keeps(tmp_path: Path) -> None:
     for kind, most in (("rt_detr", 300), ("deformable_detr", 100)):
         path = folder(tmp_path / kind, kind, num_queries=300)
