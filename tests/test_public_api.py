@@ -28,7 +28,7 @@ PUBLIC = [
     "Scorecard",
     "ScorecardError",
     "SubmissionError",
-    "UntrustedSubmission",
+    "UnjailedSubmission",
     "WildbenchError",
     "WrongOutput",
     "compare",

@@ -19,7 +19,7 @@ from .errors import PredictionsError as PredictionsError
 from .errors import RecipeError as RecipeError
 from .errors import ScorecardError as ScorecardError
 from .errors import SubmissionError as SubmissionError
-from .errors import UntrustedSubmission as UntrustedSubmission
+from .errors import UnjailedSubmission as UnjailedSubmission
 from .errors import WildbenchError as WildbenchError
 from .errors import WrongOutput as WrongOutput
 from .evaluation import evaluate as evaluate

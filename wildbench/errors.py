@@ -62,8 +62,8 @@ class SubmissionError(WildbenchError, area="submission"):
     """A submission file cannot be read, or must not be opened."""
 
 
-class UntrustedSubmission(SubmissionError):
-    """Opening this format may run code that is in the file, and nobody said it is trusted."""
+class UnjailedSubmission(SubmissionError):
+    """Not all walls around a detector's process stand on this machine, and they were asked for."""
 
 
 class DetectorError(SubmissionError, area="detector"):

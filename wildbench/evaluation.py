@@ -63,9 +63,9 @@ def evaluate(
     split_file: Path | str | None = None,
     device: str = "auto",
     limit: int | None = None,
-    trust: bool = False,
     manifest: Manifest | Path | str | None = None,
     adapter: Path | str | None = None,
+    require_jail: bool = False,
     categories: Sequence[str] | None = None,
     out: Path | str | None = None,
     audits: bool = True,
@@ -84,11 +84,11 @@ def evaluate(
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
-        trust: Open TorchScript and `.pt2`, which can run code in the file.
         manifest: What the file takes and answers, or the path of a manifest that says so; None where one is inside or
             beside it, or where the file tells by itself.
         adapter: A file of Python with `load(path)` and `predict(image)`, for a submission in no registered format; it
-            runs in the detector's process. Naming one is trusting it.
+            runs in the detector's process.
+        require_jail: Open nothing where not every wall around the detector's process stands.
         categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
             names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
@@ -119,12 +119,12 @@ def evaluate(
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
     # refuses what must not be opened, before long work
-    admitted = admit(submission, trust=trust, manifest=manifest, adapter=adapter)
+    admitted = admit(submission, manifest=manifest, adapter=adapter)
     if out:
         check_writable(out)
     with (
         Stopwatch() as watch,
-        Sandbox(admitted, device=device) as box,
+        Sandbox(admitted, device=device, require_jail=require_jail) as box,
     ):  # it starts while the file is inspected and the data are read
         with uncollected():
             inspection = inspect_submission(admitted)
@@ -156,10 +156,10 @@ def evaluate(
                 described,
                 out,
                 limit=limit,
-                trusted=trust or adapter is not None,
+                isolation=box.isolation,
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
-                notes=[*admitted.notes, *notes],
+                notes=[*_unjailed(box), *admitted.notes, *notes],
                 execution=execution,
                 audits=checks,
                 told=_told(box),
@@ -268,6 +268,16 @@ def _told(box: Sandbox) -> list[str]:
     told = ["execution", "latency.device", "latency.stages"]
     told += ["compute"] if box.admitted.format.runs_code else []
     return told + (["latency.peak_memory"] if box.device != "cpu" else [])
+
+
+def _unjailed(box: Sandbox) -> list[str]:
+    """A note where less than the whole jail stood around the detector."""
+    missing = box.isolation.not_enforced
+    if not missing and box.isolation.level != "process":
+        return []
+    what = f"not all walls stood around its process ({', '.join(missing) or 'no filter of system calls'})"
+    code = ", and its file can hold code" if box.admitted.format.runs_code else ""
+    return [f"warning no-jail: {what}{code}; see docs/trust.md"]
 
 
 def _doubts(box: Sandbox, inspection: Inspection, scored: Scored, category_ids: dict[int, int]) -> Iterator[Finding]:

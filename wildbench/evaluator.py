@@ -25,7 +25,7 @@ from wildbench.measures.audits import audit_exact
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Audit, Compute, Execution, Latency, Protocol, Scorecard, Size, Submission
+from wildbench.scorecard import Audit, Compute, Execution, Isolation, Latency, Protocol, Scorecard, Size, Submission
 
 if TYPE_CHECKING:
     from wildbench.submissions.admission import Admitted
@@ -228,7 +228,7 @@ def make_record(
     out: Path | None,
     *,
     limit: int | None = None,
-    trusted: bool = False,
+    isolation: Isolation | None = None,
     costs: Callable[[], tuple[Size | None, Compute | None, Latency | None]] = lambda: (None, None, None),
     submission: Admitted | None = None,
     notes: Sequence[str] = (),
@@ -250,7 +250,7 @@ def make_record(
     size, compute, latency = costs()
     card = Scorecard(
         submission=described,
-        protocol=Protocol(engine=ENGINE, trusted=trusted),
+        protocol=Protocol(engine=ENGINE),
         dataset=scored.dataset.record(limit),
         accuracy=accuracy,
         size=size,
@@ -261,7 +261,7 @@ def make_record(
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
         audits=[audit_exact(scored), *audits],
         told=list(told),
-        environment=describe_environment(),
+        environment=describe_environment().model_copy(update={"isolation": isolation}),
     )
     card = card.model_copy(update={"measures": measure_added(Evidence(card, scored, submission))})
     if out:

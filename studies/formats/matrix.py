@@ -136,7 +136,7 @@ def _refused(artifact: dict[str, Any], file: Path, error: WildbenchError) -> Try
 def _detections(file: Path, artifact: Mapping[str, Any], pictures: Path) -> dict[str, Rows]:
     from wildbench.submissions.process import open_submission
 
-    opened = open_submission(file, trust=True)
+    opened = open_submission(file)
     names = opened.manifest.categories
     finds: dict[str, Rows] = {}
     for picture in artifact["detections"]:

@@ -230,7 +230,7 @@ def test_a_pass_takes_at_most_a_twentieth_more_than_the_runtimes_own_call(
     benchmark: BenchmarkFixture, name: str, tmp_path: Path
 ) -> None:
     path = submission(name, tmp_path)
-    opened = open_submission(path, device="cpu", threads=1, trust=True)
+    opened = open_submission(path, device="cpu", threads=1)
     inputs = opened.prepare(IMAGE)
     bare = RUNTIMES[name][2](path, next(iter(inputs.values())))
     image = torch.from_numpy(IMAGE.transpose(2, 0, 1).astype(np.float32) / 255)[None]
@@ -255,7 +255,7 @@ def test_a_pass_takes_at_most_a_twentieth_more_than_the_runtimes_own_call(
             times.append(time.process_time() - begin)
 
     benchmark.pedantic(both, rounds=ROUNDS, warmup_rounds=3)
-    with Sandbox(path, device="cpu", threads=1, trust=True) as box:
+    with Sandbox(path, device="cpu", threads=1) as box:
         box.predict(IMAGE)
         peak = box.peak_memory
     benchmark.extra_info |= {

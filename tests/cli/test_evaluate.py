@@ -178,13 +178,6 @@ def test_a_pickled_module_is_refused_with_the_way_out(run: Run, coco: Path, tmp_
     run("evaluate", "model.pt", "--dataset", coco).refused("model.pt", "save_submission")
 
 
-def test_torchscript_needs_trust(run: Run, coco: Path, tmp_path: Path) -> None:
-    torch.jit.trace(torch.nn.Conv2d(3, 3, 1), torch.zeros(1, 3, 8, 8)).save(str(tmp_path / "script.pt"))
-    manifest = {"name": "script", "detector": {"name": "a convolution"}, "categories": ["zebra"]}
-    (tmp_path / "script.manifest.json").write_text(json.dumps(manifest))
-    run("evaluate", "script.pt", "--dataset", coco).refused("--trust", "run code")
-
-
 MISSING: dict[tuple[str, ...], tuple[str, ...]] = {
     ("evaluate", "none.pt"): ("none.pt",),
     ("inspect", "none.onnx"): ("none.onnx",),

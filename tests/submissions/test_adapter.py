@@ -184,7 +184,7 @@ def test_the_record_says_which_adapter(whole: tuple[Path, Path], tmp_path: Path)
     data = herd(tmp_path)
     card = wildbench.evaluate(path, dataset=data, adapter=script, limit=2, device="cpu")
     assert "my.py" in str(card.submission.manifest)
-    assert card.protocol.trusted
+    assert card.environment.isolation is not None
     assert (card.compute.macs.value, bool(card.compute.macs.reason)) == (None, True)
     assert card.size.file_bytes.value == path.stat().st_size
     out = tmp_path / "card.json"

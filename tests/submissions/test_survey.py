@@ -178,15 +178,14 @@ def test_a_manifest_that_its_answers_contradict_is_named(tmp_path: Path) -> None
     assert [note.split(":")[0] for note in seen.notes] == ["warning box-form"]
 
 
-def test_code_runs_only_where_it_is_trusted(tmp_path: Path) -> None:
+def test_what_can_run_code_is_run_behind_walls(tmp_path: Path) -> None:
     from small_networks import MeanDetector, manifest
 
     path = write_torchscript(tmp_path / "mean.pt", MeanDetector(), manifest())
-    assert survey(path).probe is None
-    trusted = survey(path, trust=True)
-    assert trusted.probe is not None
-    assert len(trusted.probe.outputs) == 3
-    assert survey(path, trust=True, run=False).probe is None
+    probe = survey(path).probe
+    assert probe is not None
+    assert len(probe.outputs) == 3
+    assert survey(path, run=False).probe is None
 
 
 @pytest.fixture

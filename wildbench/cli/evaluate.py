@@ -15,9 +15,9 @@ from wildbench.cli.options import (
     ImagesOption,
     LimitOption,
     ManifestOption,
+    RequireJailOption,
     SplitFileOption,
     SplitOption,
-    TrustOption,
     WriteManifestOption,
 )
 from wildbench.files import check_writable
@@ -38,10 +38,10 @@ def evaluate(
     split_file: SplitFileOption = None,
     device: DeviceOption = "auto",
     limit: LimitOption = None,
-    trust: TrustOption = False,
     manifest: ManifestOption = None,
     write_manifest: WriteManifestOption = False,
     adapter: AdapterOption = None,
+    require_jail: RequireJailOption = False,
     audits: Annotated[bool, typer.Option(help="Look for labels known by heart, on altered and new pictures.")] = True,
     audit_seed: Annotated[int | None, typer.Option(min=0, help="Draw those of an earlier record again.")] = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
@@ -52,7 +52,7 @@ def evaluate(
 
     out = out or default_card(submission)
     if write_manifest:
-        _write_manifest(submission, trust, manifest)
+        _write_manifest(submission, manifest)
     with shown() as progress:
         card = run(
             submission,
@@ -62,9 +62,9 @@ def evaluate(
             split_file=split_file,
             device=device,
             limit=limit,
-            trust=trust,
             manifest=manifest,
             adapter=adapter,
+            require_jail=require_jail,
             out=out,
             audits=audits,
             audit_seed=audit_seed,
@@ -99,13 +99,12 @@ def inspect(
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not only the largest.")] = False,
     manifest: ManifestOption = None,
     write_manifest: WriteManifestOption = False,
-    trust: TrustOption = False,
     probe: Annotated[bool, typer.Option(help="Show it two pictures, in a process of its own.")] = True,
 ) -> None:
     """Show what a file takes, answers and holds; where nothing says what it means, the nearest manifest."""
     from wildbench.submissions.survey import survey
 
-    seen = survey(submission, trust=trust, manifest=manifest, run=probe)
+    seen = survey(submission, manifest=manifest, run=probe)
     written = seen.write_manifest() if write_manifest else None
     tables.print_tables(*tables.survey_tables(seen, most=None if every else tables.LARGEST))
     if written:
@@ -142,11 +141,11 @@ def compare(
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
 
 
-def _write_manifest(submission: Path, trust: bool, manifest: Path | None) -> None:
+def _write_manifest(submission: Path, manifest: Path | None) -> None:
     """Keep what was read; where there are gaps, the evaluation that follows is refused by what is written."""
     from wildbench.submissions.survey import survey
 
-    seen = survey(submission, trust=trust, manifest=manifest)
+    seen = survey(submission, manifest=manifest)
     path = seen.write_manifest()
     typer.echo(f"wildbench: {path} is written{' and has to be completed' if seen.draft else ''}", err=True)
 

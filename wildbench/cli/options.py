@@ -19,9 +19,11 @@ ManifestOption = Annotated[
     Path | None, typer.Option(help="What it takes and answers; by default beside it, inside it, or read from it.")
 ]
 AdapterOption = Annotated[
-    Path | None, typer.Option(help="Python with load(path) and predict(image), for any other file; it is trusted.")
+    Path | None, typer.Option(help="Python with load(path) and predict(image), for any other file.")
 ]
-TrustOption = Annotated[bool, typer.Option("--trust", help="Open a format whose files may run code.")]
+RequireJailOption = Annotated[
+    bool, typer.Option("--require-jail", help="Refuse where not every wall around the detector stands.")
+]
 WriteManifestOption = Annotated[
     bool, typer.Option("--write-manifest", help="Keep what was read beside the file, with gaps marked ???.")
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from wildbench.scorecard._figure import Record
@@ -44,7 +46,9 @@ class Protocol(Record):
     max_detections: list[int] = Field(default_factory=lambda: [1, 10, 100])
     engine: str = Field(description="The library that computed AP, with its version.")
     batch_size: int = 1
-    trusted: bool = Field(default=False, description="Whether the file was opened with --trust.")
+    trusted: bool = Field(
+        default=False, description="Of records of before detectors were jailed: whether they ran code."
+    )
 
 
 class Dataset(Record):
@@ -60,6 +64,16 @@ class Dataset(Record):
     limit: int | None = Field(default=None, description="--limit, where only the first images were used.")
 
 
+class Isolation(Record):
+    """What kept the detector in, as tried from inside its process before the submission was read."""
+
+    level: Literal["namespaces", "landlock", "process"] = Field(
+        description="Namespaces around Landlock and a filter of system calls; these two alone; or a plain process."
+    )
+    probes: dict[str, bool] = Field(description="What was tried, and whether it was stopped.")
+    not_enforced: list[str] = Field(description="What was not stopped.")
+
+
 class Environment(Record):
     """Where it was measured."""
 
@@ -70,3 +84,6 @@ class Environment(Record):
     cpu_count: int
     gpu: str | None = None
     packages: dict[str, str]
+    isolation: Isolation | None = Field(
+        default=None, description="What kept the detector in; null where none ran, or in a record of before."
+    )

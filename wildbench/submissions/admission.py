@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.errors import SubmissionError
 from wildbench.files import write_atomically
 from wildbench.plugins import formats
 from wildbench.submissions.feed import resolve
@@ -64,7 +64,6 @@ class Admitted:
 def admit(
     submission: Path | str | Admitted,
     *,
-    trust: bool = False,
     manifest: Manifest | Path | str | None = None,
     adapter: Path | str | None = None,
 ) -> Admitted:
@@ -72,15 +71,12 @@ def admit(
 
     Args:
         submission: The file, or the folder or zip that holds it; one that is admitted already is returned as it is.
-        trust: Whether formats that can run code may be opened.
         manifest: In place of one beside or inside the file: a manifest, or the path of one.
-        adapter: A file of Python that opens the submission, whatever it is; see docs/submitting.md. Naming
-            one is trusting it.
+        adapter: A file of Python that opens the submission, whatever it is; see docs/submitting.md.
 
     Raises:
         SubmissionError: The format is unknown, the file is damaged, its manifest is wrong, or it says too little for
             one to be made; or it needs code or files from elsewhere.
-        UntrustedSubmission: Opening it can run code, and `trust` is False.
 
     Example:
         >>> admit("yolox_nano.onnx").format.name  # doctest: +SKIP
@@ -91,10 +87,6 @@ def admit(
     if adapter is not None:
         return _adapted(Source.read(submission), Adapter.read(adapter), manifest)
     source, format = recognise(Source.read(submission))
-    if format.runs_code and not trust:
-        problem = f"{source.path}: opening {format.title} can run code that is in the file"
-        remedy = "if you trust whoever made it, say --trust (in Python trust=True); or export it to ONNX"
-        raise UntrustedSubmission(problem, code="untrusted", remedy=remedy)
     signature = format.signature(source)
     stated, origin, notes = _manifest(source, format, signature, manifest)
     complete, more = resolve(stated, signature, str(source.path))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.errors import SubmissionError
 from wildbench.plugins import formats
 from wildbench.submissions.admission import Admitted, admit, embed, recognise
 from wildbench.submissions.decode import decode
@@ -70,18 +70,12 @@ def check_recognition(format: Format, path: Path) -> None:
         cut = Source(path, files={**source.files, source.main: source.data[:end]}, main=source.main)
         with contextlib.suppress(SubmissionError):
             if format.sniff(cut):
-                format.tensors(cut, admit(path, trust=True).manifest)
+                format.tensors(cut, admit(path).manifest)
 
 
 def check_manifest(format: Format, path: Path) -> None:
-    """A file is admitted by its manifest; one that can run code needs trust; a manifest can be put inside."""
-    if format.runs_code:
-        try:
-            admit(path)
-            raise AssertionError("opening can run code, and nobody was asked to trust it")
-        except UntrustedSubmission:
-            pass
-    manifest = admit(path, trust=True).manifest
+    """A file is admitted by its manifest; a manifest can be put inside."""
+    manifest = admit(path).manifest
     source, _ = recognise(Source.read(path))
     if format.manifest(source) is not None:
         return
@@ -95,12 +89,12 @@ def check_manifest(format: Format, path: Path) -> None:
             raise AssertionError(f"a manifest cannot be put inside: {error}") from error
         return
     assert not manifest_path(whole).exists()
-    assert admit(whole, trust=True).manifest == manifest, "the embedded manifest is another"
+    assert admit(whole).manifest == manifest, "the embedded manifest is another"
 
 
 def check_listing(format: Format, path: Path) -> None:
     """The listed bytes fit in the file; where nothing is listed, there is a reason."""
-    admitted = admit(path, trust=True)
+    admitted = admit(path)
     listing = admitted.listing
     listed = sum(tensor.bytes for tensor in listing.tensors or ()) + sum(listing.overhead.values())
     assert listed <= admitted.source.size, f"{listed} bytes are listed of {admitted.source.size}"
@@ -112,7 +106,7 @@ def check_listing(format: Format, path: Path) -> None:
 
 def check_backend(format: Format, path: Path, size: tuple[int, int] = (24, 40)) -> None:
     """It opens on the CPU, answers every image with arrays that its manifest decodes, the same ones each time."""
-    admitted = admit(path, trust=True)
+    admitted = admit(path)
     for library in format.libraries:
         import_module(library)
     backend = format.open(admitted.source, admitted.manifest, "auto", 1)

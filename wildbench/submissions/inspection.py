@@ -125,7 +125,7 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
         >>> sum(inspection.bytes_by_part.values()) == inspection.file_bytes  # doctest: +SKIP
         True
     """
-    admitted = admit(submission, trust=True)
+    admitted = admit(submission)
     listing, size = admitted.listing, admitted.source.size
     parts = _tensor_parts(listing.tensors or ())
     parts.update(listing.overhead)

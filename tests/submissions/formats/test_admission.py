@@ -14,7 +14,7 @@ from refusals import refused
 from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
 from torch import nn
 
-from wildbench.errors import SubmissionError, UntrustedSubmission
+from wildbench.errors import SubmissionError
 from wildbench.files import sha256_of
 from wildbench.resources import bundled
 from wildbench.submissions.admission import admit, embed, recognise
@@ -191,9 +191,9 @@ def test_a_manifest_goes_into_each_format(tmp_path: Path) -> None:
     ):
         path.with_suffix(".manifest.json").unlink(missing_ok=True)
         with refused("submission/no-manifest"):
-            admit(path, trust=True)
+            admit(path)
         embed(path, document)
-        assert admit(path, trust=True).manifest == document
+        assert admit(path).manifest == document
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load. is deprecated")
@@ -219,7 +219,7 @@ def test_a_newer_manifest_takes_the_place_of_an_older_one_in_onnx(tmp_path: Path
     onnx.save(model, path)
     embed(path, manifest(name="first"))
     embed(path, manifest(name="second"))
-    assert admit(path, trust=False).manifest.name == "second"
+    assert admit(path).manifest.name == "second"
     assert [entry.key for entry in onnx.load(path).metadata_props] == ["author", "wildbench"]
 
 
@@ -251,11 +251,9 @@ def test_a_manifest_given_comes_before_one_beside_before_one_inside(tmp_path: Pa
         admit(path, manifest=tmp_path / "missing.json")
 
 
-def test_what_can_run_code_needs_trust(tmp_path: Path) -> None:
+def test_what_can_run_code_is_admitted(tmp_path: Path) -> None:
     for path in (
         write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest()),
         write_export(tmp_path / "a.pt2", MeanDetector(), manifest()),
     ):
-        with refused("submission/untrusted", kind=UntrustedSubmission):
-            admit(path)
-        assert admit(path, trust=True).manifest == manifest()
+        assert admit(path).manifest == manifest()

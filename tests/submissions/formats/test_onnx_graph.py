@@ -16,7 +16,7 @@ SCORES = {"scores": TensorProto.FLOAT}
 def test_operators_of_onnx_and_onnxruntime_are_admitted(tmp_path: Path) -> None:
     nodes = [helper.make_node("Gelu", ["image"], ["scores"], domain="com.microsoft")]
     domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-    admit(beside(write_onnx(tmp_path / "a.onnx", nodes, SCORES, {}, opset_imports=domains)), trust=False)
+    admit(beside(write_onnx(tmp_path / "a.onnx", nodes, SCORES, {}, opset_imports=domains)))
 
 
 def test_a_custom_operator_is_refused(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_custom_operator_is_refused(tmp_path: Path) -> None:
     domains = [helper.make_opsetid("", 17), helper.make_opsetid("mmdeploy", 1)]
     path = beside(write_onnx(tmp_path / "a.onnx", nodes, SCORES, {}, opset_imports=domains))
     with refused("submission/custom-operator"):
-        admit(path, trust=False)
+        admit(path)
 
 
 def test_a_custom_operator_within_a_branch_is_refused(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_custom_operator_within_a_branch_is_refused(tmp_path: Path) -> None:
     domains = [helper.make_opsetid("", 17), helper.make_opsetid("evil", 1)]
     path = write_onnx(tmp_path / "a.onnx", nodes, SCORES, {"yes": np.array(True)}, opset_imports=domains)
     with refused("submission/custom-operator"):
-        admit(beside(path), trust=False)
+        admit(beside(path))
 
 
 def test_functions_that_the_file_defines_are_admitted(tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_functions_that_the_file_defines_are_admitted(tmp_path: Path) -> None:
     function = helper.make_function("own", "Same", ["x"], ["y"], [helper.make_node("Identity", ["x"], ["y"])], domains)
     nodes = [helper.make_node("Same", ["image"], ["scores"], domain="own")]
     path = write_onnx(tmp_path / "a.onnx", nodes, SCORES, {}, opset_imports=domains, functions=[function])
-    admit(beside(path), trust=False)
+    admit(beside(path))
     model = onnx.load(path)
     model.functions[0].node[0].domain = "evil"
     onnx.save(model, path)
     with refused("submission/custom-operator"):
-        admit(path, trust=False)
+        admit(path)
 
 
 @pytest.mark.parametrize("attributes", [False, True])
@@ -88,7 +88,7 @@ def test_weights_in_another_file_belong_to_the_submission(tmp_path: Path, attrib
 
 def test_the_graph_tells_the_layout(tmp_path: Path) -> None:
     path = beside(constant_detector(tmp_path / "a.onnx"), input={})
-    assert admit(path, trust=False).manifest.input.layout == "nchw"
+    assert admit(path).manifest.input.layout == "nchw"
 
 
 @pytest.mark.parametrize("data", [b"\x08\x08\xff\xff\xff", b"\x08", b"random", None])
@@ -96,4 +96,4 @@ def test_what_is_no_graph_is_refused(tmp_path: Path, data: bytes | None) -> None
     path = constant_detector(tmp_path / "a.onnx")
     path.write_bytes(path.read_bytes()[:-20] if data is None else data)
     with refused("submission/not-onnx"):
-        admit(path, trust=False)
+        admit(path)

@@ -20,7 +20,7 @@ from small_networks import (
 )
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.errors import UntrustedSubmission, WrongOutput
+from wildbench.errors import WrongOutput
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.formats._torch_backend import named_tensors
 from wildbench.submissions.formats.onnx_graph import open_session
@@ -49,7 +49,7 @@ def test_the_three_foreign_formats_of_one_network_agree(tmp_path: Path) -> None:
     ]
     mean = (IMAGE / 255).mean()
     for path in paths:
-        opened = open_submission(path, trust=True, threads=1)
+        opened = open_submission(path, threads=1)
         found = opened.predict(IMAGE)
         assert found.boxes.tolist() == [[1, 2, 30, 20]], opened.format.name
         assert found.labels.tolist() == [1]
@@ -63,7 +63,7 @@ def test_the_three_foreign_formats_of_one_network_agree(tmp_path: Path) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_a_pass_on_cuda_is_finished_when_it_returns(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
-    opened = open_submission(path, device="cuda", trust=True)
+    opened = open_submission(path, device="cuda")
     assert opened.device == "cuda:0"
     assert opened.predict(IMAGE).boxes.tolist() == [[1, 2, 30, 20]]
     assert opened.backend.facts()["peak_memory"] > 0
@@ -103,7 +103,7 @@ def test_masks_are_those_of_the_bare_model(tmp_path: Path) -> None:
 def test_torchvisions_scripted_detectors_are_understood(tmp_path: Path) -> None:
     torch.manual_seed(4)
     model = _zoo.build("ssdlite320_mobilenet_v3_large", 2, score_thresh=0.001).eval()
-    opened = open_submission(write_torchscript(tmp_path / "a.pt", model, manifest(input={})), trust=True)
+    opened = open_submission(write_torchscript(tmp_path / "a.pt", model, manifest(input={})))
     with torch.inference_mode():
         expected = model([torchvision.transforms.functional.to_tensor(IMAGE)])[0]
     np.testing.assert_allclose(opened.predict(IMAGE).scores, expected["scores"], rtol=1e-4)
@@ -156,7 +156,7 @@ def test_a_device_that_is_not_there_is_named(tmp_path: Path) -> None:
     for device in ("cuda:99", "cuda:x", "tpu", "mps"):
         for path, library in ((graph, "onnxruntime"), (script, "torch")):
             with refused("submission/no-such-device") as caught:
-                open_submission(path, device=device, trust=True)
+                open_submission(path, device=device)
             assert library in str(caught.value)
 
 
@@ -168,11 +168,6 @@ def test_a_session_that_would_run_elsewhere_is_refused(tmp_path: Path) -> None:
     assert open_session(graph, "cpu", 1).get_providers() == ["CPUExecutionProvider"]
     with refused("submission/no-such-device"):
         open_session(graph, "cuda:0", 1)
-
-
-def test_trust_is_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UntrustedSubmission):
-        open_submission(write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest()))
 
 
 def test_auto_is_the_cpu_where_there_is_no_gpu(tmp_path: Path) -> None:

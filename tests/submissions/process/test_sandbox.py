@@ -32,7 +32,6 @@ from wildbench.errors import (
     DetectorError,
     DetectorOutOfMemory,
     DetectorTimedOut,
-    UntrustedSubmission,
     WrongOutput,
 )
 from wildbench.submissions.process import Sandbox, open_submission
@@ -50,7 +49,7 @@ def constant(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     path = write_torchscript(tmp_path_factory.mktemp("noisy") / "noisy.pt", NoisyDetector(), manifest())
-    with Sandbox(path, trust=True, threads=1) as box:
+    with Sandbox(path, threads=1) as box:
         yield box
 
 
@@ -67,7 +66,7 @@ def test_detections_come_back_bit_for_bit(constant: Path) -> None:
 
 def test_the_child_sees_the_pixels_of_each_image(noisy: Sandbox, tmp_path: Path) -> None:
     """Small, large and small again: the shared file grows, and nothing of an earlier image stays."""
-    here = open_submission(noisy.path, trust=True, threads=1)
+    here = open_submission(noisy.path, threads=1)
     random = np.random.default_rng(8)
     for height, width in ((24, 40), (1200, 1600), (24, 40), (30, 31)):
         image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -203,7 +202,7 @@ def test_candidates_without_area_are_counted(tmp_path: Path) -> None:
 
 def test_an_exception_is_one_line(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", RaisingDetector(), manifest())
-    assert "the anchors do not fit" in ends_with(DetectorCrashed, "raised", path, trust=True)
+    assert "the anchors do not fit" in ends_with(DetectorCrashed, "raised", path)
 
 
 def test_an_input_of_another_size_is_one_line(tmp_path: Path) -> None:
@@ -239,13 +238,11 @@ def test_a_process_that_dies_while_it_detects(
 
 def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     path = write_torchscript(tmp_path / "a.pt", MeanDetector(), manifest())
-    with refused("submission/untrusted", kind=UntrustedSubmission):
-        Sandbox(path)
     changed = tmp_path / "b.pt"
     with zipfile.ZipFile(path) as source, zipfile.ZipFile(changed, "w") as target:
         for entry in source.infolist():
             target.writestr(entry, b"\x80\x02N." if entry.filename.endswith("data.pkl") else source.read(entry))
-    with refused("submission/cannot-open"), Sandbox(changed, trust=True) as box:
+    with refused("submission/cannot-open"), Sandbox(changed) as box:
         box.ready()
 
 

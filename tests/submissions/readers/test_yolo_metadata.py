@@ -19,7 +19,7 @@ from wildbench.submissions.process import open_submission
 
 def check(admitted: Admitted, scores: Any = SCORES, boxes: Any = XYXY) -> None:
     """It finds the two boxes."""
-    detections = open_submission(admitted, trust=True).predict(image())
+    detections = open_submission(admitted).predict(image())
     best = np.argsort(-detections.scores)[:2]
     np.testing.assert_allclose(detections.boxes[best], boxes, atol=1e-4)
     np.testing.assert_array_equal(detections.labels[best], LABELS + 1)
@@ -151,13 +151,13 @@ def script(path: Path, records: dict[str, str]) -> Path:
 def test_torchscript_has_it_in_a_record(tmp_path: Path) -> None:
     about = {"description": "Ultralytics YOLO11n", "stride": 32, "task": "detect", "imgsz": [64, 64], "names": NAMES}
     path = script(tmp_path / "a.torchscript", {"config.txt": json.dumps(about)})
-    admitted = admit(path, trust=True)
+    admitted = admit(path)
     assert admitted.manifest.categories == NAMES
     check(admitted)
     with refused("submission/metadata", "config.txt"):
-        admit(script(tmp_path / "b.torchscript", {"config.txt": "{" * 100}), trust=True)
+        admit(script(tmp_path / "b.torchscript", {"config.txt": "{" * 100}))
     with refused("submission/no-manifest"):
-        admit(script(tmp_path / "c.torchscript", {"config.txt": "[]"}), trust=True)
+        admit(script(tmp_path / "c.torchscript", {"config.txt": "[]"}))
 
 
 BOMB = "a: &a [z]\n" + "".join(f"{b}: &{b} [{f'*{a},' * 9}]\n" for a, b in pairwise("abcdefghi"))

@@ -229,7 +229,7 @@ def _unpickled(source: Source, unpickler: type[_PlainUnpickler] = _PlainUnpickle
         return unpickler(io.BytesIO(source.record("data.pkl"))).load()
     except _Forbidden as error:
         problem = f"a pickled {error}, and unpickling an object runs whatever code the file names"
-        remedy = f"{SAVE}, or export it as TorchScript, torch.export or ONNX and evaluate it with --trust"
+        remedy = f"{SAVE}, or export it as TorchScript, torch.export or ONNX"
         raise source.error(problem, code="pickled-object", remedy=remedy) from None
     except SubmissionError:
         raise

@@ -10,7 +10,7 @@
         return boxes, labels, scores  # n x 4 x1 y1 x2 y2 in pixels; names, or numbers from 1; 0 to 1
 
 An adapter runs like a detector: in the child process, with a copy of the files in its temporary folder, and without
-anything that lies beside it. Naming one is trusting it.
+anything that lies beside it.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ class Format(Protocol):
     title: ClassVar[str]
     """For messages, with its article: "an ONNX graph"."""
     runs_code: ClassVar[bool] = True
-    """Whether opening a file can run code that is in it, so that a person has to trust it first."""
+    """Whether opening a file can run code that is in it; where no jail stands, the record says so."""
     extra: ClassVar[str | None] = None
     """The extra of wildbench that installs its libraries."""
     libraries: ClassVar[tuple[str, ...]] = ()

@@ -98,22 +98,18 @@ class Opened:
         return detections
 
 
-def open_submission(
-    path: Path | str | Admitted, *, device: str = "cpu", trust: bool = False, threads: int | None = None
-) -> Opened:
+def open_submission(path: Path | str | Admitted, *, device: str = "cpu", threads: int | None = None) -> Opened:
     """Open a submission in this process. The harness itself does it in a child: see `Sandbox`.
 
     Args:
         path: A file of any registered format, or one that is admitted already.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
-        trust: Open formats that can run code.
         threads: CPU threads; by default the library's choice.
 
     Raises:
         SubmissionError: The file is not readable, or does not fit its manifest.
-        UntrustedSubmission: Opening it can run code, and `trust` is False.
     """
-    admitted = admit(path, trust=trust)
+    admitted = admit(path)
     backend = admitted.format.open(admitted.source, admitted.manifest, device, threads)
     return Opened(admitted.format, admitted.manifest, backend, admitted.signature)
 

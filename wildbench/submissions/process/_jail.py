@@ -1,8 +1,9 @@
 """The walls around a detector's process, which it raises itself before it reads a byte of the submission. Linux.
 
-`python -m wildbench.submissions.process._jail PARENT DEVICE CHANNEL PIXELS` raises them and then runs the child.
-Nothing but the standard library is imported before they stand, for Landlock binds the thread that calls it and those
-started later. A wall that this kernel cannot raise is left out; `Walls` says which stand.
+`python -m wildbench.submissions.process._jail BOUND DEVICE CANARY PORT PARENT CHANNEL PIXELS` raises them, tells the
+parent whether they hold, and then runs the child. Nothing but the standard library is imported before they stand, for
+Landlock binds the thread that calls it and those started later. A wall that this kernel cannot raise is left out;
+`Walls` says which stand.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import contextlib
 import ctypes
 import os
 import platform
+import socket
 import struct
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -316,18 +318,22 @@ def _case(number: int, argument: int, body: list[Instruction]) -> Iterator[Instr
     yield from body
 
 
-def command(parent: int, device: str, *arguments: object) -> list[str]:
+def command(*arguments: object) -> list[str]:
     """The command that runs the child behind these walls."""
-    module = ["-P", "-m", "wildbench.submissions.process._jail"]
-    return [sys.executable, *module, *map(str, (parent, device, *arguments))]
+    return [sys.executable, "-P", "-m", "wildbench.submissions.process._jail", *map(str, arguments)]
 
 
 def main() -> None:
     """Raise the walls, then be the child."""
     with contextlib.suppress(OSError):  # where memory runs out, the system should end this process and not the parent
         Path("/proc/self/oom_score_adj").write_text("1000")
-    parent, device = sys.argv.pop(1), sys.argv.pop(1)
-    raise_walls(os.environ["HOME"], gpu=device != "cpu", parent=int(parent))
+    bound, device, canary, port, parent, channel, _ = sys.argv[1:]
+    del sys.argv[1:6]
+    walls = raise_walls(os.environ["HOME"], gpu=device != "cpu", parent=int(parent) if bound == "bound" else 0)
+    probes = import_module("wildbench.submissions.process._isolation").probe(canary, int(port), int(parent))
+    with socket.socket(fileno=os.dup(int(channel))) as told:
+        send = import_module("wildbench.submissions.process._wire").send
+        send(told, {"probes": probes, **asdict(walls)})
     import_module("wildbench.submissions.process._child").main()
 
 

@@ -33,12 +33,16 @@ from wildbench.errors import (
     DetectorOutOfMemory,
     DetectorTimedOut,
     SubmissionError,
+    UnjailedSubmission,
     WrongOutput,
     first_problem,
 )
+from wildbench.scorecard import Isolation
 from wildbench.submissions.admission import Admitted, admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.process._bubblewrap import bubblewrap, wrapped
+from wildbench.submissions.process._isolation import Targets, isolation_of
 from wildbench.submissions.process._jail import command
 from wildbench.submissions.process._processor import held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._remains import Noise, remove_folder
@@ -78,14 +82,14 @@ class Sandbox:
     Args:
         submission: A file of any registered format, or one that is admitted already.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
-        trust: Open formats that can run code.
         timeout_s: Longest wait for one answer, and for opening; seconds.
         memory_bytes: What the detector may allocate beyond the libraries that run it; None for no limit. Linux only.
         threads: CPU threads of the detector; by default OMP_NUM_THREADS or the number of CPUs this process may use.
+        require_jail: Open nothing where the walls around the process do not all stand.
 
     Raises:
+        UnjailedSubmission: They do not, and `require_jail` is True.
         SubmissionError: The file cannot be opened.
-        UntrustedSubmission: Opening it can run code, and `trust` is False.
         DetectorError: The detector crashed, hung, ran out of memory or answered with nonsense.
 
     Example:
@@ -100,17 +104,19 @@ class Sandbox:
         submission: Path | str | Admitted,
         *,
         device: str = "cpu",
-        trust: bool = False,
         timeout_s: float = 120,
         memory_bytes: int | None = None,
         threads: int | None = None,
+        require_jail: bool = False,
     ) -> None:
-        self.admitted = admit(submission, trust=trust)
+        self.admitted = admit(submission)
         self._wanted = device
         self._memory_bytes = memory_bytes
         self.timeout_s = timeout_s
         self.threads = threads or _default_threads()
         self._device: str | None = None
+        self._isolation: Isolation | None = None
+        self._require_jail = require_jail
         self._stack = contextlib.ExitStack()
         self._ended = True
         self._pids: list[int] = []
@@ -126,9 +132,16 @@ class Sandbox:
         return self.ready()
 
     @property
+    def isolation(self) -> Isolation:
+        """What keeps it in; within the `with` block."""
+        self.ready()
+        assert self._isolation is not None
+        return self._isolation
+
+    @property
     def pid(self) -> int:
         """Of the child; within the `with` block."""
-        return self._process.pid
+        return tree(self._process.pid)[-1] if self._namespaces else self._process.pid
 
     @property
     def manifest(self) -> Manifest:
@@ -191,6 +204,7 @@ class Sandbox:
         """Wait until the detector is open, and return its device; raises SubmissionError where it cannot be opened."""
         if self._device is None:
             with self._failures():
+                self._hear_of_walls()
                 self._device = str(self._receive(self._start_by).get("device"))
                 self._pids = tree(self.pid)
         return self._device
@@ -227,17 +241,26 @@ class Sandbox:
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
         home = tempfile.mkdtemp(prefix="wildbench-")
         stack.callback(remove_folder, home)
+        environment = _environment(home, self.threads, type(self.admitted.format))
+        program = bubblewrap()
+        bound = "free" if program else "bound"
+        inside = command(bound, self._wanted, *Targets(stack).arguments(), theirs.fileno(), readable)
+        if program:
+            roots = environment["PYTHONPATH"].split(os.pathsep)
+            inside = wrapped(program, inside, home, roots, gpu=self._wanted != "cpu")
+        self._namespaces = program is not None
         self._process = subprocess.Popen(
-            command(os.getpid(), self._wanted, theirs.fileno(), readable),
+            inside,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=home,
-            env=_environment(home, self.threads, type(self.admitted.format)),
+            env=environment,
             pass_fds=(theirs.fileno(), readable),
             start_new_session=True,
         )
-        self._ended, self._device = False, None
+        self._ended, self._device, self._isolation = False, None, None
+        self._start_by = time.monotonic() + self.timeout_s
         stack.callback(self._end)
         self._noise = Noise(self._process.stdout)
         theirs.close()
@@ -253,9 +276,23 @@ class Sandbox:
         file["adapter"] = [format.file, format.code] if isinstance(format, Adapter) else None
         asked = {"device": self._wanted, "threads": self.threads, "memory_bytes": self._memory_bytes}
         request = {**file, "manifest": self.manifest.model_dump(mode="json"), **asked}
-        self._start_by = time.monotonic() + self.timeout_s
         with self._failures():
+            if self._require_jail:
+                self._hear_of_walls()
             send(self._channel, request)
+
+    def _hear_of_walls(self) -> None:
+        """The child's first message, before it has read anything of the submission."""
+        if self._isolation is not None:
+            return
+        try:
+            self._isolation = isolation_of(self._receive(self._start_by), namespaces=self._namespaces)
+        except (KeyError, AttributeError, ValidationError):
+            raise Garbled("no account of its walls") from None
+        if self._require_jail and (self._isolation.not_enforced or self._isolation.level == "process"):
+            missing = ", ".join(self._isolation.not_enforced) or "Landlock or a filter of system calls"
+            problem = f"{self.path.name}: not all walls of the jail stand on this machine ({missing})"
+            raise UnjailedSubmission(problem, code="no-jail", remedy="measure where they do, or without --require-jail")
 
     def _hand_over(self, image: npt.NDArray[np.uint8]) -> list[int]:
         """Write an image's pixels to the shared file, before its time is taken."""
@@ -312,6 +349,8 @@ class Sandbox:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=5)
         status = self._process.poll()
+        if self._namespaces and status is not None and status > 128:
+            status = 128 - status  # as a shell tells signals
         self._end()
         last = self._noise.last_line()
         if status == -signal.SIGKILL:

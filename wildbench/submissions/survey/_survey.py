@@ -77,12 +77,11 @@ class Survey:
         return path
 
 
-def survey(path: Path | str, *, trust: bool = False, manifest: Path | None = None, run: bool = True) -> Survey:
+def survey(path: Path | str, *, manifest: Path | None = None, run: bool = True) -> Survey:
     """Tell what can be told of a file, with or without a manifest.
 
     Args:
         path: The file, or the folder or zip it is in.
-        trust: Run it, to see what it answers, also where opening it can run code.
         manifest: In place of one beside or inside it.
         run: Whether to run it at all.
 
@@ -94,13 +93,13 @@ def survey(path: Path | str, *, trust: bool = False, manifest: Path | None = Non
         'cxcywh'
     """
     try:
-        admitted, stated = admit(path, trust=True, manifest=manifest), True
+        admitted, stated = admit(path, manifest=manifest), True
     except SubmissionError as error:
         if error.code != "submission/no-manifest" or manifest is not None:
             raise
         admitted, stated = _provisional(*recognise(Source.read(path))), False
     inspection = inspect_submission(admitted)
-    probe, reason = _probe(admitted, trust, run)
+    probe, reason = _probe(admitted, run)
     if stated:
         return Survey(admitted, inspection, None, probe, reason)
     reading = read_manifest(admitted.source, admitted.format, admitted.signature)
@@ -133,18 +132,16 @@ def _made_up(signature: Signature | None) -> dict[str, object]:
     return contract
 
 
-def _probe(admitted: Admitted, trust: bool, run: bool) -> tuple[Probe | None, str]:
+def _probe(admitted: Admitted, run: bool) -> tuple[Probe | None, str]:
     """What it answers to two pictures, or why it was not asked."""
     if not run:
         return None, "not wanted"
-    if admitted.format.runs_code and not trust:
-        return None, f"opening {admitted.format.title} can run code that is in it; with --trust it is run"
     if admitted.signature is None and not admitted.format.runs_code:
         return None, "its format says what it answers"
     from wildbench.datasets.images import decode
 
     try:
-        with Sandbox(admitted, trust=trust) as box:
+        with Sandbox(admitted) as box:
             return ask(box, "wildbench.submissions.survey:probe", Probe, decode(bundled(PICTURE))), ""
     except (DetectorError, SubmissionError) as error:
         return None, str(error)
