@@ -151,6 +151,7 @@ readers = Registry(
             "yolo-metadata",
             "model-info",
             "tflite-metadata",
+            "custom-vision",
             "paddle-config",
             "mmdeploy-pipeline",
             "transformers-config",

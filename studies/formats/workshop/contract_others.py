@@ -503,3 +503,41 @@ CAMERA_TRAPS = {
         folder=True,
     ),
 }
+
+
+def custom_vision_answer(maps: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """Corners as fractions [1, 100, 4], labels [1, 100] and scores [1, 100]."""
+    boxes, scores, labels = nets.topmost(maps)
+    return boxes / nets.SIZE, labels, scores
+
+
+def custom_vision(what: str, way: Way, **metadata: str) -> Contract:
+    """A folder as Custom Vision's `Export` makes it."""
+    return Contract(
+        "Azure Custom Vision",
+        what,
+        custom_vision_answer,
+        ("detected_boxes", "detected_classes", "detected_scores"),
+        lambda boxes, labels, scores: (boxes[0] * nets.SIZE, scores[0], labels[0]),
+        None,
+        way=way,
+        metadata={f"Image.{key}": value for key, value in metadata.items()},
+        beside={"labels.txt": "\n".join(CATEGORIES), "metadata_properties.json": "{}"},
+        image="image_tensor",
+        folder=True,
+    )
+
+
+BICUBIC = Way("stretch", interpolation="bicubic", pillow=True)
+CUSTOM_VISION = {
+    "custom-vision": custom_vision("a folder; its metadata say nothing of colours", BICUBIC),
+    "custom-vision-rgb": custom_vision(
+        "a folder; RGB from 0 to 1", BICUBIC, BitmapPixelFormat="Rgb8", NominalPixelRange="Normalized_0_1"
+    ),
+    "custom-vision-bgr": custom_vision(
+        "a folder; BGR from 0 to 255",
+        replace(BICUBIC, channels="bgr", scale=1.0),
+        BitmapPixelFormat="Bgr8",
+        NominalPixelRange="NominalRange_0_255",
+    ),
+}

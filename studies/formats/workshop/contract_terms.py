@@ -23,6 +23,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BGR_MEAN, BGR_STD = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 INTERPOLATIONS = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "area": cv2.INTER_AREA}
 
+PILLOW = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
 
 @dataclass(frozen=True)
 class Way:
@@ -96,7 +98,7 @@ class Way:
 
     def _resized(self, image: np.ndarray, rows: int, columns: int) -> np.ndarray:
         if self.pillow:
-            return np.asarray(Image.fromarray(image).resize((columns, rows), Image.Resampling.BILINEAR))
+            return np.asarray(Image.fromarray(image).resize((columns, rows), PILLOW[self.interpolation]))
         return cv2.resize(image, (columns, rows), interpolation=INTERPOLATIONS[self.interpolation])
 
 

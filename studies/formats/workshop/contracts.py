@@ -19,7 +19,7 @@ import tiny_nets as tiny
 import torch
 from bench import Bench
 from contract_networks import SIZE
-from contract_others import CAMERA_TRAPS, OTHERS
+from contract_others import CAMERA_TRAPS, CUSTOM_VISION, OTHERS
 from contract_terms import Contract, Way
 from contract_yolos import YOLOS
 from torch import Tensor
@@ -133,7 +133,7 @@ def main() -> None:
     """Make what is wanted."""
     warnings.filterwarnings("ignore")
     shop = Workshop()
-    for name, contract in {**YOLOS, **OTHERS, **CAMERA_TRAPS}.items():
+    for name, contract in {**YOLOS, **OTHERS, **CAMERA_TRAPS, **CUSTOM_VISION}.items():
         shop.make(name, contract)
     if FASTESTDET_FILE.exists() and shop.wants("fastestdet"):
         way = Way("stretch", channels="bgr", size=352)
