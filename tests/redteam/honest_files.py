@@ -23,15 +23,15 @@ def bundled(name: str) -> Maker:
     return lambda folder, dense, park: Path(shutil.copy(BASELINES / name, folder))
 
 
-def compressed(recipe: str, suffix: str = ".pt") -> Maker:
-    """The dense submission after one of the recipes that come with wildbench, calibrated on the park."""
+def compressed(recipe: str, *, calibrated: bool = False) -> Maker:
+    """The dense submission after one of the recipes that come with wildbench, which may calibrate on the park."""
 
     def make(folder: Path, dense: Path, park: Path) -> Path:
         from wildbench.compression.chain import compress
 
         with warnings.catch_warnings(action="ignore"):
-            compress(recipe, dense, folder / f"made{suffix}", dataset=str(park), device="cpu")
-        return folder / f"made{suffix}"
+            compress(recipe, dense, folder / "made.pt", dataset=str(park) if calibrated else None, device="cpu")
+        return folder / "made.pt"
 
     return make
 
@@ -169,8 +169,8 @@ HONEST: dict[str, Maker] = {
     "kernels": compressed("kernels"),
     "units": compressed("units"),
     "shared": compressed("share"),
-    "int8": compressed("int8"),
-    "int4": compressed("int4"),
+    "int8": compressed("int8", calibrated=True),
+    "int4": compressed("int4", calibrated=True),
     "onnx": lambda folder, dense, park: network(folder),
     "onnx-in-a-folder": in_folder,
     "onnx-in-a-zip": in_zip,
