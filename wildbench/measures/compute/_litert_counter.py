@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from wildbench.measures.compute._count import Count
 from wildbench.measures.compute._fixed_shapes import Shaping, Step, fixed_shapes
+from wildbench.submissions.graphs import read_lite
+from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
     from wildbench.submissions.decode import Outputs
@@ -44,6 +48,17 @@ RULES: dict[str, Rule] = {
     "BATCH_MATMUL": _product,
 }
 
+_UNKNOWN = """
+BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN LSTM LSH_PROJECTION RFFT2D RNN STABLEHLO_COMPOSITE
+STABLEHLO_CONVOLUTION STABLEHLO_CUSTOM_CALL STABLEHLO_DOT_GENERAL SVDF UNIDIRECTIONAL_SEQUENCE_LSTM
+UNIDIRECTIONAL_SEQUENCE_RNN Convolution2DTransposeBias
+"""
+
+UNKNOWN = frozenset(_UNKNOWN.split())
+"""Operators that multiply and have no rule."""
+
+BODIES = {"IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_CASE", "STABLEHLO_WHILE"}
+
 _MOVES = """
 BATCH_TO_SPACE_ND BROADCAST_ARGS BROADCAST_TO CAST CONCATENATION DEPTH_TO_SPACE DYNAMIC_UPDATE_SLICE EXPAND_DIMS FILL
 GATHER GATHER_ND MIRROR_PAD ONE_HOT PACK PAD PADV2 RANGE RANK RESHAPE REVERSE_V2 SCATTER_ND SELECT SELECT_V2 SHAPE SLICE
@@ -71,7 +86,7 @@ SHAPING = Shaping(
 
 
 class LiteCounter:
-    """Counts passes of one graph; what stands in the bodies of `IF` and `WHILE` is reported as uncounted."""
+    """Counts passes of one graph; unknown is what the bodies of `IF` and `WHILE` multiply."""
 
     def __init__(self, backend: LiteBackend) -> None:
         plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -84,6 +99,10 @@ class LiteCounter:
             for name, node in zip(self.names, backend.graph.nodes, strict=True)
         ]
         self.fixed = fixed_shapes(steps, map(str, backend.graph.inputs), SHAPING, RULES)
+        others = read_lite(Source(Path("graph.tflite"), backend.content)).graphs[1:]
+        operators = {code: name for name, code in vars(BuiltinOperator).items()}
+        kinds = {operators.get(node.code, node.custom) for graph in others for node in graph.nodes}
+        self.multiplying = not kinds.isdisjoint(UNKNOWN | RULES.keys())
 
     def count(self, inputs: Inputs) -> Count:
         """Run the graph once on its inputs, and count."""
@@ -94,7 +113,9 @@ class LiteCounter:
                 weight, shapes = graph.weight(node), [self._shape(at) for at in (*node.inputs, node.outputs[0])]
                 tensor = graph.tensors[node.outputs[0] if weight is None else weight].name
                 count.spend(tensor.partition(";")[0], RULES[name](node, shapes), None if weight is None else tensor)
-            elif name not in MOVES:
+            elif name in UNKNOWN or (name in BODIES and self.multiplying):
+                count.miss(name)
+            elif name not in MOVES and name not in BODIES:
                 count.skip(name)
         return count
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from wildbench.measures.compute._count import convolution_macs, product_macs
+from wildbench.measures.compute._count import convolution_macs, einsum_macs, product_macs
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -81,41 +81,6 @@ def _projected_attention(past: int) -> Rule:
         return batch * length * (prod(weight) + queries * keys) + prod(out) * keys
 
     return rule
-
-
-def einsum_macs(equation: str, shapes: Shapes) -> int:
-    """MACs of an Einsum over these operands, from the left to the right, each letter summed as soon as it can be.
-
-    Raises:
-        ValueError: The equation does not go with the shapes.
-
-    Example:
-        >>> einsum_macs("nchw,oc->nohw", [[1, 3, 8, 8], [16, 3]])
-        3072
-    """
-    left, arrow, result = equation.replace(" ", "").partition("->")
-    sides: dict[str, int] = {}
-    terms = [_letters(term, shape, sides) for term, shape in zip(left.split(","), shapes, strict=True)]
-    letters = [letter for term in terms for letter in term]
-    kept = _letters(result, (), sides) if arrow else [one for one in sides if letters.count(one) == 1 or len(one) > 1]
-    macs, running = 0, set(terms[0])
-    for at, term in enumerate(terms[1:], 1):
-        running |= set(term)
-        macs += prod(sides[letter] for letter in running)
-        running &= {letter for later in (*terms[at + 1 :], kept) for letter in later}
-    return macs
-
-
-def _letters(term: str, shape: Sequence[int], sides: dict[str, int]) -> list[str]:
-    """The axes of one operand, those of an ellipsis as "...1", "...2" from the right; `sides` learns their lengths."""
-    before, dots, after = term.partition("...")
-    free = len(shape) - len(before + after) if shape else sum(letter.startswith("...") for letter in sides)
-    letters = [*before, *(f"...{at}" for at in range(free if dots else 0, 0, -1)), *after]
-    if shape and len(letters) != len(shape):
-        raise ValueError(f"{term!r} does not go with {list(shape)}")
-    for letter, side in zip(letters, shape, strict=False):
-        sides[letter] = max(sides.get(letter, 1), side)
-    return letters
 
 
 def _einsum(node: NodeProto, shapes: Shapes) -> int | None:

@@ -8,6 +8,7 @@ uncounted with how often it ran, as `fvcore.nn.jit_analysis` does; it is not sil
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,15 @@ to_mkldnn topk sort tril triu unbind where zero_ zeros zeros_like
 """
 MOVES = frozenset(f"aten::{name}" for name in _MOVES.split())
 """Operators that allocate, copy, choose or order values and calculate none; views are known by themselves."""
+
+UNKNOWN = re.compile(
+    r"(?!.*(upsample|reorder|flatten|vector_norm|linalg_cross|linalg_diagonal))"
+    r".*(mm(_|$)|gemm|matmul|linear|conv(?!ert)|attention|rnn|lstm|gru|_fft|linalg|dot$|cdist|(^|:|_)addr|int4pack)"
+)
+"""Names of operators that multiply; which of them has no rule is not counted."""
+
+KNOWN = ("aten", "torchvision", "quantized", "prim", "prims", "profiler", "inductor", "higher_order")
+"""Namespaces of operators of which it is known whether they multiply."""
 
 TOP = "(top)"
 """Module path of what no submodule runs."""
@@ -184,7 +194,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         place = self._place(args)
         if macs is None:
-            self.count.skip(name)
+            unknown = UNKNOWN.match(name) or name.partition("::")[0] not in KNOWN
+            (self.count.miss if unknown else self.count.skip)(name)
         else:
             self.count.spend(place, macs, weight)
         self.calls.append(Call(name, place, macs, (_elements(args), _elements(out))))

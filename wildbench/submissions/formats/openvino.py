@@ -123,7 +123,7 @@ class OpenVino(Format):
             compiled = core.compile_model(model, "CPU", settings)
         except (RuntimeError, ValueError, TypeError) as error:
             raise source.error(f"OpenVINO refuses it ({error})", code="cannot-open", remedy=EXPORT_AGAIN) from None
-        backend = OpenVinoBackend(source.parsed(_read).main, self.signature(source), model, compiled)
+        backend = OpenVinoBackend(source.parsed(_read), self.signature(source), model, compiled)
         if FEW & backend.precision.keys():
             problem = f"OpenVINO calculates layers in {', '.join(sorted(FEW & backend.precision.keys()))} here"
             raise source.error(problem, code="precision", remedy="use a processor on which it keeps float32")
@@ -136,12 +136,12 @@ class OpenVinoBackend:
     device = "cpu"
 
     def __init__(
-        self, graph: IrGraph, signature: Signature, model: openvino.Model, compiled: openvino.CompiledModel
+        self, file: IrModel, signature: Signature, model: openvino.Model, compiled: openvino.CompiledModel
     ) -> None:
-        self.graph, self.model, self.compiled = graph, model, compiled
+        self.graph, self.bodies, self.model, self.compiled = file.main, file.graphs[1:], model, compiled
         self._request = compiled.create_infer_request()
-        self._inputs = _places(signature.inputs, graph.of("Parameter"), model.get_parameters())
-        self._outputs = _places(signature.outputs, graph.of("Result"), model.get_results())
+        self._inputs = _places(signature.inputs, self.graph.of("Parameter"), model.get_parameters())
+        self._outputs = _places(signature.outputs, self.graph.of("Result"), model.get_results())
 
     def run(self, inputs: Inputs) -> Outputs:
         """One request; outputs are copied, because the next request writes over them."""
