@@ -100,6 +100,17 @@ def test_the_same_question_has_the_same_answer(cards: dict[str, Path], compariso
     assert Comparison.model_validate_json((tmp_path / "a.json").read_text()) == comparison
 
 
+def test_a_failed_audit_is_named(cards: dict[str, Path], comparison: Comparison, tmp_path: Path) -> None:
+    assert comparison.failed_audits == {}
+    data = load_dataset("parksim", with_images=False)
+    labels = [
+        {key: entry[key] for key in ("image_id", "category_id", "bbox")} | {"score": 0.9} for entry in data.annotations
+    ]
+    copied = card(tmp_path, "copied", labels)
+    failed = compare([cards["reference"], copied], replicates=100).failed_audits
+    assert {name: list(audits) for name, audits in failed.items()} == {"copied": ["exact-boxes"]}
+
+
 def test_a_smaller_difference_takes_more_images(comparison: Comparison) -> None:
     needed = [counts[0] for counts in comparison.groups_needed.values() if counts[0] is not None]
     assert len(needed) == 4

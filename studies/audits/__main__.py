@@ -106,11 +106,11 @@ def case_table(cases: list[Case]) -> Table:
     for case in cases:
         cells: list[str] = []
         for audit in case.audits:
-            measured = audit.measured is not None and audit.measured.value is not None and audit.bound is not None
-            if not measured:
+            measured = audit.measured.value if audit.measured else None
+            if measured is None or audit.bound is None:
                 cells += ["-"] * (1 if audit.name == "exact-boxes" else 2)
                 continue
-            cells.append(f"{100 * audit.measured.value:.1f} / {100 * audit.bound:.1f}")
+            cells.append(f"{100 * measured:.1f} / {100 * audit.bound:.1f}")
             if "ap_audited" in audit.evidence:
                 cells.append(f"{100 * (audit.evidence['ap_audited'].value or 0):.1f}")
         before = next(

@@ -111,6 +111,7 @@ REFUSED: list[tuple[tuple[str, Any], str, str]] = [
     (("accuracy.detections", 3), "figure-differs", "accuracy.detections is 3"),
     (("errors.calibration.ece.value", 0.5), "figure-differs", "errors.calibration.ece.value is 0.5"),
     (("errors.tide.cls.count", 999), "figure-differs", "errors.tide.cls.count is 999"),
+    (("audits", [{"name": "a", "passed": False, "explanation": "its boxes are labels"}]), "audit-failed", "its boxes"),
     (("dataset.boxes", 999), "other-facts", ""),
     (("dataset.sha256", "0" * 64), "other-version", ""),
 ]

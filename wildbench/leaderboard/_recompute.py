@@ -17,6 +17,7 @@ from wildbench.errors import DatasetError, ScorecardError, SubmissionError, Wild
 from wildbench.files import sha256_of
 from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id
 from wildbench.measures.accuracy import measure_accuracy
+from wildbench.measures.audits import audit_exact
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import Scored
 from wildbench.measures.size import measure_size
@@ -191,6 +192,10 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     for name in sorted(names_detected.intersection(card.accuracy.unknown_categories), reverse=True):
         what = f"accuracy.unknown_categories holds {name}, which is among its detections"
         problems.insert(0, ScorecardError(what, code="unknown-but-detected", remedy=_AGAIN))
+    exact = audit_exact(scored)
+    if exact.failed:
+        what = f"audit {exact.name}: {exact.explanation}"
+        problems.insert(0, ScorecardError(what, code="audit-failed", remedy=_UNAUDITED))
     return problems
 
 

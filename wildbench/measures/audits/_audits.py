@@ -26,7 +26,7 @@ SHARE, MOST = 4, 48
 FEWEST = {"fresh-scenes": 10, "altered-images": 4}
 """Pictures from which an audit can tell anything, and is made."""
 
-MARGINS = {"fresh-scenes": 0.08, "altered-images": 0.1}
+MARGINS = {"fresh-scenes": 0.05, "altered-images": 0.1}
 """By how much AP may fall besides chance: studies/audits has what honest detectors lose."""
 
 Detect = Callable[[int, Pixels], Detections]
