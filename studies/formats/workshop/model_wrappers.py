@@ -30,7 +30,7 @@ NAMES = " ".join(CATEGORIES)
 OTX = {
     **{"model_type": "ssd", "model_name": "tiny", "task_type": "detection", "otx_version": "2.6.0", "labels": NAMES},
     **{"label_ids": "0 1 2 3 4", "confidence_threshold": "0.35", "iou_threshold": "0.5"},
-    **{"mean_values": "127.5 127.5 127.5", "scale_values": "127.5 127.5 127.5", "reverse_input_channels": "False"},
+    **{"mean_values": "127.5 127.5 127.5", "scale_values": "128 128 128", "reverse_input_channels": "False"},
     **{"resize_type": "standard", "pad_value": "0"},
 }
 """As OTX's `OTXModelExporter` writes them."""
@@ -118,7 +118,7 @@ class Workshop(Bench):
         with self.artifact(name):
             model = self.converted(form)
             if precision == "int8":
-                data = nncf.Dataset([x.numpy() for x in self.inputs["yolo"]])
+                data = nncf.Dataset([x.numpy() for x in self.inputs["yolo" if form == "yolo" else "ssd"]])
                 model = nncf.quantize(model, data, subset_size=len(self.images))
             for key, text in told.items():
                 model.set_rt_info(text, ["model_info", key])
@@ -168,12 +168,7 @@ def adapter(file: str) -> Any:
 def found(wrapper: Any, image: np.ndarray) -> list[Detection]:
     """Detections by the wrapper's own preprocessing and postprocessing."""
     height, width = image.shape[:2]
-    side = (SIZE, SIZE)
-    if wrapper.params.resize_type == "standard":
-        resized = cv2.resize(image, side, interpolation=cv2.INTER_LINEAR)
-    else:
-        resized = wrapper.resize(image, side, pad_value=wrapper.params.pad_value)
-    inputs, meta = wrapper.base_preprocess(np.ascontiguousarray(resized))
+    inputs, meta = wrapper.base_preprocess(np.ascontiguousarray(resized(image, wrapper)))
     meta = {key: value for key, value in meta.items() if key != "resize_info"}
     meta["original_shape"] = (height * FINE, width * FINE, 3)
     result = wrapper.postprocess(wrapper.infer_sync(inputs), meta)
@@ -182,17 +177,32 @@ def found(wrapper: Any, image: np.ndarray) -> list[Detection]:
     return tiny.as_rows(boxes, scores, labels, width, height)
 
 
+def resized(image: np.ndarray, wrapper: Any) -> np.ndarray:
+    """To the network's size, as the graph that the wrapper embeds, where no resize is left to do."""
+    kind, pad = wrapper.params.resize_type, wrapper.params.pad_value
+    if kind == "fit_to_window_letterbox":
+        return wrapper.resize(image, (SIZE, SIZE), pad_value=pad)
+    height, width = image.shape[:2]
+    ratio = SIZE / max(height, width)
+    sides = (SIZE, SIZE) if kind == "standard" else (round(width * ratio), round(height * ratio))
+    inner = cv2.resize(image, sides, interpolation=cv2.INTER_LINEAR)
+    ends = {"top": 0, "bottom": SIZE - sides[1], "left": 0, "right": SIZE - sides[0]}
+    return cv2.copyMakeBorder(inner, **ends, borderType=cv2.BORDER_CONSTANT, value=(pad,) * 3)
+
+
 def main() -> None:
     """Make what is wanted; those of the SSD first: once a YOLO is wrapped, its defaults are every wrapper's."""
     shop = Workshop()
     mean = {"mean_values": [127.5] * 3, "scale_values": [127.5] * 3, "reverse_input_channels": True}
     for form in ("seven", "three", "five"):
         shop.make_saved(f"modelapi-ssd-{form}-saved", form, "ssd", mean)
-    for precision in ("fp32", "fp16"):
+    for precision in ("fp32", "fp16", "int8"):
         shop.make_ir(f"otx-detection-{precision}", "five", OTX, "OTX's boxes and labels", precision)
     shop.make_ir(
         "otx-detection-letterbox", "five", OTX | {"resize_type": "fit_to_window_letterbox"}, "OTX, letterboxed"
     )
+    window = OTX | {"resize_type": "fit_to_window", "pad_value": "114", "reverse_input_channels": "True"}
+    shop.make_ir("otx-detection-window", "five", window, "OTX, padded below and to the right, BGR")
     shop.make_onnx("otx-detection-onnx", "five", OTX, "OTX's ONNX: model_info in its metadata")
     for precision in ("fp32", "fp16", "int8"):
         shop.make_ir(f"modelapi-yolov8-{precision}", "yolo", ULTRALYTICS, "a YOLO with model_info", precision)
