@@ -61,6 +61,7 @@ def evaluate(
     images: Path | None = None,
     split: str = "test",
     split_file: Path | str | None = None,
+    skip_unreadable: bool = False,
     device: str = "auto",
     limit: int | None = None,
     manifest: Manifest | Path | str | None = None,
@@ -82,6 +83,7 @@ def evaluate(
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set, or of `split_file`.
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
+        skip_unreadable: Leave out images that cannot be decoded; a note counts them.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         manifest: What the file takes and answers, or the path of a manifest that says so; None where one is inside or
@@ -114,8 +116,18 @@ def evaluate(
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.submissions.process import Sandbox
 
+    load = partial(
+        load_dataset,
+        dataset,
+        split=split,
+        split_file=split_file,
+        images=images,
+        limit=limit,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+    )
     if not isinstance(submission, Path | str):
-        data = load_dataset(dataset, split=split, split_file=split_file, images=images, limit=limit, progress=progress)
+        data = load()
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
     # refuses what must not be opened, before long work
@@ -128,7 +140,7 @@ def evaluate(
     ):  # it starts while the file is inspected and the data are read
         with uncollected():
             inspection = inspect_submission(admitted)
-        data = load_dataset(dataset, split=split, split_file=split_file, images=images, limit=limit, progress=progress)
+        data = load()
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own

@@ -1,4 +1,5 @@
 import io
+import json
 import threading
 from pathlib import Path
 
@@ -6,9 +7,12 @@ import cv2
 import numpy as np
 import pytest
 from codes import coded
+from made_up_parks import lay, picture
 from PIL import Image
 
+from wildbench.datasets.coco import check_pictures
 from wildbench.datasets.images import Pixels, decode, read_ahead
+from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError
 
 RGB = np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8)
@@ -150,3 +154,32 @@ def test_stopping_early_ends_the_threads(paths: list[Path]) -> None:
     assert decoding_threads()
     images.close()
     assert decoding_threads() == []
+
+
+def test_what_cannot_be_decoded_is_named_at_once_and_can_be_left_out(tmp_path: Path) -> None:
+    whole = picture(1, (64, 48))
+    files = {
+        "a.jpg": whole,
+        "b.jpg": whole[: len(whole) // 2],
+        "c.jpg": picture(2, (64, 48)),
+        "d.jpg": whole[: len(whole) // 3],
+        "e.jpg": whole,
+    }
+    lay(tmp_path, files)
+    images = [{"id": n, "file_name": name, "width": 64, "height": 48} for n, name in enumerate(files, start=1)]
+    images[4]["corrupt"] = True
+    coco = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "deer"}]}
+    (tmp_path / "labels.json").write_text(json.dumps(coco))
+    data = load_dataset(tmp_path / "labels.json")
+    found = check_pictures(tmp_path / "labels.json", data.coco, tmp_path, {})
+    assert [(one.code, one.place) for one in found] == [
+        ("image-unreadable", "images[1] (id 2)"),
+        ("image-unreadable", "images[3] (id 4)"),
+        ("image-corrupt", "images"),
+    ]
+    with pytest.raises(DatasetError, check=coded("dataset/image-unreadable")) as error:
+        list(read_ahead([data.image_path(image) for image in data.images]))
+    assert "b.jpg, d.jpg" in str(error.value)
+    rest = load_dataset(tmp_path / "labels.json", skip_unreadable=True)
+    assert [image["file_name"] for image in rest.images] == ["a.jpg", "c.jpg"]
+    assert [one.code for one in rest.warnings if one.severity == "warning"] == ["images-skipped"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import ImagesOption, SplitFileOption
+from wildbench.cli.options import ImagesOption, SkipOption, SplitFileOption
 from wildbench.errors import DatasetError, OutputError
 from wildbench.files import check_writable
 from wildbench.progress import shown
@@ -161,10 +161,14 @@ def data_validate(
     images: ImagesOption = None,
     predictions: Annotated[Path | None, typer.Option(help="COCO results to check against its labels.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Print every finding, not three per code.")] = False,
+    pixels: Annotated[
+        bool, typer.Option("--pixels/--headers-only", help="Decode every picture, or read their headers alone.")
+    ] = True,
 ) -> None:
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit code 2 on an error."""
-    from wildbench.datasets.coco import check_coco, read_coco
+    from wildbench.datasets.coco import UNREADABLE, check_coco, check_pictures, read_coco
     from wildbench.datasets.detection_checks import validate_predictions
+    from wildbench.datasets.findings import has_error
     from wildbench.datasets.image_files import images_near
 
     try:
@@ -172,7 +176,12 @@ def data_validate(
     except DatasetError as error:  # the labels are worth checking where the images are not at hand
         typer.echo(f"wildbench: images not checked: {error}", err=True)
         folder = None
-    _, _, findings = check_coco(coco, folder)
+    document, located, findings = check_coco(coco, folder)
+    if folder and pixels and not has_error([one for one in findings if one.code not in UNREADABLE]):
+        unread = {finding.place for finding in findings if finding.code in UNREADABLE}
+        findings += [one for one in check_pictures(coco, document, folder, located) if one.place not in unread]
+    elif folder:
+        typer.echo("wildbench: of the images, headers alone were read", err=True)
     failed = _print_findings(coco, findings, every)
     if predictions is not None and not failed:
         failed = _print_findings(predictions, validate_predictions(predictions, read_coco(coco)), every)
@@ -209,6 +218,7 @@ def data_split(
         bool, typer.Option("--duplicates/--no-duplicates", help="Look for near-duplicates, which takes time.")
     ] = True,
     images: ImagesOption = None,
+    skip_unreadable: SkipOption = False,
 ) -> None:
     """Split into train, val and test by categories, box sizes and empty images; near-duplicates stay together."""
     from wildbench.datasets import splits
@@ -222,7 +232,7 @@ def data_split(
     if out.exists():
         raise OutputError(f"{out} exists", code="exists", remedy="remove it first, or name another file")
     with shown() as progress:
-        whole = load_whole(name, images=images, progress=progress)
+        whole = load_whole(name, images=images, skip_unreadable=skip_unreadable, progress=progress)
         if keys != BY:
             check_keys(keys, whole.images)
         together = splits.kept_together(whole, progress, by=keys, duplicates=duplicates)

@@ -13,6 +13,9 @@ SplitOption = Annotated[str, typer.Option(help="Split of a registered data set; 
 SplitFileOption = Annotated[
     Path | None, typer.Option(help="Take --split of a JSON by this file, as `data split` writes it.")
 ]
+SkipOption = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be decoded, and count them.")
+]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ManifestOption = Annotated[

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from wildbench import scorecard
 from wildbench.datasets.dialects import SECTIONS, plain
-from wildbench.datasets.findings import Finding, has_error, read_document, refuse
+from wildbench.datasets.findings import Finding, has_error, place_of, read_document, refuse
 from wildbench.datasets.image_files import images_near, locate, normalised
 from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError, WildbenchError, needs
@@ -334,8 +334,17 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - whatever is in the fil
     return document
 
 
+UNREADABLE = ("image-unreadable", "image-missing", "image-too-large")
+"""Findings on a picture that `skip_unreadable` lets pass."""
+
+
 def read_coco(
-    path: Path | str, images_dir: Path | None = None, name: str | None = None, split: str | None = None
+    path: Path | str,
+    images_dir: Path | None = None,
+    name: str | None = None,
+    split: str | None = None,
+    *,
+    skip_unreadable: bool = False,
 ) -> Dataset:
     """Read and validate one COCO detection JSON.
 
@@ -347,17 +356,37 @@ def read_coco(
             not looked at, and the file's own folder is noted.
         name: Of the data set; by default made of the path.
         split: Its split.
+        skip_unreadable: Keep images whose pictures cannot be read, for `registry.without_unreadable` to leave out.
 
     Raises:
         DatasetError: The file cannot be read, or validation finds an error.
     """
     path = Path(path)
     coco, located, findings = check_coco(path, images_dir)
+    findings = [one for one in findings if not (skip_unreadable and one.code in UNREADABLE)]
     refuse(path, findings, hint=" (wildbench data validate --all lists every finding)")
     complete = [{"area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0} | one for one in coco["annotations"]]
     coco = coco | {"annotations": complete}
     folder = Path(images_dir or path.parent)
     return Dataset(name or _name_of(path), split, coco, folder, tuple(findings), located)
+
+
+def check_pictures(path: Path, coco: Mapping[str, Any], images_dir: Path, located: Mapping[str, str]) -> list[Finding]:
+    """Decode every picture that has a header, and report those of which no whole picture comes."""
+    from wildbench.datasets.images import unreadable  # loads OpenCV
+
+    data = Dataset(path.stem, None, dict(coco), images_dir, (), located)
+    places = {data.image_path(image): place_of("images", at, image) for at, image in enumerate(data.images)}
+    faults = unreadable([one for one in places if one.is_file()])
+    found = [
+        Finding(error.code.partition("/")[2], places[one], f"{one} cannot be decoded", error.remedy)
+        for one, error in faults.items()
+    ]
+    marked = [image for image in data.images if image.get("corrupt") is True]
+    if marked:
+        message = f"{len(marked)} images are marked corrupt: {marked[0]['file_name']!r:.60}"
+        found.append(Finding("image-corrupt", "images", message, "leave them out by --skip-unreadable", "warning"))
+    return found
 
 
 def check_coco(path: Path, images_dir: Path | None = None) -> tuple[Any, dict[str, str], list[Finding]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,8 +25,10 @@ Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # above which Pillow warns, and refuses tw
 MOST_BYTES = 2 << 30
 """Of a picture's file: so many pixels, uncompressed, in 16 bits."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """What Pillow may take a file for, whatever its name; of others, PostScript is run as a program by it."""
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it cannot decode is said in our words
 
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -63,11 +65,25 @@ def decode(path: Path | str) -> Pixels:
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
+def unreadable(paths: Iterable[Path], workers: int = 4) -> dict[Path, DatasetError]:
+    """What is wrong with each of some pictures that cannot be decoded; all of them are."""
+
+    def fault(path: Path) -> tuple[Path, DatasetError | None]:
+        try:
+            decode(path)
+        except DatasetError as error:
+            return path, error
+        return path, None
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        return {path: error for path, error in pool.map(fault, paths) if error is not None}
+
+
+def read_ahead(paths: Sequence[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
     """Decode images in order, in threads, while the consumer works on earlier ones.
 
     At most `depth` decoded images wait. Closing the iterator early drops them and ends the threads. `decode` says what
-    is yielded; its DatasetError is raised at the file's turn.
+    is yielded; at the first that cannot be decoded all others are looked at, so that one DatasetError names them all.
     """
     waiting: deque[Future[Pixels]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
@@ -78,6 +94,17 @@ def read_ahead(paths: Iterable[Path], workers: int = 1, depth: int = 4) -> Gener
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except DatasetError as error:
+            raise _with_others(error, paths) from None
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _with_others(first: DatasetError, paths: Sequence[Path]) -> DatasetError:
+    """The same error, with the names of all that cannot be decoded."""
+    faults = unreadable(paths)
+    names = ", ".join(path.name for path in [*faults][:10]) + (", ..." if len(faults) > 10 else "")
+    more = f" (one of {len(faults)} that cannot be decoded: {names})" if len(faults) > 1 else ""
+    remedy = f"{first.remedy}; or leave such pictures out by --skip-unreadable"
+    return DatasetError(f"{first.what}{more}", code=first.code.partition("/")[2], remedy=remedy)

@@ -14,10 +14,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from wildbench.categories import canonical
 from wildbench.datasets.findings import WHOLE, Entry, Finding, Placed, has_error, off_by_one, place_of
+from wildbench.datasets.image_files import is_file
 from wildbench.datasets.masks import mask_extent, mask_problem
 from wildbench.files import MOST_PIXELS
 
@@ -289,15 +290,14 @@ def _check_sizes(images: Sequence[Placed]) -> Iterator[Finding]:
 def _check_files(images: Sequence[Placed], folder: Path, located: Mapping[str, str]) -> Iterator[Finding]:
     for place, image in images:
         path = folder / located.get(image["file_name"], image["file_name"])
+        if not is_file(path):  # a pipe, too, which would be waited for
+            yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
+            continue
         try:
-            if not path.is_file():  # a pipe, which would be waited for
-                raise FileNotFoundError
             with Image.open(path) as file:  # reads the header only
                 size, turn = file.size, file.getexif().get(ExifTags.Base.Orientation, 1)
-        except (UnidentifiedImageError, Image.DecompressionBombError):
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             yield Finding("image-unreadable", place, f"{path} is not an image", "replace the file")
-        except (OSError, ValueError):  # a ValueError where the name has a NUL in it
-            yield Finding("image-missing", place, f"no file {path}", "put it there, or name the folder by --images")
         else:
             yield from _check_size(place, image, size, turn)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wildbench.datasets.coco import Dataset, read_coco, size_of
+from wildbench.datasets.coco import Dataset, read_coco, size_of, subset
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.image_files import images_near
 from wildbench.datasets.image_groups import field_of
 from wildbench.datasets.images import Pixels
@@ -141,6 +142,7 @@ def load_dataset(
     images: Path | str | None = None,
     limit: int | None = None,
     split_file: Path | str | None = None,
+    skip_unreadable: bool = False,
     with_images: bool = True,
     progress: Progress = silent,
 ) -> Dataset:
@@ -153,6 +155,7 @@ def load_dataset(
             that has them. Rendered images are made in `cache_dir()` on first use.
         limit: Keep only the first images.
         split_file: Which images of a file are in which split, as `data split` writes it.
+        skip_unreadable: Leave out images that cannot be decoded, and those marked `corrupt`; a warning counts them.
         with_images: Whether pixels will be needed; False neither renders nor looks for files.
         progress: Called as `progress(task, done, total)` while rendering.
 
@@ -175,19 +178,35 @@ def load_dataset(
         if split_file is not None:
             what = f"{name} has splits of its own"
             raise DatasetError(what, code="split-of-registered", remedy="name the JSON that the split file is of")
-        return _load_split(name, split, folder, with_images, progress).take(limit)
+        data = _load_split(name, split, folder, with_images, progress)
+        return (without_unreadable(data) if skip_unreadable else data).take(limit)
     path = Path(name_or_path)
     if not path.is_file():
         remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
         raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)
     if folder is None and with_images:
         folder = images_near(path)
-    data = read_coco(path, folder)
+    data = read_coco(path, folder, skip_unreadable=skip_unreadable)
     if split_file is not None:
         rule = read_split(Path(split_file))
         data = replace(data, warnings=(*data.warnings, *changed_labels(rule, data.coco)))
         data = replace(data, split=split, coco=apply_split(data.coco, rule, split))
-    return data.take(limit)
+    return (without_unreadable(data) if skip_unreadable else data).take(limit)
+
+
+def without_unreadable(data: Dataset) -> Dataset:
+    """A data set without the images that cannot be decoded, or are marked `corrupt`."""
+    from wildbench.datasets.images import unreadable  # loads OpenCV
+
+    paths = {data.image_path(image): image["id"] for image in data.images}
+    gone = {paths[path] for path in unreadable(paths)}
+    gone |= {image["id"] for image in data.images if image.get("corrupt") is True}
+    if not gone:
+        return data
+    message = f"{len(gone)} of {len(paths)} images cannot be decoded, or are marked corrupt; left out"
+    found = Finding("images-skipped", "images", message, "replace the files", "warning")
+    coco = subset(data.coco, {image["id"] for image in data.images} - gone)
+    return replace(data, coco=coco, warnings=(*data.warnings, found))
 
 
 def _load_split(name: str, split: str, images: Path | None, with_images: bool, progress: Progress) -> Dataset:
@@ -264,11 +283,17 @@ def _split_file(name: str, fetched: Fetched) -> Path:
     return committed if committed.is_file() else fetched.place / fetched.split_file
 
 
-def load_whole(name_or_path: str | Path, *, images: Path | None = None, progress: Progress = silent) -> Dataset:
+def load_whole(
+    name_or_path: str | Path,
+    *,
+    images: Path | None = None,
+    skip_unreadable: bool = False,
+    progress: Progress = silent,
+) -> Dataset:
     """Load all splits of a registered data set as one, or a COCO detection JSON, with its images at hand."""
     name = str(name_or_path)
     if name not in datasets:
-        return load_dataset(name_or_path, images=images)
+        return load_dataset(name_or_path, images=images, skip_unreadable=skip_unreadable)
     fetched = card(name).fetched
     if fetched is not None:
         _check_fetched(name, fetched)
