@@ -182,4 +182,4 @@ def test_what_cannot_be_decoded_is_named_at_once_and_can_be_left_out(tmp_path: P
     assert "b.jpg, d.jpg" in str(error.value)
     rest = load_dataset(tmp_path / "labels.json", skip_unreadable=True)
     assert [image["file_name"] for image in rest.images] == ["a.jpg", "c.jpg"]
-    assert [one.code for one in rest.warnings if one.severity == "warning"] == ["images-skipped"]
+    assert rest.warnings[-1].code == "images-skipped"

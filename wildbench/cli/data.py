@@ -168,7 +168,7 @@ def data_validate(
     """Check a COCO file and its images: a code, a place and a remedy for each finding; exit code 2 on an error."""
     from wildbench.datasets.coco import UNREADABLE, check_coco, check_pictures, read_coco
     from wildbench.datasets.detection_checks import validate_predictions
-    from wildbench.datasets.findings import has_error
+    from wildbench.datasets.findings import has_error, refuse
     from wildbench.datasets.image_files import images_near
 
     try:
@@ -177,10 +177,12 @@ def data_validate(
         typer.echo(f"wildbench: images not checked: {error}", err=True)
         folder = None
     document, located, findings = check_coco(coco, folder)
+    if document is None:
+        refuse(coco, findings)
     if folder and pixels and not has_error([one for one in findings if one.code not in UNREADABLE]):
         unread = {finding.place for finding in findings if finding.code in UNREADABLE}
         findings += [one for one in check_pictures(coco, document, folder, located) if one.place not in unread]
-    elif folder:
+    elif folder and not pixels:
         typer.echo("wildbench: of the images, headers alone were read", err=True)
     failed = _print_findings(coco, findings, every)
     if predictions is not None and not failed:
