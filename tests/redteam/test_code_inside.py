@@ -40,7 +40,7 @@ PROBES = {
     "rename-the-file": "os.rename({folder!r} + '/evil.xyz', {folder!r} + '/other.xyz')",
     "truncate-the-file": "os.truncate({folder!r} + '/mine', 0)",
     "change-times": "os.utime({folder!r} + '/mine', (0, 0)); assert not os.stat({folder!r} + '/mine').st_mtime",
-    "change-mode": "os.chmod({folder!r} + '/mine', 0o777); assert os.stat({folder!r} + '/mine').st_mode & 0o7",
+    "change-mode": "os.chmod({folder!r} + '/mine', 0o777); assert os.stat({folder!r} + '/mine').st_mode & 0o2",
     "memory-of-parent": "open('/proc/{parent}/mem', 'rb', 0)",
     "maps-of-parent": "open('/proc/{parent}/maps').read(10)",
     "environment-of-parent": "assert open('/proc/{parent}/environ').read()",

@@ -370,8 +370,14 @@ class Sandbox:
         if self._ended:
             return
         self._ended = True
+        inside = tree(self._process.pid)[1:2] if self._namespaces else []
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            for first in inside:  # with which its namespace ends, and then bubblewrap
+                os.kill(first, signal.SIGKILL)
+                self._process.wait(timeout=5)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if not inside or self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
