@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -264,7 +265,7 @@ def make_ncnn(shop: Workshop) -> None:
                 with shop.artifact(name):
                     pnnx.export(shop.networks[kind], "model.pt", (shop.inputs[kind][0],), fp16=half)
                     for path in {*Path().iterdir()} - {Path("model.ncnn.param"), Path("model.ncnn.bin")}:
-                        path.unlink()
+                        path.unlink() if path.is_file() else shutil.rmtree(path)
                     shop.find(name, "pnnx", "", "pnnx.export", ncnn_run(Path("model.ncnn.param")))
 
 
