@@ -31,7 +31,6 @@ from wildbench.evaluator import (
 )
 from wildbench.files import check_writable, sha256_of
 from wildbench.measures.matching import Scored
-from wildbench.plugins import uncollected
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Scorecard, Submission
 
@@ -112,7 +111,6 @@ def evaluate(
     from wildbench.measures.latency import Stopwatch, execution_of
     from wildbench.measures.repetition import audit_repetition
     from wildbench.measures.size import size_of
-    from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
     from wildbench.submissions.process import Sandbox
 
@@ -130,16 +128,14 @@ def evaluate(
         data = load()
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
-    # refuses what must not be opened, before long work
-    admitted = admit(submission, manifest=manifest, adapter=adapter)
     if out:
         check_writable(out)
     with (
         Stopwatch() as watch,
-        Sandbox(admitted, device=device, require_jail=require_jail) as box,
-    ):  # it starts while the file is inspected and the data are read
-        with uncollected():
-            inspection = inspect_submission(admitted)
+        Sandbox(submission, device=device, manifest=manifest, adapter=adapter, require_jail=require_jail) as box,
+    ):
+        admitted = box.admitted  # refuses what must not be opened, before long work
+        inspection = inspect_submission(admitted)
         data = load()
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         seen = _detect(box, data, category_ids, watch, progress)

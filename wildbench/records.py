@@ -26,6 +26,9 @@ MOST_SETTINGS, MOST_TOML = 1 << 18, 1 << 15
 MOST_VALUES, MOST_DEPTH = 1_000_000, 100
 """Of such a document, each value counted as often as it is referred to."""
 
+TEXT = 64
+"""Characters of a text that count as one more value."""
+
 
 def plain_yaml(text: str | bytes) -> object:
     """Parse YAML of a bounded number of values; a ValueError where it is none, or refers to itself too often.
@@ -71,7 +74,10 @@ def plain_toml(path: Path | str) -> dict[str, Any]:
 
 
 def check_values(document: object, most: int = MOST_VALUES) -> None:
-    """Raise a ValueError for a document with very many values, nested very deeply, or one that holds itself."""
+    """Raise a ValueError for a document with very many values, nested very deeply, or one that holds itself.
+
+    A long text counts as several values.
+    """
     level, seen = [document], 0
     for _ in range(MOST_DEPTH):
         below: list[object] = []
@@ -80,6 +86,8 @@ def check_values(document: object, most: int = MOST_VALUES) -> None:
                 below += [*value, *value.values()]
             elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
                 below += value
+            elif isinstance(value, str | bytes):
+                seen += len(value) // TEXT
             if seen + len(below) > most:
                 raise ValueError(f"more than {most:,} values")
         if not below:

@@ -25,7 +25,6 @@ from wildbench.evaluator import known_categories
 from wildbench.measures import misreadings
 from wildbench.measures.matching import Scored
 from wildbench.resources import bundled
-from wildbench.submissions.admission import admit
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.process import Sandbox
 
@@ -113,7 +112,7 @@ def doubts(path: Path, data: Dataset, manifest: Manifest | None = None) -> tuple
     """AP50 by its manifest, and what is found wrong with that."""
     from wildbench.datasets.images import decode
 
-    with Sandbox(admit(path, manifest=manifest), threads=1) as box:
+    with Sandbox(path, manifest=manifest, threads=1) as box:
         ids = known_categories(box.manifest.label_names, data, "it")
         parts = [
             detections_of(image["id"], box.predict(decode(data.image_path(image))).detections, ids)
@@ -200,7 +199,7 @@ def test_a_case_of_strangers_is_noticed(tmp_path: Path, herd: Dataset) -> None:
     right["output"] = DESCRIBED | {"boxes": {"columns": (0, 4), "candidates": "columns"}}
     right["output"]["scores"] = {"columns": (4, 7), "candidates": "columns"}
     right["output"]["score_threshold"] = 0.5
-    with Sandbox(admit(path, manifest=Manifest.model_validate(right)), threads=1) as box:
+    with Sandbox(path, manifest=Manifest.model_validate(right), threads=1) as box:
         found = box.predict(np.zeros((SIDE, SIDE, 3), np.uint8)).detections
     annotations = [
         {"image_id": image["id"], "category_id": int(label), "iscrowd": 0, "bbox": [x1, y1, x2 - x1, y2 - y1]}

@@ -101,9 +101,10 @@ def replaced(document: Any, place: list[int], value: Any) -> Any:
 
 def submission(path: Path) -> None:
     """All that is parsed of a submission before it runs."""
+    from wildbench.submissions.admission import admit
     from wildbench.submissions.inspection import inspect_submission
 
-    inspect_submission(path)
+    inspect_submission(admit(path))  # as the process does that reads it
 
 
 def labels(path: Path) -> None:

@@ -57,7 +57,8 @@ def test_an_adapter_opens_what_no_format_knows(whole: tuple[Path, Path]) -> None
     assert admitted.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     inspection = inspect_submission(admitted)
     assert (inspection.file_bytes, inspection.tensors) == (path.stat().st_size, None)
-    with Sandbox(admitted) as box:
+    with Sandbox(path, adapter=script) as box:
+        assert box.admitted.origin == admitted.origin
         detections = box.predict(IMAGE).detections
     assert detections.boxes.tolist() == [[1, 2, 30, 20]]
     assert detections.labels.tolist() == [2]
@@ -72,7 +73,7 @@ def test_a_folder_comes_as_a_folder(tmp_path: Path) -> None:
     (tmp_path / "my.py").write_text(WHOLE.replace("Path(path)", "Path(path, 'deep', 'box.txt')"))
     admitted = admit(folder, adapter=tmp_path / "my.py")
     assert admitted.source.size == 14
-    with Sandbox(admitted) as box:
+    with Sandbox(folder, adapter=tmp_path / "my.py") as box:
         assert box.predict(IMAGE).detections.labels.tolist() == [2]
 
 
@@ -125,7 +126,7 @@ def test_a_wrong_answer_is_refused(tmp_path: Path, answer: str, code: str) -> No
 
 def test_what_an_adapter_raises_is_one_line(tmp_path: Path) -> None:
     path, script = adapter_of(tmp_path, "def predict(image): raise KeyError('no\\nanchors')\n")
-    with Sandbox(admit(path, adapter=script)) as box, refused("detector/raised", "KeyError", kind=DetectorCrashed):
+    with Sandbox(path, adapter=script) as box, refused("detector/raised", "KeyError", kind=DetectorCrashed):
         box.predict(IMAGE)
 
 
@@ -143,7 +144,7 @@ def test_an_adapter_that_does_not_open_is_refused(tmp_path: Path, code: str, exp
     (tmp_path / "a.xyz").write_text("x")
     with (
         refused(f"submission/{expected}", "my.py"),
-        Sandbox(admit(tmp_path / "a.xyz", adapter=tmp_path / "my.py")) as box,
+        Sandbox(tmp_path / "a.xyz", adapter=tmp_path / "my.py") as box,
     ):
         box.ready()
 

@@ -26,6 +26,16 @@ from wildbench.submissions.source import Source
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is told of a submission's files by the process that read them; see `Admitted`."""
+
+    size: int
+    sha256: str
+    listing: Listing
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Admitted:
     """A submission that may be opened, as far as can be told from outside. Its files were read once.
 
@@ -36,6 +46,7 @@ class Admitted:
         signature: The network's inputs and outputs, where the file tells.
         origin: Where the manifest is from, in one line.
         notes: What the manifest, the file's metadata and its graph contradict each other in.
+        facts: What the process that read the files says of them; None where it was this one.
     """
 
     source: Source
@@ -44,6 +55,7 @@ class Admitted:
     signature: Signature | None = None
     origin: str = ""
     notes: tuple[str, ...] = ()
+    facts: Facts | None = None
 
     @property
     def path(self) -> Path:
@@ -53,12 +65,22 @@ class Admitted:
     @property
     def sha256(self) -> str:
         """SHA-256 of the file's bytes."""
-        return self.source.sha256
+        return (self.facts or self.source).sha256
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return (self.facts or self.source).size
 
     @cached_property
     def listing(self) -> Listing:
         """What is stored in the file; raises SubmissionError where it is damaged."""
-        return self.format.tensors(self.source, self.manifest)
+        return self.facts.listing if self.facts else self.format.tensors(self.source, self.manifest)
+
+    @cached_property
+    def metadata(self) -> Mapping[str, str]:
+        """What its tool wrote into the file, or into the file's companions, about it."""
+        return self.facts.metadata if self.facts else self.format.metadata(self.source)
 
 
 def admit(
@@ -67,7 +89,7 @@ def admit(
     manifest: Manifest | Path | str | None = None,
     adapter: Path | str | None = None,
 ) -> Admitted:
-    """Read and check a submission without opening it.
+    """Read and check a submission without opening it, in this process; a stranger's goes to `Sandbox.admitted`.
 
     Args:
         submission: The file, or the folder or zip that holds it; one that is admitted already is returned as it is.
@@ -84,19 +106,56 @@ def admit(
     """
     if isinstance(submission, Admitted):
         return submission
-    if adapter is not None:
-        return _adapted(Source.read(submission), Adapter.read(adapter), manifest)
-    source, format = recognise(Source.read(submission))
+    source = Source.read(submission)
+    source, format = recognise(source) if adapter is None else (source, Adapter.read(adapter))
+    return examine(source, format, given(manifest))
+
+
+def examine(source: Source, format: Format, stated: Document | None) -> Admitted:
+    """Admit a file whose format is known, as `admit` does; the sandbox's child does it with a stranger's."""
+    if isinstance(format, Adapter):
+        return _adapted(source, format, stated)
     signature = format.signature(source)
-    stated, origin, notes = _manifest(source, format, signature, manifest)
-    complete, more = resolve(stated, signature, str(source.path))
+    manifest, origin, notes = _manifest(source, format, signature, stated)
+    complete, more = resolve(manifest, signature, str(source.path))
     format.check(source, complete)
     return Admitted(source, format, complete, signature, origin, (*notes, *more))
 
 
-def _adapted(source: Source, adapter: Adapter, manifest: Manifest | Path | str | None) -> Admitted:
+def provisional(source: Source, format: Format) -> tuple[Admitted, Reading]:
+    """A file as it can be opened and shown a picture though nobody knows yet what its answer means; and what is known.
+
+    Raises:
+        SubmissionError: It must not be opened.
+    """
+    signature = format.signature(source)
+    contract = _stretched(signature)
+    made_up = {"name": "unknown", "detector": {"name": "unknown"}, "categories": ["unknown"], "input": contract}
+    manifest, _ = resolve(Manifest.model_validate(made_up), signature, str(source.path))
+    format.check(source, manifest)
+    return Admitted(source, format, manifest, signature), read_manifest(source, format, signature)
+
+
+SIDE = 640
+"""Pixels; size of the input of a network that takes any."""
+
+
+def _stretched(signature: Signature | None) -> dict[str, object]:
+    """Stretched to the size of the graph: nothing is cut off, and no border added."""
+    port = signature.image if signature else None
+    contract: dict[str, object] = {"resize": "stretch"}
+    if port is None or None in port.shape[-3:]:
+        contract["size"] = [SIDE, SIDE]
+    if port is None:
+        contract["layout"] = "nchw"
+    elif port.dtype == "uint8":
+        contract["scale"] = "0-255"
+    return contract
+
+
+def _adapted(source: Source, adapter: Adapter, stated: Document | None) -> Admitted:
     """A submission that an adapter opens."""
-    document, place = _given(manifest) or _beside(source) or ((None, adapter.file), adapter.file)
+    document, place = stated or _beside(source) or ((None, adapter.file), adapter.file)
     return Admitted(
         source, adapter, adapter.stated(source, *document), origin=f"manifest: {place}; opened by {adapter.origin}"
     )
@@ -180,7 +239,7 @@ def _suffixes(format: Format) -> tuple[str, ...]:
 
 
 def embed(path: Path | str, manifest: Manifest) -> None:
-    """Put a manifest, as JSON, in the slot that a file's format has for it. Nothing in the file runs.
+    """Put a manifest, as JSON, in the slot that a file of your own has for it. Nothing in the file runs.
 
     The same can be done at export time, with `manifest.to_json()` as the text: by
     `torch.jit.save(..., _extra_files={"manifest.json": text})`, by `torch.export.save` with the same `extra_files`, or
@@ -194,10 +253,10 @@ def embed(path: Path | str, manifest: Manifest) -> None:
 
 
 def _manifest(
-    source: Source, format: Format, signature: Signature | None, given: Manifest | Path | str | None
+    source: Source, format: Format, signature: Signature | None, document: Document | None
 ) -> tuple[Manifest, str, list[str]]:
     """The manifest of a submission, where it is from, and what contradicts it."""
-    stated = [one for one in (_given(given) or _beside(source), _inside(source, format)) if one]
+    stated = [one for one in (document or _beside(source), _inside(source, format)) if one]
     first = _plain(stated[0][0][0]) if stated else {}
     try:
         reading = read_manifest(source, format, signature, first.get("categories"))
@@ -252,7 +311,12 @@ Document = tuple[tuple[Mapping[str, Any] | str | bytes, str], str]
 """A manifest as JSON text or plain data, the file it stands in, and where that is, for people."""
 
 
-def _given(manifest: Manifest | Path | str | None) -> Document | None:
+def given(manifest: Manifest | Path | str | None) -> Document | None:
+    """The manifest that a person gave, not yet parsed.
+
+    Raises:
+        SubmissionError: There is no such file.
+    """
     if manifest is None:
         return None
     if isinstance(manifest, Manifest):
@@ -269,8 +333,8 @@ def _beside(source: Source) -> Document | None:
     outside = manifest_path(source.path)
     name = manifest_path(Path(PurePosixPath(source.main or source.path.name).name)).name
     document = source.beside(name)
-    if document is None and source.is_folder and outside.is_file():
-        name, document = outside.name, outside.read_bytes()
+    if document is None and source.is_folder:
+        name, document = outside.name, source.neighbour(outside.name)
     return None if document is None else ((document, str(outside.with_name(name))), f"beside it ({name})")
 
 

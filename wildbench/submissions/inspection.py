@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from wildbench.datasets.findings import WHOLE, Finding
-from wildbench.submissions.admission import Admitted, admit
+from wildbench.submissions.admission import Admitted
+from wildbench.submissions.formats import Rounding
 from wildbench.submissions.formats import Tensor as Tensor
 from wildbench.submissions.manifest import Manifest
-
-if TYPE_CHECKING:
-    from wildbench.submissions.archive import Activation
+from wildbench.submissions.process import Sandbox
 
 CONTAINER = "container"
 """The part of a file that is not tensors: the format's own bookkeeping, the manifest, a graph, padding."""
@@ -63,7 +62,7 @@ class Inspection:
     bytes_by_part: dict[str, int]
     tensors: list[Tensor] | None
     reason: str | None = None
-    activations: Mapping[str, Activation] = field(default_factory=dict)
+    activations: Mapping[str, Rounding] = field(default_factory=dict)
     activation_bits: Mapping[str, int] | None = None
     products: int | None = None
     tabled: int = 0
@@ -115,7 +114,7 @@ class Inspection:
 
 
 def inspect_submission(submission: Path | str | Admitted) -> Inspection:
-    """Look into a file of any registered format, or one that is admitted already; nothing of it runs.
+    """Look into a file of any registered format, in a process of its own, or one that is admitted; nothing of it runs.
 
     Raises:
         SubmissionError: The file is not readable, or its manifest is missing or wrong.
@@ -125,8 +124,11 @@ def inspect_submission(submission: Path | str | Admitted) -> Inspection:
         >>> sum(inspection.bytes_by_part.values()) == inspection.file_bytes  # doctest: +SKIP
         True
     """
-    admitted = admit(submission)
-    listing, size = admitted.listing, admitted.source.size
+    if isinstance(submission, Path | str):
+        with Sandbox(submission, opens=False) as box:
+            return inspect_submission(box.admitted)
+    admitted = submission
+    listing, size = admitted.listing, admitted.size
     parts = _tensor_parts(listing.tensors or ())
     parts.update(listing.overhead)
     container = size - parts.total()

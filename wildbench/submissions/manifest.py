@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from wildbench.errors import SubmissionError, first_problem
+from wildbench.records import check_values
 from wildbench.submissions.input import InputContract, Layout
 from wildbench.submissions.output import Contract, OutputContract
 
@@ -23,6 +24,12 @@ FORMAT = "wildbench-submission"
 
 VERSION = 1
 """Newest version of the manifest that is read."""
+
+MOST_BYTES = 2**22
+"""Of a manifest as JSON; one with a thousand categories takes twenty thousand."""
+
+MOST_VALUES = 2**16
+"""In a manifest."""
 
 OPEN = "???"
 """Stands in a manifest to be completed for what nobody knows: as a category it names nothing, elsewhere it is wrong."""
@@ -158,6 +165,8 @@ def parse_manifest(
     """
     if isinstance(document, (str, bytes)):
         try:
+            if len(document) > MOST_BYTES:
+                raise ValueError(f"{len(document):,} bytes")
             document = json.loads(document)
         except (ValueError, RecursionError) as error:
             problem = f"{where}: the manifest is not JSON ({error})"
@@ -165,6 +174,10 @@ def parse_manifest(
     if not isinstance(document, Mapping):
         problem = f"{where}: the manifest is not a JSON object"
         raise SubmissionError(problem, code="manifest", remedy="see docs/submitting.md")
+    try:
+        check_values(document, MOST_VALUES)
+    except ValueError as error:
+        raise SubmissionError(f"{where}: manifest: {error}", code="manifest", remedy="see docs/submitting.md") from None
     version = document.get("version", VERSION)
     if isinstance(version, int) and version > VERSION:
         problem = f"{where}: manifest version {version} is newer than this wildbench reads ({VERSION})"

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,11 @@ MOST_RECORDS = 2**16
 
 MOST_BYTES = 2**32
 """Of all files of a folder, or of all records of a zip after they are unzipped."""
+
+LEAST_UNZIPPED, MOST_GROWTH = 2**28, 100
+"""Bytes that any zip may unpack to, and how many more for each of its own."""
+
+LOCAL_HEADER = b"PK\x03\x04"
 
 AGAIN = "save or download it again"
 EXPORT_AGAIN = "export it again"
@@ -43,13 +48,20 @@ class Source:
         path: What was read, a file or a folder, for messages; it is not opened again.
         files: Bytes by name, relative to the folder; a name has slashes where a file lies deeper.
         main: Name of the file that the format begins with; empty for a folder in which none is chosen yet.
+        neighbour: Gives what lies beside the file or folder, by its name; None where there is no such file.
         data: The bytes of that file.
     """
 
     def __init__(
-        self, path: Path, data: bytes = b"", files: Mapping[str, bytes] | None = None, main: str | None = None
+        self,
+        path: Path,
+        data: bytes = b"",
+        files: Mapping[str, bytes] | None = None,
+        main: str | None = None,
+        neighbour: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self.path = path
+        self.neighbour = neighbour or self._from_disk
         self.files = {path.name: data} if files is None else files
         self.main = path.name if main is None else main
         self.data = self.files.get(self.main, b"")
@@ -102,7 +114,7 @@ class Source:
 
     def at(self, main: str) -> Source:
         """The same files, beginning with another one of them."""
-        return Source(self.path, files=self.files, main=main)
+        return Source(self.path, files=self.files, main=main, neighbour=self.neighbour)
 
     def beside(self, name: str) -> bytes | None:
         """A file in the main file's folder, such as a label file; None where there is none.
@@ -112,9 +124,7 @@ class Source:
         inside = str(PurePosixPath(self.main).parent / name)
         if self.is_folder or inside in self.files:
             return self.files.get(inside)
-        if name not in self._beside:
-            self._beside[name] = _read_inside(self.path.parent, name, self.path)
-        return self._beside[name]
+        return self.neighbour(name)
 
     def with_companions(self, names: Iterable[str]) -> Source:
         """This file together with those beside it that it cannot do without, such as the weights of a graph.
@@ -132,12 +142,14 @@ class Source:
                 problem = f"{name}, which belongs to it, is not beside it"
                 raise self.error(problem, code="missing-companion", remedy=f"put {name} into the same folder")
             files[str(PurePosixPath(self.main).parent / name)] = data
-        return self if len(files) == len(self.files) else Source(self.path, files=files, main=self.main)
+        if len(files) == len(self.files):
+            return self
+        return Source(self.path, files=files, main=self.main, neighbour=self.neighbour)
 
     def unzipped(self) -> Source:
         """The files of a zip, as if they lay in a folder; raises as `records` does."""
         entries = {info.filename: self._read(info) for info in self._checked_entries}
-        return Source(self.path, files=entries, main="")
+        return Source(self.path, files=entries, main="", neighbour=self.neighbour)
 
     def unpack(self, folder: Path) -> Path:
         """Write the files into a folder, for a runtime that reads nothing but paths; gives the main file's path."""
@@ -153,10 +165,14 @@ class Source:
             self._parsed[parse] = parse(self)
         return cast("Parsed", self._parsed[parse])
 
+    def forget(self) -> None:
+        """Drop what was parsed: it takes as much memory as the file."""
+        self._parsed.clear()
+
     @property
     def is_zip(self) -> bool:
         """Whether the file begins like a zip."""
-        return self.data.startswith(b"PK\x03\x04")
+        return self.data.startswith(LOCAL_HEADER)
 
     @cached_property
     def records(self) -> dict[str, zipfile.ZipInfo]:
@@ -181,6 +197,12 @@ class Source:
         """The error to raise for this file; by default, that it is not what it was when it was saved."""
         return SubmissionError(f"{self.path}: {problem}", code=code, remedy=remedy)
 
+    def _from_disk(self, name: str) -> bytes | None:
+        """What lies beside the file or folder, read once."""
+        if name not in self._beside:
+            self._beside[name] = _read_inside(self.path.parent, name, self.path)
+        return self._beside[name]
+
     @cached_property
     def _zip(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(io.BytesIO(self.data))
@@ -191,10 +213,21 @@ class Source:
             entries = [entry for entry in self._zip.infolist() if not entry.is_dir()]
         except DAMAGE as error:
             raise self.error(f"damaged or cut short ({error})") from None
-        if len(entries) > MOST_RECORDS or sum(entry.file_size for entry in entries) > MOST_BYTES:
-            problem = f"its zip has more than {MOST_RECORDS:,} records or {MOST_BYTES:,} bytes"
+        most = min(MOST_BYTES, LEAST_UNZIPPED + MOST_GROWTH * len(self.data))
+        if len(entries) > MOST_RECORDS or sum(entry.file_size for entry in entries) > most:
+            problem = f"its zip has more than {MOST_RECORDS:,} records or {most:,} bytes"
             raise self.error(problem, code="zip-too-large", remedy="export the detector alone")
+        if any(end > begin for (_, end), (begin, _) in pairwise(sorted(map(self._extent, entries)))):
+            raise self.error("damaged: records of its zip overlap")
         return entries
+
+    def _extent(self, entry: zipfile.ZipInfo) -> tuple[int, int]:
+        """Where a record with its header begins and ends."""
+        begin = entry.header_offset
+        if self.data[begin : begin + 4] != LOCAL_HEADER:
+            raise self.error("damaged: its zip names a record that is not there")
+        name, extra = struct.unpack("<HH", self.data[begin + 26 : begin + 30].ljust(4))
+        return begin, begin + 30 + name + extra + entry.compress_size
 
     def _read(self, entry: zipfile.ZipInfo) -> bytes:
         try:

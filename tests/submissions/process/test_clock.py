@@ -8,7 +8,6 @@ import pytest
 from refusals import refused
 
 from wildbench.errors import WrongOutput
-from wildbench.submissions.admission import admit
 from wildbench.submissions.process import Sandbox
 
 IMAGE = np.zeros((24, 40, 3), np.uint8)
@@ -49,7 +48,7 @@ def predict(image):
 def box_of(folder: Path, body: str) -> Sandbox:
     (folder / "detector.xyz").write_text("x")
     (folder / "my.py").write_text(f"CATEGORIES = ['zebra']\ndef load(path): pass\n{body}")
-    return Sandbox(admit(folder / "detector.xyz", adapter=folder / "my.py"), threads=1)
+    return Sandbox(folder / "detector.xyz", adapter=folder / "my.py", threads=1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel tells it in hundredths of a second")

@@ -19,7 +19,6 @@ from refusals import refused
 from small_networks import constant_detector, manifest, write_torchscript
 
 from wildbench.errors import DetectorError, UnjailedSubmission
-from wildbench.submissions.admission import admit
 from wildbench.submissions.process import Sandbox, _jail, _parent, open_submission
 from wildbench.submissions.process._bubblewrap import bubblewrap
 from wildbench.submissions.process._isolation import isolation_of
@@ -153,7 +152,7 @@ def adapter(folder: Path, code: str) -> Sandbox:
     """A process that runs this code."""
     (folder / "detector.xyz").write_text("x")
     (folder / "my.py").write_text(code)
-    return Sandbox(admit(folder / "detector.xyz", adapter=folder / "my.py"), threads=1)
+    return Sandbox(folder / "detector.xyz", adapter=folder / "my.py", threads=1)
 
 
 @pytest.fixture(params=["landlock", "namespaces"])

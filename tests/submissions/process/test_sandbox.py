@@ -117,6 +117,7 @@ def test_a_child_that_has_ended_is_not_ended_again(constant: Path) -> None:
     command = [sys.executable, "-c", "input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as other:
         with Sandbox(constant, threads=1) as box:
+            box.ready()
             psutil.Process(box.pid).kill()
             with refused("detector/killed", kind=DetectorOutOfMemory):
                 box.predict(IMAGE)
@@ -128,6 +129,7 @@ def test_a_child_that_has_ended_is_not_ended_again(constant: Path) -> None:
 
 def test_the_child_ends_with_the_block(constant: Path) -> None:
     with Sandbox(constant, threads=1) as box:
+        box.ready()
         child = psutil.Process(box.pid)
         folder = Path(child.cwd())
         assert child.is_running()

@@ -15,7 +15,7 @@ from wildbench.datasets.findings import lines
 if TYPE_CHECKING:
     from wildbench.compression.recipes import Recipe
     from wildbench.compression.subject import Method
-    from wildbench.submissions.archive import Activation
+    from wildbench.submissions.formats import Rounding
     from wildbench.submissions.inspection import Inspection, Tensor
 
 FP32_BYTES = 4
@@ -51,13 +51,13 @@ def _add_footer(table: Table, *cells: str) -> None:
         column.footer = cell
 
 
-def _rounding(activations: Mapping[str, Activation]) -> str:
+def _rounding(activations: Mapping[str, Rounding]) -> str:
     """How activations are quantized, such as "12 inputs and 3 outputs of layers in 8 bits"."""
     counts = Counter(
-        (grid.bits, side)
-        for activation in activations.values()
-        for side, grid in (("inputs", activation.input), ("outputs", activation.output))
-        if grid is not None
+        (bits, side)
+        for rounding in activations.values()
+        for side, bits in (("inputs", rounding.input), ("outputs", rounding.output))
+        if bits is not None
     )
     widths = sorted({bits for bits, _ in counts}, reverse=True)
     return ", ".join(

@@ -27,7 +27,7 @@ def survey_tables(survey: Survey, most: int | None = LARGEST) -> list[Table]:
     tables = [_manifest(survey, manifest)]
     if admitted.signature:
         tables.append(_signature(admitted.signature))
-    metadata = {key: value for key, value in admitted.format.metadata(admitted.source).items() if value}
+    metadata = {key: value for key, value in admitted.metadata.items() if value}
     if metadata:
         tables.append(_metadata(metadata))
     if survey.probe:

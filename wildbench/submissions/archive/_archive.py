@@ -151,7 +151,9 @@ def save_submission(
 
 
 def read_submission(submission: Path | str | Source) -> Archive:
-    """Read a `submission.pt`; nothing in it is executed.
+    """Read a `submission.pt`, such as one of your own that is to be compressed; nothing in it is executed.
+
+    It is parsed in this process, within bounds. A stranger's is parsed in a process of its own: see `Sandbox`.
 
     Raises:
         SubmissionError: It is not a submission, of a newer version, damaged, or a tensor's codec is unknown.

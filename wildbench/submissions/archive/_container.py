@@ -12,14 +12,17 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from wildbench.errors import SubmissionError
+from wildbench.records import check_values
 from wildbench.submissions.manifest import FORMAT
 from wildbench.submissions.source import Source
 
@@ -58,6 +61,20 @@ OPCODES = {
     )
 }
 """What plain data need; those left out make objects, or allocate before anything is read."""
+
+MOST_PICKLED = 2**24
+"""Bytes of a pickle: tensors lie beside it, and what is left of a training checkpoint takes a few million."""
+
+MOST_OPCODES = 2**20
+"""Of a pickle; a detector's has about fifty thousand."""
+
+
+def _build(self: Any) -> None:  # noqa: ANN401 - an unpickler
+    """Leave out what an object is given beside its items, such as the metadata of a state dict."""
+    self.stack.pop()
+
+
+OPCODES[pickle.BUILD[0]] = _build
 
 
 class Stored(NamedTuple):
@@ -226,7 +243,12 @@ def _unpickled(source: Source, unpickler: type[_PlainUnpickler] = _PlainUnpickle
         if not name.startswith("data/"):  # those are checked when they are read
             source.record(name)
     try:
-        return unpickler(io.BytesIO(source.record("data.pkl"))).load()
+        data = source.record("data.pkl")
+        if len(data) > MOST_PICKLED or sum(1 for _ in islice(pickletools.genops(data), MOST_OPCODES)) == MOST_OPCODES:
+            raise ValueError(f"more than {MOST_PICKLED:,} bytes or {MOST_OPCODES:,} steps")
+        content = unpickler(io.BytesIO(data)).load()
+        check_values(content)
+        return content
     except _Forbidden as error:
         problem = f"a pickled {error}, and unpickling an object runs whatever code the file names"
         remedy = f"{SAVE}, or export it as TorchScript, torch.export or ONNX"

@@ -67,19 +67,17 @@ class Adapter(Format):
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read one; nothing of it runs.
+        """Read one; nothing of it is parsed, and nothing runs.
 
         Raises:
-            SubmissionError: There is no such file, or it is no Python.
+            SubmissionError: There is no such file, or it is no text.
         """
         path = Path(path)
         try:
-            code = path.read_bytes().decode()
-            ast.parse(code)
+            return cls(path.name, path.read_bytes().decode())
         except DAMAGED as error:
             what = error.strerror if isinstance(error, OSError) else f"no Python that can be read ({error})"
             raise SubmissionError(f"{path}: {what}", code="adapter", remedy="check the adapter") from None
-        return cls(path.name, code)
 
     @property
     def origin(self) -> str:
@@ -89,7 +87,12 @@ class Adapter(Format):
     @property
     def categories(self) -> list[str] | None:
         """What it names its labels; None where it does not."""
-        for line in ast.parse(self.code).body:
+        try:
+            lines = ast.parse(self.code).body
+        except DAMAGED as error:
+            problem = f"{self.file}: no Python that can be read ({error})"
+            raise SubmissionError(problem, code="adapter", remedy="check the adapter") from None
+        for line in lines:
             targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
             if any(isinstance(target, ast.Name) and target.id == CATEGORIES for target in targets):
                 try:

@@ -19,7 +19,7 @@ from wildbench.submissions.source import Source
 PICKLE = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 """How pickles begin."""
 
-MOST_OPCODES = 2**22
+MOST_OPCODES = 2**20
 """Of a pickle; a detector's has about fifty thousand."""
 
 LONGEST_WORD = 200

@@ -1,8 +1,11 @@
 from ._format import Backend as Backend
+from ._format import Count as Count
 from ._format import Format as Format
 from ._format import Inputs as Inputs
 from ._format import Listing as Listing
+from ._format import Name as Name
 from ._format import Port as Port
+from ._format import Rounding as Rounding
 from ._format import Signature as Signature
 from ._format import Tensor as Tensor
 from ._format import resolve_device as resolve_device

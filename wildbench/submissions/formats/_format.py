@@ -14,21 +14,25 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, FiniteFloat
 
 from wildbench.errors import SubmissionError
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 
 if TYPE_CHECKING:
-    from wildbench.submissions.archive import Activation
     from wildbench.submissions.decode import Outputs
 
 Inputs = Mapping[str, npt.NDArray[np.generic]]
 """What a network is given: arrays by name, in the order of its signature."""
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Name = Annotated[str, Field(max_length=2**12)]
+"""Limits of what another process may say."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +56,18 @@ class Tensor:
         layer: Layer it is counted under, where its name has no path; by default its name.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    codec: str
-    bytes: int
-    nonzero: int | None
+    name: Name
+    shape: tuple[Count, ...]
+    dtype: Name
+    codec: Name
+    bytes: Count
+    nonzero: Count | None
     parameter: bool
-    bits: int | None = None
-    stored_bits: int | None = None
-    extra_bits: int = 0
-    entropy_bytes: float | None = None
-    layer: str = ""
+    bits: Count | None = None
+    stored_bits: Count | None = None
+    extra_bits: Count = 0
+    entropy_bytes: FiniteFloat | None = None
+    layer: Name = ""
 
     @property
     def elements(self) -> int:
@@ -88,6 +92,14 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """Bits to which a module rounds what enters and what leaves; None for what stays as it is."""
+
+    input: Count | None = None
+    output: Count | None = None
+
+
+@dataclass(frozen=True)
 class Listing:
     """What is stored in a file.
 
@@ -103,12 +115,12 @@ class Listing:
     """
 
     tensors: list[Tensor] | None
-    overhead: dict[str, int] = field(default_factory=dict)
-    activations: Mapping[str, Activation] = field(default_factory=dict)
-    reason: str | None = None
-    activation_bits: Mapping[str, int] | None = None
-    products: int | None = None
-    tabled: int = 0
+    overhead: dict[Name, Count] = field(default_factory=dict)
+    activations: Mapping[Name, Rounding] = field(default_factory=dict)
+    reason: Name | None = None
+    activation_bits: Mapping[Name, Count] | None = None
+    products: Count | None = None
+    tabled: Count = 0
 
 
 @dataclass(frozen=True)
@@ -122,10 +134,10 @@ class Port:
         quantization: Scale and zero point of integers that stand for real numbers, value = scale x (stored - zero).
     """
 
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-    quantization: tuple[float, int] | None = None
+    name: Name
+    shape: tuple[Count | None, ...]
+    dtype: Name
+    quantization: tuple[FiniteFloat, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wildbench.submissions.archive import read_content
-from wildbench.submissions.formats._format import Format, Listing, Tensor
+from wildbench.submissions.formats._format import Format, Listing, Rounding, Tensor
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 
@@ -64,9 +64,12 @@ class SubmissionPt(Format):
                     entropy_bytes=min(1.0, own) * codecs.entropy_bytes(record, where),
                 )
             )
-        grids = archive.activations
-        bits = {f"{name}.weight": rounded.input.bits for name, rounded in grids.items() if rounded.input}
-        return Listing(tensors, archive.overhead, grids, activation_bits=bits if grids else None)
+        rounded = {
+            name: Rounding(*(None if grid is None else grid.bits for grid in (grids.input, grids.output)))
+            for name, grids in archive.activations.items()
+        }
+        bits = {f"{name}.weight": one.input for name, one in rounded.items() if one.input}
+        return Listing(tensors, archive.overhead, rounded, activation_bits=bits if rounded else None)
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> TorchBackend:
         """Rebuild the detector by the name in its manifest."""

@@ -1,8 +1,8 @@
 """An open submission, from an image to detections; and the child process of the sandbox that runs one.
 
-The child is started by `_jail`, with the file descriptors of its channel and of the pixels. It is given a
-submission's bytes and then pixels; it answers with checked detections, or with one error. Whatever the detector prints
-goes to stderr and cannot reach the channel.
+The child is started by `_jail`, with the file descriptors of its channel and of the pixels. It is given a submission's
+bytes, which it alone parses, and then pixels; it answers with what the bytes say, with checked detections,
+or with one error. Whatever the detector prints goes to stderr and cannot reach the channel.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -21,18 +22,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, WildbenchError, needs
-from wildbench.plugins import formats, uncollected
-from wildbench.submissions.admission import Admitted, admit
+from wildbench.errors import DetectorCrashed, DetectorOutOfMemory, SubmissionError, WildbenchError, needs
+from wildbench.plugins import uncollected
+from wildbench.submissions.admission import Admitted, admit, examine, provisional, recognise
 from wildbench.submissions.decode import Outputs, decode, naming
 from wildbench.submissions.feed import Feed
 from wildbench.submissions.foreign import Adapter
-from wildbench.submissions.formats import Backend, Format, Inputs, Port, Signature
+from wildbench.submissions.formats import Backend, Format, Inputs, Signature
 from wildbench.submissions.input import InputContract
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.preprocess import Preprocessor, masks_to_image, place, to_image
+from wildbench.submissions.process._handover import Told, neighbours, receive_bytes
 from wildbench.submissions.process._wire import Detections, check_detections, receive, send, send_detections
-from wildbench.submissions.source import Source
+from wildbench.submissions.source import AGAIN, Source
 
 if TYPE_CHECKING:
     import mmap
@@ -122,20 +124,11 @@ LONGEST_MESSAGE = 500
 
 
 class Pixels:
-    """What the parent wrote last, the submission and then images, in a file that both have open.
-
-    The child's descriptor is read-only.
-    """
+    """The image that the parent wrote last, in a file that both have open; the child's descriptor is read-only."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._view: mmap.mmap | None = None
-
-    def read(self, size: int) -> bytes:
-        """That many bytes from its start."""
-        with open(os.dup(self._descriptor), "rb") as file:  # noqa: PTH123 - a descriptor
-            file.seek(0)
-            return file.read(size)
 
     def image(self, shape: list[int]) -> npt.NDArray[np.uint8]:
         """The image, uint8, H x W x 3; valid until the next one."""
@@ -149,6 +142,7 @@ class Pixels:
 
 def serve(channel: socket.socket, pixels: Pixels) -> None:
     """Answer the parent's messages until it closes the channel."""
+    admitted: Admitted | None = None
     opened: Opened | None = None
     while True:
         try:
@@ -156,9 +150,13 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
         except EOFError:
             return
         try:
-            if opened is None:
+            if admitted is None:
                 with uncollected():
-                    opened = _open(message, pixels)
+                    admitted, reply = _read(message, channel)
+                send(channel, reply)
+            elif opened is None:
+                with uncollected():
+                    opened = _open(admitted, message["open"])
                 send(channel, {"device": opened.device})
             elif "call" in message:
                 send(channel, {"value": _call(opened, message, pixels)})
@@ -167,33 +165,90 @@ def serve(channel: socket.socket, pixels: Pixels) -> None:
                 detections = opened.predict(image)
                 send_detections(channel, detections, message.get("nonce"))
         except Exception as error:
-            failure = _as_failure(error)
+            failure = _as_failure(error) if admitted else _as_refusal(error, message)
             reply = {"error": type(failure).__name__, "code": failure.code, "what": failure.what}
             send(channel, {**reply, "remedy": failure.remedy})
 
 
-def _open(message: dict[str, Any], pixels: Pixels) -> Opened:
-    whole, files, begin = pixels.read(sum(message["files"].values())), {}, 0
-    for name, size in message["files"].items():
-        files[name], begin = whole[begin : begin + size], begin + size
-    source = Source(Path(message["name"]), files=files, main=message["main"])
-    format: Format = Adapter(*message["adapter"]) if message["adapter"] else formats.get(message["format"])
+ADMISSION_BYTES = 2**30
+"""What parsing may take beyond libraries and four times the submission's own size."""
+
+ADMISSION_S = 30
+"""Seconds of processor time that parsing may take: a busy machine refuses nothing."""
+
+STATM = Path("/proc/self/statm")
+"""Pages of this process, where the system tells them: the sixth number is what RLIMIT_DATA counts."""
+
+
+def _read(message: dict[str, Any], channel: socket.socket) -> tuple[Admitted, dict[str, Any]]:
+    """Admit what the parent hands over, and say what it is."""
+    sizes, stated = message["files"], message["stated"]
+    *parts, document = receive_bytes(channel, [*sizes.values(), stated[2] if stated else 0])
+    files = dict(zip(sizes, parts, strict=True))
+    given = Source(Path(message["name"]), files=files, main=message["main"], neighbour=neighbours(channel))
+    adapter = Adapter(*message["adapter"]) if message["adapter"] else None
+    limit = ADMISSION_BYTES + 4 * given.size
+    with _bounded(limit):
+        source, format = (given, adapter) if adapter else recognise(given)
+    with contextlib.suppress(ImportError):  # what only opening needs may be missing
+        _import_libraries(format)
+    stated = ((document, stated[0]), stated[1]) if stated else None
+    reading = None
+    with _bounded(limit):
+        try:
+            admitted = examine(source, format, stated)
+        except SubmissionError as error:
+            if error.code != "submission/no-manifest" or stated or not message["provisional"]:
+                raise
+            admitted, reading = provisional(source, format)
+        reply = Told.of(admitted, given, reading)
+    admitted.source.forget()
+    return admitted, reply.model_dump(mode="json")
+
+
+@contextlib.contextmanager
+def _bounded(memory: int) -> Iterator[None]:
+    """Let parsing take so many bytes beyond what this process has by now, and `ADMISSION_S`; Linux only."""
+    import resource
+
+    before = {kind: resource.getrlimit(kind) for kind in (resource.RLIMIT_DATA, resource.RLIMIT_CPU)}
+    _limit_memory(memory)
+    _limit(resource.RLIMIT_CPU, int(time.process_time()) + ADMISSION_S)
+    try:
+        yield
+    finally:
+        for kind, limits in before.items():
+            resource.setrlimit(kind, limits)
+
+
+def _limit_memory(allowance: int) -> None:
+    """Allocate no more than that many bytes beyond what this process has by now; Linux only."""
+    import resource
+
+    if STATM.exists():
+        held = int(STATM.read_text().split()[5]) * resource.getpagesize()
+        _limit(resource.RLIMIT_DATA, held + allowance)
+
+
+def _limit(kind: int, soft: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(kind)[1]
+    resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _import_libraries(format: Format) -> None:
+    for library in format.libraries:
+        import_module(library)
+
+
+def _open(admitted: Admitted, message: dict[str, Any]) -> Opened:
+    format = admitted.format
     with needs(format.extra) if format.extra else contextlib.nullcontext():
-        for library in format.libraries:
-            import_module(library)
+        _import_libraries(format)
     cv2.setNumThreads(message["threads"])  # it would take every CPU for an image
     if message["memory_bytes"] is not None:  # beyond what the libraries themselves have taken by now
-        import resource
-
-        import psutil
-
-        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        limit = min(psutil.Process().memory_info().data + message["memory_bytes"], most % 2**63)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    signature = message["signature"] and Signature(
-        *(tuple(Port(**port) for port in message["signature"][side]) for side in ("inputs", "outputs"))
-    )
-    admitted = Admitted(source, format, Manifest.model_validate(message["manifest"]), signature)
+        _limit_memory(message["memory_bytes"])
     return open_submission(admitted, device=message["device"], threads=message["threads"])
 
 
@@ -213,6 +268,19 @@ def _as_failure(error: Exception) -> WildbenchError:
         return DetectorOutOfMemory("ran out of memory", code="out-of-memory", remedy=remedy)
     shown = text if len(text) <= LONGEST_MESSAGE else f"{text[:200]} ... {text[200 - LONGEST_MESSAGE :]}"
     return DetectorCrashed(f"raised {type(error).__name__}: {shown}", code="raised")
+
+
+def _as_refusal(error: Exception, message: dict[str, Any]) -> WildbenchError:
+    """The one line about a submission that cannot be read."""
+    if isinstance(error, WildbenchError):
+        return error
+    if isinstance(error, MemoryError):
+        problem = f"{message.get('name')}: reading it takes more than {ADMISSION_BYTES / 2**30:g} GiB of memory"
+        return SubmissionError(problem, code="needs-memory", remedy=AGAIN)
+    text = " ".join(str(error).split())[:200]
+    return SubmissionError(
+        f"{message.get('name')}: damaged ({type(error).__name__}: {text})", code="damaged", remedy=AGAIN
+    )
 
 
 def main() -> None:

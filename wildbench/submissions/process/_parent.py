@@ -7,16 +7,17 @@ its environment is bare. It is not trusted: whatever it answers is checked again
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import secrets
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ValidationError
 
+import wildbench
 from wildbench import errors, plugins
 from wildbench.environment import usable_cpus
 from wildbench.errors import (
@@ -32,21 +34,33 @@ from wildbench.errors import (
     DetectorError,
     DetectorOutOfMemory,
     DetectorTimedOut,
+    MissingExtra,
+    PluginError,
     SubmissionError,
     UnjailedSubmission,
     WrongOutput,
     first_problem,
 )
 from wildbench.scorecard import Isolation
-from wildbench.submissions.admission import Admitted, admit
+from wildbench.submissions.admission import Admitted, given
 from wildbench.submissions.foreign import Adapter
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.process._bubblewrap import bubblewrap, wrapped
+from wildbench.submissions.process._handover import LONGEST_REPLY, MOST_NEIGHBOURS, Told, send_bytes, send_submission
 from wildbench.submissions.process._isolation import Targets, isolation_of
 from wildbench.submissions.process._jail import command
-from wildbench.submissions.process._processor import held, peak_resident, processor_seconds, tree
+from wildbench.submissions.process._processor import forget_peaks, held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._remains import Noise, remove_folder
-from wildbench.submissions.process._wire import Detections, Garbled, check_detections, receive, receive_detections, send
+from wildbench.submissions.process._wire import (
+    LONGEST_HEADER,
+    Detections,
+    Garbled,
+    check_detections,
+    receive,
+    receive_detections,
+    send,
+)
+from wildbench.submissions.source import Source
 
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 
@@ -75,21 +89,26 @@ LEAVE_OUT = "leave a part out of the manifest to take it from the file"
 
 
 class Sandbox:
-    """A submission, opened in a child process for as long as the `with` block runs.
+    """A submission, read and opened in a child process for as long as the `with` block runs.
 
-    The child starts with the block and is waited for when it is first used, so that the caller can work meanwhile.
+    The child starts with the block and is waited for when it is first used, so that the caller can work meanwhile. The
+    parent reads and hashes the files; the child alone parses them, and runs the bytes that were hashed.
 
     Args:
-        submission: A file of any registered format, or one that is admitted already.
+        submission: A file of any registered format, or the folder or zip that holds it.
         device: "cpu", "cuda", "cuda:N", or "auto" for CUDA where the format's library has it.
         timeout_s: Longest wait for one answer, and for opening; seconds.
         memory_bytes: What the detector may allocate beyond the libraries that run it; None for no limit. Linux only.
         threads: CPU threads of the detector; by default OMP_NUM_THREADS or the number of CPUs this process may use.
         require_jail: Open nothing where the walls around the process do not all stand.
+        manifest: In place of one beside or inside the file, as for `admit`.
+        adapter: A file of Python that opens the submission, as for `admit`.
+        provisional: Whether to take a file of which nothing says what it answers, with a manifest that is made up.
+        opens: Whether to open it as soon as it is admitted, and not when it is first used.
 
     Raises:
         UnjailedSubmission: They do not, and `require_jail` is True.
-        SubmissionError: The file cannot be opened.
+        SubmissionError: There is no such file; or, when it is first asked, it cannot be admitted or opened.
         DetectorError: The detector crashed, hung, ran out of memory or answered with nonsense.
 
     Example:
@@ -101,19 +120,26 @@ class Sandbox:
 
     def __init__(
         self,
-        submission: Path | str | Admitted,
+        submission: Path | str,
         *,
         device: str = "cpu",
         timeout_s: float = 120,
         memory_bytes: int | None = None,
         threads: int | None = None,
         require_jail: bool = False,
+        manifest: Manifest | Path | str | None = None,
+        adapter: Path | str | None = None,
+        provisional: bool = False,
+        opens: bool = True,
     ) -> None:
-        self.admitted = admit(submission)
-        self._wanted = device
-        self._memory_bytes = memory_bytes
+        self._source = Source.read(submission)
+        self._stated = given(manifest)
+        self._adapter = None if adapter is None else Adapter.read(adapter)
+        self._asked = {"provisional": provisional}
+        self._opens = opens
         self.timeout_s = timeout_s
         self.threads = threads or _default_threads()
+        self._wanted = {"device": device, "threads": self.threads, "memory_bytes": memory_bytes}
         self._device: str | None = None
         self._isolation: Isolation | None = None
         self._require_jail = require_jail
@@ -124,7 +150,21 @@ class Sandbox:
     @property
     def path(self) -> Path:
         """The submission file, for messages."""
-        return self.admitted.path
+        return self._source.path
+
+    @property
+    def admitted(self) -> Admitted:
+        """What it is; waits until the child has read it.
+
+        Raises:
+            SubmissionError: It is damaged, not taken, or takes too much time or memory to read.
+        """
+        return self._admission.result()[0]
+
+    @property
+    def reading(self) -> tuple[dict[str, Any], str] | None:
+        """Where nothing says what it answers: what is known of its manifest, and where that was read."""
+        return self._admission.result()[1]
 
     @property
     def device(self) -> str:
@@ -186,9 +226,10 @@ class Sandbox:
         return Answer(detections, seconds, taken)
 
     def twin(self) -> Sandbox:
-        """The same submission for another process, with the same limits, which has seen nothing yet."""
-        limits: dict[str, Any] = {"timeout_s": self.timeout_s, "memory_bytes": self._memory_bytes}
-        return Sandbox(self.admitted, device=self._wanted, threads=self.threads, **limits)
+        """The same bytes for another process, with the same limits, which has seen nothing yet."""
+        other = copy.copy(self)
+        other._stack, other._ended, other._device = contextlib.ExitStack(), True, None
+        return other
 
     def held(self) -> contextlib.AbstractContextManager[list[int]]:
         """Stop every process of the detector for as long as the block runs; gives their ids."""
@@ -203,9 +244,11 @@ class Sandbox:
     def ready(self) -> str:
         """Wait until the detector is open, and return its device; raises SubmissionError where it cannot be opened."""
         if self._device is None:
+            _ = self.admitted
             with self._failures():
-                self._hear_of_walls()
-                self._device = str(self._receive(self._start_by).get("device"))
+                if not self._opens:
+                    self._open()
+                self._device = str(self._receive(self._open_by).get("device"))
                 self._pids = tree(self.pid)
         return self._device
 
@@ -239,15 +282,16 @@ class Sandbox:
     def _start(self, stack: contextlib.ExitStack) -> None:
         self._pixels, readable = _shared_file(stack)
         self._channel, theirs = (stack.enter_context(end) for end in socket.socketpair())
+        reader = stack.enter_context(ThreadPoolExecutor(1))
         home = tempfile.mkdtemp(prefix="wildbench-")
         stack.callback(remove_folder, home)
-        environment = _environment(home, self.threads, type(self.admitted.format))
+        environment = _environment(home, self.threads)
         program = bubblewrap()
         bound = "free" if program else "bound"
-        inside = command(bound, self._wanted, *Targets(stack).arguments(), theirs.fileno(), readable)
+        inside = command(bound, str(self._wanted["device"]), *Targets(stack).arguments(), theirs.fileno(), readable)
         if program:
             roots = environment["PYTHONPATH"].split(os.pathsep)
-            inside = wrapped(program, inside, home, roots, gpu=self._wanted != "cpu")
+            inside = wrapped(program, inside, home, roots, gpu=self._wanted["device"] != "cpu")
         self._namespaces = program is not None
         self._process = subprocess.Popen(
             inside,
@@ -264,22 +308,41 @@ class Sandbox:
         stack.callback(self._end)
         self._noise = Noise(self._process.stdout)
         theirs.close()
-        source = self.admitted.source
-        end = 0
-        for data in source.files.values():
-            end += self._write(memoryview(data), end)
-        sizes = {name: len(data) for name, data in source.files.items()}
-        signature = self.admitted.signature and asdict(self.admitted.signature)
-        file: dict[str, Any] = {"name": source.path.name, "files": sizes, "main": source.main}
-        format = self.admitted.format
-        file |= {"format": format.name, "signature": signature}
-        file["adapter"] = [format.file, format.code] if isinstance(format, Adapter) else None
-        asked = {"device": self._wanted, "threads": self.threads, "memory_bytes": self._memory_bytes}
-        request = {**file, "manifest": self.manifest.model_dump(mode="json"), **asked}
         with self._failures():
             if self._require_jail:
                 self._hear_of_walls()
-            send(self._channel, request)
+        self._admission = reader.submit(self._admit)
+
+    def _admit(self) -> tuple[Admitted, tuple[dict[str, Any], str] | None]:
+        """Let the child read the submission, and have it opened; runs beside the caller."""
+        with self._refusals():
+            self._hear_of_walls()
+            deadline = time.monotonic() + self.timeout_s
+            send_submission(self._channel, self._source, self._stated, self._adapter, **self._asked)
+            for _ in range(MOST_NEIGHBOURS):
+                header = self._receive(deadline, LONGEST_REPLY)
+                if "beside" not in header:
+                    break
+                data = self._source.neighbour(str(header["beside"]))
+                send(self._channel, {"size": None if data is None else len(data)})
+                if data is not None:
+                    send_bytes(self._channel, [data])
+            try:
+                reply = Told.model_validate(header)
+                admitted = reply.admitted(self._source, self._adapter)
+            except ValidationError as error:
+                raise Garbled(f"no valid reply ({first_problem(error)})") from None
+            except ValueError as error:
+                raise Garbled(str(error)) from None
+            forget_peaks(tree(self.pid))  # reading is no part of what the detector takes
+            if self._opens:
+                self._open()
+        return admitted, None if reply.draft is None else (reply.draft, reply.where)
+
+    def _open(self) -> None:
+        """Have the detector opened; `ready` waits for it."""
+        self._opens, self._open_by = True, time.monotonic() + self.timeout_s
+        send(self._channel, {"open": self._wanted})
 
     def _hear_of_walls(self) -> None:
         """The child's first message, before it has read anything of the submission."""
@@ -296,25 +359,37 @@ class Sandbox:
 
     def _hand_over(self, image: npt.NDArray[np.uint8]) -> list[int]:
         """Write an image's pixels to the shared file, before its time is taken."""
-        self._write(np.ascontiguousarray(image).data.cast("B"))
+        view, written = np.ascontiguousarray(image).data.cast("B"), 0
+        while written < len(view):
+            written += os.pwrite(self._pixels, view[written:], written)
         return list(image.shape)
 
-    def _write(self, view: memoryview, at: int = 0) -> int:
-        """Write bytes to the shared file, from its start or further on; gives their number."""
-        written = 0
-        while written < len(view):
-            written += os.pwrite(self._pixels, view[written:], at + written)
-        return written
-
-    def _receive(self, deadline: float) -> dict[str, Any]:
-        header = receive(self._channel, deadline)
+    def _receive(self, deadline: float, longest: int = LONGEST_HEADER) -> dict[str, Any]:
+        header = receive(self._channel, deadline, longest)
         if "error" not in header:
             return header
         kind = getattr(errors, str(header["error"]), None)
-        if not (isinstance(kind, type) and issubclass(kind, SubmissionError)):
+        if not (isinstance(kind, type) and issubclass(kind, SubmissionError | MissingExtra | PluginError)):
             kind = DetectorCrashed
         code = str(header.get("code")).rpartition("/")[2]
-        raise kind(str(header.get("what")), code=code, remedy=str(header.get("remedy", "")))
+        raise kind(self._placed(str(header.get("what"))), code=code, remedy=str(header.get("remedy", "")))
+
+    def _placed(self, what: str) -> str:
+        """A message of the child, which knows a file by its name, with the place of the file."""
+        name, colon, problem = what.partition(": ")
+        own = {self.path.name, manifest_path(self.path).name}
+        return f"{self.path.parent / name}{colon}{problem}" if name in own else what
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turn whatever goes wrong while the submission is read into one error about it, and end the child."""
+        try:
+            with self._failures():
+                yield
+        except DetectorError as error:
+            code = "slow-to-read" if isinstance(error, DetectorTimedOut) else "unreadable"
+            problem = f"{self.path}: cannot be read: {error.what.partition(': ')[2]}"
+            raise SubmissionError(problem, code=code, remedy="export it again") from None
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
@@ -337,7 +412,7 @@ class Sandbox:
         except DetectorError as error:
             self._end()
             code = error.code.rpartition("/")[2]
-            doubts = self.admitted.notes if isinstance(error, WrongOutput) else ()
+            doubts = self.admitted.notes if isinstance(error, WrongOutput) and self._admission.done() else ()
             remedy = "; ".join([error.remedy, *doubts, *([LEAVE_OUT] if doubts else [])])
             raise type(error)(f"{self.path.name}: {error.what}", code=code, remedy=remedy) from None
         except BaseException:
@@ -357,6 +432,8 @@ class Sandbox:
             problem = f"{self.path.name}: its process was killed, most likely by the system for want of memory"
             remedy = "try a machine with more memory or a smaller detector"
             return DetectorOutOfMemory(problem, code="killed", remedy=remedy)
+        if status == -signal.SIGXCPU:
+            return DetectorTimedOut(f"{self.path.name}: its process used up its processor time", code="timed-out")
         if "bad_alloc" in last or "allocate memory" in last:
             return DetectorOutOfMemory(f"{self.path.name}: ran out of memory ({last})", code="out-of-memory")
         if status is not None and status < 0:
@@ -392,19 +469,15 @@ def _default_threads() -> int:
     return int(wanted) if wanted.isdecimal() and int(wanted) else usable_cpus()
 
 
-def _environment(home: str, threads: int, format: type) -> dict[str, str]:
+def _environment(home: str, threads: int) -> dict[str, str]:
     """A bare environment: where to find Python, its libraries and the GPU, and nothing about the data."""
     environment = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
-    added = (*plugins.formats.folders(), *plugins.detectors.folders())
-    packages = dict.fromkeys((_root_of("wildbench"), _root_of(format.__module__), *added))
+    added = (
+        folder for registry in (plugins.formats, plugins.readers, plugins.detectors) for folder in registry.folders()
+    )
+    packages = dict.fromkeys((str(Path(wildbench.__path__[0]).parent), *added))
     own = {"PYTHONPATH": os.pathsep.join(packages), "HOME": home, "TMPDIR": home, "OMP_NUM_THREADS": str(threads)}
     return environment | own
-
-
-def _root_of(module: str) -> str:
-    """The folder from which a module's package is imported."""
-    package = module.partition(".")[0]
-    return str(Path(str(sys.modules[package].__file__)).parents[1 if hasattr(sys.modules[package], "__path__") else 0])
 
 
 def _shared_file(stack: contextlib.ExitStack) -> tuple[int, int]:

@@ -119,7 +119,7 @@ def send(channel: socket.socket, header: dict[str, Any], payload: tuple[npt.NDAr
             channel.sendall(np.ascontiguousarray(values).data.cast("B"))
 
 
-def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, Any]:
+def receive(channel: socket.socket, deadline: float | None = None, longest: int = LONGEST_HEADER) -> dict[str, Any]:
     """Receive one message's header; the deadline is by `time.monotonic`.
 
     Raises:
@@ -128,7 +128,7 @@ def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, 
         Garbled: What came is not a header.
     """
     (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size, deadline))
-    if length > LONGEST_HEADER:
+    if length > longest:
         raise Garbled(f"a header of {length} bytes")
     try:
         header = json.loads(_exactly(channel, length, deadline))

@@ -8,19 +8,12 @@ from pathlib import Path, PurePosixPath
 from wildbench.errors import DetectorError, OutputError, SubmissionError
 from wildbench.files import write_atomically
 from wildbench.resources import bundled
-from wildbench.submissions.admission import Admitted, admit, recognise
-from wildbench.submissions.feed import resolve
-from wildbench.submissions.formats import Format, Signature
+from wildbench.submissions.admission import Admitted
 from wildbench.submissions.inspection import Inspection, inspect_submission
-from wildbench.submissions.manifest import Manifest, manifest_path
+from wildbench.submissions.manifest import manifest_path
 from wildbench.submissions.process import Sandbox, ask
-from wildbench.submissions.readers import read_manifest
-from wildbench.submissions.source import Source
 from wildbench.submissions.survey._draft import Draft, draft_manifest, read_outputs
 from wildbench.submissions.survey._probe import Probe
-
-SIDE = 640
-"""Pixels; size of the input of a network that takes any."""
 
 PICTURE = "annotations/parksim/probe.jpg"
 """What a network is shown: a rendered picture with five animals."""
@@ -92,48 +85,20 @@ def survey(path: Path | str, *, manifest: Path | None = None, run: bool = True) 
         >>> survey("model.onnx").probe.outputs[0].form  # doctest: +SKIP
         'cxcywh'
     """
-    try:
-        admitted, stated = admit(path, manifest=manifest), True
-    except SubmissionError as error:
-        if error.code != "submission/no-manifest" or manifest is not None:
-            raise
-        admitted, stated = _provisional(*recognise(Source.read(path))), False
-    inspection = inspect_submission(admitted)
-    probe, reason = _probe(admitted, run)
-    if stated:
+    with Sandbox(path, manifest=manifest, provisional=True, opens=False) as box:
+        admitted, reading = box.admitted, box.reading
+        inspection = inspect_submission(admitted)
+        probe, reason = _probe(box, run)
+    if reading is None:
         return Survey(admitted, inspection, None, probe, reason)
-    reading = read_manifest(admitted.source, admitted.format, admitted.signature)
     name = PurePosixPath(admitted.source.main).stem
-    draft = draft_manifest(reading.draft, reading.where, name, admitted.signature, probe or Probe())
+    draft = draft_manifest(*reading, name, admitted.signature, probe or Probe())
     return Survey(admitted, inspection, draft, probe, reason)
 
 
-def _provisional(source: Source, format: Format) -> Admitted:
-    """A file as it can be opened and shown a picture, though nobody knows yet what its answer means."""
-    signature = format.signature(source)
-    made_up = Manifest.model_validate(
-        {"name": "unknown", "detector": {"name": "unknown"}, "categories": ["unknown"], "input": _made_up(signature)}
-    )
-    manifest, _ = resolve(made_up, signature, str(source.path))
-    format.check(source, manifest)
-    return Admitted(source, format, manifest, signature)
-
-
-def _made_up(signature: Signature | None) -> dict[str, object]:
-    """Stretched to the size of the graph: nothing is cut off, and no border added."""
-    port = signature.image if signature else None
-    contract: dict[str, object] = {"resize": "stretch"}
-    if port is None or None in port.shape[-3:]:
-        contract["size"] = [SIDE, SIDE]
-    if port is None:
-        contract["layout"] = "nchw"
-    elif port.dtype == "uint8":
-        contract["scale"] = "0-255"
-    return contract
-
-
-def _probe(admitted: Admitted, run: bool) -> tuple[Probe | None, str]:
+def _probe(box: Sandbox, run: bool) -> tuple[Probe | None, str]:
     """What it answers to two pictures, or why it was not asked."""
+    admitted = box.admitted
     if not run:
         return None, "not wanted"
     if admitted.signature is None and not admitted.format.runs_code:
@@ -141,7 +106,6 @@ def _probe(admitted: Admitted, run: bool) -> tuple[Probe | None, str]:
     from wildbench.datasets.images import decode
 
     try:
-        with Sandbox(admitted) as box:
-            return ask(box, "wildbench.submissions.survey:probe", Probe, decode(bundled(PICTURE))), ""
+        return ask(box, "wildbench.submissions.survey:probe", Probe, decode(bundled(PICTURE))), ""
     except (DetectorError, SubmissionError) as error:
         return None, str(error)
