@@ -38,8 +38,9 @@ NEIGHBOURS = 4
 FASTER = 1.7
 """How many times as fast a second answer may be, in the median."""
 
-STRICT, LOOSE = 0.01, 0.5
-"""Share of what is detected, by score, that may differ: for the same pixels, and with other lowest bits."""
+STRICT, LOOSE = 0.01, 0.25
+"""Share of what is detected, by score, that may differ: for the same pixels, and with other lowest bits. Of 18 honest
+detectors, most of them compressed, on 10 images each none was above 0 and 0.007."""
 
 COMPARED = 100
 """Detections of an image, the best ones."""
@@ -170,12 +171,12 @@ def difference(a: Detections, b: Detections, *, pixels: float | None, score: flo
         score: By how much its score may differ.
     """
     lost = sum(_without_counterpart(*pair, pixels, score) for pair in ((a, b), (b, a)))
-    return lost, float(sum(one.scores[_best(one, COMPARED)].sum() for one in (a, b)))
+    return lost, float(sum(one.scores[_surest(one)].sum() for one in (a, b)))
 
 
 def _without_counterpart(a: Detections, b: Detections, pixels: float | None, score: float) -> float:
-    """Sum of the scores of the best detections of one answer that have no counterpart in the other."""
-    mine, theirs = _best(a, COMPARED), _best(b, 3 * COMPARED)
+    """Sum of the scores of the surest detections of one answer that have no counterpart in the other."""
+    mine, theirs = _surest(a), _best(b, 3 * COMPARED)
     if not len(theirs):
         return float(a.scores[mine].sum())
     ours, others = a.boxes[mine, None], b.boxes[None, theirs]
@@ -183,6 +184,12 @@ def _without_counterpart(a: Detections, b: Detections, pixels: float | None, sco
     scores = np.abs(a.scores[mine, None] - b.scores[None, theirs]) <= score
     alike = near & scores & (a.labels[mine, None] == b.labels[None, theirs])
     return float(a.scores[mine][~alike.any(1)].sum())
+
+
+def _surest(detections: Detections) -> npt.NDArray[np.intp]:
+    """Those that have half the score of the surest one, at least."""
+    best = _best(detections, COMPARED)
+    return np.asarray(best[detections.scores[best] >= detections.scores.max(initial=0) / 2])
 
 
 def _best(detections: Detections, most: int) -> npt.NDArray[np.intp]:

@@ -74,12 +74,13 @@ SHAPING = Shaping(
         **dict.fromkeys(("RESHAPE", "TILE", "BROADCAST_TO", "TOPK_V2", "EXPAND_DIMS", "TRANSPOSE", "MIRROR_PAD"), (1,)),
         **dict.fromkeys(("PAD", "PADV2", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SUM", "MEAN"), (1,)),
         **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL", "ONE_HOT"), (1,)),
+        **dict.fromkeys(("SPARSE_TO_DENSE", "ARG_MAX", "ARG_MIN", "DYNAMIC_UPDATE_SLICE"), (1,)),
         **dict.fromkeys(("SLICE", "STRIDED_SLICE", "BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND", "SPLIT_V"), (1, 2, 3)),
         **dict.fromkeys(("FILL", "TRANSPOSE_CONV", "CONV_3D_TRANSPOSE", "SPLIT", "RANDOM_UNIFORM"), (0,)),
         **dict.fromkeys(("RANDOM_STANDARD_NORMAL", "MULTINOMIAL", "RANGE", "SCATTER_ND", "BROADCAST_ARGS"), (0, 1, 2)),
     },
     frozenset(("IF", "WHILE", "CALL", "CALL_ONCE", "CUSTOM", "NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"))
-    | frozenset(("READ_VARIABLE", "HASHTABLE_FIND", "DELEGATE", "STABLEHLO_WHILE", "UNIQUE", "WHERE")),
+    | frozenset(("READ_VARIABLE", "HASHTABLE_FIND", "DELEGATE", "STABLEHLO_WHILE", "UNIQUE", "WHERE", "SEGMENT_SUM")),
     frozenset(("SHAPE", "RANK")),
     frozenset(("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL", "MULTINOMIAL")),
 )
