@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ def main(
     folder = (out or cache_dir() / "formats").resolve()
     with shown() as progress:
         tries = [one for name in names for one in try_family(name, folder, artifacts or (), progress)]
-    print_tables(matrix(tries))
+    print_tables(matrix(tries), by_family(tries))
     typer.echo(totals(tries))
     if any(one.verdict not in GOOD for one in tries):
         raise typer.Exit(1)
@@ -80,6 +81,19 @@ def matrix(tries: Sequence[Try]) -> Table:
         table.add_column(column, justify="right" if column in ("detections", "corner, px") else "left", overflow="fold")
     for one in tries:
         add_row(table, *cells(one))
+    return table
+
+
+def by_family(tries: Sequence[Try]) -> Table:
+    """One row per environment: how many there are, go in, need no manifest, have the tool's detections, are named."""
+    table = Table(title=Text("by family"), title_justify="left")
+    for column in ("family", "artifacts", "go in", "need no manifest", "the tool's detections", "named"):
+        table.add_column(column, justify="left" if column == "family" else "right")
+    for name, members in groupby(tries, key=lambda one: one.artifact["family"]):
+        some = list(members)
+        exact = sum(one.goes_in and one.verdict in GOOD for one in some)
+        counts = len(some), sum(one.goes_in for one in some), sum(one.alone for one in some), exact
+        add_row(table, name, *map(str, counts), str(sum(one.verdict == "named" for one in some)))
     return table
 
 
