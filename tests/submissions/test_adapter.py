@@ -65,6 +65,15 @@ def test_an_adapter_opens_what_no_format_knows(whole: tuple[Path, Path]) -> None
     assert detections.scores.tolist() == pytest.approx([IMAGE.mean() / 255])
 
 
+def test_inspect_tells_what_an_adapter_opens(whole: tuple[Path, Path]) -> None:
+    path, script = whole
+    result = CliRunner().invoke(app, ["inspect", str(path), "--adapter", str(script)])
+    assert result.exit_code == 0
+    assert "zebra" in result.output
+    script.write_text(WHOLE.replace("CATEGORIES", "NAMES"))
+    assert CliRunner().invoke(app, ["inspect", str(path), "--adapter", str(script)]).exit_code != 0
+
+
 def test_a_folder_comes_as_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     (folder / "deep").mkdir(parents=True)

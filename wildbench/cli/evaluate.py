@@ -102,12 +102,13 @@ def inspect(
     every: Annotated[bool, typer.Option("--all", help="List every tensor, not only the largest.")] = False,
     manifest: ManifestOption = None,
     write_manifest: WriteManifestOption = False,
+    adapter: AdapterOption = None,
     probe: Annotated[bool, typer.Option(help="Show it two pictures, in a process of its own.")] = True,
 ) -> None:
     """Show what a file takes, answers and holds; where nothing says what it means, the nearest manifest."""
     from wildbench.submissions.survey import survey
 
-    seen = survey(submission, manifest=manifest, run=probe)
+    seen = survey(submission, manifest=manifest, adapter=adapter, run=probe)
     written = seen.write_manifest() if write_manifest else None
     tables.print_tables(*tables.survey_tables(seen, most=None if every else tables.LARGEST))
     if written:

@@ -70,12 +70,13 @@ class Survey:
         return path
 
 
-def survey(path: Path | str, *, manifest: Path | None = None, run: bool = True) -> Survey:
+def survey(path: Path | str, *, manifest: Path | None = None, adapter: Path | None = None, run: bool = True) -> Survey:
     """Tell what can be told of a file, with or without a manifest.
 
     Args:
         path: The file, or the folder or zip it is in.
         manifest: In place of one beside or inside it.
+        adapter: A file of Python that opens it, as for `admit`.
         run: Whether to run it at all.
 
     Raises:
@@ -85,7 +86,7 @@ def survey(path: Path | str, *, manifest: Path | None = None, run: bool = True) 
         >>> survey("model.onnx").probe.outputs[0].form  # doctest: +SKIP
         'cxcywh'
     """
-    with Sandbox(path, manifest=manifest, provisional=True, opens=False) as box:
+    with Sandbox(path, manifest=manifest, adapter=adapter, provisional=True, opens=False) as box:
         admitted, reading = box.admitted, box.reading
         inspection = inspect_submission(admitted)
         probe, reason = _probe(box, run)
@@ -101,6 +102,8 @@ def _probe(box: Sandbox, run: bool) -> tuple[Probe | None, str]:
     admitted = box.admitted
     if not run:
         return None, "not wanted"
+    if not admitted.format.suffix:
+        return None, "its adapter answers with finished detections"
     if admitted.signature is None and not admitted.format.runs_code:
         return None, "its format says what it answers"
     from wildbench.datasets.images import decode
