@@ -304,6 +304,8 @@ def known_categories(label_names: Mapping[int, str], data: Dataset, detector: st
         if ids.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
             what = f"{data.name}: its category {category['name']!r} has the name of another"
             raise DatasetError(what, code="category-name-variant", remedy="rename one of them")
+    for entry in data.categories:  # what was merged is known by its old names too
+        ids |= {canonical(name): entry["id"] for name in entry.get("members", {}).values()}
     names = {label: canonical(name) for label, name in label_names.items()}
     matched = {label: ids[name] for label, name in names.items() if name in ids}
     if not matched:

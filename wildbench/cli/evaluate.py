@@ -10,11 +10,13 @@ import typer
 from wildbench.cli import tables
 from wildbench.cli.options import (
     AdapterOption,
+    ClassAgnosticOption,
     DatasetOption,
     DeviceOption,
     ImagesOption,
     LimitOption,
     ManifestOption,
+    MergeOption,
     RequireJailOption,
     SkipOption,
     SplitFileOption,
@@ -38,6 +40,8 @@ def evaluate(
     split: SplitOption = "test",
     split_file: SplitFileOption = None,
     skip_unreadable: SkipOption = False,
+    merge: MergeOption = None,
+    class_agnostic: ClassAgnosticOption = False,
     device: DeviceOption = "auto",
     limit: LimitOption = None,
     manifest: ManifestOption = None,
@@ -49,6 +53,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
+    from wildbench.datasets.category_merging import parse_merge
     from wildbench.evaluation import evaluate as run
     from wildbench.evaluator import default_card
 
@@ -63,6 +68,8 @@ def evaluate(
             split=split,
             split_file=split_file,
             skip_unreadable=skip_unreadable,
+            merge=parse_merge(merge or ()),
+            class_agnostic=class_agnostic,
             device=device,
             limit=limit,
             manifest=manifest,
@@ -85,6 +92,11 @@ def score(
     split: SplitOption = "test",
     split_file: SplitFileOption = None,
     limit: LimitOption = None,
+    merge: MergeOption = None,
+    class_agnostic: ClassAgnosticOption = False,
+    known: Annotated[
+        str | None, typer.Option(help="Categories that the detector can tell: those it cannot are then left out.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score detections that a tool has written: accuracy only."""

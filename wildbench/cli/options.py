@@ -16,6 +16,11 @@ SplitFileOption = Annotated[
 SkipOption = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be decoded, and count them.")
 ]
+MergeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Score categories as one: NAME=ONE,OTHER; * stands for all. Repeatable.", metavar="NAME=..."),
+]
+ClassAgnosticOption = Annotated[bool, typer.Option("--class-agnostic", help="Score all categories as one.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ManifestOption = Annotated[

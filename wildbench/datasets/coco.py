@@ -203,6 +203,7 @@ class Dataset:
         images_dir: Folder that each image's `file_name` is relative to.
         warnings: What validation found odd, though no error.
         located: Where below `images_dir` the pictures are whose `file_name` says something else.
+        unmerged: The data set before categories were merged (`category_merging.merged`).
 
     Example:
         >>> data = Dataset("tiny", None, {"images": [{"id": 4, "file_name": "a.jpg", "width": 8, "height": 8}],
@@ -217,6 +218,7 @@ class Dataset:
     images_dir: Path
     warnings: tuple[Finding, ...] = ()
     located: Mapping[str, str] = field(default_factory=dict)
+    unmerged: Dataset | None = None
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -244,6 +246,11 @@ class Dataset:
     def sha256(self) -> str:
         """Hash of the canonical JSON: that of the file `write_coco` would write."""
         return coco_sha256(self.coco)
+
+    @property
+    def merged_ids(self) -> dict[int, int]:
+        """The id of the category that each one is now, by its own; the same where none was merged."""
+        return {old: entry["id"] for entry in self.categories for old in entry.get("members", [entry["id"]])}
 
     @property
     def original_ids(self) -> dict[int, Any]:

@@ -59,7 +59,7 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
 
     Args:
         path: COCO results, or what a registered tool writes (`wildbench.datasets.outputs`): a file, or a folder.
-        dataset: What was detected in.
+        dataset: What was detected in; where categories are merged, ids are those of before.
         found: Takes the warnings and notes, such as on pictures that were not looked at.
 
     Returns:
@@ -94,13 +94,22 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
     if not path.is_dir():  # masks are objects too
         results, findings = read_document(path, min(max(1000 * most, 64 << 20), 1 << 30), 2 * most)
     if not has_error(findings):
-        results = _numbered(results, dataset)
+        base = dataset.unmerged or dataset
+        results = _numbered(results, base)
         output = next((one for one in outputs.all().values() if one.knows(results)), None)
         if output is not None:
             results, notes = as_results(output, results, dataset)
             findings += notes
-        findings += check_results(results, dataset)
+        findings += check_results(results, base)
     return results, findings
+
+
+def spoken_names(path: Path) -> set[str]:
+    """The categories that a tool's file names; none of COCO results, which have the data set's ids."""
+    document = path if path.is_dir() else read_document(path)[0]
+    output = next((one for one in outputs.all().values() if one.knows(document)), None)
+    found = output.read(document) if output else ()
+    return {category for one in found for category, *_ in one.boxes if isinstance(category, str)}
 
 
 def _numbered(results: Any, dataset: Dataset) -> Any:  # noqa: ANN401 - whatever the file holds

@@ -89,7 +89,9 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
 
 
 def _names(dataset: Dataset) -> dict[str, int]:
-    return {_spelt(entry["name"]): entry["id"] for entry in reversed(dataset.categories)}
+    """Ids by name; of categories that were merged, those before."""
+    before = dataset.unmerged.categories if dataset.unmerged else []
+    return {_spelt(entry["name"]): entry["id"] for entry in [*reversed(dataset.categories), *reversed(before)]}
 
 
 def _spelt(name: str) -> str:

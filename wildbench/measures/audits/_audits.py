@@ -85,7 +85,8 @@ def _fresh(detect: Detect, scored: Scored, seed: int, rendered: Callable[[], lis
     pictures = ((image["id"], pixels) for image, _, pixels in scenes)
     found = _shown(detect, pictures, len(scenes), "audit by fresh scenes", progress)
     data = scored.dataset
-    entries = [entry for _, annotations, _ in scenes for entry in annotations]
+    ids = data.merged_ids
+    entries = [one | {"category_id": ids[one["category_id"]]} for _, annotations, _ in scenes for one in annotations]
     coco = {**data.coco, "images": [image for image, _, _ in scenes], "annotations": entries}
     unseen = replace(scored, dataset=Dataset(data.name, data.split, coco, data.images_dir), detections=found)
     return _judged("fresh-scenes", scored, unseen, seed, start, "new scenes of the same cameras")
