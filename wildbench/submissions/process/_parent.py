@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import re
 import secrets
 import signal
 import socket
@@ -84,6 +85,9 @@ class Answer:
         """Seconds of preprocess, forward and postprocess, by the child's clock."""
         return self.detections.stages
 
+
+CODE, LONGEST_TEXT = re.compile(r"([a-z-]+/)?[a-z0-9-]{1,60}"), 4000
+"""Of an error that the child tells: its code, and characters of its message."""
 
 LEAVE_OUT = "leave a part out of the manifest to take it from the file"
 
@@ -371,8 +375,9 @@ class Sandbox:
         kind = getattr(errors, str(header["error"]), None)
         if not (isinstance(kind, type) and issubclass(kind, SubmissionError | MissingExtra | PluginError)):
             kind = DetectorCrashed
-        code = str(header.get("code")).rpartition("/")[2]
-        raise kind(self._placed(str(header.get("what"))), code=code, remedy=str(header.get("remedy", "")))
+        code, what, remedy = (str(header.get(key, ""))[:LONGEST_TEXT] for key in ("code", "what", "remedy"))
+        code = code.rpartition("/")[2] if CODE.fullmatch(code) else "raised"
+        raise kind(self._placed(what), code=code, remedy=remedy)
 
     def _placed(self, what: str) -> str:
         """A message of the child, which knows a file by its name, with the place of the file."""
