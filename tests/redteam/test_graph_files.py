@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_files import HEAD, MINE, OPSET, WEIGHT, edited, lies, network, outside, subgraph, used
 from small_networks import constant_detector
 
+from wildbench.submissions.admission import admit
 from wildbench.submissions.process import Sandbox
 
-LOOK = "inspect --no-probe {}"
 LABELS = str(Path(__file__).parents[2] / "annotations/parksim/test.json")
 ANY = "submission/*"
 
@@ -29,6 +29,11 @@ def run(path: Path, _: Path) -> int:
     with Sandbox(path, threads=1, timeout_s=SECONDS / 6) as box:
         box.predict(picture)
         return len(box.predict(picture).detections)
+
+
+def LOOK(path: Path, _: Path) -> str:
+    """What the jailed process does first, in this one."""
+    return admit(path).format.name
 
 
 def with_neighbour(location: str, edit: Callable[[Any, str], object]) -> Made:

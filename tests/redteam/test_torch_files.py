@@ -9,6 +9,8 @@ import torch_files as torch
 from arena import Attack, cases, check
 from torch_files import also, deflated, instead, records, text, with_arguments, with_manifest, zipped
 
+from wildbench.submissions.admission import admit
+
 NAMES = b"ccollections\nOrderedDict\n"
 PICKLED = "submission/pickled-object"
 DAMAGED = "submission/damaged"
@@ -22,14 +24,20 @@ def shouted(canary: str) -> bytes:
     return text(f"touch {canary}")
 
 
+def read(path: Path, _: Path) -> str:
+    """What the jailed process does first, in this one."""
+    admitted = admit(path)
+    return f"{admitted.format.name}: {admitted.listing.reason}"
+
+
 PICKLES = [
     Attack("pickle-global", also(torch.runs), "inspect --no-probe {}", PICKLED, quick=True),
-    Attack("pickle-exec", also(lambda c: b"cbuiltins\nexec\n(" + named(c) + b"tR"), "inspect --no-probe {}", PICKLED),
+    Attack("pickle-exec", also(lambda c: b"cbuiltins\nexec\n(" + named(c) + b"tR"), read, PICKLED),
     Attack(
         "pickle-stack-global",
         also(lambda c: text("posix") + text("system") + b"\x93(" + shouted(c) + b"tR"),
-        "inspect --no-probe {}",
-        DAMAGED,
+        read,
+        PICKLED,
     ),
     Attack(
         "pickle-stack-global-behind-a-decoy",
@@ -47,56 +55,54 @@ PICKLES = [
                 + b"tK\x07h\xf0h\xf1\x93(h\xf2tR"
             )
         ),
-        "inspect --no-probe {}",
-        DAMAGED,
+        read,
+        PICKLED,
     ),
-    Attack("pickle-inst", also(lambda c: b"(" + shouted(c) + b"iposix\nsystem\n"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-obj", also(lambda c: b"(cposix\nsystem\n" + shouted(c) + b"o"), "inspect --no-probe {}", PICKLED),
-    Attack(
-        "pickle-newobj", also(lambda c: b"cposix\nsystem\n(" + shouted(c) + b"t\x81"), "inspect --no-probe {}", PICKLED
-    ),
+    Attack("pickle-inst", also(lambda c: b"(" + shouted(c) + b"iposix\nsystem\n"), read, DAMAGED),
+    Attack("pickle-obj", also(lambda c: b"(cposix\nsystem\n" + shouted(c) + b"o"), read, PICKLED),
+    Attack("pickle-newobj", also(lambda c: b"cposix\nsystem\n(" + shouted(c) + b"t\x81"), read, PICKLED),
     Attack(
         "pickle-newobj-ex",
         also(lambda c: b"cposix\nsystem\n(" + shouted(c) + b"t}\x92"),
-        "inspect --no-probe {}",
+        read,
         PICKLED,
     ),
-    Attack("pickle-extension", also(b"\x82\x01"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-persid-text", also(b"Pstorage\n"), "inspect --no-probe {}", DAMAGED),
+    Attack("pickle-extension", also(b"\x82\x01"), read, DAMAGED),
+    Attack("pickle-persid-text", also(b"Pstorage\n"), read, DAMAGED),
     Attack(
         "pickle-encode",
         also(b"c_codecs\nencode\n(" + text("x") + text("latin1") + b"tR"),
-        "inspect --no-probe {}",
+        read,
         PICKLED,
     ),
     Attack(
         "pickle-untyped-terabyte",
         also(b"ctorch.storage\nUntypedStorage\n(" + torch.long(2**40) + b"tR"),
-        "inspect --no-probe {}",
+        read,
         PICKLED,
     ),
     Attack(
         "pickle-bytearray-6gb",
         also(b"cbuiltins\nbytearray\n(" + torch.long(6 * 2**30) + b"tR"),
-        "inspect --no-probe {}",
+        read,
         PICKLED,
     ),
     Attack(
         "pickle-storage-elsewhere",
         instead(lambda p: p.replace(text("0"), text("../../../../../../../etc/hostname"))),
-        "inspect --no-probe {}",
+        read,
         "submission/*",
     ),
     Attack(
         "pickle-storage-of-a-terabyte",
         also(torch.tensor(b"(" + torch.long(2**40) + b"t", b"(K\x01t")),
-        "inspect --no-probe {}",
+        read,
         None,
     ),
     Attack(
         "pickle-tensor-of-stride-0",
         also(torch.tensor(b"(" + torch.long(2**40) + b"t", b"(K\x00t")),
-        "inspect --no-probe {}",
+        read,
         DAMAGED,
     ),
     Attack(
@@ -115,7 +121,7 @@ PICKLES = [
             + text("manifest")
             + b"}u."
         ),
-        "inspect --no-probe {}",
+        read,
         "submission/*",
     ),
     Attack(
@@ -130,36 +136,36 @@ PICKLES = [
             + torch.tensor(b"(K\x10t", b"(K\x01t")
             + b"u."
         ),
-        "inspect --no-probe {}",
+        read,
         "submission/*",
     ),
-    Attack("pickle-million-digits", also(b"I" + b"9" * 10**6 + b"\n"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-million-digits-long", also(b"L" + b"9" * 10**6 + b"L\n"), "inspect --no-probe {}", DAMAGED),
+    Attack("pickle-million-digits", also(b"I" + b"9" * 10**6 + b"\n"), read, DAMAGED),
+    Attack("pickle-million-digits-long", also(b"L" + b"9" * 10**6 + b"L\n"), read, DAMAGED),
     Attack(
         "pickle-long-8mb",
         also(b"\x8b" + struct.pack("<i", 2**23) + b"\x7f" * 2**23),
-        "inspect --no-probe {}",
+        read,
         "submission/*",
     ),
-    Attack("pickle-memo-4-billion", also(b"N" + torch.remembered(2**32 - 1)), "inspect --no-probe {}", None),
-    Attack("pickle-frame-huge", also(b"\x95" + struct.pack("<Q", 2**62) + b"N"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-unicode8-huge", also(b"\x8d" + struct.pack("<Q", 2**62) + b"x"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-unicode-4gb", also(b"X" + struct.pack("<I", 2**32 - 1) + b"x"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-bytearray8-huge", also(b"\x96" + struct.pack("<Q", 2**62) + b"x"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-next-buffer", also(b"\x97"), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-no-stop", instead(lambda p: p[:-1]), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-empty", instead(b""), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-pop-of-nothing", instead(lambda p: p[:2] + b"0" * 10 + p[2:]), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-list-in-itself", also(b"]q\xf0h\xf0a"), "inspect --no-probe {}", None),
-    Attack("pickle-surrogates", also(text(b"\xed\xa0\x80")), "inspect --no-probe {}", None),
-    Attack("pickle-not-utf8", also(text(b"\xff\xfe")), "inspect --no-probe {}", DAMAGED),
-    Attack("pickle-global-not-utf8", also(b"c\xff\xfe\n\xff\n"), "inspect --no-probe {}", DAMAGED),
+    Attack("pickle-memo-4-billion", also(b"N" + torch.remembered(2**32 - 1)), read, None),
+    Attack("pickle-frame-huge", also(b"\x95" + struct.pack("<Q", 2**62) + b"N"), read, DAMAGED),
+    Attack("pickle-unicode8-huge", also(b"\x8d" + struct.pack("<Q", 2**62) + b"x"), read, DAMAGED),
+    Attack("pickle-unicode-4gb", also(b"X" + struct.pack("<I", 2**32 - 1) + b"x"), read, DAMAGED),
+    Attack("pickle-bytearray8-huge", also(b"\x96" + struct.pack("<Q", 2**62) + b"x"), read, DAMAGED),
+    Attack("pickle-next-buffer", also(b"\x97"), read, DAMAGED),
+    Attack("pickle-no-stop", instead(lambda p: p[:-1]), read, DAMAGED),
+    Attack("pickle-empty", instead(b""), read, DAMAGED),
+    Attack("pickle-pop-of-nothing", instead(lambda p: p[:2] + b"0" * 10 + p[2:]), read, DAMAGED),
+    Attack("pickle-list-in-itself", also(b"]q\xf0h\xf0a"), read, None),
+    Attack("pickle-surrogates", also(text(b"\xed\xa0\x80")), read, None),
+    Attack("pickle-not-utf8", also(text(b"\xff\xfe")), read, DAMAGED),
+    Attack("pickle-global-not-utf8", also(b"c\xff\xfe\n\xff\n"), read, DAMAGED),
     Attack(
         "pickle-code-after-stop",
         lambda folder: zipped(
             folder, {torch.PICKLE: records()[torch.PICKLE] + torch.runs(str(folder / torch.CANARY)) + b"."}
         ),
-        "inspect --no-probe {}",
+        read,
         None,
     ),
     Attack("pickle-laughs", with_arguments(torch.laughs(11)), "inspect --no-probe {}", "submission/*"),
@@ -278,20 +284,20 @@ def lying_sizes(folder: Path) -> Path:
 
 
 ZIPS = [
-    Attack("zip-two-directories", torch.two_directories, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-two-roots", torch.two_roots, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-other-case", cased, "inspect --no-probe {}", "submission/*"),
+    Attack("zip-two-directories", torch.two_directories, read, "submission/*"),
+    Attack("zip-two-roots", torch.two_roots, read, "submission/*"),
+    Attack("zip-other-case", cased, read, "submission/*"),
     Attack("zip-overlapping", torch.overlapping, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-200000-records", many, "inspect --no-probe {}", "submission/zip-too-large"),
-    Attack("zip-encrypted", torch.encrypted, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-record-twice", stored_twice, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-slipping-names", slipping, "inspect --no-probe {}", None),
-    Attack("zip-link", linked_entry, "inspect --no-probe {}", None),
-    Attack("zip-trailing", trailing, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-comment", commented, "inspect --no-probe {}", None),
-    Attack("zip-gaps", gaps, "inspect --no-probe {}", None),
-    Attack("zip-lying-sizes", lying_sizes, "inspect --no-probe {}", "submission/*"),
-    Attack("zip-cut", lambda folder: _cut(folder), "inspect --no-probe {}", "submission/*"),
+    Attack("zip-200000-records", many, read, "submission/zip-too-large"),
+    Attack("zip-encrypted", torch.encrypted, read, "submission/*"),
+    Attack("zip-record-twice", stored_twice, read, "submission/*"),
+    Attack("zip-slipping-names", slipping, read, None),
+    Attack("zip-link", linked_entry, read, None),
+    Attack("zip-trailing", trailing, read, "submission/*"),
+    Attack("zip-comment", commented, read, None),
+    Attack("zip-gaps", gaps, read, None),
+    Attack("zip-lying-sizes", lying_sizes, read, "submission/*"),
+    Attack("zip-cut", lambda folder: _cut(folder), read, "submission/*"),
 ]
 
 
