@@ -82,6 +82,12 @@ def test_what_is_not_known_is_asked_for(tmp_path: Path, steps: list[dict[str, An
     assert error.value.code == "submission/no-manifest"
 
 
+def test_another_tools_pipeline_is_none_of_it(tmp_path: Path) -> None:
+    made.graph(tmp_path / "a.onnx", {"output0": made.yolov8()}, metadata=made.ULTRALYTICS)
+    (tmp_path / "pipeline.json").write_text("[1, 2")
+    assert admit(tmp_path / "a.onnx").manifest.categories == made.NAMES
+
+
 def test_boxes_go_through(tmp_path: Path) -> None:
     output = read(tmp_path, [{"type": "Resize", "size": 64}]).output.described(list(OUTPUTS))
     assert output.boxes.output == "dets"

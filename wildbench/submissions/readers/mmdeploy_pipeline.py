@@ -23,8 +23,8 @@ class MMDeployPipeline(Reader):
 
     def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
         """The input; None where there is no such file, or it is of another task."""
-        text = described.beside(NAME)
-        document = plain_data(described.source, NAME, text) if text else {}
+        text = described.beside(NAME) or b""
+        document = plain_data(described.source, NAME, text) if b'"mmdet"' in text else {}
         tasks = {task.get("module"): task for task in (document.get("pipeline") or {}).get("tasks", [])}
         if not {"Transform", "Net", "mmdet"} <= tasks.keys():
             return None
