@@ -26,8 +26,12 @@ def shouted(canary: str) -> bytes:
 
 def read(path: Path, _: Path) -> str:
     """What the jailed process does first, in this one."""
-    admitted = admit(path)
-    return f"{admitted.format.name}: {admitted.listing.reason}"
+    return admit(path).format.name
+
+
+def read_all(path: Path, _: Path) -> str | None:
+    """The same, with every tensor."""
+    return admit(path).listing.reason
 
 
 PICKLES = [
@@ -90,13 +94,13 @@ PICKLES = [
     Attack(
         "pickle-storage-elsewhere",
         instead(lambda p: p.replace(text("0"), text("../../../../../../../etc/hostname"))),
-        read,
+        read_all,
         "submission/*",
     ),
     Attack(
         "pickle-storage-of-a-terabyte",
         also(torch.tensor(b"(" + torch.long(2**40) + b"t", b"(K\x01t")),
-        read,
+        read_all,
         None,
     ),
     Attack(
@@ -136,7 +140,7 @@ PICKLES = [
             + torch.tensor(b"(K\x10t", b"(K\x01t")
             + b"u."
         ),
-        read,
+        read_all,
         "submission/*",
     ),
     Attack("pickle-million-digits", also(b"I" + b"9" * 10**6 + b"\n"), read, DAMAGED),
@@ -145,10 +149,10 @@ PICKLES = [
         "pickle-long-8mb",
         also(b"\x8b" + struct.pack("<i", 2**23) + b"\x7f" * 2**23),
         read,
-        "submission/*",
+        None,
     ),
     Attack("pickle-memo-4-billion", also(b"N" + torch.remembered(2**32 - 1)), read, None),
-    Attack("pickle-frame-huge", also(b"\x95" + struct.pack("<Q", 2**62) + b"N"), read, DAMAGED),
+    Attack("pickle-frame-huge", also(b"\x95" + struct.pack("<Q", 2**62) + b"N"), read, None),
     Attack("pickle-unicode8-huge", also(b"\x8d" + struct.pack("<Q", 2**62) + b"x"), read, DAMAGED),
     Attack("pickle-unicode-4gb", also(b"X" + struct.pack("<I", 2**32 - 1) + b"x"), read, DAMAGED),
     Attack("pickle-bytearray8-huge", also(b"\x96" + struct.pack("<Q", 2**62) + b"x"), read, DAMAGED),
@@ -290,13 +294,13 @@ ZIPS = [
     Attack("zip-overlapping", torch.overlapping, "inspect --no-probe {}", "submission/*"),
     Attack("zip-200000-records", many, read, "submission/zip-too-large"),
     Attack("zip-encrypted", torch.encrypted, read, "submission/*"),
-    Attack("zip-record-twice", stored_twice, read, "submission/*"),
+    Attack("zip-record-twice", stored_twice, read_all, "submission/*"),
     Attack("zip-slipping-names", slipping, read, None),
     Attack("zip-link", linked_entry, read, None),
     Attack("zip-trailing", trailing, read, "submission/*"),
     Attack("zip-comment", commented, read, None),
     Attack("zip-gaps", gaps, read, None),
-    Attack("zip-lying-sizes", lying_sizes, read, "submission/*"),
+    Attack("zip-lying-sizes", lying_sizes, read_all, "submission/*"),
     Attack("zip-cut", lambda folder: _cut(folder), read, "submission/*"),
 ]
 
