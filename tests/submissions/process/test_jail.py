@@ -334,6 +334,19 @@ def test_where_a_wall_is_missing_it_is_said_and_can_be_refused(tmp_path: Path, m
         pass
 
 
+def test_a_module_is_compiled_in_front_of_the_walls_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "newly_installed.py").write_text("print('x')")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _jail.keep_bytecode(["newly_installed", "no_such_module"])
+    (kept,) = (tmp_path / "__pycache__").iterdir()
+    before = kept.stat().st_mtime_ns
+    _jail.keep_bytecode(["newly_installed"])
+    assert kept.stat().st_mtime_ns == before
+
+
 def test_an_account_of_walls_is_read_with_care() -> None:
     told = {"probes": {"read": True, "write": 1}, "landlock": 7, "seccomp": True}
     isolation = isolation_of(told, namespaces=False)

@@ -49,7 +49,7 @@ from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.process._bubblewrap import bubblewrap, wrapped
 from wildbench.submissions.process._handover import LONGEST_REPLY, MOST_NEIGHBOURS, Told, send_bytes, send_submission
 from wildbench.submissions.process._isolation import Targets, isolation_of
-from wildbench.submissions.process._jail import command
+from wildbench.submissions.process._jail import command, keep_bytecode
 from wildbench.submissions.process._processor import forget_peaks, held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._remains import Noise, remove_folder
 from wildbench.submissions.process._wire import (
@@ -290,6 +290,7 @@ class Sandbox:
         home = tempfile.mkdtemp(prefix="wildbench-")
         stack.callback(remove_folder, home)
         environment = _environment(home, self.threads)
+        keep_bytecode(["wildbench.submissions.process._child"])
         program = bubblewrap()
         bound = "free" if program else "bound"
         inside = command(bound, str(self._wanted["device"]), *Targets(stack).arguments(), theirs.fileno(), readable)
@@ -339,6 +340,7 @@ class Sandbox:
             except ValueError as error:
                 raise Garbled(str(error)) from None
             forget_peaks(tree(self.pid))  # reading is no part of what the detector takes
+            keep_bytecode(admitted.format.libraries)
             if self._opens:
                 self._open()
         return admitted, None if reply.draft is None else (reply.draft, reply.where)
