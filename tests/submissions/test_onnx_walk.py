@@ -253,6 +253,13 @@ def test_damage_is_one_line_with_a_code(tmp_path: Path, damage: str) -> None:
         inspect_submission(network(tmp_path / "a.onnx", edit, stored=True))
 
 
+def test_a_sequence_within_the_graph_is_no_damage(tmp_path: Path) -> None:
+    def edit(model: onnx.ModelProto) -> None:
+        model.graph.value_info.append(helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None))
+
+    assert inspect_submission(network(tmp_path / "a.onnx", edit, stored=True)).parameters == 216
+
+
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = network(tmp_path / "a.onnx", lambda model: setattr(model.graph, "name", "NAME"), stored=True)
     path.write_bytes(path.read_bytes().replace(b"NAME", b"\xff\xfe\xff\xfe"))

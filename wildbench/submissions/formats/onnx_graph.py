@@ -203,7 +203,8 @@ def _read(source: Source) -> onnx.ModelProto:
         raise source.error("not an ONNX model: its graph has no output", code="not-onnx", remedy=EXPORT_AGAIN)
     known = set(onnx.TensorProto.DataType.values())
     for message in messages(model):
-        if getattr(message, "elem_type", 0) not in known or getattr(message, "data_type", 0) not in known:
+        types = (getattr(message, "elem_type", 0), getattr(message, "data_type", 0))
+        if any(isinstance(one, int) and one not in known for one in types):  # a sequence's is a message
             raise source.error("a tensor is of a type that ONNX does not have", remedy=EXPORT_AGAIN)
         for field, value in message.ListFields():  # what is no UTF-8 is given as bytes
             texts = value if field.type == field.TYPE_STRING else ()
