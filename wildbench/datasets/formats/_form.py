@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.findings import Finding, read_document
-from wildbench.datasets.formats._collection import Box, Collection, Draft, Number, exact
+from wildbench.datasets.formats._collection import Box, Collection, Draft, Number, number
 from wildbench.datasets.formats._picture_files import (
     PARTS,
     Picture,
@@ -107,8 +107,8 @@ class LabelledBox:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def box(self, picture: Picture) -> Box:
-        """In pixels of a picture."""
-        left, top, right, bottom = map(exact, self.corners)
+        """In pixels of a picture; a ValueError where a number is none, not finite, or absurd."""
+        left, top, right, bottom = (number(repr(float(value))) for value in self.corners)
         if not self.shares:
             return left, top, right, bottom
         across, down = Decimal(picture.width), Decimal(picture.height)
@@ -136,13 +136,20 @@ class Row:
     part: str | None = None
 
 
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError)
+"""What taking an entry apart raises where it has another form."""
+
 SLACK = Decimal("0.01")
 """Pixels that a box in shares may leave its picture by, for their few digits."""
 
 
 def gathered(form: str, folder: Folder, rows: Iterable[Row], progress: Progress) -> Collection:
     """Put rows and pictures together; rows of one picture are added up, a picture without a row is left out."""
-    rows = list(rows)
+    try:
+        rows = list(rows)
+    except MALFORMED as error:
+        what = f"an entry is not as {form} files have it ({type(error).__name__}: {str(error)[:80]})"
+        raise DatasetError(what, code="labels-malformed", remedy="export it again, or repair it") from None
     pictures, findings = look_at(folder.path, folder.pictures, progress)
     index = index_of(PurePosixPath(picture.name) for picture in pictures)
     stems: dict[str, list[str]] = defaultdict(list)
@@ -182,26 +189,26 @@ def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
         for one in row.boxes:
             draft.read[one.category] += 1
             slack = SLACK if one.shares else Decimal(0)
-            draft.add_box(one.category, one.box(picture), row.place, slack, **one.fields)
+            try:
+                draft.add_box(one.category, one.box(picture), row.place, slack, **one.fields)
+            except ValueError as error:
+                draft.leave_out(one.category, row.place, str(error))
 
 
 def as_number(text: object) -> float:
     """A number of a file; a DatasetError where it is none."""
     try:
-        value = float(str(text))
-        exact(value).quantize(Decimal(1))
-    except (ValueError, ArithmeticError):
-        remedy = "repair the file"
-        raise DatasetError(f"{str(text)[:30]!r} is not a number", code="not-a-number", remedy=remedy) from None
-    return value
+        return float(number(str(text)))
+    except ValueError as error:
+        raise DatasetError(str(error), code="not-a-number", remedy="repair the file") from None
 
 
 def folder_parts(pictures: Mapping[int, Picture]) -> dict[str, list[int]]:
     """Image ids by the part that a folder on the way to their picture is called by."""
     parts: dict[str, list[int]] = {}
-    for number, picture in pictures.items():
+    for image, picture in pictures.items():
         if name := part_in(PurePosixPath(picture.name)):
-            parts.setdefault(PARTS[name], []).append(number)
+            parts.setdefault(PARTS[name], []).append(image)
     return parts
 
 

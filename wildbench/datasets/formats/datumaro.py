@@ -39,7 +39,7 @@ def _rows(folder: Folder) -> Iterator[Row]:
             continue
         labels = [str(one["name"]) for one in document["categories"].get("label", {}).get("labels", [])]
         for item in document["items"]:
-            name = (item.get("image") or {}).get("path") or str(item["id"])
+            name = str((item.get("image") or {}).get("path") or item["id"])
             row = Row(name, f"{path}: {item['id']}", part=part_of(path.stem))
             row.boxes = [box for one in item.get("annotations", []) if (box := _box(one, labels))]
             row.unboxed = {
