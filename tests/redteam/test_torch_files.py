@@ -222,8 +222,8 @@ PICKLES = [
         "submission/*",
     ),
     Attack(
-        "pickle-3gb-of-text",
-        deflated(3000, b"\0" * 2**20, b"\x80\x02X" + struct.pack("<I", 3000 * 2**20)),
+        "pickle-300mb-of-text",
+        deflated(300, b"\0" * 2**20, b"\x80\x02X" + struct.pack("<I", 300 * 2**20)),
         "inspect --no-probe {}",
         "submission/*",
     ),
