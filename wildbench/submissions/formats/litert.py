@@ -112,7 +112,9 @@ class LiteRT(Format):
             tensors = [_tensor(tensor, seen) for graph in model.graphs for tensor in graph.tensors if tensor.data]
         except ValueError as error:
             raise source.error(f"a stored tensor is damaged ({error})", remedy=EXPORT_AGAIN) from None
-        return Listing(tensors, {"metadata": behind} if behind else {}, activation_bits=_activation_bits(model.main))
+        products = sum(len(graph.multiplying) for graph in model.graphs)
+        overhead = {"metadata": behind} if behind else {}
+        return Listing(tensors, overhead, activation_bits=_activation_bits(model.main), products=products)
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> LiteBackend:
         """Open it in the interpreter, with XNNPACK, which calculates in float32 whatever the processor offers."""
