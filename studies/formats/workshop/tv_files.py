@@ -386,10 +386,9 @@ class Finished(nn.Module):
 
 def finished_rows(run: tiny.Run, image: np.ndarray, first: int) -> list[Detection]:
     """What a `Finished` finds, in the picture's pixels."""
-    canvas, (gain, left, top) = tiny.letterboxed(image, SIZE)
+    canvas, back = tiny.letterboxed(image, SIZE)
     boxes, labels, scores = run(tiny.unit(canvas))
-    boxes = (boxes - torch.tensor([left, top, left, top])) / gain
-    return tiny.as_rows(boxes, scores, labels - first, image.shape[1], image.shape[0])
+    return tiny.as_rows(back(boxes), scores, labels - first, image.shape[1], image.shape[0])
 
 
 def _copied(module: nn.Module) -> Any:
