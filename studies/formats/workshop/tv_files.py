@@ -268,7 +268,7 @@ def tiny_files(shop: Shop) -> None:
     boxed = [tiny.unit(tiny.letterboxed(image, SIZE)[0]) for image in shop.images.values()]
     torch.manual_seed(14)
     network = tiny.Yolo(boxed).eval()
-    letterbox = {"resize": "letterbox", "position": "center", "mapping": "ratio", "size": [SIZE, SIZE]}
+    letterbox = {"resize": "letterbox", "position": "center", "size": [SIZE, SIZE]}
     raw = {"kind": "yolov8", "score_threshold": tiny.SCORE, "nms_iou": 0.7, "max_detections": 300}
     letterbox["layout"] = "nchw"  # which a traced module does not tell
     facts = {"detector": {"name": "tiny yolo"}, "categories": list(CATEGORIES), "input": letterbox, "output": raw}
@@ -344,7 +344,7 @@ def onnx_files(shop: Shop, network: nn.Module, boxed: list[torch.Tensor], keep: 
                     "name": name,
                     "detector": {"name": "tiny yolo"},
                     "categories": list(CATEGORIES),
-                    "input": {"resize": "letterbox", "position": "center", "mapping": "ratio", "size": [SIZE, SIZE]},
+                    "input": {"resize": "letterbox", "position": "center", "size": [SIZE, SIZE]},
                     "output": {
                         "kind": "described",
                         "boxes": {"output": "boxes"},
