@@ -112,7 +112,7 @@ def evaluate(
         0.63
     """
     # here and below: what only running a detector needs
-    from wildbench.measures.audits import run_audits
+    from wildbench.measures.audits import audit_images, run_audits
     from wildbench.measures.compute import measure_pass, operands_of
     from wildbench.measures.latency import Stopwatch, execution_of
     from wildbench.measures.repetition import audit_repetition
@@ -146,7 +146,7 @@ def evaluate(
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
-        checks = [watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
+        checks = [audit_images(data), watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
         execution = execution_of(box)
         scored = Scored(data, seen.detections, frozenset(category_ids.values()))
         notes = seen.notes + lines(list(_doubts(box, inspection, scored, category_ids)))
@@ -279,7 +279,7 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
     answers: list[Answer] = []
     parts: dict[int, Detections] = {}
     progress(task, 0, len(showings))
-    for turn, pixels in enumerate(read_ahead([showing.path for showing in showings])):
+    for turn, pixels in enumerate(read_ahead([showing.path for showing in showings], sums=data.sums)):
         showing = showings[turn] = replace(showings[turn], shape=pixels.shape[:2])
         answer = box.predict(showing.of(pixels))
         if showing.scored:

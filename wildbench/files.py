@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -112,6 +112,19 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """Name to SHA-256, of a file as `sha256sum` writes it; a name alone has none. Nothing where there is no file."""
+    if not path.is_file():
+        return {}
+    lines = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {parts[-1].strip(): parts[0] if len(parts) > 1 else "" for parts in lines}
+
+
+def sums_text(folder: Path, names: Iterable[str]) -> bytes:
+    """What `sha256sum` would write of some files of a folder."""
+    return "".join(f"{sha256_of(folder / name)}  {name}\n" for name in names).encode()
 
 
 @contextlib.contextmanager

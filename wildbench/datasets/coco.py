@@ -25,7 +25,7 @@ from wildbench.datasets.findings import Finding, has_error, place_of, read_docum
 from wildbench.datasets.image_files import images_near, locate, normalised
 from wildbench.datasets.label_checks import validate
 from wildbench.errors import DatasetError, WildbenchError, needs
-from wildbench.files import write_atomically
+from wildbench.files import read_sums, write_atomically
 
 if TYPE_CHECKING:
     import pandas
@@ -40,6 +40,9 @@ def objects(values: Iterable[object]) -> Objects:
     """One row for each value, whatever it is: numpy would make a table of lists."""
     return np.fromiter(values, dtype=object)
 
+
+SUMS = "SHA256SUMS"
+"""File with the hashes of the images, in the folder of the labels."""
 
 COLUMNS: Mapping[str, tuple[str, Any]] = {
     "image_ids": ("image_id", np.int64),
@@ -297,6 +300,12 @@ class Dataset:
         frame.insert(0, "file_name", frame["image_id"].map({image["id"]: image["file_name"] for image in self.images}))
         frame.insert(1, "category", frame["category_id"].map({entry["id"]: entry["name"] for entry in self.categories}))
         return frame
+
+    @cached_property
+    def sums(self) -> dict[Path, str]:
+        """SHA-256 of images by their path, as `data import` stored them beside the labels; empty where it did not."""
+        stored = read_sums(self.images_dir.parent / "annotations" / SUMS)
+        return {self.images_dir / name: sha256 for name, sha256 in stored.items()}
 
     def image_path(self, image: dict[str, Any]) -> Path:
         """Where an image entry's file is."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -33,15 +35,19 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it can
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode(path: Path | str) -> Pixels:
+def decode(path: Path | str, sha256: str | None = None) -> Pixels:
     """Decode a JPEG, PNG, WebP, TIFF, BMP or GIF file to 8-bit RGB, uint8 [height, width, 3].
 
     Pixels are taken as they are stored: COCO's boxes, width and height are of stored pixels, so an EXIF orientation is
     not applied (validation says where a file was boxed as the tag turns it). Grey is repeated, alpha dropped, CMYK
     converted, and of 16 bits the upper 8 are kept.
 
+    Args:
+        path: The file.
+        sha256: What its bytes must have; None where nobody knows.
+
     Raises:
-        DatasetError: No such file, it is truncated or not an image, or has more than `MOST_PIXELS`.
+        DatasetError: No such file, it has changed, it is truncated or not an image, or has more than `MOST_PIXELS`.
     """
     try:
         data = read_bounded(path, MOST_BYTES)
@@ -49,6 +55,9 @@ def decode(path: Path | str) -> Pixels:
         code = "image-unreadable" if error.errno in (errno.EINVAL, errno.EFBIG) else "image-missing"
         remedy = "put the image there, or name its folder"
         raise DatasetError(f"{path}: {error.strerror}", code=code, remedy=remedy) from error
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        what = f"{path}: not the picture that was imported: its SHA-256 differs"
+        raise DatasetError(what, code="image-changed", remedy="put the picture back, or import the data set again")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
             large = image.width * image.height > MOST_PIXELS
@@ -79,23 +88,26 @@ def unreadable(paths: Iterable[Path], workers: int = 4) -> dict[Path, DatasetErr
         return {path: error for path, error in pool.map(fault, paths) if error is not None}
 
 
-def read_ahead(paths: Sequence[Path], workers: int = 1, depth: int = 4) -> Generator[Pixels]:
+def read_ahead(
+    paths: Sequence[Path], workers: int = 1, depth: int = 4, sums: Mapping[Path, str] = MappingProxyType({})
+) -> Generator[Pixels]:
     """Decode images in order, in threads, while the consumer works on earlier ones.
 
-    At most `depth` decoded images wait. Closing the iterator early drops them and ends the threads. `decode` says what
-    is yielded; at the first that cannot be decoded all others are looked at, so that one DatasetError names them all.
+    `sums` has the SHA-256 of files where it is known. At most `depth` decoded images wait. Closing the iterator early
+    drops them and ends the threads. `decode` says what is yielded; at the first that cannot be decoded all others are
+    looked at, so that one DatasetError names them all.
     """
     waiting: deque[Future[Pixels]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
             for path in paths:
-                waiting.append(pool.submit(decode, path))
+                waiting.append(pool.submit(decode, path, sums.get(path)))
                 if len(waiting) > depth:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         except DatasetError as error:
-            raise _with_others(error, paths) from None
+            raise (error if error.code == "dataset/image-changed" else _with_others(error, paths)) from None
         finally:
             for future in waiting:
                 future.cancel()

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from wildbench.files import locked, sha256_of, write_atomically
+from wildbench.files import locked, read_sums, sha256_of, sums_text, write_atomically
 from wildbench.progress import Progress, silent
 from wildbench.resources import bundled
 
@@ -35,7 +35,7 @@ def pictures(cache: Path, progress: Progress = silent, *, seed: int = 0) -> Path
         The folder with the JPEGs of all splits, to which the `file_name` of the annotations is relative.
     """
     folder = Path(cache) / f"parksim-{seed}-edition{EDITION}"
-    published = _read_sums(bundled(SUMS)) if seed == 0 else {}
+    published = read_sums(bundled(SUMS)) if seed == 0 else {}
     if not _wrong(folder, published, seed):
         return folder
     from wildbench.parksim._generation import render
@@ -45,8 +45,7 @@ def pictures(cache: Path, progress: Progress = silent, *, seed: int = 0) -> Path
             for name in wrong:
                 (folder / name).unlink(missing_ok=True)
             names = render(folder, progress, seed=seed)
-            lines = (f"{sha256_of(folder / name)}  {name}\n" for name in names)
-            write_atomically(folder / _LIST, "".join(lines).encode())
+            write_atomically(folder / _LIST, sums_text(folder, names))
     return folder
 
 
@@ -58,7 +57,7 @@ def _wrong(folder: Path, published: Mapping[str, str], seed: int) -> list[str]:
     what writes a picture can write the list as well.
     """
     finished = (folder / _LIST).is_file()
-    listed = _read_sums(folder / _LIST) if finished else {}
+    listed = read_sums(folder / _LIST)
     names = listed if finished else published
     hashes = {name: sha256_of(path) if (path := folder / name).is_file() else "" for name in names}
     other = [name for name in names if hashes[name] != published.get(name)]
@@ -73,9 +72,3 @@ def _renders(folder: Path, name: str, seed: int) -> bool:
     from wildbench.parksim._generation import picture_of
 
     return picture_of(name, seed) == (folder / name).read_bytes()
-
-
-def _read_sums(path: Path) -> dict[str, str]:
-    """Name to SHA-256 of a file as `sha256sum` writes it; names alone have none."""
-    lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-    return {parts[-1]: parts[0] if len(parts) > 1 else "" for parts in lines if parts}

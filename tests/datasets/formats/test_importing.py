@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from made_up_parks import SIZE, box, lay, parks, picture, xml
 
 from wildbench.datasets.coco import read_coco
 from wildbench.datasets.formats._collection import NewFolder
+from wildbench.datasets.images import read_ahead
 from wildbench.datasets.registry import load_dataset
 from wildbench.datasets.transfer._transfer import Published, StrictFindings, import_dataset
 from wildbench.errors import DatasetError, OutputError
+from wildbench.measures.audits import audit_images
 
 PUBLISHED = Published({"lion": 3, "zebra": 2}, {"text": 4, "table": 5})
 
@@ -50,7 +53,7 @@ def test_an_archive_gives_what_its_folder_gives(kind: str, tmp_path: Path) -> No
     assert sorted(a) == sorted(
         [f"images/{number}.jpg" for number in range(6)]
         + [f"annotations/{name}.json" for name in ("all", "train", "val")]
-        + ["import.json"]
+        + ["annotations/SHA256SUMS", "import.json"]
     )
     record = json.loads(b.pop("import.json"))
     assert record["sha256"] == second.sha256
@@ -65,6 +68,19 @@ def test_what_is_written_loads_everywhere(tmp_path: Path) -> None:
         data = load_dataset(tmp_path / "out" / "annotations" / f"{part}.json")
         assert [image["id"] for image in data.images] == list(ids)
         assert {annotation["image_id"] for annotation in data.annotations} == {key for key in ids if key % 2 == 0}
+
+
+def test_an_image_that_changed_since_is_refused(tmp_path: Path) -> None:
+    import_dataset(lay(tmp_path / "source", parks()), tmp_path / "out")
+    data = load_dataset(tmp_path / "out" / "annotations" / "val.json")
+    paths = [data.image_path(image) for image in data.images]
+    assert set(paths) <= set(data.sums)
+    assert len(list(read_ahead(paths, sums=data.sums))) == 3
+    paths[1].write_bytes(paths[2].read_bytes())
+    with pytest.raises(DatasetError, check=coded("dataset/image-changed", text=paths[1].name)):
+        list(read_ahead(paths, sums=data.sums))
+    assert audit_images(data).passed
+    assert audit_images(replace(data, images_dir=tmp_path)).passed is None
 
 
 def test_which_published_total_holds(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from decimal import Context, Decimal, InvalidOperation, localcontext
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import subset, write_coco
+from wildbench.datasets.coco import SUMS, subset, write_coco
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._picture_files import Picture
 from wildbench.datasets.image_files import normalised
 from wildbench.errors import DatasetError, OutputError
-from wildbench.files import check_writable
+from wildbench.files import check_writable, sums_text, write_atomically
 from wildbench.progress import Progress
 
 ALL = "all"
@@ -195,6 +195,8 @@ def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> 
     for part, ids in collection.parts.items():
         write_coco(subset(collection.coco, set(ids)), out / "annotations" / f"{part}.json")
     copy_images(collection, out / "images", progress)
+    names = (image["file_name"] for image in collection.coco["images"])
+    write_atomically(out / "annotations" / SUMS, sums_text(out / "images", names))
 
 
 def copy_images(collection: Collection, folder: Path, progress: Progress) -> None:

@@ -55,6 +55,17 @@ def run_audits(detect: Detect, scored: Scored, *, seed: int | None = None, progr
         return [*audits, _fresh(detect, scored, seed, rendering.result, progress)]
 
 
+def audit_images(data: Dataset) -> Audit:
+    """Say how many images were compared with a stored hash: reading one that differs is refused before."""
+    known = sum(data.image_path(image) in data.sums for image in data.images)
+    if not known:
+        why = "no hashes beside the labels; `data import` stores them, rendered pictures are compared at loading"
+        return _undone("images", why)
+    share = Figure(value=known / len(data.images), unit="1", n=len(data.images))
+    what = f"{known} of {len(data.images)} images have the hash that was stored when they were imported"
+    return Audit(name="images", passed=True, evidence={"compared": share}, explanation=what)
+
+
 def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: Progress) -> Audit:
     data = scored.dataset
     boxed = sorted(set(scored.labels.image_ids[~scored.labels.crowd].tolist()))
@@ -69,7 +80,9 @@ def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: P
     def pictures() -> Iterable[tuple[int, Pixels]]:
         for image in data.images:
             if image["id"] in chosen:
-                pixels, windows[image["id"]] = alter(decode(data.image_path(image)), rng)
+                pixels, windows[image["id"]] = alter(
+                    decode(data.image_path(image), data.sums.get(data.image_path(image))), rng
+                )
                 yield image["id"], pixels
 
     found = _shown(detect, pictures(), wanted, "audit by altered images", progress)
