@@ -23,18 +23,18 @@ from wildbench.scorecard import (
 def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000, dataset: str = "2") -> Scorecard:
     """A whole scorecard with made-up figures."""
     figure = Figure.undefined("AP", "no box") if ap is None else Figure(value=ap, unit="AP", n=3)
-    statistics = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
-    statistics += ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
+    precisions = ("ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large")
+    recalls = ("ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large")
     lion = PerCategory(ap=figure, ap50=figure, ap75=figure, ar_100=Figure.undefined("AR", "no lion"))
     iou = Figure(value=0.8, unit="IoU", n=3)
-    none = Figure.undefined("1", "one stage")
     milliseconds = Figure(value=20.0, unit="ms", n=100, interval=(19.0, 21.0))
     return Scorecard(
         submission=Submission(name=name, file=f"{name}.pt", sha256=name * 64, format="wildbench"),
         protocol=Protocol(engine="hotcoco 1.3.0"),
         dataset=Dataset(name="d", sha256=dataset * 64, images=2, boxes=3, categories=["lion"], partial_labels=False),
         accuracy=Accuracy(
-            **dict.fromkeys(statistics, figure),
+            **dict.fromkeys(precisions, figure),
+            **dict.fromkeys(recalls, figure.model_copy(update={"unit": "AR"})),
             per_category={"lion": lion},
             mean_iou50=iou,
             uncertainty=Uncertainty(
@@ -46,8 +46,8 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
         ),
         size=Size(
             file_bytes=Figure(value=file_bytes, unit="B", n=1),
-            parameters=Figure(value=250, unit="parameter", n=3),
-            nonzero=Figure(value=250, unit="parameter", n=3),
+            parameters=Figure(value=250, unit="parameters", n=3),
+            nonzero=Figure(value=250, unit="parameters", n=3),
             dense_fp32_bytes=Figure(value=1000, unit="B", n=3),
             bitmask_bytes=Figure(value=1000, unit="B", n=3),
             entropy_bytes=Figure(value=900, unit="B", n=3),
@@ -60,8 +60,8 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
             nonzero_macs=Figure(value=1e9, unit="MAC", n=2),
             bops=Figure(value=1e12, unit="BOP", n=2),
             operand_bits={"32x32": 1.0},
-            proposals=none,
-            macs_per_proposal=none,
+            proposals=Figure.undefined("proposals", "one stage"),
+            macs_per_proposal=Figure.undefined("MAC", "one stage"),
             by_module={"backbone": Figure(value=1e9, unit="MAC", n=2)},
             uncounted={},
         ),

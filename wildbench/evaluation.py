@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from wildbench.datasets.images import Pixels
     from wildbench.measures.latency import Stopwatch
     from wildbench.measures.repetition import Showing
+    from wildbench.submissions.admission import Admitted
     from wildbench.submissions.inspection import Inspection
     from wildbench.submissions.manifest import Manifest
     from wildbench.submissions.process import Answer, Sandbox
@@ -152,22 +153,13 @@ def evaluate(
         notes = seen.notes + lines(list(_doubts(box, inspection, scored, category_ids)))
         if audits:
             checks += run_audits(partial(_answer, box, category_ids), scored, seed=audit_seed, progress=progress)
-        manifest = admitted.manifest
-        described = Submission(
-            file=admitted.path.name,
-            sha256=admitted.sha256,
-            format=admitted.format.name,
-            detector=manifest.detector.name,
-            manifest=admitted.origin,
-            **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
-        )
         with ThreadPoolExecutor(1) as beside:  # the child counts while this process scores
             operands = operands_of(inspection)
             shown = (seen.warm, seen.showings, seen.answers)
             compute = beside.submit(measure_pass, box, *shown, operands, progress)
             return make_record(
                 scored,
-                described,
+                describe(admitted),
                 out,
                 limit=limit,
                 isolation=box.isolation,
@@ -178,6 +170,19 @@ def evaluate(
                 audits=checks,
                 told=_told(box),
             )
+
+
+def describe(admitted: Admitted) -> Submission:
+    """What a record says of a submission: its file, and what its manifest states."""
+    manifest = admitted.manifest
+    return Submission(
+        file=admitted.path.name,
+        sha256=admitted.sha256,
+        format=admitted.format.name,
+        detector=manifest.detector.name,
+        manifest=admitted.origin,
+        **manifest.model_dump(include={"name", "authors", "licence", "method", "training_data", "parent"}),
+    )
 
 
 def score(

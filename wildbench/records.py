@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -110,7 +111,12 @@ def parsed(stored: bytes) -> object:
 
 
 def read_json(
-    path: Path, *, error: type[WildbenchError], again: str, missing: tuple[str, str] = ("unreadable", "check the path")
+    path: Path,
+    *,
+    error: type[WildbenchError],
+    again: str,
+    missing: tuple[str, str] = ("unreadable", "check the path"),
+    most: int = MOST_BYTES,
 ) -> object:
     """Parse a JSON file.
 
@@ -119,13 +125,16 @@ def read_json(
         error: What to raise.
         again: How to get a good one, where it is not JSON.
         missing: Code and remedy where it cannot be read.
+        most: Bytes that it may have.
 
     Raises:
-        WildbenchError: `unreadable`, or `not-json`.
+        WildbenchError: `unreadable`, `too-large`, or `not-json`.
     """
     try:
-        return parsed(read_bounded(path, MOST_BYTES))
+        return parsed(read_bounded(path, most))
     except OSError as problem:
+        if problem.errno == errno.EFBIG:
+            raise error(f"{path}: {problem.strerror}", code="too-large", remedy=again) from None
         code, remedy = missing
         raise error(f"{path}: cannot be read ({problem.strerror})", code=code, remedy=remedy) from None
     except (ValueError, RecursionError):

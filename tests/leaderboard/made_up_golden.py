@@ -14,7 +14,7 @@ from wildbench.scorecard import LayerBytes
 
 
 def golden_results(folder: Path) -> list[Result]:
-    """A dense row, a compressed one with layers and curves, one on another processor, and one without a model."""
+    """A dense row, a compressed one with layers, one on another processor, one without a model, and a claimed one."""
     dense = make_named("dense", 0.5, sha256="1" * 64)
     small = make_named("small", 0.47, seed=1, sha256="2" * 64, parent="1" * 64, file_bytes=400, macs=5e8, p50=12.0)
     away = make_named("away", 0.48, seed=2, sha256="3" * 64, parent="2" * 64, file_bytes=700, cpu="another")
@@ -29,10 +29,12 @@ def golden_results(folder: Path) -> list[Result]:
     nothing = {"size": None, "compute": None, "latency": None}
     cards = [dense.card, small.card.model_copy(update={"size": size}), away.card, bare.card.model_copy(update=nothing)]
     results = zip((dense, small, away, bare), cards, strict=True)
-    return [
+    measured = [
         replace(one, card=card, predictions=folder / ("." if one is small else one.id) / "predictions.json.xz")
         for one, card in results
     ]
+    claimed = make_named("claimed", 0.9, seed=4, sha256="5" * 64, parent="1" * 64, p50=0.5)
+    return [*measured, replace(claimed, reproduction=None, predictions=folder / "claimed" / "predictions.json.xz")]
 
 
 def golden_page(folder: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from made_up_cards import make_card
 
 from wildbench import plugins
 from wildbench.evaluation import score
+from wildbench.leaderboard import _results
 from wildbench.leaderboard._results import Result, Samples, result_id
 from wildbench.measures import Measure
 from wildbench.scorecard import Figure, Scorecard
@@ -90,7 +92,7 @@ def make_result(card: Scorecard, *, noise: float = 0.02, seed: int = 0) -> Resul
     """A result that is in no folder."""
     ap = card.accuracy.ap.value
     samples = made_up_samples(float("nan") if ap is None else ap, noise=noise, seed=seed)
-    return Result(result_id(card), card, "0" * 64, Path("none"), samples)
+    return Result(result_id(card), card, "0" * 64, Path("none"), samples, _results.own(card, "0" * 64))
 
 
 def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.02, **changes: Any) -> Result:
@@ -107,12 +109,16 @@ def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.0
     )
     environment = card.environment.model_copy(update={"cpu": changes.pop("cpu", "c")})
     compute = compute.model_copy(update={"macs": Figure(value=macs, unit="MAC", n=2)})
-    latency = latency.model_copy(update={"p50": Figure(value=p50, unit="ms", n=100), **changes})
+    time = Figure(value=p50, unit="ms", n=100)
+    latency = latency.model_copy(update={"p50": time, "mean": time, **changes})
+    entropy = Figure(value=900 + zlib.crc32(name.encode()) / 2**32, unit="B", n=3)
+    size = size.model_copy(update={"entropy_bytes": entropy})
     accuracy = card.accuracy.model_copy(update={"ap": card.accuracy.ap.model_copy(update={"n": 3000})})
     parts = {
         "accuracy": accuracy,
         "submission": submission,
         "environment": environment,
+        "size": size,
         "compute": compute,
         "latency": latency,
     }

@@ -76,14 +76,26 @@ def test_the_same_submission_twice_and_a_name_that_is_taken(cards: dict[str, Pat
         error = refusal(card, board, cards["data"])
         assert error.code == "scorecard/already-added"
         assert name in str(error)
-    taken = edited(cards["poor"], tmp_path / "taken.json", ("submission.name", " GOOD"))
+    taken = edited(cards["poor"], tmp_path / "taken.json", ("submission.name", "GOOD"))
     assert refusal(taken, board, cards["data"]).code == "scorecard/name-taken"
+    lookalike = edited(cards["poor"], tmp_path / "lookalike.json", ("submission.name", "g\u043eod"))
+    assert refusal(lookalike, board, cards["data"]).code == "scorecard/name-taken"
 
 
 REFUSED: list[tuple[tuple[str, Any], str, str]] = [
     (("format_version", 99), "", ""),
     (("accuracy", None), "", "accuracy"),
     (("submission.name", " "), "unprintable", ""),
+    (("submission.name", "\u0301\u0301"), "unprintable", ""),
+    (("submission.name", "\uff47ood"), "unprintable", ""),
+    (("submission.name", "go\u00adod"), "unprintable", ""),
+    (("submission.name", "good\u3164"), "unprintable", ""),
+    (("submission.name", "n" * 81), "unprintable", "too long"),
+    (("submission.method", "m" * 2001), "unprintable", "too long"),
+    (("submission.method", "m" * (1 << 20)), "too-large", ""),
+    (("submission.parent", "0" * 64), "parent-not-here", ""),
+    (("accuracy.detections", 10**30), "damaged", "accuracy.detections"),
+    (("accuracy.ap.unit", "AR"), "damaged", "accuracy.ap"),
     (("submission.name", "two\nlines"), "unprintable", r"submission.name: 'two\nlines'"),
     (("submission.authors", ["me", "\u202eem"]), "unprintable", r"submission.authors.1: '\u202eem'"),
     (("submission.method", "\x1b]0;owned\x07"), "unprintable", r"submission.method: '\x1b]0;owned\x07'"),
@@ -103,7 +115,9 @@ REFUSED: list[tuple[tuple[str, Any], str, str]] = [
     (("accuracy.predictions_file", "none.json"), "unreadable", "none.json"),
     (("accuracy.predictions_sha256", "0"), "not-a-hash", "accuracy.predictions_sha256: '0'"),
     (("accuracy.predictions_sha256", "0" * 64), "not-as-scored", ""),
-    (("accuracy.ap50.value", 0.99), "figure-differs", "accuracy.ap50.value is 0.99, its detections give 0."),
+    (("accuracy.ap50.value", 0.99), "damaged", "accuracy.ap50"),
+    (("accuracy.mean_iou50.n", 1), "figure-differs", "accuracy.mean_iou50.n is 1, its detections give "),
+    (("accuracy.ap.interval", [0.9, 0.1]), "damaged", "accuracy.ap"),
     (("accuracy.ap.interval", [0.1, 0.9]), "figure-differs", "accuracy.ap.interval.0 is 0.1"),
     (("accuracy.ap.interval", None), "figure-differs", "accuracy.ap.interval is None"),
     (("accuracy.per_category", {}), "figure-differs", "accuracy.per_category.lion is None"),

@@ -26,7 +26,7 @@ SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "leaderboard.schema.json"
 
 
 def golden_results() -> list[Result]:
-    """Two that cannot be told apart, their child, a worse one, one without AP, one on other images; hostile names."""
+    """Two that cannot be told apart, their child, a worse one, one without AP, one claimed; hostile names."""
     dense = make_named("dense", 0.60, seed=1, file_bytes=8_000_000)
     return [
         dense,
@@ -35,6 +35,7 @@ def golden_results() -> list[Result]:
         make_named("=1+1", 0.30, seed=4, file_bytes=1_000_000, cpu="another", p50=9.0),
         make_named("blind", None, parent="f" * 64),
         make_result(make_card("z", ap=0.9, dataset="3"), seed=5),
+        replace(make_named("claimed", 0.85, seed=6, file_bytes=10_000), reproduction=None),
     ]
 
 
@@ -129,7 +130,7 @@ def test_a_child_stands_against_its_parent() -> None:
         "file_bytes": 0.25,
         "macs": 1.0,
         "latency_ratio": 1.0,
-        "latency_p50": 1.0,
+        "latency": 1.0,
     }
     assert by_name["dense"].parent is None
 
@@ -141,7 +142,7 @@ def test_a_cost_against_a_parent_is_stated_where_the_two_compare() -> None:
     there = make_named("there", 0.5, p50=5.0, cpu="other", parent=sha256)
     gpu = make_named("gpu", 0.5, p50=5.0, device="H100", reference="in torch", parent=sha256)
     losses = {row.name: row.parent.costs for row in section_of(dense, here, there, gpu).rows if row.parent}
-    assert [losses[name]["latency_p50"].value for name in ("here", "there", "gpu")] == [0.5, None, None]
+    assert [losses[name]["latency"].value for name in ("here", "there", "gpu")] == [0.5, None, None]
     assert [losses[name]["latency_ratio"].value for name in ("here", "there", "gpu")] == [1.0, 1.0, None]
 
 
@@ -182,11 +183,11 @@ def test_it_loads_in_pandas_in_the_line_that_the_document_prints(
     found: dict[str, Any] = {}
     exec(code, found)
     table: pandas.DataFrame = found["rows"]
-    assert len(table) == 6
+    assert len(table) == 7
     best = table.loc[table["figures.ap.value"].idxmax()]
     assert (best["name"], best["standing.rank"], best["figures.file_bytes.value"]) == ("z", 1, 1000)
     assert (best["sections.dataset.name"], best["sections.dataset.split"]) == ("d", None)
-    assert table["sections.id"].value_counts().tolist() == [5, 1]
+    assert table["sections.id"].value_counts().tolist() == [6, 1]
     assert table["figures.ap.value"].dtype == float
 
 

@@ -189,7 +189,7 @@ def test_milliseconds_stay_on_their_hardware_and_ratios_with_their_reference() -
         make_named("gpu", 0.9, device="H100", reference="in torch", p50=1.0),
     )
     fronts = {(front.axis, front.within): members(section, front) for front in section.fronts}
-    assert fronts["latency_p50", "new, unknown number of threads"] == ["fast"]
+    assert fronts["latency", "new, unknown number of threads"] == ["fast"]
     assert fronts["latency_ratio", "a small network"] == ["slow"]
     assert fronts["macs", None] == ["gpu"]
 

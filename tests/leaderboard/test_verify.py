@@ -1,5 +1,6 @@
 """Each way a board can lie, done to a real one and named."""
 
+import hashlib
 import json
 import lzma
 import os
@@ -13,7 +14,7 @@ import pytest
 from made_up_results import edited, write_card, write_dataset
 
 from wildbench.errors import SubmissionError
-from wildbench.leaderboard._results import KEPT, SUMS, result_id, sums_of
+from wildbench.leaderboard._results import KEPT, REPRODUCED, SUMS, own, result_id, sums_of
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.build import build
 from wildbench.leaderboard.verify import verify
@@ -23,6 +24,14 @@ NOBODY = 65534
 RESULTS = tuple(f"row{number}" for number in range(3))
 
 
+def measured_here(place: Path) -> None:
+    """Make a result the board's own, and its hashes fit its files, as `reproduce` does, and a forger would."""
+    stored = (place / "card.json").read_bytes()
+    made = own(read_scorecard(place / "card.json"), hashlib.sha256(stored).hexdigest())
+    (place / REPRODUCED).write_bytes(made.to_bytes())
+    (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in (*KEPT, REPRODUCED)}))
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A board of three rows, beside its data set."""
@@ -30,7 +39,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_dataset(folder / "park.json")
     for seed, quality in enumerate((0.9, 0.6, 0.3)):
         card = write_card(folder / "cards", data, RESULTS[seed], quality=quality, seed=seed)
-        add(card, folder / "board", datasets=[data])
+        measured_here(folder / "board" / "results" / add(card, folder / "board", datasets=[data]))
     build(folder / "board")
     return folder
 
@@ -76,8 +85,7 @@ def folder(board: Path, number: int) -> Path:
 def forge(board: Path, *numbers: int) -> None:
     """Make the hashes of results fit their files again, as a forger would, and build the board."""
     for number in numbers:
-        place = folder(board, number)
-        (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in KEPT}))
+        measured_here(folder(board, number))
     build(board)
 
 
@@ -131,7 +139,7 @@ def test_a_stray_file_is_named(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("accuracy.ap50.value", 0.71),
+        ("accuracy.mean_iou50.n", 7),
         ("accuracy.ar_10.interval", [0.1, 0.9]),
         ("accuracy.per_category.lion.ap75.n", 7),
         ("errors.tide.loc.gain.value", 0.3),
@@ -171,7 +179,7 @@ def test_samples_and_curves_that_the_detections_do_not_give_are_named(copy: Path
         for name in ("drawn", "without")
     ] + [("scorecard/curves-differ", f"{place.name}: curves.json: not what its detections give")]
     np.save(place / "samples.npy", values[:-1])
-    (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in KEPT}))
+    measured_here(place)
     assert codes(copy) == [
         "scorecard/samples-differ",
         "scorecard/curves-differ",
@@ -183,7 +191,8 @@ def test_a_forged_card_does_not_steer_the_terminal(copy: Path) -> None:
     card = folder(copy, 1) / "card.json"
     edited(card, card, ("environment.cpu", "\x1b[2J"), ("protocol.max_detections", [1]), ("submission.parent", "x"))
     forge(copy, 1)
-    assert codes(copy) == ["scorecard/not-a-hash", "scorecard/unprintable", "scorecard/other-protocol"]
+    named = ["unprintable", "not-a-hash", "other-protocol", "parent-not-here"]
+    assert codes(copy) == [f"scorecard/{code}" for code in named]
 
 
 def test_an_edited_page_is_named(copy: Path) -> None:
@@ -247,12 +256,25 @@ def test_a_submission_under_another_name_is_named(copy: Path) -> None:
     new = copy / "results" / again
     shutil.copytree(old, new)
     (copy / "renamed.json").rename(new / "card.json")
-    (new / SUMS).write_bytes(sums_of({name: (new / name).read_bytes() for name in KEPT}))
+    measured_here(new)
     build(copy)
     assert codes(copy) == ["scorecard/already-added"]
     new.rename(new.with_name("row0-elsewhere"))
     build(copy)
     assert codes(copy) == ["scorecard/other-folder", "scorecard/already-added"]
+
+
+def test_a_ring_of_parents_and_a_row_of_another_machine_are_named(copy: Path) -> None:
+    for number in (0, 1):
+        card = folder(copy, number) / "card.json"
+        other = read_scorecard(folder(copy, 1 - number) / "card.json").submission.sha256
+        edited(card, card, ("submission.parent", other))
+    place = folder(copy, 2)
+    forge(copy, 0, 1)
+    edited(place / REPRODUCED, place / REPRODUCED, ("machine", "a faster one"))
+    (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in (*KEPT, REPRODUCED)}))
+    build(copy)
+    assert codes(copy) == ["scorecard/other-machine", *["scorecard/parents-in-a-ring"] * 2]
 
 
 def test_what_cannot_be_read_is_one_line(bound_by_permissions: Path) -> None:

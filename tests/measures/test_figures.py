@@ -40,7 +40,7 @@ def test_every_figure_is_read_from_a_card() -> None:
     assert figures["file_bytes"] == card.size.file_bytes if card.size else False
     assert all(figure is not None for figure in figures.values())
     assert {measure.key for measure in all_measures() if measure.limits} == {
-        "file_bytes", "macs", "latency_ratio", "latency_p50",
+        "file_bytes", "macs", "latency_ratio", "latency",
     }  # fmt: skip
     bare = card.model_copy(update={"size": None, "compute": None, "latency": None})
     assert figure_of(bare, "macs") is None

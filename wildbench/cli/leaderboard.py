@@ -36,6 +36,38 @@ def add(
 
 
 @app.command()
+def reproduce(
+    row: Annotated[str, typer.Argument(help="Id of the row, or its name.")],
+    submission: Annotated[Path, typer.Option(help="The submission's file.", exists=True)],
+    board: BoardOption = FOLDER,
+    dataset: Annotated[str | None, typer.Option(help="COCO JSON that the row was scored on.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the images.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    manifest: Annotated[Path | None, typer.Option(help="Manifest, where it is not in or beside the file.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Python file that opens the submission.")] = None,
+) -> None:
+    """Measure a row again on this machine, whose figures it then shows: only such rows are ranked."""
+    from wildbench.leaderboard.reproduce import reproduce as run
+
+    with shown() as progress:
+        made = run(
+            row,
+            board,
+            submission,
+            dataset=dataset,
+            images=images,
+            device=device,
+            manifest=manifest,
+            adapter=adapter,
+            progress=progress,
+        )
+    verdicts = {None: "not compared", True: "holds", False: "does not hold"}
+    for name, claim in made.figures.items():
+        typer.echo(f"{name}: claimed {claim.claimed}, measured {claim.measured}: {verdicts[claim.holds]}")
+    typer.echo(f"{row}: measured by {made.machine}; run: wildbench leaderboard build")
+
+
+@app.command()
 def build(board: BoardOption = FOLDER) -> None:
     """Write leaderboard.json and the page from the results."""
     import gc

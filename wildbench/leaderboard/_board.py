@@ -8,12 +8,14 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from wildbench.errors import ScorecardError
 from wildbench.leaderboard._model import Board, CategoryAccuracy, Column, Loss, Row, RowErrors, Section, Standing
 from wildbench.leaderboard._results import Result
 from wildbench.leaderboard._standings import Paired, fronts
 from wildbench.measures import Measure, all_measures
+from wildbench.measures.figures import Stored
 from wildbench.scorecard import Figure, Scorecard
 
 NOT_HERE = "its parent has no row in this section"
@@ -22,19 +24,28 @@ _OF_THE_SUBMISSION = ("name", "sha256", "format", "detector", "authors", "licenc
 
 
 def make_row(
-    result: Result, measures: Sequence[Measure], standing: Standing | None, loss: Loss | None, lineage: list[str]
+    result: Result,
+    measures: Sequence[Measure],
+    standing: Standing | None,
+    loss: Loss | None,
+    lineage: list[str],
+    identical_to: list[str],
 ) -> Row:
     """Make the row of one scorecard; every figure keeps its unit, interval and n."""
     card, submission, errors = result.card, result.card.submission, result.card.errors
     figures = {measure.key: measure.read(card) for measure in measures}
     places = {measure.key: measure.within(card) for measure in measures}
+    paths = {measure.key: measure.path for measure in measures if isinstance(measure, Stored)}
     return Row(
         id=result.id,
         **{name: getattr(submission, name) for name in _OF_THE_SUBMISSION},
         card_sha256=result.card_sha256,
         trusted=card.protocol.trusted,
+        machine=result.reproduction.machine if result.reproduction else None,
+        identical_to=identical_to,
         standing=standing,
         figures={key: figure for key, figure in figures.items() if figure is not None},
+        told=[key for key in figures if _told(paths.get(key, ""), card.told)],
         within={key: place for key, place in places.items() if place is not None},
         per_category={
             name: CategoryAccuracy(ap=accuracy.ap, ap50=accuracy.ap50)
@@ -44,6 +55,10 @@ def make_row(
         parent=loss,
         lineage=lineage,
     )
+
+
+def _told(path: str, told: Sequence[str]) -> bool:
+    return any(path == one or path.startswith(f"{one}.") for one in told)
 
 
 def build_board(results: Iterable[Result]) -> Board:
@@ -89,14 +104,17 @@ def _section(results: Sequence[Result], measures: Sequence[Measure]) -> Section:
         raise ScorecardError(what, code="resampled-differently", remedy=remedy)
     defined = [result for result in results if result.card.accuracy.ap.value is not None]
     kinds = sum(one.ap.value is not None for one in card.accuracy.per_category.values())
-    paired = Paired([result.samples for result in defined], boxes=card.accuracy.ap.n, categories=max(kinds, 1))
-    standings = _standings(defined, paired)
+    over: dict[str, Any] = {"boxes": card.accuracy.ap.n, "categories": max(kinds, 1)}
+    paired = Paired([result.samples for result in defined], **over)
+    measured = [result for result in defined if result.reproduction]
+    alone = paired if len(measured) == len(defined) else Paired([result.samples for result in measured], **over)
+    standings, twins = _standings(measured, alone), identical(results)
     by_hash = {result.card.submission.sha256: result for result in results}
     costs = [measure for measure in measures if measure.limits and measure.better == "lower"]
     rows = []
     for result in results:
         loss, lineage = loss_of(result, by_hash, defined, paired, costs), ancestors(result, by_hash)
-        rows.append(make_row(result, measures, standings.get(result.id), loss, lineage))
+        rows.append(make_row(result, measures, standings.get(result.id), loss, lineage, twins[result.id]))
     rows.sort(key=lambda row: _place(row, costs))
     key = json.dumps(_key(card))
     name = re.sub(r"[^a-z0-9]+", "-", f"{card.dataset.name} {card.dataset.split or ''}".casefold()).strip("-")
@@ -107,7 +125,7 @@ def _section(results: Sequence[Result], measures: Sequence[Measure]) -> Section:
         left_out=sorted(card.accuracy.unknown_categories),
         uncertainty=card.accuracy.uncertainty,
         rows=rows,
-        fronts=fronts(rows, costs),
+        fronts=fronts([row for row in rows if row.machine is not None], costs),
     )
 
 
@@ -117,6 +135,25 @@ def _place(row: Row, costs: Sequence[Measure]) -> tuple[float, ...]:
     rank = row.standing.rank if row.standing else math.inf
     known = [math.inf if figure is None or figure.value is None else figure.value for figure in figures]
     return rank, -(row.ranked_by.value or 0.0), *known
+
+
+def identical(results: Sequence[Result]) -> dict[str, list[str]]:
+    """By id, the other results whose detections score the same however they are drawn, or whose weights are the same.
+
+    Nothing is said of two that detect nothing, nor of weights whose symbols cannot be counted.
+    """
+    alike: dict[object, list[str]] = defaultdict(list)
+    for result in results:
+        size, samples = result.card.size, result.samples
+        if (samples.whole > 0).all():
+            alike[samples.to_bytes()].append(result.id)
+        if size and size.entropy_bytes.value:
+            alike[size.entropy_bytes.value, size.parameters.value, size.nonzero.value].append(result.id)
+    twins: dict[str, set[str]] = defaultdict(set)
+    for ids in alike.values():
+        for one in ids:
+            twins[one] |= {*ids} - {one}
+    return {result.id: sorted(twins[result.id]) for result in results}
 
 
 def _standings(results: Sequence[Result], paired: Paired) -> dict[str, Standing]:

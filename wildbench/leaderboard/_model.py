@@ -115,8 +115,19 @@ class Row(Record):
     method: str | None
     training_data: str | None
     trusted: bool = Field(description="Whether the file was opened with --trust.")
-    standing: Standing | None = Field(description="null where AP is undefined.")
+    machine: str | None = Field(
+        description="The board's own machine, which measured the row; null for a self-reported one, which takes no "
+        "rank and is on no front."
+    )
+    identical_to: list[str] = Field(
+        description="Rows of the same detections (the same AP on every drawn set), or of the same weights (as many "
+        "parameters and zeros, and their entropy)."
+    )
+    standing: Standing | None = Field(description="null where AP is undefined, and for a self-reported row.")
     figures: dict[str, Figure] = Field(description="By the key of their measures.")
+    told: list[str] = Field(
+        description="Keys of the figures that only the detector's own process could tell: they stand on no front."
+    )
     within: dict[str, str] = Field(
         description="What two rows must share for a figure to compare, by key: hardware, say."
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import lzma
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +16,31 @@ from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, ScorecardError, SubmissionError, WildbenchError
+from wildbench.evaluation import describe
 from wildbench.files import sha256_of
-from wildbench.leaderboard._results import Curves, Result, Samples, read_detections, result_id
+from wildbench.leaderboard._results import (
+    CARD,
+    CURVES,
+    PREDICTIONS,
+    SAMPLES,
+    Curves,
+    Result,
+    Samples,
+    own,
+    read_detections,
+    result_id,
+    unpacked,
+)
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.audits import audit_exact
+from wildbench.measures.compute import operands_of
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import Scored
-from wildbench.measures.size import measure_size
-from wildbench.scorecard import Protocol, Record, Scorecard, read_scorecard
+from wildbench.measures.size import size_of
+from wildbench.records import parsed
+from wildbench.scorecard import Protocol, Record, Scorecard, contradictions, read_scorecard
+from wildbench.submissions.admission import admit
+from wildbench.submissions.inspection import inspect_submission
 from wildbench.text import printable
 
 TOLERANCE = 1e-9
@@ -42,14 +61,25 @@ _ALL, _MOST = 0, -1
 
 
 def results_of(cards: Sequence[Path], data: Dataset) -> list[Result]:
-    """Make results of cards scored on one data set that lie beside their detections, without adding them anywhere."""
+    """Make results of cards of one's own, on one data set, beside their detections, without adding them anywhere."""
     results = []
     for path in cards:
         card = read_scorecard(path)
         predictions = path.with_name(card.accuracy.predictions_file)
         samples = measure_samples(scored_as(card, data, read_detections(predictions, card, data)))
-        results.append(Result(result_id(card), card, sha256_of(path), predictions, samples))
+        sha256 = sha256_of(path)
+        results.append(Result(result_id(card), card, sha256, predictions, samples, own(card, sha256)))
     return results
+
+
+def kept_files(path: Path, card: Scorecard, scored: Scored) -> dict[str, bytes]:
+    """What a result keeps of a card, by the names of its files; its detections lie beside the card."""
+    return {
+        CARD: path.read_bytes(),
+        PREDICTIONS: lzma.compress(unpacked(path.with_name(card.accuracy.predictions_file))),
+        SAMPLES: measure_samples(scored).to_bytes(),
+        CURVES: measure_curves(scored).to_bytes(),
+    }
 
 
 def scored_as(card: Scorecard, data: Dataset, detections: Detections) -> Scored:
@@ -98,15 +128,21 @@ def _thousandths(precision: npt.NDArray[np.float64]) -> list[int]:
 _UNAUDITED = "a board takes detectors that look at the pictures alone"
 
 
-def wrong_claims(card: Scorecard) -> list[WildbenchError]:
-    """List texts that cannot be printed, malformed hashes, and departures from this wildbench's protocol.
+def wrong_claims(card: Scorecard, path: Path) -> list[WildbenchError]:
+    """List where a card is not as wildbench writes one: its texts, its hashes, its protocol, and its figures together.
 
-    Characters that steer a terminal or turn the direction of a text are refused everywhere in a card: names of
-    categories, of processors and of files end up in the same tables.
+    Characters that nobody sees, that steer a terminal or turn the direction of a text are refused everywhere in the
+    file: names of categories, of processors and of files end up in the same tables.
+
+    Args:
+        card: What was read.
+        path: Its file.
     """
-    problems: list[WildbenchError] = list(_wrong_texts("", card.model_dump(mode="json")))
-    if not card.submission.name.strip():
-        problems.append(ScorecardError("submission.name: a blank name", code="unprintable", remedy=_PLAIN))
+    problems: list[WildbenchError] = list(
+        _wrong_texts("", parsed(path.read_bytes()), card.model_dump(mode="json")),
+    )
+    for place, what in contradictions(card):
+        problems.append(ScorecardError(f"{place}: {what}", code="contradiction", remedy=_AGAIN))
     for name, here in Protocol(engine=card.protocol.engine, trusted=card.protocol.trusted):
         claimed = getattr(card.protocol, name)
         if claimed != here:
@@ -117,21 +153,23 @@ def wrong_claims(card: Scorecard) -> list[WildbenchError]:
     return problems
 
 
-def _wrong_texts(place: str, value: object) -> Iterator[ScorecardError]:
+def _wrong_texts(place: str, value: Any, kept: Any) -> Iterator[ScorecardError]:  # noqa: ANN401 - JSON
+    """Where what a file holds is not what was read of it: a reader leaves out what cannot be seen, and cuts."""
     if isinstance(value, dict):
         for key, one in value.items():
-            if not key.isprintable():
-                yield ScorecardError(
-                    f"{place}: the key {shortened(key)} cannot be printed", code="unprintable", remedy=_PLAIN
-                )
-            yield from _wrong_texts(f"{place}.{key}".lstrip("."), one)
+            if key not in kept:
+                what = f"{place}: the key {shortened(key)} has characters that cannot be seen, or is too long"
+                yield ScorecardError(what, code="unprintable", remedy=_PLAIN)
+            else:
+                yield from _wrong_texts(f"{place}.{key}".lstrip("."), one, kept[key])
     elif isinstance(value, list):
         for number, one in enumerate(value):
-            yield from _wrong_texts(f"{place}.{number}", one)
+            yield from _wrong_texts(f"{place}.{number}", one, kept[number])
     elif isinstance(value, str):
         key = place.rpartition(".")[2]
-        if not value.isprintable():
-            yield ScorecardError(f"{place}: {shortened(value)} cannot be printed", code="unprintable", remedy=_PLAIN)
+        if value != kept:
+            what = f"{place}: {shortened(value)} has characters that cannot be seen or compared, or is too long"
+            yield ScorecardError(what, code="unprintable", remedy=_PLAIN)
         elif (key == "parent" or key.endswith("sha256")) and not _HASH.fullmatch(value):
             what = f"{place}: {shortened(value)} is not a SHA-256 of 64 digits 0-9 and a-f"
             yield ScorecardError(what, code="not-a-hash", remedy="score the submission again")
@@ -199,14 +237,29 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     return problems
 
 
-def wrong_sizes(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
-    """List figures of size that the submission itself does not give; none where its file is not at hand."""
+def wrong_submission(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
+    """List what a submission itself does not give of its card: figures of size, what its manifest says, some bits.
+
+    Nothing of it runs; there are none where its file is not at hand.
+    """
     if submission is None:
         return []
     try:
-        return _counted(list(_differences("size", card.size, measure_size(submission))), "its submission gives")
+        admitted = admit(submission)
+        inspection = inspect_submission(admitted)
+        differences = [*_differences("size", card.size, size_of(inspection))]
     except WildbenchError as error:
         return [error]
+    operands, compute, stated, own = operands_of(inspection), card.compute, card.submission, describe(admitted)
+    if compute and operands.unknown and compute.operand_bits is not None:
+        differences.append(("compute.operand_bits", compute.operand_bits, None))
+    if compute and compute.bops.value is not None and compute.bops.caution != operands.caution:
+        differences.append(("compute.bops.caution", compute.bops.caution, operands.caution))
+    given = (stated.manifest or "").startswith("manifest: ") and "inside it" not in (stated.manifest or "")
+    if stated.manifest == own.manifest or not given:  # one that a person gave is not here
+        left = {"file": stated.file, **({} if stated.manifest else {"manifest": None})}
+        differences += _differences("submission", stated, own.model_copy(update=left))
+    return _counted(differences, "its submission gives")
 
 
 def submissions_in(folder: Path | None, wanted: Iterable[Scorecard]) -> dict[str, Path]:

@@ -4,7 +4,8 @@ results/ID/card.json            as it was added, byte for byte
 results/ID/predictions.json.xz  the detections it was scored from
 results/ID/samples.npy          AP on resampled images, which ranking needs
 results/ID/curves.json          precision against recall, for the page
-results/ID/SHA256SUMS           of these four, so that `sha256sum -c SHA256SUMS` names every edit
+results/ID/reproduced.json      of a row that the board's own machine measured again: what had been claimed
+results/ID/SHA256SUMS           of all these, so that `sha256sum -c SHA256SUMS` names every edit
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import lzma
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +26,19 @@ from pydantic import Field, ValidationError
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
+from wildbench.files import read_bounded
 from wildbench.measures.uncertainty import REPLICATES, Floats
-from wildbench.scorecard import Record, Scorecard, read_scorecard
+from wildbench.records import read_json, read_version
+from wildbench.scorecard import Keyed, Label, Number, Record, Scorecard, read_scorecard
 
 CARD, CURVES, PREDICTIONS, SAMPLES = KEPT = "card.json", "curves.json", "predictions.json.xz", "samples.npy"
-SUMS = "SHA256SUMS"
+REPRODUCED, SUMS = "reproduced.json", "SHA256SUMS"
 
-MOST_BYTES = 1 << 30
-"""Of unpacked detections: a file that claims more is refused."""
+FORMAT_VERSION = 1
+"""Of reproduced.json."""
+
+MOST_BYTES = 64 << 20
+"""Of any file of a result, and of its detections when unpacked: a larger one is refused."""
 
 _RESTORE = "restore it from version control"
 
@@ -93,6 +99,30 @@ class Curves(Record):
             raise ScorecardError(f"{where}: damaged, or of another version", code="damaged", remedy=_RESTORE) from None
 
 
+class Claim(Record):
+    """A figure as a card claimed it, and as the board's own machine measured it."""
+
+    claimed: Number | None
+    measured: Number | None
+    tolerance: Label = Field(description="By how much they may differ.")
+    holds: bool | None = Field(description="null where they do not compare.")
+
+
+class Reproduction(Record):
+    """That the board's own machine measured a row: the card beside it is that machine's, not the submitter's."""
+
+    format_version: int = FORMAT_VERSION
+    card_sha256: Label = Field(description="Of the card beside this file.")
+    claimed_sha256: Label = Field(description="Of the card that was added.")
+    machine: Label = Field(description="Its class: the processor with its usable CPUs, or the GPU.")
+    wildbench: Label
+    figures: Keyed[Claim] = Field(description="By their path in a scorecard.")
+
+    def to_bytes(self) -> bytes:
+        """Indented JSON that ends in a newline."""
+        return (json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """One card, the hash of its file, and what it was scored from: JSON, or xz of it. The id is the folder's name."""
@@ -102,6 +132,7 @@ class Result:
     card_sha256: str
     predictions: Path
     samples: Samples
+    reproduction: Reproduction | None = None
 
     def detections(self, data: Dataset) -> Detections:
         """The detections it was scored from."""
@@ -120,6 +151,32 @@ def result_id(card: Scorecard) -> str:
     key = json.dumps([name, card.dataset.sha256, card.protocol.version])
     slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:40].rstrip("-")
     return f"{slug or 'row'}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
+def compared(card: Scorecard) -> tuple[str, int]:
+    """What two cards share that stand beside each other."""
+    return card.dataset.sha256, card.protocol.version
+
+
+def hashes(results: Iterable[Result]) -> set[str]:
+    """Of the submissions of some results."""
+    return {result.card.submission.sha256 for result in results}
+
+
+def machine_of(card: Scorecard) -> str:
+    """The class of the machine that a card was measured on: its GPU, or its processor with the CPUs it may use."""
+    where, latency = card.environment, card.latency
+    if latency is not None and latency.device != "cpu":
+        return latency.device
+    return f"{where.cpu}, {where.cpu_count} CPU{'' if where.cpu_count == 1 else 's'}"
+
+
+def own(card: Scorecard, card_sha256: str) -> Reproduction:
+    """That a card is of a measurement of one's own, which nobody claimed before."""
+    machine, version = machine_of(card), card.environment.wildbench
+    return Reproduction(
+        card_sha256=card_sha256, claimed_sha256=card_sha256, machine=machine, wildbench=version, figures={}
+    )
 
 
 def listed(folder: Path) -> list[Path]:
@@ -153,7 +210,7 @@ def read_result(folder: Path) -> Result:
     """Read one result, whose files have to be those that were added."""
     stored = _stored(folder / SUMS)
     lines = stored.decode("utf-8", "replace").splitlines()
-    files = {name: _stored(folder / name) for name in KEPT}
+    files = {name: _stored(folder / name) for name in files_of(folder)}
     for name, data in files.items():
         if sums_of({name: data}).decode().rstrip() not in lines:
             what = f"{folder.name}: {name} is not the file that was added"
@@ -161,7 +218,26 @@ def read_result(folder: Path) -> Result:
     if stored != sums_of(files):
         raise ScorecardError(f"{folder.name}: {SUMS} was edited", code="file-edited", remedy=_RESTORE)
     card, samples = read_scorecard(folder / CARD), Samples.from_bytes(files[SAMPLES], f"{folder.name}/{SAMPLES}")
-    return Result(folder.name, card, hashlib.sha256(files[CARD]).hexdigest(), folder / PREDICTIONS, samples)
+    card_sha256 = hashlib.sha256(files[CARD]).hexdigest()
+    reproduction = _reproduction(folder / REPRODUCED, card_sha256) if REPRODUCED in files else None
+    return Result(folder.name, card, card_sha256, folder / PREDICTIONS, samples, reproduction)
+
+
+def files_of(folder: Path) -> tuple[str, ...]:
+    """What a result's folder has to hold, the file of hashes aside."""
+    return (*KEPT, REPRODUCED) if (folder / REPRODUCED).exists() else KEPT
+
+
+def _reproduction(path: Path, card_sha256: str) -> Reproduction:
+    document = read_json(path, error=ScorecardError, again=_RESTORE, most=MOST_BYTES)
+    no_record = (f"not a {REPRODUCED}", _RESTORE)
+    read = read_version(
+        document, Reproduction, FORMAT_VERSION, path=path, error=ScorecardError, no_record=no_record, again=_RESTORE
+    )
+    if read.card_sha256 != card_sha256:
+        what = f"{path.parent.name}: {REPRODUCED} is about another card than the one beside it"
+        raise ScorecardError(what, code="other-card", remedy="reproduce the row again")
+    return read
 
 
 def sums_of(files: Mapping[str, bytes]) -> bytes:
@@ -173,7 +249,7 @@ def _stored(path: Path) -> bytes:
     if not path.is_file():
         raise ScorecardError(f"{path.parent.name}: {path.name} is missing", code="file-missing", remedy=_RESTORE)
     try:
-        return path.read_bytes()
+        return read_bounded(path, MOST_BYTES)
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -193,7 +269,7 @@ def read_detections(path: Path, card: Scorecard, data: Dataset) -> Detections:
 def unpacked(path: Path) -> bytes:
     """The bytes of a results file, which may be xz."""
     try:
-        stored = path.read_bytes()
+        stored = read_bounded(path, MOST_BYTES)
         if path.suffix != ".xz":
             return stored
         reader = lzma.LZMADecompressor(lzma.FORMAT_XZ)

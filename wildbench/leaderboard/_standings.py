@@ -162,7 +162,7 @@ def fronts(rows: Sequence[Row], costs: Sequence[Measure]) -> list[Front]:
         groups: dict[str | None, list[tuple[str, Point]]] = {}
         for row in rows:
             figure, ap = row.figures.get(cost.key), row.ranked_by
-            if figure is not None and figure.value is not None and ap.value is not None:
+            if cost.key not in row.told and figure is not None and figure.value is not None and ap.value is not None:
                 groups.setdefault(row.within.get(cost.key), []).append((row.id, (figure.value, ap.value)))
         compared = {within: group for within, group in groups.items() if len(group) > 1 or len(groups) == 1}
         for within, group in sorted(compared.items(), key=lambda item: item[0] or ""):

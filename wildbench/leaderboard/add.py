@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from wildbench.errors import OutputError, ScorecardError, WildbenchError
 from wildbench.files import check_writable
 from wildbench.leaderboard import _recompute, _results
+from wildbench.leaderboard._names import skeleton
 from wildbench.measures.matching import Scored
 from wildbench.scorecard import Scorecard, read_scorecard
 
@@ -23,14 +23,14 @@ def check(
         card: The scorecard; its detections lie beside it.
         board: Folder of the leaderboard; it need not exist.
         datasets: COCO files, for cards that were scored on a file.
-        submissions: Folder of submission files, to measure sizes again.
+        submissions: Folder of submission files, to look into them again.
     """
     try:
         record, scored = _admitted(card, board, _recompute.DataSets(datasets))
     except WildbenchError as error:
         return [error]
     submission = _recompute.submissions_in(submissions, [record]).get(record.submission.sha256)
-    problems = [*_recompute.wrong_accuracy(record, scored), *_recompute.wrong_sizes(record, submission)]
+    problems = [*_recompute.wrong_accuracy(record, scored), *_recompute.wrong_submission(record, submission)]
     return [_results.placed(problem, card) for problem in problems]
 
 
@@ -56,12 +56,7 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
         first = _results.placed(problems[0], card)
         remedy = first.remedy or "add a card as wildbench wrote it"
         raise ScorecardError(f"{first.what}{more}", code=first.code.partition("/")[2], remedy=remedy)
-    files = {
-        _results.CARD: card.read_bytes(),
-        _results.PREDICTIONS: lzma.compress(_results.unpacked(card.with_name(record.accuracy.predictions_file))),
-        _results.SAMPLES: _recompute.measure_samples(scored).to_bytes(),
-        _results.CURVES: _recompute.measure_curves(scored).to_bytes(),
-    }
+    files = _recompute.kept_files(card, record, scored)
     results_folder.mkdir(parents=True, exist_ok=True)
     _check_new(card, record, board)  # again: measuring took a while
     _keep(results_folder / _results.result_id(record), files | {_results.SUMS: _results.sums_of(files)})
@@ -71,7 +66,7 @@ def add(card: Path, board: Path, *, datasets: Sequence[Path | str] = ()) -> str:
 def _admitted(path: Path, board: Path, datasets: _recompute.DataSets) -> tuple[Scorecard, Scored]:
     """Read a card, and its detections on its data set, unless something about it keeps it off the board."""
     card = read_scorecard(path)
-    for problem in _recompute.wrong_claims(card):
+    for problem in _recompute.wrong_claims(card, path):
         raise _results.placed(problem, path)
     _check_new(path, card, board)
     try:
@@ -83,17 +78,21 @@ def _admitted(path: Path, board: Path, datasets: _recompute.DataSets) -> tuple[S
 
 
 def _check_new(path: Path, card: Scorecard, board: Path) -> None:
-    """Refuse the same submission twice on one data set, and two cards of one name."""
+    """Refuse the same submission twice on one data set, two names that look alike, and a parent that has no row."""
     place = f"{card.dataset.name} {card.dataset.split or ''}".strip()
-    for result in _results.read_results(board):
+    mine, parent = skeleton(card.submission.name), card.submission.parent
+    section = _results.compared(card)
+    same = [result for result in _results.read_results(board) if _results.compared(result.card) == section]
+    if parent is not None and (parent == card.submission.sha256 or parent not in _results.hashes(same)):
+        what = f"{path}: its parent {parent[:12]} has no row on the board for {place}"
+        raise ScorecardError(what, code="parent-not-here", remedy="add the parent first")
+    for result in same:
         there = result.card
-        if (there.dataset.sha256, there.protocol.version) != (card.dataset.sha256, card.protocol.version):
-            continue
         if there.submission.sha256 == card.submission.sha256:
             what = f"{path}: its submission is already on the board for {place}, as {result.id}"
             raise ScorecardError(what, code="already-added", remedy="add another submission")
-        if result.id == _results.result_id(card):
-            what = f"{path}: another submission is named {card.submission.name!r} on {place}"
+        if result.id == _results.result_id(card) or skeleton(there.submission.name) == mine:
+            what = f"{path}: another submission is named {there.submission.name!r} on {place}, which looks the same"
             raise ScorecardError(what, code="name-taken", remedy="rename this one")
 
 

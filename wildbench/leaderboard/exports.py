@@ -17,11 +17,12 @@ from wildbench.text import printable
 if TYPE_CHECKING:
     import pandas
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet take a cell for a formula."""
+_FORMULA = re.compile(r"\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20\u2212]")
+"""What makes a spreadsheet take a cell for a formula, after blanks and in full width too."""
 
 _NOTE = (
-    "Intervals are 95 %; ranks are the places that a row may hold, where paired intervals say which rows are better."
+    "Intervals are 95 %; ranks are the places that a row may hold, where paired intervals say which rows are better. "
+    "The board's own machine has not measured self-reported rows, which take no rank."
 )
 
 
@@ -105,6 +106,8 @@ def _line(section: Section, row: Row, measures: list[Column], spread: set[str], 
         "rank": row.standing.rank if row.standing else None,
         "rank_last": row.standing.last if row.standing else None,
         "name": row.name,
+        "measured_by": row.machine or "self-reported",
+        "identical_to": " ".join(row.identical_to) or None,
         "sha256": row.sha256,
         "detector": row.detector,
         "method": row.method,
@@ -138,7 +141,7 @@ def printed(board: Board, section: Section, to: str, missing: str, *, every_inte
 
     lines = [["Rank", "Submission", *(column.heading for column in columns), f"{ranked.title} less parent's"]]
     for row in section.rows:
-        places = row.standing.places(to) if row.standing else missing
+        places = row.standing.places(to) if row.standing else "self-reported" if row.machine is None else missing
         cells = (cell(column, row.figures.get(column.key)) for column in columns)
         lines.append([places, row.name, *cells, cell(difference, row.parent.ap if row.parent else None)])
     return lines
@@ -147,7 +150,7 @@ def printed(board: Board, section: Section, to: str, missing: str, *, every_inte
 def _harmless(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    return printable(f"'{cell}" if cell.startswith(_FORMULA) else cell)
+    return printable(f"'{cell}" if _FORMULA.match(cell) else cell)
 
 
 def _plain(text: str) -> str:

@@ -58,7 +58,7 @@ def verify(
             row = [error]
         problems += [placed(problem, result.id) for problem in row]
         progress("verify", number, len(results))
-    problems += _twice(results)
+    problems += [*_twice(results), *_orphans(results)]
     if len(results) == len(folders):
         try:
             built = build_board(results)
@@ -69,7 +69,7 @@ def verify(
 
 
 def _strays(board: Path, folders: Sequence[Path]) -> Iterator[ScorecardError]:
-    known = {*folders, *(folder / name for folder in folders for name in (*_results.KEPT, _results.SUMS))}
+    known = {*folders, *(folder / name for folder in folders for name in (*_results.files_of(folder), _results.SUMS))}
     for path in (
         path for folder in (board / "results", *folders) for path in _results.listed(folder) if path not in known
     ):
@@ -88,13 +88,34 @@ def _twice(results: Sequence[Result]) -> Iterator[ScorecardError]:
             yield ScorecardError(what, code="already-added", remedy="remove one of them")
 
 
+def _orphans(results: Sequence[Result]) -> Iterator[ScorecardError]:
+    """Rows whose parent has none beside them, or that come from themselves."""
+    for result in results:
+        there = {
+            one.card.submission.sha256: one.card.submission.parent
+            for one in results
+            if _results.compared(one.card) == _results.compared(result.card)
+        }
+        own, seen = result.card.submission, set[str]()
+        parent = own.parent
+        if parent is not None and parent not in there:
+            what = f"{result.id}: its parent {parent[:12]} has no row beside it"
+            yield ScorecardError(what, code="parent-not-here", remedy="add the parent, or remove the row")
+        while parent is not None and parent not in seen:
+            seen.add(parent)
+            parent = there.get(parent)
+        if parent is not None or own.sha256 in seen:
+            what = f"{result.id}: is its own ancestor"
+            yield ScorecardError(what, code="parents-in-a-ring", remedy="remove the rows of the ring")
+
+
 def _row(result: Result, datasets: _recompute.DataSets, submission: Path | None) -> list[WildbenchError]:
     """List what is wrong with one result, whose files are as they were added."""
     card = result.card
     if _results.result_id(card) != result.id:
         what = f"the folder of its name, data set and protocol is {_results.result_id(card)}"
         return [ScorecardError(what, code="other-folder", remedy="restore it from version control")]
-    problems = _recompute.wrong_claims(card)
+    problems = [*_other_machine(result), *_recompute.wrong_claims(card, result.predictions.with_name(_results.CARD))]
     data = datasets.of(card)
     scored = _recompute.scored_as(card, data, result.detections(data))
     problems += _recompute.wrong_accuracy(card, scored)
@@ -106,7 +127,15 @@ def _row(result: Result, datasets: _recompute.DataSets, submission: Path | None)
             problems.append(ScorecardError(what, code="samples-differ"))
     if result.predictions.with_name(CURVES).read_bytes() != _recompute.measure_curves(scored).to_bytes():
         problems.append(ScorecardError(f"{CURVES}: not what its detections give", code="curves-differ"))
-    return problems + _recompute.wrong_sizes(card, submission)
+    return problems + _recompute.wrong_submission(card, submission)
+
+
+def _other_machine(result: Result) -> Iterator[ScorecardError]:
+    """A row that is called reproduced, by a card of another machine or version."""
+    made, card = result.reproduction, result.card
+    if made and (made.machine, made.wildbench) != (_results.machine_of(card), card.environment.wildbench):
+        what = f"{_results.REPRODUCED}: names another machine or version than the card beside it"
+        yield ScorecardError(what, code="other-machine", remedy="reproduce the row again")
 
 
 def _board(path: Path, built: Board) -> list[ScorecardError]:

@@ -231,7 +231,8 @@ def ratio_figure(times: Sequence[float], references: Sequence[float], every: int
     chosen = np.random.default_rng(0).integers(blocks, size=(RESAMPLES, blocks))
     ratios = [_median(detector[some].ravel()) / _median(unit[some]) for some in chosen]
     low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Figure(value=ratio, unit="1", n=blocks, interval=(float(low), float(high)))
+    around = min(float(low), ratio), max(float(high), ratio)  # the last, broken block is in the ratio alone
+    return Figure(value=ratio, unit="1", n=blocks, interval=around)
 
 
 def _median(samples: npt.NDArray[np.float64]) -> float:

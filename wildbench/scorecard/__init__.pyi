@@ -3,6 +3,7 @@ from ._card import FORMAT_VERSION as FORMAT_VERSION
 from ._card import Scorecard as Scorecard
 from ._card import json_schema as json_schema
 from ._card import read_scorecard as read_scorecard
+from ._consistency import contradictions as contradictions
 from ._cost import Compute as Compute
 from ._cost import Latency as Latency
 from ._cost import LayerBytes as LayerBytes
@@ -19,6 +20,9 @@ from ._detection import PerCategory as PerCategory
 from ._detection import Statistics as Statistics
 from ._detection import Uncertainty as Uncertainty
 from ._figure import Figure as Figure
+from ._figure import Keyed as Keyed
+from ._figure import Label as Label
+from ._figure import Number as Number
 from ._figure import Record as Record
 from ._provenance import Dataset as Dataset
 from ._provenance import Environment as Environment

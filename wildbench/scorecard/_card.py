@@ -21,7 +21,7 @@ from wildbench.records import read_json, read_version
 from wildbench.scorecard._audit import Audit
 from wildbench.scorecard._cost import Compute, Latency, Size
 from wildbench.scorecard._detection import Accuracy, Errors
-from wildbench.scorecard._figure import Figure, Record
+from wildbench.scorecard._figure import Figure, Keyed, Label, Listed, Record, Text
 from wildbench.scorecard._provenance import Dataset, Environment, Execution, Protocol, Submission
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 """Version of the record; a reader refuses newer ones."""
+
+MOST_BYTES = 1 << 20
+"""Of a record's file."""
 
 
 class Scorecard(Record):
@@ -43,17 +46,17 @@ class Scorecard(Record):
     compute: Compute | None = Field(description="null for a COCO results file.")
     latency: Latency | None = Field(description="null for a COCO results file.")
     execution: Execution | None = Field(default=None, description="null for a COCO results file.")
-    measures: dict[str, Figure] = Field(
+    measures: Keyed[Figure] = Field(
         default_factory=dict, description="Figures that installed packages add, by the key of their measure."
     )
     errors: Errors
-    notes: list[str] = Field(
+    notes: Listed[Text] = Field(
         default_factory=list, description="What looks wrong in the labels or the detections, a line each."
     )
-    audits: list[Audit] = Field(
+    audits: Listed[Audit] = Field(
         default_factory=list, max_length=40, description="Checks of this evaluation; docs/protocol.md states each."
     )
-    told: list[str] = Field(
+    told: Listed[Label] = Field(
         default_factory=list,
         max_length=20,
         description="Paths of what only the detector's own process can tell, in which a submission's code may run: "
@@ -117,8 +120,12 @@ class Scorecard(Record):
         return pandas.DataFrame.from_dict(rows, orient="index")
 
     def to_json(self) -> str:
-        """The record as sorted, indented JSON that ends in a newline: same record, same bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        """The record as sorted JSON that ends in a newline, indented if not too large then: same record, same bytes."""
+        document = self.model_dump(mode="json")
+        text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        if len(text.encode()) > MOST_BYTES:
+            text = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n"
+        return text
 
     def write(self, path: Path) -> None:
         """Write the record to `path`, whole or not at all."""
@@ -140,11 +147,11 @@ def read_scorecard(path: Path) -> Scorecard:
     """Read a record.
 
     Raises:
-        ScorecardError: The file is missing, damaged, not a scorecard, or written by a newer wildbench.
+        ScorecardError: The file is missing, too large, damaged, not a scorecard, or written by a newer wildbench.
     """
     path = Path(path)
     no_record, again = ("not a scorecard", "give a file that evaluate wrote"), "evaluate the submission again"
-    document = read_json(path, error=ScorecardError, again=again)
+    document = read_json(path, error=ScorecardError, again=again, most=MOST_BYTES)
     return read_version(
         document, Scorecard, FORMAT_VERSION, path=path, error=ScorecardError, no_record=no_record, again=again
     )

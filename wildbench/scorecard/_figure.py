@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from wildbench.text import plain
+
+MOST_TEXT, MOST_ENTRIES, MOST_NUMBER = 2000, 20_000, 1e18
+"""Characters of a text, entries of a list, and size of a number in a record."""
+
+
+def texts_of(most: int) -> BeforeValidator:
+    """A text as a record keeps it: no character that cannot be seen, and cut to `most`."""
+    return BeforeValidator(lambda given: plain(given, most) if isinstance(given, str) else given)
+
+
+Text = Annotated[str, texts_of(MOST_TEXT), Field(max_length=MOST_TEXT)]
+Label = Annotated[str, texts_of(300), Field(max_length=300)]
+"""A text that names something: a file, a layer, a category, a version."""
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Number = Annotated[float, Field(ge=-MOST_NUMBER, le=MOST_NUMBER)]
+Part = TypeVar("Part")
+Listed = Annotated[list[Part], Field(max_length=MOST_ENTRIES)]
+Keyed = Annotated[dict[Label, Part], Field(max_length=MOST_ENTRIES)]
 
 
 class Record(BaseModel):
@@ -35,17 +55,19 @@ class Figure(Record):
         True
     """
 
-    value: float | None = Field(description="The number; null where it is undefined or was not measured.")
-    unit: str = Field(description="AP, AR, IoU, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
-    interval: tuple[float, float] | None = Field(default=None, description="95 % interval; null where none is given.")
-    n: int | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
-    reason: str | None = Field(default=None, description="Why the value is null; null where there is a value.")
-    caution: str | None = Field(default=None, description="What to know about the number or its interval.")
+    value: Number | None = Field(description="The number; null where it is undefined or was not measured.")
+    unit: str = Field(max_length=24, description="AP, AR, IoU, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
+    interval: tuple[Number, Number] | None = Field(default=None, description="95 % interval; null where none is given.")
+    n: Count | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
+    reason: Text | None = Field(default=None, description="Why the value is null; null where there is a value.")
+    caution: Text | None = Field(default=None, description="What to know about the number or its interval.")
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> Self:
         if (self.value is None) != (self.reason is not None):
             raise ValueError("a figure has either a value or the reason why it has none")
+        if self.interval and not (self.value is not None and self.interval[0] <= self.value <= self.interval[1]):
+            raise ValueError("an interval is ordered and encloses its figure")
         return self
 
     def read(self) -> str:
@@ -69,3 +91,37 @@ class Figure(Record):
     def undefined(cls, unit: str, reason: str, n: int | None = None) -> Self:
         """A figure that has no value, and says why."""
         return cls(value=None, unit=unit, reason=reason, n=n)
+
+
+def measured_in(unit: str, least: float = 0.0, most: float = MOST_NUMBER) -> AfterValidator:
+    """Refuse a figure of another unit, or outside what it can be."""
+
+    def check(figure: Figure) -> Figure:
+        if figure.unit != unit:
+            raise ValueError(f"measured in {unit}, not in {figure.unit[:24]!r}")
+        for value in (figure.value, *(figure.interval or ())):
+            if value is not None and not least <= value <= most:
+                raise ValueError(f"{value:g} {unit} is outside {least:g} to {most:g}")
+        return figure
+
+    return AfterValidator(check)
+
+
+_WHOLE = 1 + 1e-9
+"""A share of all, with what sums of floats leave."""
+
+Precision = Annotated[Figure, measured_in("AP", 0, _WHOLE)]
+Recall = Annotated[Figure, measured_in("AR", 0, _WHOLE)]
+Overlap = Annotated[Figure, measured_in("IoU", 0, _WHOLE)]
+Gain = Annotated[Figure, measured_in("AP", -_WHOLE, _WHOLE)]
+"""Of AP, which may also fall."""
+Share = Annotated[Figure, measured_in("1", 0, _WHOLE)]
+Ratio = Annotated[Figure, measured_in("1", 0, 1e9)]
+Images = Annotated[Figure, measured_in("image")]
+Bytes = Annotated[Figure, measured_in("B")]
+Parameters = Annotated[Figure, measured_in("parameters")]
+Macs = Annotated[Figure, measured_in("MAC")]
+Flops = Annotated[Figure, measured_in("FLOP")]
+Bops = Annotated[Figure, measured_in("BOP")]
+Proposals = Annotated[Figure, measured_in("proposals")]
+Milliseconds = Annotated[Figure, measured_in("ms", 0, 1e9)]

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from wildbench.scorecard._figure import Record
+from wildbench.scorecard._figure import Count, Keyed, Label, Listed, Record, Text
+from wildbench.text import MOST_NAME, named
+
+Name = Annotated[str, BeforeValidator(named), Field(max_length=MOST_NAME)]
 
 
 class Submission(Record):
     """What was evaluated."""
 
-    name: str
-    file: str = Field(description="Name of the submission file, without its folder.")
-    sha256: str = Field(description="Hash of the file's bytes.")
-    format: str = Field(pattern="^[a-z0-9-]+$", description="Name of the file's format, or coco-results.")
-    detector: str | None = Field(default=None, description="Architecture by its name in the zoo, or by the manifest.")
-    authors: list[str] = Field(default_factory=list)
-    licence: str | None = None
-    method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
-    training_data: str | None = None
-    parent: str | None = Field(default=None, description="SHA-256 of the dense submission it was made from.")
-    manifest: str | None = Field(
+    name: Name
+    file: Label = Field(description="Name of the submission file, without its folder.")
+    sha256: Label = Field(description="Hash of the file's bytes.")
+    format: Label = Field(pattern="^[a-z0-9-]+$", description="Name of the file's format, or coco-results.")
+    detector: Label | None = Field(default=None, description="Architecture by its name in the zoo, or by the manifest.")
+    authors: Listed[Label] = Field(default_factory=list)
+    licence: Label | None = None
+    method: Text | None = Field(default=None, description="How it was compressed, in the authors' words.")
+    training_data: Text | None = None
+    parent: Label | None = Field(default=None, description="SHA-256 of the dense submission it was made from.")
+    manifest: Label | None = Field(
         default=None, description="Where it was stated what the detector takes and answers; null for predictions."
     )
 
@@ -30,10 +33,10 @@ class Submission(Record):
 class Execution(Record):
     """What really ran the network, as its runtime says."""
 
-    device: str = Field(description="cpu, or the CUDA device's name.")
-    runtime: str | None = Field(default=None, description="The library, with its version.")
-    provider: str | None = Field(default=None, description="What of the library ran it: a provider or a delegate.")
-    precision: dict[str, int] = Field(
+    device: Label = Field(description="cpu, or the CUDA device's name.")
+    runtime: Label | None = Field(default=None, description="The library, with its version.")
+    provider: Label | None = Field(default=None, description="What of the library ran it: a provider or a delegate.")
+    precision: Keyed[Count] = Field(
         default_factory=dict, description="Number of operators by the type in which they were calculated, where told."
     )
 
@@ -41,11 +44,11 @@ class Execution(Record):
 class Protocol(Record):
     """The rules this record was made under; docs/protocol.md states each."""
 
-    version: int = 1
-    iou_thresholds: list[float] = Field(default_factory=lambda: [round(0.5 + 0.05 * i, 2) for i in range(10)])
-    max_detections: list[int] = Field(default_factory=lambda: [1, 10, 100])
-    engine: str = Field(description="The library that computed AP, with its version.")
-    batch_size: int = 1
+    version: Count = 1
+    iou_thresholds: Listed[float] = Field(default_factory=lambda: [round(0.5 + 0.05 * i, 2) for i in range(10)])
+    max_detections: Listed[Count] = Field(default_factory=lambda: [1, 10, 100])
+    engine: Label = Field(description="The library that computed AP, with its version.")
+    batch_size: Count = 1
     trusted: bool = Field(
         default=False, description="Of records of before detectors were jailed: whether they ran code."
     )
@@ -54,14 +57,14 @@ class Protocol(Record):
 class Dataset(Record):
     """What it was evaluated on."""
 
-    name: str
-    split: str | None = None
-    sha256: str = Field(description="Hash of the canonical COCO JSON that was scored, after any --limit.")
-    images: int
-    boxes: int
-    categories: list[str]
+    name: Label
+    split: Label | None = None
+    sha256: Label = Field(description="Hash of the canonical COCO JSON that was scored, after any --limit.")
+    images: Count
+    boxes: Count
+    categories: Listed[Label]
     partial_labels: bool = Field(description="Whether images carry `annotated_categories`.")
-    limit: int | None = Field(default=None, description="--limit, where only the first images were used.")
+    limit: Count | None = Field(default=None, description="--limit, where only the first images were used.")
 
 
 class Isolation(Record):
@@ -70,20 +73,20 @@ class Isolation(Record):
     level: Literal["namespaces", "landlock", "process"] = Field(
         description="Namespaces around Landlock and a filter of system calls; these two alone; or a plain process."
     )
-    probes: dict[str, bool] = Field(description="What was tried, and whether it was stopped.")
-    not_enforced: list[str] = Field(description="What was not stopped.")
+    probes: Keyed[bool] = Field(description="What was tried, and whether it was stopped.")
+    not_enforced: Listed[Label] = Field(description="What was not stopped.")
 
 
 class Environment(Record):
     """Where it was measured."""
 
-    wildbench: str
-    python: str
-    platform: str
-    cpu: str
-    cpu_count: int
-    gpu: str | None = None
-    packages: dict[str, str]
+    wildbench: Label
+    python: Label
+    platform: Label
+    cpu: Label
+    cpu_count: Count
+    gpu: Label | None = None
+    packages: Keyed[Label]
     isolation: Isolation | None = Field(
         default=None, description="What kept the detector in; null where none ran, or in a record of before."
     )

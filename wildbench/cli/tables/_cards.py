@@ -253,9 +253,11 @@ def _section_table(board: Board, section: Section) -> Table:
     table = table_of(section.title(), "rank", "submission", *columns, left=["submission"])
     for column in (*table.columns[:1], *table.columns[2:]):
         column.no_wrap = True
-    for place, name, *cells in rows:
-        add_row(table, place, name, *(cell.replace(" [", "\n[") for cell in cells))
+    for row, (place, name, *cells) in zip(shown.rows, rows, strict=True):
+        add_row(table, place if row.machine else "claim", name, *(cell.replace(" [", "\n[") for cell in cells))
     lines = [f"below {board.ranked.title}: its 95 % interval"]
+    if any(row.machine is None for row in shown.rows):
+        lines.append("claim: self-reported, so without a rank; wildbench leaderboard reproduce measures it here")
     if more := section.rows[MOST:]:
         lines.insert(0, f"and {len(more)} below them, in leaderboard.json and on the page")
     titles = {column.key: column.title for column in board.measures}

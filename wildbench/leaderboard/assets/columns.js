@@ -34,6 +34,7 @@ const breakable = (text) => text.split("_").flatMap((part, place) => (place ? ["
 
 function rankCell(row) {
   const place = row.standing;
+  if (!row.machine) return el("span", { class: "claim", title: "the board's own machine has not measured this row" }, "self-reported");
   if (!place) return el("span", { title: `${RANKED.title} is undefined` }, NONE);
   const told = place.last > place.rank
     ? `rank ${place.rank}; paired intervals leave any rank from ${place.rank} to ${place.last} open` : `rank ${place.rank}`;
@@ -42,7 +43,7 @@ function rankCell(row) {
 
 function nameCell(row) {
   const made = [row.detector, row.format === "wildbench" ? null : row.format].filter(Boolean).join(" · ");
-  return [rowLink(row.id, row.name), row.trusted && small(" trusted"), made && el("span", { class: "under" }, breakable(made))];
+  return [rowLink(row.id, row.name), row.trusted && small(" trusted"), row.identical_to.length > 0 && small(" same as ", row.identical_to.join(", ")), made && el("span", { class: "under" }, breakable(made))];
 }
 
 function rankedCell(row, section) {

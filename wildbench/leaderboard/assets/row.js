@@ -27,6 +27,8 @@ function measureRows(row, better) {
 function facts(row, detail) {
   const hash = (text) => el("code", {}, text);
   const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
+    ["Measured by", row.machine ?? "its submitter: self-reported, without a rank"],
+    ["Same detections or weights as", row.identical_to.length ? row.identical_to.flatMap((id, place) => [place ? ", " : null, rowLink(id, id)]) : null],
     ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
     ["Environment", detail.environment], ["Detections", grouped(detail.detections)],
     ["File SHA-256", hash(row.sha256)], ["Scorecard SHA-256", hash(row.card_sha256)]];
@@ -89,7 +91,6 @@ function rowPage(row, section) {
   const charts = [];
   const grid = el("div", { class: "grid" });
   const add = (chart) => { charts.push(chart); grid.append(chart.node); };
-  const lacking = (title, why) => grid.append(el("section", { class: "block" }, el("h3", {}, title), el("p", {}, why)));
   const curves = el("div", { class: "slot" });
   const showCurves = (category, focus) => {
     const chart = curvesChart(row, detail, category, (other) => { showCurves(other, true).show(); });
@@ -99,9 +100,9 @@ function rowPage(row, section) {
     return chart;
   };
   if (detail.curves) { charts.push({ show: () => showCurves("").show() }); grid.append(curves); }
-  else lacking("Precision and recall", "The curves were not kept beside this card.");
-  if (row.errors && detail.calibration) { add(errorsChart(row, detail)); add(calibrationChart(row, detail)); }
-  else lacking("What the errors cost", "The card was made before wildbench explained errors: score its detections again.");
+  else grid.append(el("section", { class: "block" }, el("h3", {}, "Precision and recall"), el("p", {}, "The curves were not kept beside this card.")));
+  add(errorsChart(row, detail));
+  add(calibrationChart(row, detail));
   grid.append(lineageBlock(row, section));
   const bytes = detail.by_part ? bytesChart(row, detail)
     : { node: el("section", { class: "block" }, el("h3", {}, "Size by layer"), el("p", {}, "COCO results bring no model.")), show: () => {} };
@@ -109,7 +110,8 @@ function rowPage(row, section) {
   const node = el("article", {},
     el("p", {}, el("a", { href: `#board=${encodeURIComponent(section.id)}` }, `← ${placeOf(section)}`)),
     el("h2", { tabindex: "-1", id: "title" }, row.name),
-    row.standing && el("p", { class: "lead" }, `Rank ${row.standing.rank}${row.standing.last > row.standing.rank ? ` to ${row.standing.last}` : ""} of ${section.rows.length}`,
+    !row.machine && el("p", { class: "lead" }, el("span", { class: "claim" }, "self-reported"), " The board's own machine has not measured this row: it takes no rank and stands on no front."),
+    row.standing && el("p", { class: "lead" }, `Rank ${row.standing.rank}${row.standing.last > row.standing.rank ? ` to ${row.standing.last}` : ""} of ${section.rows.filter((one) => one.machine).length}`,
       has(rankedBy(row)) && ` · ${accountOf(RANKED, rankedBy(row))}`),
     facts(row, detail), detail.notes.length ? folded(`${nth(detail.notes.length, "note")} on labels and detections`, () => el("ul", {}, detail.notes.map((note) => el("li", {}, note)))) : null,
     grid, bytes.node, picturesBlock(row, detail),

@@ -15,7 +15,7 @@ function chosenFront(fronts, choice) {
 function pointsOf(front, rows) {
   const cost = costOf(front);
   const same = (row) => (row.within[cost.key] ?? null) === front.within;
-  return rows.filter((row) => has(rankedBy(row)) && has(row.figures[cost.key]) && same(row)).map((row) => {
+  return rows.filter((row) => row.machine && has(rankedBy(row)) && has(row.figures[cost.key]) && same(row)).map((row) => {
     const [ap, x] = [rankedBy(row), row.figures[cost.key]];
     const spread = (figure, scale, side) => (figure.i ? figure.i[side] * scale : null);
     return {

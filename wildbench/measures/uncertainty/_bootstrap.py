@@ -290,4 +290,4 @@ def rounded(low: float, high: float) -> tuple[float, float]:
         >>> rounded(0.41236, 0.51231)
         (0.4123, 0.5124)
     """
-    return math.floor(low * 10**4) / 10**4, math.ceil(high * 10**4) / 10**4
+    return math.floor(low * 10**4) / 10**4, math.ceil(high * 10**4 - 1e-9) / 10**4

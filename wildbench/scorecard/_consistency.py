@@ -1,0 +1,145 @@
+"""Whether the figures of a record fit together: sums, orders and counts that hold in each that wildbench writes.
+
+They are asked of cards from elsewhere, and never refuse a measurement while it is made.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+
+from wildbench.scorecard._card import Scorecard
+from wildbench.scorecard._cost import Compute, Latency, Size
+from wildbench.scorecard._figure import Figure
+
+TOLERANCE = 1e-6
+"""Relative: of sums of floats in another order."""
+
+_BITS = re.compile(r"(\d{1,2})x(\d{1,2})")
+
+Problem = tuple[str, str]
+"""A place in the record, and what is wrong there."""
+
+
+def contradictions(card: Scorecard) -> Iterator[Problem]:
+    """Where a record contradicts itself.
+
+    Example:
+        >>> from wildbench.resources import bundled
+        >>> from wildbench.scorecard import read_scorecard
+        >>> list(contradictions(read_scorecard(bundled("baselines/scorecards/reference.json"))))
+        []
+    """
+    if card.submission.format != "coco-results" and None in (card.size, card.compute, card.latency):
+        yield "size, compute, latency", "one is missing, and only COCO results come without"
+    if card.size:
+        yield from _size(card.size)
+    if card.compute:
+        yield from _compute(card.compute)
+        yield from _most(card.dataset.images, "compute.macs", card.compute.macs)
+    if card.latency:
+        yield from _latency(card.latency)
+        yield from _most(card.dataset.images, "latency.p50", card.latency.p50)
+        if card.execution and card.execution.device != card.latency.device:
+            yield "execution.device", "is not that of latency"
+
+
+def _most(images: int, place: str, figure: Figure) -> Iterator[Problem]:
+    if (figure.n or 0) > images:
+        yield f"{place}.n", f"is {figure.n}, of {images} images"
+
+
+def _size(size: Size) -> Iterator[Problem]:
+    whole, parameters = size.file_bytes.value, size.parameters.value
+    if not whole or size.file_bytes.n != 1:
+        yield "size.file_bytes", "is not that of one file"
+    if not _adds_up((part.value for part in size.by_part.values()), whole):
+        yield "size.by_part", "does not sum to file_bytes"
+    if size.by_layer is not None and not _adds_up((layer.bytes for layer in size.by_layer), whole):
+        yield "size.by_layer", "does not sum to file_bytes"
+    if parameters is not None and size.dense_fp32_bytes.value != 4 * parameters:
+        yield "size.dense_fp32_bytes", "is not 4 bytes a parameter"
+    if parameters is not None and (size.nonzero.value or 0) > parameters:
+        yield "size.nonzero", "is more than there are parameters"
+    yield from _alike("size", {name: getattr(size, name) for name in ("nonzero", "parameters", "dense_fp32_bytes")})
+    yield from _bare("size", {name: figure for name, figure in size if isinstance(figure, Figure)} | size.by_part)
+
+
+def _compute(compute: Compute) -> Iterator[Problem]:
+    macs, modules = compute.macs.value, compute.by_module
+    parts = {f"by_module.{name}": figure for name, figure in modules.items()}
+    whole = {name: getattr(compute, name) for name in ("macs", "flops", "nonzero_macs", "bops")}
+    yield from _alike("compute", whole | parts)
+    stages = {"proposals": compute.proposals, "macs_per_proposal": compute.macs_per_proposal}
+    yield from _bare("compute", whole | parts | stages, cautious={"bops"})
+    if macs is None:
+        if any(figure.value is not None for figure in (whole | parts | stages).values()):
+            yield "compute.macs", "is null, and figures made of it are not"
+        return
+    if not _adds_up((figure.value for figure in modules.values()), macs):
+        yield "compute.by_module", "does not sum to macs"
+    if not _close(compute.flops.value, 2 * macs):
+        yield "compute.flops", "is not 2 x macs"
+    if (compute.nonzero_macs.value or 0) > macs * (1 + TOLERANCE):
+        yield "compute.nonzero_macs", "is more than macs"
+    if (compute.proposals.value or 0) * (compute.macs_per_proposal.value or 0) > macs * (1 + TOLERANCE):
+        yield "compute.macs_per_proposal", "makes more than macs"
+    yield from _operands(compute, macs)
+
+
+def _operands(compute: Compute, macs: float) -> Iterator[Problem]:
+    bits = compute.operand_bits
+    if (bits is None) != (compute.bops.value is None) and macs:
+        yield "compute.operand_bits", "is null where bops is not, or the other way round"
+    elif bits is not None and macs:
+        pairs = {_BITS.fullmatch(pair): share for pair, share in bits.items()}
+        if None in pairs or not _adds_up(bits.values(), 1.0):
+            yield "compute.operand_bits", "are not shares of all MACs by two numbers of bits"
+        elif not _close(
+            compute.bops.value, macs * sum(int(pair[1]) * int(pair[2]) * share for pair, share in pairs.items() if pair)
+        ):
+            yield "compute.bops", "is not what macs and operand_bits give"
+
+
+def _latency(latency: Latency) -> Iterator[Problem]:
+    tail = [latency.p50.value, latency.p90.value, latency.p99.value]
+    known = [value for value in tail if value is not None]
+    if known != sorted(known) or 0 in known or not latency.mean.value:
+        yield "latency", "p50, p90 and p99 do not rise from above 0"
+    times = {name: getattr(latency, name) for name in ("p50", "p90", "p99", "mean")}
+    stages = {f"stages.{name}": figure for name, figure in latency.stages.items()}
+    yield from _alike("latency", times)
+    for name, figure in (times | stages).items():
+        if (figure.n or 0) > (latency.p50.n or 0):
+            yield f"latency.{name}.n", "is more than that of p50"
+        if figure.caution is not None:
+            yield f"latency.{name}.caution", "is none that wildbench writes"
+    if latency.reference_ratio.value == 0:
+        yield "latency.reference_ratio", "is 0"
+    if latency.reference_ratio.value is not None and not latency.reference_ratio.n:
+        yield "latency.reference_ratio", "has no n: how often the reference ran"
+    if latency.p50.value and any((one.value or 0) > 1.01 * latency.p50.value for one in latency.stages.values()):
+        yield "latency.stages", "take longer than the whole"
+    yield from _bare("latency", {"peak_memory": latency.peak_memory})
+
+
+def _alike(place: str, figures: dict[str, Figure]) -> Iterator[Problem]:
+    counts = {figure.n for figure in figures.values() if figure.value is not None}
+    if len(counts) > 1:
+        yield f"{place}.*.n", f"differ: {', '.join(str(count) for count in list(counts)[:4])}"
+
+
+def _bare(place: str, figures: dict[str, Figure], cautious: Iterable[str] = ()) -> Iterator[Problem]:
+    """Counts have no interval, and most no caution."""
+    for name, figure in figures.items():
+        if figure.interval is not None or (figure.caution is not None and name not in cautious):
+            yield f"{place}.{name}", "is a count: it has no interval and no caution"
+
+
+def _adds_up(parts: Iterable[float | None], whole: float | None) -> bool:
+    return whole is None or _close(math.fsum(part or 0 for part in parts), whole)
+
+
+def _close(one: float | None, other: float) -> bool:
+    return one is None or abs(one - other) <= TOLERANCE * max(1.0, abs(other))
