@@ -33,7 +33,7 @@ def claimed(card: Path, tmp_path: Path) -> Path:
     """A board with that row, which claims to be faster than it is."""
     forged = edited(card, tmp_path / "tiny.json")
     document = json.loads(forged.read_text())
-    for name in ("p50", "p90", "mean"):
+    for name in ("p50", "mean"):
         document["latency"][name] |= {"value": 1e-3, "interval": None}
     document["latency"]["stages"] = {}
     forged.write_text(json.dumps(document))
