@@ -337,3 +337,8 @@ def test_parts_of_yolo_are_lists_of_folders_or_folders(tmp_path: Path) -> None:
     files = {f"{part}/images/{part}.jpg": photograph(n) for n, part in enumerate(("train", "valid"))}
     files |= {f"{part}/labels/{part}.txt": f"0 {CENTRED}".encode() for part in ("train", "valid")}
     assert parts(imported(tmp_path / "folders", {**files, "classes.txt": b"lion\n"})) == {"train": 1, "val": 1}
+
+
+def test_a_form_of_another_package(savanna: Path, tmp_path: Path) -> None:
+    report = imported(tmp_path, {"game.tsv": b"a.jpg\tzebra\t10\t20\t50\t50\n", "a.jpg": photograph()})
+    assert (report.collection.form, boxes(report)) == ("game-count", {"a.jpg": [("zebra", ZEBRA)]})

@@ -126,3 +126,8 @@ def test_ids_that_are_texts_come_back_as_they_were(tmp_path: Path) -> None:
 def test_bytes_of_results_are_unchanged_where_ids_are(tmp_path: Path) -> None:
     detections = Detections([7, 8], [1, 1], [PIXELS, PIXELS], [0.5, 0.5])
     assert results_bytes(detections) == results_bytes(detections, {})
+
+
+def test_detections_of_another_package(savanna: Path, tmp_path: Path) -> None:
+    document = {"patrol": {"cam2/IMG_2.JPG": [["animal", 20, 20, 80, 60, 0.5]]}}
+    assert rows(read(tmp_path, document)[0]) == [(9, 1, PIXELS, 0.5)]
