@@ -1,5 +1,6 @@
 """A small data set and detectors of known quality on it, scored as a user scores them."""
 
+import hashlib
 import json
 import shutil
 import zlib
@@ -14,10 +15,9 @@ from made_up_cards import make_card
 
 from wildbench import plugins
 from wildbench.evaluation import score
-from wildbench.leaderboard import _results
-from wildbench.leaderboard._results import Result, Samples, result_id
+from wildbench.leaderboard._results import KEPT, REPRODUCED, SUMS, Result, Samples, own, result_id, sums_of
 from wildbench.measures import Measure
-from wildbench.scorecard import Figure, Scorecard
+from wildbench.scorecard import Figure, Scorecard, read_scorecard
 
 IMAGES, LOCATIONS = 40, 20
 
@@ -92,7 +92,7 @@ def make_result(card: Scorecard, *, noise: float = 0.02, seed: int = 0) -> Resul
     """A result that is in no folder."""
     ap = card.accuracy.ap.value
     samples = made_up_samples(float("nan") if ap is None else ap, noise=noise, seed=seed)
-    return Result(result_id(card), card, "0" * 64, Path("none"), samples, _results.own(card, "0" * 64))
+    return Result(result_id(card), card, "0" * 64, Path("none"), samples, own(card, "0" * 64))
 
 
 def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.02, **changes: Any) -> Result:
@@ -128,6 +128,14 @@ def make_named(name: str, ap: float | None, *, seed: int = 0, noise: float = 0.0
 def names(rows: Sequence[Any]) -> list[str]:
     """Names of rows, in order."""
     return [row.name for row in rows]
+
+
+def measured_here(place: Path) -> None:
+    """Make a result the board's own, and its hashes fit its files, as `reproduce` does, and a forger would."""
+    stored = (place / "card.json").read_bytes()
+    made = own(read_scorecard(place / "card.json"), hashlib.sha256(stored).hexdigest())
+    (place / REPRODUCED).write_bytes(made.to_bytes())
+    (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in (*KEPT, REPRODUCED)}))
 
 
 class Energy(Measure):

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from made_up_results import edited
+from made_up_results import edited, measured_here
 
 from wildbench.cli import main
 from wildbench.cli.leaderboard import app
 from wildbench.comparison import compare
+from wildbench.files import sha256_of
 from wildbench.leaderboard import read_board
 from wildbench.leaderboard._model import Row
+from wildbench.leaderboard._results import KEPT, SUMS, read_results
 from wildbench.leaderboard.add import check
 from wildbench.leaderboard.verify import verify
 from wildbench.resources import bundled
@@ -58,13 +60,16 @@ def folder(baselines_board: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     shutil.copytree(bundled("baselines/scorecards"), folder / "cards")
     shutil.copytree(baselines_board / "results", folder / "leaderboard" / "results")
     (place,) = (folder / "leaderboard" / "results").glob("reference-tiny-*")
-    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    curves = (place / "curves.json").read_bytes()
     shutil.rmtree(place)
     ran = leaderboard("add", "cards/reference-tiny.json", cwd=folder)
     assert (ran.code, ran.out) == (0, f"added: leaderboard/results/{place.name}\n"), ran.err
     after = {path.name: path.read_bytes() for path in place.iterdir()}
-    assert after.keys() == before.keys()
-    assert all(after[name] == before[name] for name in ("card.json", "curves.json"))
+    assert after.keys() == {*KEPT, SUMS}
+    assert after["card.json"] == (folder / "cards" / "reference-tiny.json").read_bytes()
+    assert after["curves.json"] == curves
+    for result in (folder / "leaderboard" / "results").iterdir():
+        measured_here(result)
     ran = leaderboard("build", cwd=folder)
     assert ran.code == 0, ran.err
     assert "reference-tiny" in ran.out
@@ -102,9 +107,9 @@ def test_the_loss_is_what_compare_says(folder: Path, rows: dict[str, Row]) -> No
 
 
 def test_a_size_that_the_submission_does_not_have_is_named(folder: Path, tmp_path: Path) -> None:
-    keys = ("file_bytes", "parameters", "nonzero", "dense_fp32_bytes")
+    keys = ("nonzero", "bitmask_bytes", "entropy_bytes")
     changes = [(f"size.{key}.value", 12345.0) for key in keys]
-    card = edited(folder / "cards" / "reference-tiny.json", tmp_path / "card.json", *changes)
+    card = edited(folder / "cards" / "reference.json", tmp_path / "card.json", *changes)
     problems = check(card, tmp_path / "board", submissions=bundled("baselines"))
     assert {problem.code for problem in problems} == {"scorecard/figure-differs"}
     assert sorted(problem.what.split(" is ")[0] for problem in problems) == [
@@ -119,7 +124,7 @@ def test_a_folder_without_the_submission_is_said_so(
     (tmp_path / "empty").mkdir()
     arguments = "--board", tmp_path / "new", "--submissions", tmp_path / "empty"
     with caplog.at_level(logging.WARNING):
-        assert leaderboard("check", "cards/reference-tiny.json", *arguments, cwd=folder).code == 0
+        assert leaderboard("check", "cards/reference.json", *arguments, cwd=folder).code == 0
     assert caplog.messages == [
         f"wildbench: {tmp_path}/empty: no file in it is one of the submissions: no size was measured again"
     ]
@@ -127,8 +132,8 @@ def test_a_folder_without_the_submission_is_said_so(
 
 def test_check_says_yes_or_why_not_and_changes_nothing(folder: Path, tmp_path: Path) -> None:
     before = sorted(folder.rglob("*"))
-    ran = leaderboard("check", "cards/reference-tiny.json", "--board", tmp_path / "new", cwd=folder)
-    assert (ran.code, ran.out) == (0, "cards/reference-tiny.json: can be added\n")
+    ran = leaderboard("check", "cards/reference.json", "--board", tmp_path / "new", cwd=folder)
+    assert (ran.code, ran.out) == (0, "cards/reference.json: can be added\n")
     ran = leaderboard("check", "cards/reference-tiny.json", cwd=folder)
     assert ran.code == 2
     assert ran.err.startswith("wildbench: cards/reference-tiny.json: ")
@@ -177,13 +182,14 @@ def test_the_commands_load_no_torch(folder: Path) -> None:
 
 
 def test_the_repositorys_own_board_holds(tmp_path: Path) -> None:
-    """Its rows are the baselines as they are committed, and it is what its results give."""
+    """Its rows are, or reproduce, the baselines as they are committed, and it is what its results give."""
     own = Path(__file__).parents[2] / "leaderboard"
     assert verify(own, submissions=bundled("baselines")) == []
-    rows = {row.name: row for row in read_board(own / "leaderboard.json").rows().values()}
+    results = {result.card.submission.name: result for result in read_results(own)}
     for name in NAMES:
-        card = (own / "results" / rows[name].id / "card.json").read_bytes()
-        assert card == bundled(f"baselines/scorecards/{name}.json").read_bytes()
+        made = results[name].reproduction
+        claimed = made.claimed_sha256 if made else results[name].card_sha256
+        assert claimed == sha256_of(bundled(f"baselines/scorecards/{name}.json"))
 
 
 @pytest.mark.slow
@@ -223,11 +229,11 @@ def test_what_the_document_tells_a_maintainer_s_ci_to_run_does_run(folder: Path,
     good = run()
     assert good.returncode == 0, good.stderr
     assert "leaderboard/submitted/mine.json: can be added" in good.stdout
-    edited(submitted / "mine.json", submitted / "mine.json", ("accuracy.ap.value", 0.9))
+    edited(submitted / "mine.json", submitted / "mine.json", ("accuracy.mean_iou50.n", 9))
     commit()
     bad = run()
     assert bad.returncode == 2
-    assert "accuracy.ap.value is 0.9, its detections give" in bad.stderr
+    assert "accuracy.mean_iou50.n is 9, its detections give" in bad.stderr
     shutil.rmtree(submitted)
     commit()
     empty = run()

@@ -344,7 +344,7 @@ def test_rows_of_another_data_set_are_apart_and_say_what_is_missing(page: Any, b
     page.get_by_role("heading", name="somewhere").wait_for()
     assert page.locator("#sections a[aria-current]").inner_text() == "somewhere"
     assert names(page) == ["reference"]
-    page.get_by_text("No row has both an AP and a cost").wait_for()
+    page.get_by_text("No measured row has both an AP and a cost").wait_for()
     page.locator(".board .name a").click()
     text = page.locator("article").inner_text()
     assert "COCO results bring no model" in text

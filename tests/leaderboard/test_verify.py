@@ -1,6 +1,5 @@
 """Each way a board can lie, done to a real one and named."""
 
-import hashlib
 import json
 import lzma
 import os
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_results import edited, write_card, write_dataset
+from made_up_results import edited, measured_here, write_card, write_dataset
 
 from wildbench.errors import SubmissionError
-from wildbench.leaderboard._results import KEPT, REPRODUCED, SUMS, own, result_id, sums_of
+from wildbench.leaderboard._results import KEPT, REPRODUCED, SUMS, result_id, sums_of
 from wildbench.leaderboard.add import add
 from wildbench.leaderboard.build import build
 from wildbench.leaderboard.verify import verify
@@ -22,14 +21,6 @@ from wildbench.scorecard import read_scorecard
 
 NOBODY = 65534
 RESULTS = tuple(f"row{number}" for number in range(3))
-
-
-def measured_here(place: Path) -> None:
-    """Make a result the board's own, and its hashes fit its files, as `reproduce` does, and a forger would."""
-    stored = (place / "card.json").read_bytes()
-    made = own(read_scorecard(place / "card.json"), hashlib.sha256(stored).hexdigest())
-    (place / REPRODUCED).write_bytes(made.to_bytes())
-    (place / SUMS).write_bytes(sums_of({name: (place / name).read_bytes() for name in (*KEPT, REPRODUCED)}))
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ function scatterTable(front, points) {
 function scatter(section, rows, choice, redraw) {
   const { fronts } = section;
   const front = chosenFront(fronts, choice);
-  if (!front) return emptyScatter("No row has both an AP and a cost.");
+  if (!front) return emptyScatter("No measured row has both an AP and a cost.");
   const points = pointsOf(front, rows);
   const n = rows.map(rankedBy).find(has)?.n;
   const alike = fronts.filter((one) => one.axis === front.axis);
