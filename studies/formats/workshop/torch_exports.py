@@ -19,7 +19,7 @@ from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
 )
 from tv_files import SIZE, onnx_run
 
-LETTERBOX = {"resize": "letterbox", "position": "center", "mapping": "ratio", "size": [SIZE, SIZE]}
+LETTERBOX = {"resize": "letterbox", "position": "center", "size": [SIZE, SIZE]}
 RAW = {"kind": "yolov8", "score_threshold": tiny.SCORE, "nms_iou": 0.7, "max_detections": 300}
 
 
