@@ -27,9 +27,11 @@ IMPORT = "data import {} --out {folder}/imported"
 ANY = "dataset/*"
 
 
-def file(data: bytes, name: str = "evil.json") -> Callable[[Path], Path]:
+def file(data: bytes | Callable[[], bytes], name: str = "evil.json") -> Callable[[Path], Path]:
+    """A file of these bytes; large ones are made when they are wanted."""
+
     def make(folder: Path) -> Path:
-        (folder / name).write_bytes(data)
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data())
         return folder / name
 
     return make
@@ -156,7 +158,8 @@ def png(width: int, height: int, rows: int = 1) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(b"\0" * (1 + 3 * width)) for _ in range(rows)) + packer.flush()
+    row = b"\0" * min(1 + 3 * width, 2**24)
+    data = b"".join(packer.compress(row) for _ in range(rows)) + packer.flush()
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
@@ -201,7 +204,7 @@ PICTURES = {
 
 @cases(
     [
-        Attack(f"picture-{name}", file(data(), "evil.png"), lambda path, _: list(decode(path).shape), "dataset/image-*")
+        Attack(f"picture-{name}", file(data, "evil.png"), lambda path, _: list(decode(path).shape), "dataset/image-*")
         for name, data in PICTURES.items()
         if name != "png-whole-of-220-million"
     ]
@@ -247,13 +250,14 @@ ENTITY = (
 SECRET = b'<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/hostname">]><annotation><object><name>&a;</name></object></annotation>'
 
 
-def yolo(settings: bytes, **files: bytes) -> Callable[[Path], Path]:
+def yolo(settings: bytes, **files: bytes | Callable[[], bytes]) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         (folder / "source" / "labels").mkdir(parents=True)
         (folder / "source" / "images").mkdir()
         (folder / "source" / "data.yaml").write_bytes(settings)
         (folder / "source" / "images" / "a.jpg").write_bytes(picture())
-        (folder / "source" / "labels" / "a.txt").write_bytes(files.get("a", b"0 0.5 0.5 0.2 0.2\n"))
+        text = files.get("a", b"0 0.5 0.5 0.2 0.2\n")
+        (folder / "source" / "labels" / "a.txt").write_bytes(text if isinstance(text, bytes) else text())
         return folder / "source"
 
     return make
@@ -324,7 +328,7 @@ IMPORTS = [
     Attack("yaml-nested", yolo(b"[" * 100_000), IMPORT, None),
     Attack("yaml-base-60", yolo(b"names: [lion]\nn: 1" + b":59" * 80_000), IMPORT, None),
     Attack("yaml-5-mb", yolo(b"names: [lion]\n#" + b"x" * 5 * 2**20), IMPORT, None),
-    Attack("text-100-mb", yolo(b"names: [lion]\n", a=b"0 0.5 0.5 0.2 0.2\n" * (6 * 2**20)), IMPORT, ANY),
+    Attack("text-100-mb", yolo(b"names: [lion]\n", a=lambda: b"0 0.5 0.5 0.2 0.2\n" * (6 * 2**20)), IMPORT, ANY),
     Attack("text-of-digits", yolo(b"names: [lion]\n", a=b"0 0." + b"5" * 10**6 + b" 0.5 0.2 0.2\n"), IMPORT, None),
     Attack("text-of-an-exponent", yolo(b"names: [lion]\n", a=b"0 1e999999999 0.5 0.2 0.2\n"), IMPORT, None),
     Attack("tar-above", archive("evil.tar", ("../../canary", b"x", {})), IMPORT, ANY),

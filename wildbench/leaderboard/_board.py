@@ -40,7 +40,7 @@ def make_row(
         id=result.id,
         **{name: getattr(submission, name) for name in _OF_THE_SUBMISSION},
         card_sha256=result.card_sha256,
-        trusted=card.protocol.trusted,
+        isolation=_isolation(card),
         machine=result.reproduction.machine if result.reproduction else None,
         identical_to=identical_to,
         standing=standing,
@@ -59,6 +59,14 @@ def make_row(
 
 def _told(path: str, told: Sequence[str]) -> bool:
     return any(path == one or path.startswith(f"{one}.") for one in told)
+
+
+def _isolation(card: Scorecard) -> str | None:
+    """The level of what kept the detector in; `part` where something was not stopped."""
+    isolation = card.environment.isolation
+    if isolation is None:
+        return None
+    return "part" if isolation.not_enforced and isolation.level != "process" else isolation.level
 
 
 def build_board(results: Iterable[Result]) -> Board:

@@ -114,7 +114,9 @@ class Row(Record):
     licence: str | None
     method: str | None
     training_data: str | None
-    trusted: bool = Field(description="Whether the file was opened with --trust.")
+    isolation: str | None = Field(
+        description="What kept the detector in: namespaces, landlock, part of them, or process; null where none ran."
+    )
     machine: str | None = Field(
         description="The board's own machine, which measured the row; null for a self-reported one, which takes no "
         "rank and is on no front."

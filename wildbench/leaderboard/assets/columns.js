@@ -43,7 +43,7 @@ function rankCell(row) {
 
 function nameCell(row) {
   const made = [row.detector, row.format === "wildbench" ? null : row.format].filter(Boolean).join(" · ");
-  return [rowLink(row.id, row.name), row.trusted && small(" trusted"), row.identical_to.length > 0 && small(" same as ", row.identical_to.join(", ")), made && el("span", { class: "under" }, breakable(made))];
+  return [rowLink(row.id, row.name), ["part", "process"].includes(row.isolation) && small(" no jail"), row.identical_to.length > 0 && small(" same as ", row.identical_to.join(", ")), made && el("span", { class: "under" }, breakable(made))];
 }
 
 function rankedCell(row, section) {

@@ -26,7 +26,7 @@ function measureRows(row, better) {
 
 function facts(row, detail) {
   const hash = (text) => el("code", {}, text);
-  const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (row.trusted ? ", opened with --trust" : "")],
+  const pairs = [["Method", row.method], ["Detector", row.detector && breakable(row.detector)], ["Format", row.format + (["part", "process"].includes(row.isolation) ? ", not all walls stood" : "")],
     ["Measured by", row.machine ?? "its submitter: self-reported, without a rank"],
     ["Same detections or weights as", row.identical_to.length ? row.identical_to.flatMap((id, place) => [place ? ", " : null, rowLink(id, id)]) : null],
     ["Authors", row.authors.join(", ")], ["Licence", row.licence], ["Trained on", row.training_data],
