@@ -7,7 +7,9 @@ of `If`, `Loop` and `Scan` is counted as often as it runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ from wildbench.measures.compute._onnx_bodies import bring_out
 from wildbench.measures.compute._onnx_rules import MOVES, PLAIN, is_plain, macs_of, operator_of, rule_of
 from wildbench.submissions.formats import FACTORS, OnnxWeights
 from wildbench.submissions.graphs import onnx_nodes
+
+ADD_UP = frozenset(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2", "CumSum"))
+SAME_VALUES = frozenset(("Identity", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Flatten"))
 
 
 class OnnxCounter:
@@ -37,10 +42,12 @@ class OnnxCounter:
         model = onnx.ModelProto.FromString(model.SerializeToString())
         self.nodes = list(model.graph.node)
         self.weights = OnnxWeights(model)
-        self.fixed = _is_fixed(model.graph)
+        self.summed = _summed(self.nodes)
+        self.fixed = _is_fixed(model.graph, self.summed)
         self.inner = bring_out(model.graph, lambda node: _tensors(node) if rule_of(node) else ())
         self.names = sorted(
             {name for node in self.nodes if (rule_of(node) or node.op_type == "RoiAlign") for name in _tensors(node)}
+            | self.summed
         )
         self.outputs: dict[str, npt.NDArray[np.generic]] = {}
         self._given = [output.name for output in model.graph.output]
@@ -63,7 +70,10 @@ class OnnxCounter:
         for node in self.nodes:
             if node.op_type == "RoiAlign":
                 count.pool(shapes[node.input[1]][0])
-            self._spend(count, node, shapes)
+            if node.output[0] in self.summed:
+                count.spend(self._place(node), prod(shapes[node.output[0]]), None)
+            else:
+                self._spend(count, node, shapes)
             for inner in list(onnx_nodes(node))[1:]:
                 if not rule_of(inner):
                     self._spend(count, inner, {})
@@ -92,6 +102,26 @@ def _tensors(node: onnx.NodeProto, *, every: bool = False) -> list[str]:
     """Inputs and first output; an optional input that is absent has an empty name."""
     names = [*node.input, node.output[0]]
     return names if every else [name for name in names if name]
+
+
+def _summed(nodes: Sequence[onnx.NodeProto]) -> set[str]:
+    """Outputs of `Mul` that are added up, which together are a product of matrices by other operators."""
+    takers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+    for node in nodes:
+        for name in node.input:
+            takers[name].append(node)
+    found = set()
+    for node in nodes:
+        waiting = [node.output[0]] if node.op_type == "Mul" and operator_of(node) == "Mul" else []
+        seen = set(waiting)
+        while waiting:
+            for taker in takers[waiting.pop()]:
+                if taker.op_type in ADD_UP:
+                    found.add(node.output[0])
+                elif taker.op_type in SAME_VALUES and taker.output[0] not in seen:
+                    seen.add(taker.output[0])
+                    waiting.append(taker.output[0])
+    return found
 
 
 def _shape_of(name: str) -> str:
@@ -125,13 +155,14 @@ SHAPING = Shaping(
 )
 
 
-def _is_fixed(graph: onnx.GraphProto) -> bool:
+def _is_fixed(graph: onnx.GraphProto, summed: Set[str]) -> bool:
     """Whether what is counted has the same shapes for every input of a size; not where a body has some of it."""
     if any(rule_of(inner) or not is_plain(inner) for node in graph.node for inner in list(onnx_nodes(node))[1:]):
         return False
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value.name for value in graph.input if value.name not in stored]
     counted = {operator_of(node) for node in graph.node if rule_of(node) or node.op_type == "RoiAlign"}
+    counted |= {"Mul"} if summed else set()
     steps = [Step(_kind(node), node.input, node.output) for node in graph.node]
     return fixed_shapes(steps, inputs, SHAPING, counted)
 
