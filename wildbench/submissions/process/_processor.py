@@ -70,6 +70,20 @@ def peak_resident(pids: Iterable[int]) -> int | None:
     return sum(peaks) if peaks else None
 
 
+LONGEST_STOP = 0.1
+"""Seconds that every thread of a process is waited for until it stands."""
+
+
+def _is_still(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or has ended."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - as in `tree`
+            with open(f"/proc/{pid}/task/{thread}/stat") as file:  # noqa: PTH123
+                if file.read().rpartition(")")[2].split()[0] not in "TtZX":
+                    return False
+    return True
+
+
 @contextlib.contextmanager
 def held(pid: int) -> Iterator[list[int]]:
     """Stop a process and all that descend from it for as long as the block runs; gives their ids.
@@ -83,6 +97,9 @@ def held(pid: int) -> Iterator[list[int]]:
                 stopped.append(each)
                 with contextlib.suppress(OSError):
                     os.kill(each, signal.SIGSTOP)
+        deadline = time.monotonic() + LONGEST_STOP
+        while LINUX and time.monotonic() < deadline and not all(map(_is_still, stopped)):
+            os.sched_yield()  # a thread that spins may take milliseconds to see the signal
         yield stopped
     finally:
         for each in reversed(stopped):
