@@ -69,11 +69,13 @@ def test_a_sweep_and_a_board_of_it(savanna: Path, tmp_path: Path, monkeypatch: p
     assert point.value("energy") == pytest.approx(4.6e-9 * (point.value("macs") or 0))
     assert "energy" in Path("out/grid.csv").read_text().splitlines()[0].split(",")
 
-    cards = [path for path in Path("out").glob("*/*/*.json") if path.stem == path.parent.name]
+    cards = sorted(path for path in Path("out").glob("*/*/*.json") if path.stem == path.parent.name)
     assert len(cards) == 2
     for card in cards:
         assert json.loads(card.read_text())["measures"]["energy"]["unit"] == "mJ"
         run("leaderboard", "add", card, "--board", "board")
+        file = next(one for one in (Path("dense.pt"), *card.parent.glob("*.pt")) if one.stem == card.stem)
+        run("leaderboard", "reproduce", card.stem, "--submission", file, "--board", "board", "--device", "cpu")
     run("leaderboard", "build", "--board", "board")
     board = json.loads(Path("board/leaderboard.json").read_text())
     assert board["measures"][-1]["key"] == "energy"

@@ -210,7 +210,7 @@ def test_the_axes_of_the_chart_change(page: Any) -> None:
 
 def test_the_axes_change_by_keyboard(page: Any) -> None:
     page.locator("#cost-file_bytes").focus()
-    for title in ("MACs, GMAC", "Latency ratio, ×", "Latency p50, ms"):
+    for title in ("MACs, GMAC", "Latency ratio, ×", "Latency, ms"):
         page.keyboard.press("ArrowRight")
         page.locator(".chart[data-drawn]", has_text=title).wait_for()
     assert page.evaluate("document.activeElement.id") == "cost-latency"
@@ -240,7 +240,7 @@ def test_time_is_a_ratio_across_machines_and_milliseconds_within_one(page: Any, 
     assert options == sorted(set(hardware))
     for option in options:
         page.locator("#within").select_option(option)
-        page.locator(".chart[data-drawn]", has_text="Latency p50, ms").wait_for()
+        page.locator(".chart[data-drawn]", has_text="Latency, ms").wait_for()
         page.wait_for_function("told => document.querySelector('.chart').ariaLabel.includes(told)", arg=option)
         page.locator(DRAWN).wait_for()
         alike = [row for row in rows if row.within["latency"] == option]

@@ -17,7 +17,7 @@ from wildbench.categories import SPLITS
 from wildbench.datasets.coco import canonical_json, read_coco
 from wildbench.datasets.label_checks import validate
 from wildbench.datasets.registry import load_dataset
-from wildbench.parksim import pictures, scenes
+from wildbench.parksim import fresh_scenes, pictures
 from wildbench.parksim._composition import compose
 from wildbench.parksim._generation import annotation_of, encode_jpeg, file_name, generate
 from wildbench.parksim._planning import plan
@@ -175,7 +175,7 @@ def test_published_hashes_are_those_of_the_renderer() -> None:
 
 
 def test_new_scenes_are_of_the_same_cameras_and_of_other_animals() -> None:
-    made = list(scenes(4711, "test", 2))
+    made = list(fresh_scenes(4711, "test", 2))
     test = load_dataset("parksim", split="test", with_images=False)
     assert {image["location"] for image, _, _ in made} <= {image["location"] for image in test.images}
     for image, annotations, pixels in made:

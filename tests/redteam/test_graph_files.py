@@ -298,7 +298,7 @@ def answering(**answer: Any) -> Made:
 
 BOX = [0, 0, 1, 1]
 DAMAGE = [
-    Attack("sides-2-to-40", dims(2**40), LOOK, ANY, quick=True),
+    Attack("sides-2-to-40", dims(2**40), LOOK, None, quick=True),
     Attack("sides-2-to-124", dims(2**62, 2**62), LOOK, ANY),
     Attack("sides-zero-and-huge", dims(0, 2**62), LOOK, ANY),
     Attack("sides-negative", dims(-1), run, None),

@@ -93,7 +93,6 @@ EDGES = {"resize": "shortest_edge", "shortest_edge": 64, "longest_edge": 96}
         ({"parent": "abc"}, "parent"),
         ({"detector": "ssd"}, "detector"),
         ({"detector": {"name": "ssd", "arguments": {"at": {1}}}}, "detector.arguments.at"),
-        ({"detector": {"name": "ssd", "arguments": nested(300)}}, "detector.arguments"),
         ({"input": {"size": [4, 4]}}, "input"),
         ({"input": {"resize": "shortest_edge", "shortest_edge": 800}}, "input"),
         ({"input": {"resize": "stretch", "size": [0, 4]}}, "input.size.0"),
@@ -126,6 +125,11 @@ def test_a_wrong_key_is_named_in_one_line(change: dict, key: str) -> None:
     message = str(caught.value)
     assert message.startswith("tiny.onnx: manifest")
     assert any(f"manifest: {place}" in message for place in (f"{key}: ", f"{key}.", f"`{key}` "))
+
+
+def test_a_manifest_that_is_nested_deep_is_refused() -> None:
+    with refused("submission/manifest"):
+        parse_manifest(GOOD | {"detector": {"name": "ssd", "arguments": nested(300)}}, "tiny.onnx")
 
 
 def test_what_is_missing_or_newer_or_not_an_object_is_refused() -> None:

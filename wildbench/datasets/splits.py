@@ -69,7 +69,8 @@ def make_split(
         DatasetError: An id without an image, or in two parts.
 
     Example:
-        >>> coco = {"images": [{"id": 1}, {"id": 2}], "annotations": [{"id": 1, "image_id": 2}], "categories": []}
+        >>> images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}]
+        >>> coco = {"images": images, "annotations": [{"id": 1, "image_id": 2}], "categories": []}
         >>> split = make_split(coco, {"train": [1], "test": [2]}, name="authors", dataset="parks", method="published")
         >>> [image["id"] for image in apply_split(coco, split, "test")["images"]]
         [2]

@@ -284,7 +284,7 @@ def _standard_errors(gains: Floats, image_ids: npt.NDArray[np.int64]) -> float:
     from scipy.stats import rankdata
 
     ranks = np.sign(gains) * rankdata(np.abs(gains))
-    sums = np.bincount(np.unique(image_ids, return_inverse=True)[1], weights=ranks)
+    sums = np.bincount(np.unique(image_ids, return_inverse=True)[1], ranks)
     return float(sums.sum() / max(1e-9, np.sqrt((sums**2).sum())))
 
 

@@ -72,7 +72,9 @@ def picture_of(name: str, seed: int) -> bytes:
     )
 
 
-def scenes(seed: int, split: str, count: int, *, workers: int = 2) -> Iterator[tuple[Record, list[Record], Pixels]]:
+def fresh_scenes(
+    seed: int, split: str, count: int, *, workers: int = 2
+) -> Iterator[tuple[Record, list[Record], Pixels]]:
     """Render scenes with animals before a split's cameras: image entry, annotations without ids, and RGB pixels.
 
     Args:

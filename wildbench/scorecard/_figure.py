@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -66,8 +67,12 @@ class Figure(Record):
     def _null_has_a_reason(self) -> Self:
         if (self.value is None) != (self.reason is not None):
             raise ValueError("a figure has either a value or the reason why it has none")
-        if self.interval and not (self.value is not None and self.interval[0] <= self.value <= self.interval[1]):
-            raise ValueError("an interval is ordered and encloses its figure")
+        if self.interval:
+            low, high = self.interval
+            value = math.nan if self.value is None else self.value
+            slack = 1e-9 * abs(value)  # a mean of equal numbers may be another by its last bit
+            if low > high or not low - slack <= value <= high + slack:
+                raise ValueError("an interval is ordered and encloses its figure")
         return self
 
     def read(self) -> str:
