@@ -340,7 +340,6 @@ def given(folder: Path) -> Path:
 TORCH = [
     Attack("script-reads", given, script("t = torch.from_file('{folder}/mine', shared=False, size=4, dtype=torch.uint8) + 255"), ENDS),
     Attack("script-writes", given, script("t = torch.from_file('{folder}/mine', shared=True, size=16, dtype=torch.uint8).fill_(65)"), ENDS),
-    Attack("script-saves", given, script("torch.save(image, '{folder}/canary'); t = image.flatten()"), ENDS),
     Attack("export-runs", given, exported, None),
 ]  # fmt: skip
 

@@ -167,25 +167,12 @@ def test_a_lie_that_shows_is_refused(name: str, edit: Edit, honest: Path, tmp_pa
     check(attack_of(name, edit, False, honest), tmp_path, park)
 
 
-def rows_of(board: Any) -> list[dict[str, Any]]:
-    """Every row of every section."""
-    found: list[dict[str, Any]] = []
-    waiting = [board]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if "name" in value and ("rank" in value or "ranks" in value):
-                found.append(value)
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-    return found
-
-
 def unranked(board: Any) -> bool:
-    """It is on the board without a rank and without a front."""
-    rows = rows_of(board)
-    return bool(rows) and not any(row.get("rank") or row.get("ranks") or row.get("fronts") for row in rows)
+    """It is on the board without a standing and on no front."""
+    sections = board["sections"]
+    rows = [row for section in sections for row in section["rows"]]
+    on_a_front = [front for section in sections for front in section["fronts"] if front["rows"]]
+    return bool(rows) and not on_a_front and all(row["standing"] is None for row in rows)
 
 
 def faster(card: Card) -> None:

@@ -73,7 +73,7 @@ class Samples:
         """Read what `to_bytes` wrote to the file `where`."""
         try:
             values = np.load(io.BytesIO(stored), allow_pickle=False)
-        except (ValueError, EOFError, OSError):
+        except (ValueError, EOFError, OSError, MemoryError):
             values = np.zeros(0)
         if values.ndim != 1 or values.dtype != np.dtype("<f8") or len(values) < 1 + replicates:
             raise ScorecardError(f"{where}: damaged, or of another version", code="damaged", remedy=_RESTORE)
@@ -246,7 +246,7 @@ def sums_of(files: Mapping[str, bytes]) -> bytes:
 
 
 def _stored(path: Path) -> bytes:
-    if not path.is_file():
+    if not path.is_file() or path.is_symlink():  # what a link leads to is not the board's
         raise ScorecardError(f"{path.parent.name}: {path.name} is missing", code="file-missing", remedy=_RESTORE)
     try:
         return read_bounded(path, MOST_BYTES)

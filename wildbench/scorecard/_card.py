@@ -53,8 +53,10 @@ class Scorecard(Record):
     notes: Listed[Text] = Field(
         default_factory=list, description="What looks wrong in the labels or the detections, a line each."
     )
-    audits: Listed[Audit] = Field(
-        default_factory=list, max_length=40, description="Checks of this evaluation; docs/protocol.md states each."
+    audits: list[Audit] = Field(
+        default_factory=list,
+        max_length=40,
+        description="Checks of this evaluation; docs/protocol.md states each.",
     )
     told: Listed[Label] = Field(
         default_factory=list,

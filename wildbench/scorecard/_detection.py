@@ -130,7 +130,7 @@ class ImageScore(Record):
 class ImageScores(Record):
     """Image by image; the whole list is in a file beside this record."""
 
-    file: Label = Field(description="CSV, one row per image, kept beside this record.")
+    file: Label = Field(description="CSV, one row per image, kept beside this record.", pattern=r"^[^/\\]+$")
     sha256: Label
     threshold: Share = Field(
         description="Score from which detections count: where F1 over the split is best; all count where it is null."

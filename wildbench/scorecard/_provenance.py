@@ -47,7 +47,7 @@ class Protocol(Record):
     version: Count = 1
     iou_thresholds: Listed[float] = Field(default_factory=lambda: [round(0.5 + 0.05 * i, 2) for i in range(10)])
     max_detections: Listed[Count] = Field(default_factory=lambda: [1, 10, 100])
-    engine: Label = Field(description="The library that computed AP, with its version.")
+    engine: Label = Field(description="The library that computed AP, with its version.", pattern=r"^hotcoco \S+$")
     batch_size: Count = 1
     trusted: bool = Field(
         default=False, description="Of records of before detectors were jailed: whether they ran code."
