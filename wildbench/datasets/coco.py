@@ -257,7 +257,7 @@ class Dataset:
 
     @property
     def original_ids(self) -> dict[int, Any]:
-        """What the file called the images that are numbered anew here, by their ids."""
+        """What the file called the images that are renumbered here, by their ids."""
         return {image["id"]: image["original_id"] for image in self.images if "original_id" in image}
 
     @property

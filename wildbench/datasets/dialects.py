@@ -103,12 +103,12 @@ def _numbered(section: str, count: int, which: str) -> Finding:
 
 
 def _repeated(entries: Sequence[Entry]) -> Iterator[Finding]:
-    """Number annotations anew where an id occurs twice, which says nothing of the box."""
+    """Renumber annotations where an id occurs twice, which says nothing of the box."""
     first: dict[object, str] = {}
     for index, entry in enumerate(entries):
         place = place_of("annotations", index, entry)
         if (other := first.setdefault(entry["id"], place)) != place:
-            message = f"id {entry['id']} is also that of {other}; annotations are numbered anew"
+            message = f"id {entry['id']} is also that of {other}; annotations are renumbered"
             yield Finding("annotation-id-duplicate", place, message, "give each its own id", "warning")
     for index, entry in enumerate(entries, start=1):
         entry["id"] = index

@@ -59,7 +59,7 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
 
     Args:
         path: COCO results, or what a registered tool writes (`wildbench.datasets.outputs`): a file, or a folder.
-        dataset: What was detected in; where categories are merged, ids are those of before.
+        dataset: What was detected in; where categories are merged, ids are those before merging.
         found: Takes the warnings and notes, such as on pictures that were not looked at.
 
     Returns:
@@ -113,7 +113,7 @@ def spoken_names(path: Path) -> set[str]:
 
 
 def _numbered(results: Any, dataset: Dataset) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Results whose image ids are those of a file that was numbered anew, by its new ids."""
+    """Results whose image ids are those of a file that was renumbered, by its new ids."""
     numbers = {id_key(original): own for own, original in dataset.original_ids.items()}
     entries = results if isinstance(results, list) and numbers else []
     keys = [id_key(entry.get("image_id")) if isinstance(entry, dict) else None for entry in entries]
@@ -126,7 +126,7 @@ def results_bytes(detections: Detections, originals: Mapping[int, Any] | None = 
     """A results file: by image, then falling score, ties in their order; one a line.
 
     Numbers are written in full, and pycocotools' order of ties within an image is kept, so that scoring the file gives
-    exactly what scoring `detections` gives. `originals` are the ids of images that were numbered anew.
+    exactly what scoring `detections` gives. `originals` are the ids of images that were renumbered.
     """
     ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
     encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode

@@ -49,9 +49,7 @@ class Protocol(Record):
     max_detections: Listed[Count] = Field(default_factory=lambda: [1, 10, 100])
     engine: Label = Field(description="The library that computed AP, with its version.", pattern=r"^hotcoco \S+$")
     batch_size: Count = 1
-    trusted: bool = Field(
-        default=False, description="Of records of before detectors were jailed: whether they ran code."
-    )
+    trusted: bool = Field(default=False, description="In records made before the jail: whether the file ran code.")
 
 
 class Dataset(Record):
@@ -88,5 +86,5 @@ class Environment(Record):
     gpu: Label | None = None
     packages: Keyed[Label]
     isolation: Isolation | None = Field(
-        default=None, description="What kept the detector in; null where none ran, or in a record of before."
+        default=None, description="What kept the detector in; null where none ran, and in records made before the jail."
     )

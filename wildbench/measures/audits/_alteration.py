@@ -1,6 +1,6 @@
 """A photograph as it could also have been taken: mirrored, from a little nearer, stored again; its boxes moved along.
 
-Size and shape of the picture stay, so that whatever took the photograph takes this. Where things stand is drawn anew,
+Size and shape of the picture stay, so that whatever took the photograph takes this. Positions are drawn again,
 so that boxes learnt by heart are off, whichever way the photograph is recognised.
 """
 
