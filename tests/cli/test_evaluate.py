@@ -164,6 +164,20 @@ def test_the_default_card_stands_in_scorecards(run: Run, coco: Path, tmp_path: P
     assert (tmp_path / "scorecards" / "p.score.predictions.json").exists()
 
 
+def test_score_merges_categories_and_leaves_out_unknown_ones(run: Run, coco: Path, tmp_path: Path) -> None:
+    perfect(coco, tmp_path / "p.json")
+    cases = {
+        ("--merge", "cat=lion"): (["cat", "zebra"], []),
+        ("--class-agnostic",): (["animal"], []),
+        ("--known", "lion"): (["lion", "zebra"], ["zebra"]),
+    }
+    for options, (categories, unknown) in cases.items():
+        result = run("score", "p.json", "--dataset", coco, "--out", "a.json", *options)
+        assert result.status == 0, result.stderr
+        card = wildbench.read_scorecard(Path("a.json"))
+        assert (sorted(card.dataset.categories), card.accuracy.unknown_categories) == (categories, unknown)
+
+
 def test_a_detector_that_shares_no_category_is_refused_and_nothing_written(
     run: Run, coco: Path, tmp_path: Path
 ) -> None:

@@ -95,16 +95,29 @@ def score(
     merge: MergeOption = None,
     class_agnostic: ClassAgnosticOption = False,
     known: Annotated[
-        str | None, typer.Option(help="Categories that the detector can tell: those it cannot are then left out.")
+        str | None,
+        typer.Option(help="Categories that the detector knows; others are not in the means.", metavar="ONE,TWO"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score detections that a tool has written: accuracy only."""
+    from wildbench.datasets.category_merging import parse_merge
     from wildbench.evaluation import score as run
     from wildbench.evaluator import default_card
 
     out = out or default_card(predictions)
-    card = run(predictions, dataset=dataset, images=images, split=split, split_file=split_file, limit=limit, out=out)
+    card = run(
+        predictions,
+        dataset=dataset,
+        images=images,
+        split=split,
+        split_file=split_file,
+        limit=limit,
+        merge=parse_merge(merge or ()),
+        class_agnostic=class_agnostic,
+        known=known.split(",") if known else None,
+        out=out,
+    )
     _print_card(card, out)
 
 
