@@ -8,9 +8,8 @@ from made_up_labels import found
 from typer.testing import CliRunner
 
 from wildbench.cli.review import app as review_app
-from wildbench.curation.edits import collect
 from wildbench.curation.patch import apply, read_patch
-from wildbench.curation.review import bring_back, lay_out, name_of
+from wildbench.curation.review import bring_back, collect, lay_out, name_of
 from wildbench.curation.samples import GROUND_TRUTH, NamedPredictions, labels
 from wildbench.datasets.coco import Dataset, read_coco, write_coco
 from wildbench.datasets.predictions import Detections

@@ -10,8 +10,7 @@ from codes import coded
 from made_up_labels import box, found, results_file
 from scoring import measure_accuracy
 
-from wildbench.curation.edits import collect
-from wildbench.curation.review import bring_back, lay_out, name_of
+from wildbench.curation.review import bring_back, collect, lay_out, name_of
 from wildbench.curation.samples import (
     GROUND_TRUTH,
     NamedPredictions,

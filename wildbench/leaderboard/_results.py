@@ -25,7 +25,7 @@ from pydantic import Field, ValidationError
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections, read_predictions
-from wildbench.errors import PredictionsError, ScorecardError, WildbenchError
+from wildbench.errors import OutputError, PredictionsError, ScorecardError, WildbenchError
 from wildbench.files import read_bounded
 from wildbench.measures.uncertainty import REPLICATES, Floats
 from wildbench.records import read_json, read_version
@@ -238,6 +238,27 @@ def _reproduction(path: Path, card_sha256: str) -> Reproduction:
         what = f"{path.parent.name}: {REPRODUCED} is about another card than the one beside it"
         raise ScorecardError(what, code="other-card", remedy="reproduce the row again")
     return read
+
+
+def keep(folder: Path, files: Mapping[str, bytes], *, replace: bool = False) -> None:
+    """Write the folder of a result with the hashes of its files, whole or not at all; perhaps in place of another."""
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".adding-", ignore_cleanup_errors=True) as temporary:
+            made, old = Path(temporary) / "made", Path(temporary) / "old"
+            made.mkdir()
+            for name, stored in {**files, SUMS: sums_of(files)}.items():
+                (made / name).write_bytes(stored)
+            if replace:
+                folder.rename(old)
+            try:
+                made.rename(folder)  # fails where there is one: it was added at the same time
+            except OSError:
+                if replace:
+                    old.rename(folder)
+                raise
+    except OSError as error:
+        what = f"{folder}: cannot be written ({error.strerror})"
+        raise OutputError(what, code="not-writable", remedy="make room, or allow writing there") from None
 
 
 def sums_of(files: Mapping[str, bytes]) -> bytes:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from wildbench.errors import OutputError, ScorecardError
+from wildbench.errors import ScorecardError
 from wildbench.evaluation import evaluate
 from wildbench.files import check_writable
 from wildbench.leaderboard import _recompute, _results
@@ -89,7 +88,7 @@ def reproduce(
         data = _recompute.DataSets(() if dataset is None else (dataset,)).of(measured)
         detections = _results.read_detections(path.with_name(measured.accuracy.predictions_file), measured, data)
         files = _recompute.kept_files(path, measured, _recompute.scored_as(measured, data, detections))
-        _replace(board / "results" / result.id, files | {_results.REPRODUCED: made.to_bytes()})
+        _results.keep(board / "results" / result.id, files | {_results.REPRODUCED: made.to_bytes()}, replace=True)
     return made
 
 
@@ -157,23 +156,3 @@ def _claims(claimed: Scorecard, measured: Scorecard) -> Iterator[tuple[str, Clai
 
 def _told(claim: Claim) -> str:
     return f"claimed {claim.claimed}, measured {claim.measured} (tolerance {claim.tolerance})"
-
-
-def _replace(folder: Path, files: dict[str, bytes]) -> None:
-    """Put other files in the place of a result's, all or none."""
-    try:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".adding-", ignore_cleanup_errors=True) as temporary:
-            made, old = Path(temporary) / "made", Path(temporary) / "old"
-            made.mkdir()
-            for name, stored in (files | {_results.SUMS: _results.sums_of(files)}).items():
-                (made / name).write_bytes(stored)
-            folder.rename(old)
-            try:
-                made.rename(folder)
-            except OSError:
-                old.rename(folder)
-                raise
-            shutil.rmtree(old)
-    except OSError as error:
-        what = f"{folder}: cannot be written ({error.strerror})"
-        raise OutputError(what, code="not-writable", remedy="make room, or allow writing there") from None

@@ -8,7 +8,8 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
@@ -196,6 +197,15 @@ class Source:
     def error(self, problem: str, *, code: str = "damaged", remedy: str = AGAIN) -> SubmissionError:
         """The error to raise for this file; by default, that it is not what it was when it was saved."""
         return SubmissionError(f"{self.path}: {problem}", code=code, remedy=remedy)
+
+    @contextmanager
+    def reading(self, what: str, code: str) -> Iterator[None]:
+        """Whatever does not hold together in the block is a SubmissionError with `code`: the file is no `what`."""
+        try:
+            yield
+        except (ValueError, LookupError, StopIteration, RecursionError) as error:
+            problem = f"no {what} ({error or 'a part is missing'})"
+            raise self.error(problem, code=code, remedy=EXPORT_AGAIN) from None
 
     def _from_disk(self, name: str) -> bytes | None:
         """What lies beside the file or folder, read once."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +16,8 @@ from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 if TYPE_CHECKING:
     from executorch.runtime import Method
+
+READS = "program that ExecuTorch reads", "not-executorch"
 
 METHOD = "forward"
 """What a program runs for an image."""
@@ -46,7 +46,7 @@ class ExecuTorch(Format):
 
     def signature(self, source: Source) -> Signature:
         """Inputs and outputs by their positions; of a dynamic shape, height and width are free."""
-        with _reading(source):
+        with source.reading(*READS):
             plan = source.parsed(_plan)
             values = plan.tables(2)
             inputs, outputs = (
@@ -68,7 +68,7 @@ class ExecuTorch(Format):
         resolve_device(device, "ExecuTorch", lambda _: False)
         if threads is not None:
             portable_lib._unsafe_reset_threadpool(threads)
-        with _reading(source):
+        with source.reading(*READS):
             work = _work(source.parsed(_plan))
         runtime = Runtime.get()
         missing = [name for name in work if name and not runtime.backend_registry.is_available(name)]
@@ -108,16 +108,6 @@ class ExecuTorchBackend:
         provider = ", ".join(f"{name or 'own kernels'}: {calls} calls" for name, calls in self._work.items())
         told = {"runtime": f"ExecuTorch {version('executorch')}", "provider": provider}
         return {"device": "cpu", "peak_memory": None} | told
-
-
-@contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    """Whatever does not hold together is a SubmissionError."""
-    try:
-        yield
-    except (ValueError, LookupError) as error:
-        problem = f"no program that ExecuTorch reads ({error})"
-        raise source.error(problem, code="not-executorch", remedy=EXPORT_AGAIN) from None
 
 
 def _plan(source: Source) -> Table:

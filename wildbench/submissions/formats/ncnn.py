@@ -174,7 +174,7 @@ class NcnnBackend:
 def _read(source: Source) -> list[Layer]:
     """The layers of a `.param`, https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure."""
     layers = []
-    try:
+    with source.reading("network that ncnn reads", "not-ncnn"):
         lines = source.data.decode().splitlines()[2:]
         for kind, name, inputs, outputs, *rest in (line.split() for line in lines if line.strip()):
             begin, end = int(inputs), int(inputs) + int(outputs)
@@ -188,9 +188,6 @@ def _read(source: Source) -> list[Layer]:
         for layer in layers:
             if layer.kind in {"Input", *WEIGHTED}:
                 [layer.number(key) for key in (0, 1, 2, 8)]
-    except (ValueError, IndexError) as error:
-        problem = f"no network that ncnn reads ({error})"
-        raise source.error(problem, code="not-ncnn", remedy=EXPORT_AGAIN) from None
     return layers
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -41,6 +40,8 @@ from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 if TYPE_CHECKING:
     import openvino
+
+READS = "graph that OpenVINO reads", "not-openvino"
 
 KEY = "wildbench"
 """Of the manifest in a graph's free information."""
@@ -96,7 +97,7 @@ class OpenVino(Format):
     def signature(self, source: Source) -> Signature:
         """Inputs and outputs, by the first of their names."""
         graph = source.parsed(_read).main
-        with _reading(source):
+        with source.reading(*READS):
             inputs = [_port(layer, next(iter(layer.outputs.values()))) for layer in graph.of("Parameter")]
             sources = [layer.sources[0] for layer in graph.of("Result")]
             return Signature(tuple(inputs), tuple(_port(layer, layer.outputs[at]) for layer, at in sources))
@@ -105,7 +106,7 @@ class OpenVino(Format):
         """Stored tensors; wide integers (shapes, axes), scales, zero points and limits count as buffers."""
         model, numbers = source.parsed(_read), _numbers(source)
         seen: set[tuple[int, int]] = set()
-        with _reading(source):
+        with source.reading(*READS):
             tensors = [tensor for graph in model.graphs for tensor in _listed(graph, numbers, seen)]
             products = sum(len(graph.of(*MULTIPLYING)) for graph in model.graphs)
             return Listing(tensors, activation_bits=_activation_bits(model.main), products=products)
@@ -179,18 +180,8 @@ def _places(ports: Sequence[Port], layers: list[IrLayer], nodes: list[openvino.N
 
 
 def _read(source: Source) -> IrModel:
-    with _reading(source):
+    with source.reading(*READS):
         return parse_ir(source.data)
-
-
-@contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    """Whatever does not hold together is a SubmissionError."""
-    try:
-        yield
-    except (ValueError, LookupError, StopIteration, RecursionError) as error:
-        problem = f"no graph that OpenVINO reads ({error or 'a part is missing'})"
-        raise source.error(problem, code="not-openvino", remedy=EXPORT_AGAIN) from None
 
 
 def _weights_name(source: Source) -> str:

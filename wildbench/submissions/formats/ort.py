@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -13,7 +11,9 @@ from wildbench.submissions.formats.onnx_graph import FORMAT as ONNX
 from wildbench.submissions.formats.onnx_graph import METADATA_KEY, ORT, OnnxBackend, dtype_name
 from wildbench.submissions.graphs import Table, stored_values
 from wildbench.submissions.manifest import Manifest
-from wildbench.submissions.source import EXPORT_AGAIN, Source
+from wildbench.submissions.source import Source
+
+READS = "graph that ONNX Runtime reads", "not-ort"
 
 
 class Ort(Format):
@@ -38,7 +38,7 @@ class Ort(Format):
 
     def signature(self, source: Source) -> Signature:
         """The graph's inputs and outputs."""
-        with _reading(source):
+        with source.reading(*READS):
             graph = source.parsed(_ort_model).child(7)
             ports = {value.text(0): value for value in graph.tables(1)}
             inputs, outputs = ([_ort_port(ports[name]) for name in graph.texts(field)] for field in (5, 6))
@@ -46,7 +46,7 @@ class Ort(Format):
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """Initializers of floats; which integers are weights, and which zero points, ONNX Runtime does not tell."""
-        with _reading(source):
+        with source.reading(*READS):
             stored = source.parsed(_ort_model).child(7).tables(0)
             tensors = [_ort_tensor(one) for one in stored]
         if any(tensor.bits is not None and tensor.bits <= 8 for tensor in tensors):
@@ -63,18 +63,8 @@ def _ort_model(source: Source) -> Table:
 
 
 def _properties(source: Source) -> dict[str, str]:
-    with _reading(source):
+    with source.reading(*READS):
         return {entry.text(0): entry.text(1) for entry in source.parsed(_ort_model).tables(9)}
-
-
-@contextmanager
-def _reading(source: Source) -> Iterator[None]:
-    """Whatever does not hold together is a SubmissionError."""
-    try:
-        yield
-    except (ValueError, LookupError) as error:
-        problem = f"no graph that ONNX Runtime reads ({error})"
-        raise source.error(problem, code="not-ort", remedy=EXPORT_AGAIN) from None
 
 
 def _ort_port(value: Table) -> Port:

@@ -1,4 +1,5 @@
-from ._flatbuffer import Table as Table
+from ._bytes import Table as Table
+from ._bytes import stored_values as stored_values
 from ._ir import FACTORS as FACTORS
 from ._ir import MULTIPLYING as MULTIPLYING
 from ._ir import RECURRENT as RECURRENT
@@ -20,4 +21,3 @@ from ._onnx import onnx_nodes as onnx_nodes
 from ._onnx import onnx_numbers as onnx_numbers
 from ._onnx import onnx_tensors as onnx_tensors
 from ._onnx import walk as walk
-from ._values import stored_values as stored_values

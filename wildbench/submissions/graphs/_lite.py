@@ -11,8 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wildbench.submissions.graphs._flatbuffer import Table
-from wildbench.submissions.graphs._values import stored_values
+from wildbench.submissions.graphs._bytes import Table, stored_values
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 TYPES = (
