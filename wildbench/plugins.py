@@ -145,7 +145,7 @@ readers = Registry(
     "metadata reader",
     "wildbench.readers",
     {
-        name: f"wildbench.submissions.readers.{name.replace('-', '_')}:READER"
+        name: f"wildbench.submissions.readers.{name.replace('-', '_')}:read"
         for name in (
             "camera-trap-toml",
             "yolo-metadata",

@@ -2,18 +2,12 @@
 
 import json
 
-from wildbench.submissions.readers import Reader, Words
+from wildbench.submissions.readers import Words
 
 
-class Ranger(Reader):
-    name = "ranger"
-
-    def read(self, described, draft):
-        classes = described.metadata.get("ranger-classes")
-        if classes is None:
-            return None
-        prepare = {"resize": "stretch", "scale": "0-1", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-        return Words({"categories": json.loads(classes), "input": prepare}, "names from ranger-classes")
-
-
-READER = Ranger()
+def read(described, draft):
+    classes = described.metadata.get("ranger-classes")
+    if classes is None:
+        return None
+    prepare = {"resize": "stretch", "scale": "0-1", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+    return Words({"categories": json.loads(classes), "input": prepare}, "names from ranger-classes")

@@ -1,21 +1,21 @@
 """What a reader is, and the manifest that all readers together make of one file.
 
-A reader knows one way in which tools describe their detectors. It is the one thing to write, and to register, for
-wildbench to take the files of another tool without a manifest:
+A reader is a function that knows one way in which tools describe their detectors. It is the one thing to write, and to
+register, for wildbench to take the files of another tool without a manifest:
 
     [project.entry-points."wildbench.readers"]
-    my-tool = "my_package.reader:READER"
+    my-tool = "my_package.reader:read"
 """
 
 from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 from wildbench.plugins import readers
 from wildbench.records import check_values, plain_yaml
@@ -60,6 +60,7 @@ class Words:
 
     Attributes:
         draft: Parts of a manifest, as plain data: some of "name", "detector", "categories", "input", "output", ...
+            None, an empty text and an empty list say nothing.
         where: What was read from where, for people: "names, size and stride from metadata_props (Ultralytics)".
     """
 
@@ -67,22 +68,11 @@ class Words:
     where: str
 
 
-class Reader(Protocol):
-    """One way in which tools describe their detectors."""
+Reader = Callable[[Described, Mapping[str, Any]], Words | None]
+"""What a tool says about a file, given what the readers before it have said; None where the file is not this tool's.
 
-    name: ClassVar[str]
-    """As in the registry."""
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """What this tool says about the file; None where it is not this tool's.
-
-        Args:
-            described: The file.
-            draft: What readers before this one have said: a reader of graphs may need the number of categories.
-
-        Raises:
-            SubmissionError: It is this tool's, and is damaged, or no detector.
-        """
+It raises a SubmissionError where the file is this tool's, and is damaged, or no detector.
+"""
 
 
 @dataclass(frozen=True)
@@ -148,8 +138,9 @@ def read_manifest(source: Source, format: Format, signature: Signature | None, c
     places = []
     for name, reader in readers.all().items():
         try:
-            words = reader.read(described, stated | draft)
+            words: Words | None = reader(described, stated | draft)
             said = json.loads(json.dumps(words.draft)) if words else {}
+            said = {key: value for key, value in said.items() if value not in (None, "", [])}
         except DAMAGE as error:
             problem = f"what {name} reads of it is damaged ({str(error)[:200] or type(error).__name__})"
             raise source.error(problem, code="metadata", remedy=f"export it again, or remove it: {BY_HAND}") from None

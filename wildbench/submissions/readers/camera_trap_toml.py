@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
+from wildbench.submissions.readers._reader import Described, Words, in_order, plain_data
 
 RESIZES = {
     "cv2_bilinear": {"interpolation": "bilinear"},
@@ -21,31 +21,26 @@ RESIZES = {
 """The engine's names; by default its resize is as Pillow's bilinear."""
 
 
-class CameraTrapToml(Reader):
-    """`NAME.toml` or `manifest.toml` beside the network or in the folder that holds it."""
-
-    name: ClassVar[str] = "camera-trap-toml"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """What the file says; None where there is none, or it describes no network."""
-        name, document = _document(described)
-        model = document.get("model")
-        if not isinstance(model, dict):
-            return None
-        parts = model if "preprocessing" in model else document
-        prepare, answer = parts.get("preprocessing"), parts.get("postprocessing")
-        if not isinstance(prepare, dict) or not isinstance(answer, dict):
-            return None
-        categories = _categories(described, parts.get("labels"))
-        manifest = {
-            "name": str(model.get("name") or model.get("id")),
-            "detector": {"name": str(model.get("id") or model.get("name"))},
-            "licence": model.get("license"),
-            "categories": categories,
-            "input": _input(prepare),
-            "output": _output(described, answer, len(categories)),
-        }
-        return Words({key: value for key, value in manifest.items() if value}, f"names, input and output from {name}")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """What `NAME.toml` or `manifest.toml` beside the network, or in its folder, says; None where there is none."""
+    name, document = _document(described)
+    model = document.get("model")
+    if not isinstance(model, dict):
+        return None
+    parts = model if "preprocessing" in model else document
+    prepare, answer = parts.get("preprocessing"), parts.get("postprocessing")
+    if not isinstance(prepare, dict) or not isinstance(answer, dict):
+        return None
+    categories = _categories(described, parts.get("labels"))
+    manifest = {
+        "name": str(model.get("name") or model.get("id")),
+        "detector": {"name": str(model.get("id") or model.get("name"))},
+        "licence": model.get("license"),
+        "categories": categories,
+        "input": _input(prepare),
+        "output": _output(described, answer, len(categories)),
+    }
+    return Words(manifest, f"names, input and output from {name}")
 
 
 def _document(described: Described) -> tuple[str, dict[str, Any]]:
@@ -109,6 +104,3 @@ def _output(described: Described, answer: Mapping[str, Any], count: int) -> dict
     if shape[-2] == 4 + count:
         return {"kind": "yolov8", **limits}
     return None  # finished detections: the graph tells
-
-
-READER = CameraTrapToml()

@@ -6,9 +6,9 @@ What is read is what the SDK does (csrc/mmdeploy/preprocess/transform); `dets` a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Reader, Words, plain_data
+from wildbench.submissions.readers._reader import Described, Words, plain_data
 
 NAME = "pipeline.json"
 
@@ -16,22 +16,17 @@ SILENT = {"LoadImageFromFile", "DefaultFormatBundle", "ImageToTensor", "Collect"
 """Steps that change no value."""
 
 
-class MMDeployPipeline(Reader):
-    """MMDetection's, whose last task is of `mmdet`."""
-
-    name: ClassVar[str] = "mmdeploy-pipeline"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """The input; None where there is no such file, or it is of another task."""
-        text = described.beside(NAME) or b""
-        document = plain_data(described.source, NAME, text) if b'"mmdet"' in text else {}
-        tasks = {task.get("module"): task for task in (document.get("pipeline") or {}).get("tasks", [])}
-        if not {"Transform", "Net", "mmdet"} <= tasks.keys():
-            return None
-        contract = _input(list(_flat(tasks["Transform"]["transforms"])))
-        detector = {"name": f"MMDetection {tasks['Net'].get('name', '')}".strip()}
-        words = {"detector": detector, "input": contract} if contract else {"detector": detector}
-        return Words(words, f"preprocessing from {NAME} (MMDeploy)")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """The input; None where there is no such file, or its last task is not MMDetection's."""
+    text = described.beside(NAME) or b""
+    document = plain_data(described.source, NAME, text) if b'"mmdet"' in text else {}
+    tasks = {task.get("module"): task for task in (document.get("pipeline") or {}).get("tasks", [])}
+    if not {"Transform", "Net", "mmdet"} <= tasks.keys():
+        return None
+    contract = _input(list(_flat(tasks["Transform"]["transforms"])))
+    detector = {"name": f"MMDetection {tasks['Net'].get('name', '')}".strip()}
+    words = {"detector": detector, "input": contract} if contract else {"detector": detector}
+    return Words(words, f"preprocessing from {NAME} (MMDeploy)")
 
 
 def _flat(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -77,6 +72,3 @@ def _pad(step: Mapping[str, Any], contract: Mapping[str, Any]) -> int | str:
     value = step.get("pad_val", 0)
     level = int(value["img"][0] if isinstance(value, Mapping) else value)
     return "mean" if "mean" in contract and level == 0 else level
-
-
-READER = MMDeployPipeline()

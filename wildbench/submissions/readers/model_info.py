@@ -6,9 +6,9 @@ Defaults are those of its wrappers, by `model_type`. It takes pictures as OpenCV
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Words
 
 YOLO = {"yolov5", "yolov8", "yolo11", "yolo_v8"}
 """Wrappers of one head, [1, 4 + C, N]."""
@@ -21,28 +21,23 @@ RESIZES: dict[str, dict[str, Any]] = {
 INTERPOLATIONS = {"LINEAR": "bilinear", "CUBIC": "bicubic", "NEAREST": "nearest"}
 
 
-class ModelInfo(Reader):
-    """The wrappers of detectors."""
-
-    name: ClassVar[str] = "model-info"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """Labels, input and output; None where there is none, or it is of no detector known here."""
-        keys = {key for key in described.metadata if key.startswith(("model_info/", "model_info "))}
-        told = {key[len("model_info/") :]: described.metadata[key] for key in keys}
-        told = {key: text for key, text in told.items() if text not in ("", "None")}
-        yolo = told.get("model_type", "").lower() in YOLO
-        if not yolo and told.get("model_type", "").lower() != "ssd":
-            return None
-        labels = told.get("labels", "").split()
-        manifest = {
-            "detector": {"name": told.get("model_name", told["model_type"])},
-            "categories": labels,
-            "input": _input(YOLO_INPUT | told if yolo else told),
-            "output": _yolo(told, len(labels)) if yolo else _ssd(described, told),
-        }
-        where = f"labels and preprocessing from model_info (Model API, {told['model_type']})"
-        return Words({key: value for key, value in manifest.items() if value}, where)
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """Labels, input and output; None where there is none, or it is of no detector known here."""
+    keys = {key for key in described.metadata if key.startswith(("model_info/", "model_info "))}
+    told = {key[len("model_info/") :]: described.metadata[key] for key in keys}
+    told = {key: text for key, text in told.items() if text not in ("", "None")}
+    yolo = told.get("model_type", "").lower() in YOLO
+    if not yolo and told.get("model_type", "").lower() != "ssd":
+        return None
+    labels = told.get("labels", "").split()
+    manifest = {
+        "detector": {"name": told.get("model_name", told["model_type"])},
+        "categories": labels,
+        "input": _input(YOLO_INPUT | told if yolo else told),
+        "output": _yolo(told, len(labels)) if yolo else _ssd(described, told),
+    }
+    where = f"labels and preprocessing from model_info (Model API, {told['model_type']})"
+    return Words(manifest, where)
 
 
 YOLO_INPUT = {
@@ -110,6 +105,3 @@ def _ssd(described: Described, told: Mapping[str, str]) -> dict[str, Any] | None
         return None
     suppression = _suppression(told, "0.5") if _is_true(told, "nms_execute") else {}
     return {"kind": "described", **parts, **suppression}
-
-
-READER = ModelInfo()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from wildbench.submissions.formats import Port
-from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
+from wildbench.submissions.readers._reader import Described, Words, in_order, plain_data
 
 NAME = "infer_cfg.yml"
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "area")
@@ -16,27 +16,22 @@ LIMITS = {"score_threshold": 0.01, "nms_iou": 0.7, "max_detections": 300}
 """PP-YOLOE's, for graphs exported without their suppression."""
 
 
-class PaddleConfig(Reader):
-    """Labels and preprocessing from the file; what is answered from the graph's outputs."""
-
-    name: ClassVar[str] = "paddle-config"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """What the file says; None where there is none."""
-        text = described.beside(NAME)
-        if not text:
-            return None
-        document = plain_data(described.source, NAME, text)
-        if not isinstance(document.get("Preprocess"), list):
-            return None
-        labels = in_order(document.get("label_list") or [])
-        manifest = {
-            "detector": {"name": f"PaddleDetection {document.get('arch', '')}".strip()},
-            "categories": labels,
-            "input": _input(document["Preprocess"]),
-            "output": _output(described, document, len(labels)),
-        }
-        return Words({key: value for key, value in manifest.items() if value}, f"names and preprocessing from {NAME}")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """What the file says, and what the graph's outputs say of the answer; None where there is no such file."""
+    text = described.beside(NAME)
+    if not text:
+        return None
+    document = plain_data(described.source, NAME, text)
+    if not isinstance(document.get("Preprocess"), list):
+        return None
+    labels = in_order(document.get("label_list") or [])
+    manifest = {
+        "detector": {"name": f"PaddleDetection {document.get('arch', '')}".strip()},
+        "categories": labels,
+        "input": _input(document["Preprocess"]),
+        "output": _output(described, document, len(labels)),
+    }
+    return Words(manifest, f"names and preprocessing from {NAME}")
 
 
 def _input(steps: list[Any]) -> dict[str, Any] | None:
@@ -75,6 +70,3 @@ def _output(described: Described, document: Mapping[str, Any], count: int) -> di
 
 def _side(port: Port, axis: int) -> int | None:
     return port.shape[axis] if len(port.shape) == 3 else None
-
-
-READER = PaddleConfig()

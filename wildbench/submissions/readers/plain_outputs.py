@@ -7,38 +7,33 @@ manifest.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from wildbench.submissions.formats import Port
 from wildbench.submissions.manifest import names_something
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Words
 
 Ports = Mapping[str, Port]
 
 
-class PlainOutputs(Reader):
-    """Contracts in the order in which they are asked."""
-
-    name: ClassVar[str] = "plain-outputs"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """The output contract; None where the outputs are of none that is known."""
-        if described.signature is None or "output" in draft:
-            return None
-        ports = {port.name: port for port in described.signature.outputs}
-        inputs = [port.name for port in described.signature.inputs]
-        for title, contract in CONTRACTS.items():
-            output = contract(ports) if title not in NEEDS or NEEDS[title] in inputs else None
-            if output:
-                return Words({"output": output}, f"outputs from the graph ({title})")
-        categories = draft.get("categories", [])
-        if not categories or not names_something(str(categories[0])) or described.format.name == "litert":
-            return None  # a background's score would be another reading, and TFLite's boxes are often in fractions
-        for title, counted in COUNTED.items():
-            output = counted(ports, len(categories)) if title not in NEEDS or NEEDS[title] in inputs else None
-            if output:
-                return Words({"output": output}, f"outputs from the graph and the number of categories ({title})")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """The output contract; None where the outputs are of none that is known."""
+    if described.signature is None or "output" in draft:
         return None
+    ports = {port.name: port for port in described.signature.outputs}
+    inputs = [port.name for port in described.signature.inputs]
+    for title, contract in CONTRACTS.items():
+        output = contract(ports) if title not in NEEDS or NEEDS[title] in inputs else None
+        if output:
+            return Words({"output": output}, f"outputs from the graph ({title})")
+    categories = draft.get("categories", [])
+    if not categories or not names_something(str(categories[0])) or described.format.name == "litert":
+        return None  # a background's score would be another reading, and TFLite's boxes are often in fractions
+    for title, counted in COUNTED.items():
+        output = counted(ports, len(categories)) if title not in NEEDS or NEEDS[title] in inputs else None
+        if output:
+            return Words({"output": output}, f"outputs from the graph and the number of categories ({title})")
+    return None
 
 
 def _torchvision(ports: Ports) -> dict[str, Any] | None:
@@ -223,5 +218,3 @@ NEEDS = {
     "PaddleDetection's [1, N, 4], [1, C, N]": "scale_factor",
 }
 """Inputs without which the same outputs mean something else."""
-
-READER = PlainOutputs()

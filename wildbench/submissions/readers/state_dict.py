@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Words
 
 COCO = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, N/A, stop sign,
@@ -19,23 +19,15 @@ vase, scissors, teddy bear, hair drier, toothbrush
 """Names of COCO's ids 1 to 90, as torchvision's published weights have them."""
 
 
-class StateDict(Reader):
-    """What the names and shapes of the tensors say."""
-
-    name = "state-dict"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """The detector, torchvision's input and output, and perhaps the categories."""
-        classes, name = (described.metadata.get(f"torchvision.{key}") for key in ("classes", "detector"))
-        if classes is None:
-            return None
-        names = " ".join(COCO.split()).split(", ")
-        words: dict[str, Any] = {"input": {}, "output": {"kind": "torchvision"}}
-        words |= {"detector": {"name": name}} if name else {}
-        words |= {"categories": names} if int(classes) == len(names) + 1 else {}
-        what = f"{name or 'a torchvision detector'} with {classes} classes"
-        named = ", whose names are taken to be COCO's," if "categories" in words else ""
-        return Words(words, f"{what}{named} from the names and shapes of its tensors")
-
-
-READER = StateDict()
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """The detector, torchvision's input and output, and perhaps the categories."""
+    classes, name = (described.metadata.get(f"torchvision.{key}") for key in ("classes", "detector"))
+    if classes is None:
+        return None
+    names = " ".join(COCO.split()).split(", ")
+    words: dict[str, Any] = {"input": {}, "output": {"kind": "torchvision"}}
+    words |= {"detector": {"name": name}} if name else {}
+    words |= {"categories": names} if int(classes) == len(names) + 1 else {}
+    what = f"{name or 'a torchvision detector'} with {classes} classes"
+    named = ", whose names are taken to be COCO's," if "categories" in words else ""
+    return Words(words, f"{what}{named} from the names and shapes of its tensors")

@@ -7,10 +7,10 @@ graph.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from wildbench.submissions.graphs import Table, read_lite
-from wildbench.submissions.readers._reader import Described, Reader, Words
+from wildbench.submissions.readers._reader import Described, Words
 
 KEY = "TFLITE_METADATA"
 NORMALIZATION, CALIBRATION = 1, 2
@@ -24,30 +24,24 @@ FORMS = {(1, 0, 3, 2): "yxyx", (0, 1, 2, 3): "xyxy"}
 PARTS = {"location": "boxes", "category": "labels", "score": "scores", "number of detections": "count"}
 
 
-class TFLiteMetadata(Reader):
-    """Detectors whose graph ends in detections; those without have anchors, which no manifest describes."""
-
-    name: ClassVar[str] = "tflite-metadata"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """Labels, normalisation and the four outputs; None where there is none."""
-        content = described.source.parsed(read_lite).metadata.get(KEY) if described.format.name == "litert" else None
-        parts = Table.root(content).tables(3) if content else []
-        inputs, outputs = (parts[0].tables(field) for field in (2, 3)) if parts else ([], [])
-        names = [PARTS.get(tensor.text(0).lower(), "") for tensor in outputs]
-        if not inputs or sorted(names) != sorted(PARTS.values()) or described.signature is None:
-            return None
-        by_part = dict(zip(names, outputs, strict=True))
-        places = {name: port.name for name, port in zip(names, described.signature.outputs, strict=True)}
-        manifest = {
-            "detector": {"name": Table.root(content or b"").text(0) or "TFLite"},
-            "licence": Table.root(content or b"").text(5),
-            "categories": _labels(described, [*by_part["labels"].tables(6), *by_part["scores"].tables(6)]),
-            "input": _input(described, inputs[0]),
-            "output": _output(by_part, places),
-        }
-        words = {key: value for key, value in manifest.items() if value}
-        return Words(words, "labels, normalisation and outputs from TFLite Metadata")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """Labels, normalisation and the four outputs; None where there are none, as of a graph that ends in anchors."""
+    content = described.source.parsed(read_lite).metadata.get(KEY) if described.format.name == "litert" else None
+    parts = Table.root(content).tables(3) if content else []
+    inputs, outputs = (parts[0].tables(field) for field in (2, 3)) if parts else ([], [])
+    names = [PARTS.get(tensor.text(0).lower(), "") for tensor in outputs]
+    if not inputs or sorted(names) != sorted(PARTS.values()) or described.signature is None:
+        return None
+    by_part = dict(zip(names, outputs, strict=True))
+    places = {name: port.name for name, port in zip(names, described.signature.outputs, strict=True)}
+    manifest = {
+        "detector": {"name": Table.root(content or b"").text(0) or "TFLite"},
+        "licence": Table.root(content or b"").text(5),
+        "categories": _labels(described, [*by_part["labels"].tables(6), *by_part["scores"].tables(6)]),
+        "input": _input(described, inputs[0]),
+        "output": _output(by_part, places),
+    }
+    return Words(manifest, "labels, normalisation and outputs from TFLite Metadata")
 
 
 def _labels(described: Described, files: list[Table]) -> list[str]:
@@ -87,6 +81,3 @@ def _output(by_part: Mapping[str, Table], places: Mapping[str, str]) -> dict[str
         "scores": {"output": places["scores"]},
         "count": places["count"],
     }
-
-
-READER = TFLiteMetadata()

@@ -6,9 +6,9 @@ What a detector's logits mean depends on its architecture; it is what each one's
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Reader, Words, in_order, plain_data
+from wildbench.submissions.readers._reader import Described, Words, in_order, plain_data
 
 SOFTMAX = {"detr", "table-transformer", "yolos"}
 """Architectures whose last column is "no object", by `model_type`."""
@@ -26,25 +26,20 @@ INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "ar
 """Pillow's `resample` by its number."""
 
 
-class TransformersConfig(Reader):
-    """Both files, which `save_pretrained` writes."""
-
-    name: ClassVar[str] = "transformers-config"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """What the configuration says; None where there is none, or it is of no detector known here."""
-        config = _document(described, "config.json")
-        kind = config.get("model_type")
-        if kind not in SOFTMAX | SIGMOID:
-            return None
-        categories = in_order(config.get("id2label") or {})
-        manifest = {"detector": {"name": kind}, "categories": categories, "output": _output(config)}
-        processor = _document(described, "preprocessor_config.json")
-        where = f"names and architecture ({kind}) from config.json"
-        if processor:
-            manifest["input"] = _input(processor, config)
-            where += ", input from preprocessor_config.json"
-        return Words({key: value for key, value in manifest.items() if value}, where)
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """What the configuration says; None where there is none, or it is of no detector known here."""
+    config = _document(described, "config.json")
+    kind = config.get("model_type")
+    if kind not in SOFTMAX | SIGMOID:
+        return None
+    categories = in_order(config.get("id2label") or {})
+    manifest = {"detector": {"name": kind}, "categories": categories, "output": _output(config)}
+    processor = _document(described, "preprocessor_config.json")
+    where = f"names and architecture ({kind}) from config.json"
+    if processor:
+        manifest["input"] = _input(processor, config)
+        where += ", input from preprocessor_config.json"
+    return Words(manifest, where)
 
 
 def _document(described: Described, name: str) -> dict[str, Any]:
@@ -94,6 +89,3 @@ def _resizer(processor: Mapping[str, Any], config: Mapping[str, Any]) -> str:
         return "torch" if name.endswith("Fast") else "pillow"
     version = str(config.get("transformers_version", "")).partition(".")[0]
     return "torch" if version.isdecimal() and int(version) >= 5 else "pillow"
-
-
-READER = TransformersConfig()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from wildbench.submissions.readers._reader import MOST_CHARACTERS, Described, Reader, Words, in_order, plain_data
+from wildbench.submissions.readers._reader import MOST_CHARACTERS, Described, Words, in_order, plain_data
 
 TASKS = ("detect", "segment", "pose")
 """Of these the first columns are boxes and scores."""
@@ -20,32 +20,27 @@ ULTRALYTICS = {"score_threshold": 0.001, "nms_iou": 0.7, "max_detections": 300}
 YOLOV5 = {"score_threshold": 0.001, "nms_iou": 0.6, "max_detections": 300}
 
 
-class YoloMetadata(Reader):
-    """Both tools' metadata; YOLOv5's has neither a task nor a size."""
-
-    name: ClassVar[str] = "yolo-metadata"
-
-    def read(self, described: Described, draft: Mapping[str, Any]) -> Words | None:
-        """What the export says; None where it says no names and stride."""
-        told, where = _metadata(described)
-        if not told.get("names") or "stride" not in told:
-            return None
-        task = str(told.get("task", "detect"))
-        if task not in TASKS:
-            problem = f"an export of task {task!r}, which gives no upright boxes"
-            raise described.source.error(problem, code="no-detector", remedy=f"export one of task {', '.join(TASKS)}")
-        names = in_order(told["names"])
-        own = "task" in told
-        tool = str(told.get("description", "YOLO")).strip() if own else "YOLOv5"
-        manifest = {
-            "detector": {"name": tool},
-            "categories": names,
-            "input": _input(described, told, own),
-            "output": _output(described, told, len(names), own),
-            "licence": told.get("license") if isinstance(told.get("license"), str) else None,
-        }
-        read = "names, size, stride, task" if own else "names and stride"
-        return Words({key: value for key, value in manifest.items() if value}, f"{read} from {where} ({tool})")
+def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """What the export says; None where it says no names and stride. YOLOv5's has neither a task nor a size."""
+    told, where = _metadata(described)
+    if not told.get("names") or "stride" not in told:
+        return None
+    task = str(told.get("task", "detect"))
+    if task not in TASKS:
+        problem = f"an export of task {task!r}, which gives no upright boxes"
+        raise described.source.error(problem, code="no-detector", remedy=f"export one of task {', '.join(TASKS)}")
+    names = in_order(told["names"])
+    own = "task" in told
+    tool = str(told.get("description", "YOLO")).strip() if own else "YOLOv5"
+    manifest = {
+        "detector": {"name": tool},
+        "categories": names,
+        "input": _input(described, told, own),
+        "output": _output(described, told, len(names), own),
+        "licence": told.get("license") if isinstance(told.get("license"), str) else None,
+    }
+    read = "names, size, stride, task" if own else "names and stride"
+    return Words(manifest, f"{read} from {where} ({tool})")
 
 
 def _metadata(described: Described) -> tuple[dict[str, Any], str]:
@@ -158,6 +153,3 @@ def _finished(boxes: dict[str, Any]) -> dict[str, Any]:
     scores = {"output": output, "columns": [4, 5]}
     rows = {"boxes": boxes, "scores": scores, "labels": {"output": output, "columns": [5, 6], "first": 0}}
     return {"kind": "described", **rows, "score_threshold": 0.001, "max_detections": 300}
-
-
-READER = YoloMetadata()
