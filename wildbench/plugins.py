@@ -241,9 +241,7 @@ latency_mean latency_p50 latency_p90 latency_p99 peak_memory
 """
 
 measures = Registry(
-    "measure",
-    "wildbench.measures",
-    {name: f"wildbench.measures.figures:{name.upper()}" for name in _FIGURES.split()},
+    "measure", "wildbench.measures", {name: f"wildbench.measures.figures:{name.upper()}" for name in _FIGURES.split()}
 )
 """Figures of a scorecard that boards, fronts and sweeps show: `wildbench.measures.Measure`."""
 

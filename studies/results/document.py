@@ -12,7 +12,7 @@ from pathlib import Path
 from studies.places import Place, places, position_of, spread
 from studies.results.bounds import BOUNDS
 from wildbench.errors import ScorecardError
-from wildbench.sweeps.cells import change
+from wildbench.sweeps.charts import change
 from wildbench.sweeps.record import Change, PointRecord, Summary, read_summary, series_of
 
 HALF = 0.5

@@ -8,8 +8,7 @@ from made_up_points import figure, point, summary
 
 from wildbench import plugins
 from wildbench.measures import Measure
-from wildbench.sweeps.cells import headings, rows
-from wildbench.sweeps.charts import chart
+from wildbench.sweeps.charts import chart, headings, rows
 from wildbench.sweeps.record import Summary
 
 

@@ -71,7 +71,7 @@ def sweep(
     device: DeviceOption = "auto",
 ) -> None:
     """Run a grid of recipes, settings, seeds and dense submissions; run it again to resume after an interruption."""
-    from wildbench.sweeps.cells import LEGEND, headings, rows
+    from wildbench.sweeps.charts import LEGEND, headings, rows
     from wildbench.sweeps.grid import find_sweep, load_sweep
     from wildbench.sweeps.run import Bench, run_sweep
 

@@ -83,11 +83,7 @@ def build(board: BoardOption = FOLDER) -> None:
 
 
 @app.command()
-def verify(
-    board: BoardOption = FOLDER,
-    dataset: DatasetsOption = None,
-    submissions: SubmissionsOption = None,
-) -> None:
+def verify(board: BoardOption = FOLDER, dataset: DatasetsOption = None, submissions: SubmissionsOption = None) -> None:
     """Compute every row again from its detections; exit code 2 and a line for each problem."""
     from wildbench.leaderboard.verify import verify as run
 

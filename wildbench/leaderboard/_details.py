@@ -175,10 +175,7 @@ def _paired(one: Detections, other: Detections) -> list[tuple[int, int]]:
 
 
 def _picture(
-    data: Dataset,
-    image: Mapping[str, Any],
-    sides: tuple[Detections, Detections],
-    shared: Sequence[tuple[int, int]],
+    data: Dataset, image: Mapping[str, Any], sides: tuple[Detections, Detections], shared: Sequence[tuple[int, int]]
 ) -> Picture:
     width, height = image["width"], image["height"]
     names = {entry["id"]: entry["name"] for entry in data.categories}

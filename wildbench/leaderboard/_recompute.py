@@ -138,9 +138,7 @@ def wrong_claims(card: Scorecard, path: Path) -> list[WildbenchError]:
         card: What was read.
         path: Its file.
     """
-    problems: list[WildbenchError] = list(
-        _wrong_texts("", parsed(path.read_bytes()), card.model_dump(mode="json")),
-    )
+    problems: list[WildbenchError] = list(_wrong_texts("", parsed(path.read_bytes()), card.model_dump(mode="json")))
     for place, what in contradictions(card):
         problems.append(ScorecardError(f"{place}: {what}", code="contradiction", remedy=_AGAIN))
     for name, here in Protocol(engine=card.protocol.engine, trusted=card.protocol.trusted):

@@ -20,11 +20,7 @@ from wildbench.text import printable
 
 
 def verify(
-    board: Path,
-    *,
-    datasets: Sequence[Path | str] = (),
-    submissions: Path | None = None,
-    progress: Progress = silent,
+    board: Path, *, datasets: Sequence[Path | str] = (), submissions: Path | None = None, progress: Progress = silent
 ) -> list[WildbenchError]:
     """List what does not hold: compute every figure of a leaderboard again that can be, and hash every file.
 

@@ -150,8 +150,7 @@ class DescribedOutput(Contract):
     labels: Labels | None = Field(default=None, description="null: from the columns of the scores.")
     count: Reference | None = Field(default=None, description="The output that says how many rows are valid.")
     image_index: Part | None = Field(
-        default=None,
-        description="One column, each row's image in the batch; image 0 counts, up to a negative one.",
+        default=None, description="One column, each row's image in the batch; image 0 counts, up to a negative one."
     )
     masks: Reference | None = Field(default=None, description="Masks of the input, [N, 1, H, W] or [N, H, W], 0 to 1.")
     levels: Levels | None = None

@@ -45,10 +45,7 @@ class Decoded:
 
 
 def decode(
-    manifest: Manifest,
-    outputs: Outputs,
-    canvas: tuple[int, int],
-    image: tuple[int, int] | None = None,
+    manifest: Manifest, outputs: Outputs, canvas: tuple[int, int], image: tuple[int, int] | None = None
 ) -> Decoded:
     """Decode a network's output as its manifest says.
 

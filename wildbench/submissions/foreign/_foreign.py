@@ -118,11 +118,7 @@ def _named(*suffixes: str, magic: bytes | None = None) -> Callable[[Source], boo
 IN_CODE = 'load it in the code that made it, and run torch.onnx.export(network, (image,), "model.onnx")'
 
 FOREIGN = [
-    Foreign(
-        "a pickled Ultralytics network",
-        "run: yolo export model=NAME format=onnx",
-        _needs("ultralytics."),
-    ),
+    Foreign("a pickled Ultralytics network", "run: yolo export model=NAME format=onnx", _needs("ultralytics.")),
     Foreign(
         "a pickled YOLOv5 or YOLOv7 network",
         "run in its repository: python export.py --weights NAME --include onnx",
@@ -173,9 +169,7 @@ FOREIGN = [
         "an RKNN network", "give the ONNX file that rknn-toolkit2 loaded", _named(".rknn", "_rknn_model", magic=b"RKNN")
     ),
     Foreign(
-        "a Hailo network",
-        "give the ONNX file that hailo parser onnx read",
-        _named(".hef", ".har", magic=b"\x01HEF"),
+        "a Hailo network", "give the ONNX file that hailo parser onnx read", _named(".hef", ".har", magic=b"\x01HEF")
     ),
     Foreign("an MNN network", "give the ONNX file that MNNConvert -f ONNX --modelFile read", _named(".mnn")),
     Foreign(
