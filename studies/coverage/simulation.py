@@ -116,7 +116,14 @@ class Sample:
             outcome=outcome,
             overlap=np.where(true[0], found.overlap[order], 0.0),
             boxes=np.concatenate([np.stack([self.category, area, self.image], axis=1) for area in areas]),
+            finding=self._finding(found),
         )
+
+    def _finding(self, found: Found) -> Floats:
+        """[box]: the score of the detection that finds it; -1 for none."""
+        finding, true = np.full(len(self.image), -1.0), (found.box >= 0) & (found.overlap >= THRESHOLDS[0])
+        finding[found.box[true]] = found.score[true]
+        return finding
 
     def coco(self, detector: int) -> tuple[Dataset, list[dict[str, Any]]]:
         """The same as COCO dicts; boxes and false alarms of one category stand side by side in their image."""

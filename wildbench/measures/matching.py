@@ -76,6 +76,9 @@ class Matches:
     boxes: Ints
     """[box, 3]: category, area and image of each box to be found in a category that the detector knows; a box is in
     "all" and in its size."""
+    finding: Floats
+    """[label]: the score of the detection that finds each box at the lowest threshold, whatever its size; -1 for none,
+    and for a crowd. In the order of `Scored.known_labels`."""
 
     def held(self, area: str = "all", category: str | None = None) -> Flags:
         """Bool [box]: which boxes a figure is over."""
@@ -100,8 +103,10 @@ def match(
     outcome = np.where(outside, IGNORED, FALSE).astype(np.uint8)[:, None].repeat(len(THRESHOLDS), axis=1)
     shared = np.intersect1d(found.pair, boxes.pair)
     spans = np.stack([np.searchsorted(side.pair, shared + end) for side in (found, boxes) for end in (0, 1)], axis=1)
-    overlap = np.zeros(len(mine))
-    _choose(_overlaps(mine, theirs, spans, sizes), spans, ignored, theirs.crowd, THRESHOLDS, outcome, overlap)
+    overlap, finder = np.zeros(len(mine)), np.full(len(theirs), -1)
+    _choose(_overlaps(mine, theirs, spans, sizes), spans, ignored, theirs.crowd, THRESHOLDS, outcome, overlap, finder)
+    finding = np.full(len(theirs), -1.0)
+    finding[boxes.row[finder >= 0]] = mine.scores[finder[finder >= 0]]
     ranks = np.lexsort((-mine.scores, found.category))  # stable, as COCO's
     area, box = np.nonzero(~ignored)
     return Matches(
@@ -114,6 +119,7 @@ def match(
         outcome=np.ascontiguousarray(outcome[:, :, ranks]),
         overlap=overlap[ranks],
         boxes=np.stack([boxes.category[box], area, boxes.image[box]], axis=1),
+        finding=finding,
     )
 
 
@@ -163,6 +169,16 @@ class Scored:
     def categories(self) -> list[dict[str, Any]]:
         """Entries of the categories that the detector knows, by ascending id."""
         return [entry for entry in self.dataset.categories if self.known is None or entry["id"] in self.known]
+
+    @cached_property
+    def known_labels(self) -> Labels:
+        """The boxes that count, of the categories that the detector knows."""
+        return self.labels[np.isin(self.labels.category_ids, [entry["id"] for entry in self.categories])]
+
+    @cached_property
+    def known_detections(self) -> Detections:
+        """The detections that count, of the categories that the detector knows."""
+        return self.counted[np.isin(self.counted.category_ids, [entry["id"] for entry in self.categories])]
 
     @cached_property
     def image_ids(self) -> Ints:
@@ -224,11 +240,10 @@ class Scored:
     @cached_property
     def matches(self) -> Matches:
         """What became of each detection, in the form that is drawn again."""
-        known = np.array([entry["id"] for entry in self.categories], dtype=np.int64)
         sizes = {image["id"]: (image["height"], image["width"]) for image in self.dataset.images if self.kind == "segm"}
         return match(
-            self.labels[np.isin(self.labels.category_ids, known)],
-            self.counted[np.isin(self.counted.category_ids, known)],
+            self.known_labels,
+            self.known_detections,
             image_ids=self.image_ids,
             categories={entry["id"]: entry["name"] for entry in self.dataset.categories},
             sizes=sizes or None,
@@ -286,7 +301,14 @@ def _run_lengths(segmentation: Any, size: tuple[int, int]) -> dict[str, Any]:  #
 
 @kernel
 def _choose(
-    overlaps: Floats, spans: Ints, ignored: Flags, crowd: Flags, thresholds: Floats, outcome: Outcomes, overlap: Floats
+    overlaps: Floats,
+    spans: Ints,
+    ignored: Flags,
+    crowd: Flags,
+    thresholds: Floats,
+    outcome: Outcomes,
+    overlap: Floats,
+    finder: Ints,
 ) -> None:
     """Let the detections of each pair of image and category choose their boxes, in turn."""
     free = np.empty(len(crowd), dtype=np.bool_)
@@ -310,6 +332,7 @@ def _choose(
                         outcome[area, level, first_found + row] = IGNORED if own[box] else TRUE
                         if area == level == 0 and not own[box]:
                             overlap[first_found + row] = table[row, box]
+                            finder[first_box + box] = first_found + row
 
 
 @kernel

@@ -1,6 +1,7 @@
 from ._bootstrap import CHUNK as CHUNK
 from ._bootstrap import SEED as SEED
 from ._bootstrap import Kind as Kind
+from ._bootstrap import Replay as Replay
 from ._bootstrap import Replicates as Replicates
 from ._bootstrap import Uncertainty as Uncertainty
 from ._bootstrap import blocks_of as blocks_of
@@ -9,6 +10,7 @@ from ._bootstrap import estimate as estimate
 from ._bootstrap import groups_of as groups_of
 from ._bootstrap import jackknife as jackknife
 from ._bootstrap import measure_uncertainty as measure_uncertainty
+from ._bootstrap import replay as replay
 from ._bootstrap import resample as resample
 from ._bootstrap import rounded as rounded
 from ._intervals import LEVEL as LEVEL

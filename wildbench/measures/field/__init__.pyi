@@ -1,0 +1,14 @@
+from ._empty_filter import RECALLS as RECALLS
+from ._empty_filter import THRESHOLDS as THRESHOLDS
+from ._empty_filter import Curve as Curve
+from ._empty_filter import EmptyFilter as EmptyFilter
+from ._empty_filter import empty_filter as empty_filter
+from ._operating_point import OperatingPoint as OperatingPoint
+from ._operating_point import best_f1 as best_f1
+from ._operating_point import operating_point as operating_point
+from ._ratios import SHARES as SHARES
+from ._ratios import SIDES as SIDES
+from ._ratios import Ratios as Ratios
+from ._ratios import counts as counts
+from ._ratios import counts_by_sequence as counts_by_sequence
+from ._ratios import recall_by_size as recall_by_size
