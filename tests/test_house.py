@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
     {"sweeps", "leaderboard", "curation"},
-    {"evaluation", "comparison", "training"},
+    {"agreement", "comparison", "evaluation", "training"},
     {"evaluator"},
     {"compression"},
     {"measures"},

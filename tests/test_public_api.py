@@ -31,6 +31,7 @@ PUBLIC = [
     "UnjailedSubmission",
     "WildbenchError",
     "WrongOutput",
+    "agree",
     "compare",
     "compress",
     "evaluate",

@@ -1,3 +1,4 @@
+from .agreement import agree as agree
 from .categories import CATEGORIES as CATEGORIES
 from .comparison import compare as compare
 from .compression.chain import compress as compress

@@ -50,7 +50,7 @@ def images_near(path: Path, images: Sequence[Any] | None = None) -> Path:
         for folder in dict.fromkeys(folders):
             if not names or any(is_file(folder / one) for one in spellings):
                 return folder
-    below = index_of(_pictures_below(own))
+    below = index_of(pictures_below(own))
     if any(suffix_match(name, below) for name in names):
         return own
     what = f"{path}: its image {names[0]} is neither in {own} nor in {own.parent}"
@@ -68,7 +68,7 @@ def locate(images: Iterable[Mapping[str, Any]], folder: Path) -> tuple[dict[str,
         return {}, []
     found: dict[str, str] = {}
     reasons: Counter[str] = Counter()
-    below = index_of(_pictures_below(folder))
+    below = index_of(pictures_below(folder))
     for name in missing:
         if match := suffix_match(name, below):
             found[name] = match
@@ -99,7 +99,8 @@ def _spellings(name: str) -> list[str]:
     return list(dict.fromkeys([slashed, unquote(slashed), unquote(path).lstrip("/")]))
 
 
-def _pictures_below(folder: Path) -> Iterator[PurePosixPath]:
+def pictures_below(folder: Path) -> Iterator[PurePosixPath]:
+    """Pictures in a folder and its sub-folders, hidden ones apart, relative to it; in no order."""
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = PurePosixPath(Path(place).relative_to(folder).as_posix())
