@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from wildbench.datasets.category_merging import onto, regrouped
 from wildbench.datasets.coco import Dataset, Ints
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
@@ -34,7 +35,7 @@ from wildbench.measures.uncertainty import (
     jackknife,
     resample,
 )
-from wildbench.scorecard import Errors, Record, Scorecard, read_scorecard
+from wildbench.scorecard import Errors, Grouping, Record, Scorecard, read_scorecard
 
 if TYPE_CHECKING:
     import pandas
@@ -147,6 +148,7 @@ def compare(
     cards: Sequence[Path | str],
     *,
     dataset: Path | str | None = None,
+    grouping: Grouping | None = None,
     differences: Sequence[float] = DIFFERENCES,
     replicates: int = REPLICATES,
     seed: int = SEED,
@@ -156,6 +158,7 @@ def compare(
     Args:
         cards: Two or more scorecards, the baseline first; their detections lie beside them.
         dataset: The data set, where it is not a registered one: the COCO JSON they were scored on.
+        grouping: Compare by other categories than they were scored by, such as `Grouping(merge={"animal": ["*"]})`.
         differences: In AP, 0..1: how many images would show each?
         replicates: Of the bootstrap.
         seed: Of the bootstrap.
@@ -163,7 +166,7 @@ def compare(
     Raises:
         ScorecardError: Fewer than two cards, or cards that do not compare.
         PredictionsError: Detections that are missing or not those that were scored.
-        DatasetError: Another data set than the one they were scored on.
+        DatasetError: Another data set than the one they were scored on, or categories that are finer than those.
 
     Example:
         >>> from wildbench.datasets.registry import bundled
@@ -179,9 +182,13 @@ def compare(
         what = f"a difference of {wrong[0] * 100:g} points of AP"
         raise ScorecardError(what, code="difference-range", remedy="ask for one in 0..100")
     records = [read_scorecard(path) for path in paths]
-    data = _common_dataset(paths, records, dataset)
-    unknown = {name for record in records for name in record.accuracy.unknown_categories}
-    matches = [_matches(path, record, data, unknown) for path, record in zip(paths, records, strict=True)]
+    data, own = _common_dataset(paths, records, dataset, grouping)
+    unknown = {name for record, one in zip(records, own, strict=True) for name in _unknown(record, one, data)}
+    ids = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
+    matches = [
+        Scored(data, onto(detections_of(path, record, one), one, data), ids).matches
+        for path, record, one in zip(paths, records, own, strict=True)
+    ]
     kind, groups = groups_of(data)
     found = _Findings(
         matches,
@@ -309,27 +316,38 @@ def _points(value: float) -> str:
     return f"{value * 100:{'.1f' if value >= 0.1 else '.2g'}} points"
 
 
-def _common_dataset(paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None) -> Dataset:
-    """The data set all cards were scored on."""
+def _common_dataset(
+    paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None, grouping: Grouping | None
+) -> tuple[Dataset, list[Dataset]]:
+    """The data set all cards are compared on, and the same by the categories that each was scored on."""
     first = records[0].dataset
-    for path, record in zip(paths, records, strict=True):
-        if record.dataset.sha256 != first.sha256:
-            raise ScorecardError(
-                f"{path} was scored on other labels ({record.dataset.name} {record.dataset.split or ''}) "
-                f"than {paths[0]} ({first.name} {first.split or ''})",
-                code="other-labels",
-                remedy="compare cards of one version, split and limit of one data set",
-            )
     if dataset is None and first.name not in names():
         raise DatasetError(
             f"{paths[0]} was scored on {first.name}, a file", code="not-named", remedy="name the COCO JSON by --dataset"
         )
     data = load_dataset(dataset or first.name, split=first.split or "test", limit=first.limit, with_images=False)
-    if data.sha256 != first.sha256:
-        what = f"{data.name} is not the data set of {paths[0]}: {data.sha256[:12]}, not {first.sha256[:12]}"
+    own = [regrouped(data, record.dataset.grouping)[0] for record in records]
+    for path, record, one in zip(paths, records, own, strict=True):
+        if record.dataset.sha256 != first.sha256 and (grouping is None or record.dataset.sha256 != one.sha256):
+            raise ScorecardError(
+                f"{path} was scored on other labels ({record.dataset.name} {record.dataset.split or ''}) "
+                f"than {paths[0]} ({first.name} {first.split or ''})",
+                code="other-labels",
+                remedy="compare cards of one version, split and limit of one data set, and of the same categories",
+            )
+    if own[0].sha256 != first.sha256:
+        what = f"{data.name} is not the data set of {paths[0]}: {own[0].sha256[:12]}, not {first.sha256[:12]}"
         remedy = "name the COCO JSON it was scored on, or score again"
         raise DatasetError(what, code="other-labels", remedy=remedy)
-    return data
+    return (own[0] if grouping is None else regrouped(data, grouping)[0]), own
+
+
+def _unknown(record: Scorecard, own: Dataset, data: Dataset) -> set[str]:
+    """Categories of which a card's detector knows none, by those that are compared; or that nobody asks about."""
+    blind = set(record.accuracy.unknown_categories)
+    seen = {data.merged_ids[entry["id"]] for entry in own.categories if entry["name"] not in blind}
+    seen = seen if data.known_ids is None else seen & data.known_ids
+    return {entry["name"] for entry in data.categories if entry["id"] not in seen}
 
 
 def detections_of(path: Path, record: Scorecard, data: Dataset) -> Detections:
@@ -345,9 +363,3 @@ def detections_of(path: Path, record: Scorecard, data: Dataset) -> Detections:
         what = f"{predictions}: not the detections {path.name} was scored from"
         raise PredictionsError(what, code="not-as-scored", remedy="score them again")
     return read_predictions(predictions, data)
-
-
-def _matches(path: Path, record: Scorecard, data: Dataset, unknown: set[str]) -> Matches:
-    """The detections that a card was scored from, matched with the boxes."""
-    known = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
-    return Scored(data, detections_of(path, record, data), known).matches

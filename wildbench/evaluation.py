@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wildbench.datasets.category_merging import GENERIC, Merge, by_kind, into_merged, merged, suppressed
+from wildbench.datasets.category_merging import into_merged, regrouped
 from wildbench.datasets.coco import Dataset, objects
 from wildbench.datasets.findings import Finding, lines
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.predictions import Detections, read_predictions, results_bytes, spoken_names
+from wildbench.datasets.predictions import Detections, read_predictions, results_bytes, spoken_names, suppressed
 from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DetectorError, OutputError
 from wildbench.evaluator import (
@@ -33,7 +33,7 @@ from wildbench.evaluator import (
 from wildbench.files import check_writable, sha256_of
 from wildbench.measures.matching import Scored
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import Scorecard, Submission
+from wildbench.scorecard import Grouping, Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.datasets.images import Pixels
@@ -63,8 +63,7 @@ def evaluate(
     split: str = "test",
     split_file: Path | str | None = None,
     skip_unreadable: bool = False,
-    merge: Merge | None = None,
-    class_agnostic: bool = False,
+    grouping: Grouping | None = None,
     device: str = "auto",
     limit: int | None = None,
     manifest: Manifest | Path | str | None = None,
@@ -87,9 +86,9 @@ def evaluate(
         split: Split of a registered data set, or of `split_file`.
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         skip_unreadable: Leave out images that cannot be decoded; a note counts them.
-        merge: Categories to score as one, by the name they get: `{"animal": ["zebra", "lion"]}`; "*" stands for all.
-        class_agnostic: Score all categories as one. A detector that knows animals, but no species, is scored so by
-            itself, and a note says it.
+        grouping: Categories to score as one, what names mean, and which of them the detector can tell:
+            `Grouping(merge={"animal": ["zebra", "lion"]})`; "*" stands for all. A detector that knows animals, but no
+            species, is scored on all of them as one by itself, and a note says it.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
         limit: Use only the first `limit` images.
         manifest: What the file takes and answers, or the path of a manifest that says so; None where one is inside or
@@ -132,7 +131,7 @@ def evaluate(
         progress=progress,
     )
     if not isinstance(submission, Path | str):
-        data, _ = regrouped(load(), merge, class_agnostic)
+        data, _ = regrouped(load(), grouping, categories or ())
         return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
     out = None if out is None else Path(out)
     if out:
@@ -143,8 +142,9 @@ def evaluate(
     ):
         admitted = box.admitted  # refuses what must not be opened, before long work
         inspection = inspect_submission(admitted)
-        data, remarks = regrouped(load(), merge, class_agnostic, admitted.manifest.label_names.values())
-        category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name)
+        data, remarks = regrouped(load(), grouping, admitted.manifest.label_names.values())
+        read_as: list[Finding] = []
+        category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name, read_as)
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         checks = [audit_images(data), watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
@@ -165,7 +165,7 @@ def evaluate(
                 isolation=box.isolation,
                 costs=lambda: (size_of(inspection), compute.result(), latency),
                 submission=admitted,
-                notes=[*_unjailed(box), *remarks, *admitted.notes, *notes],
+                notes=[*_unjailed(box), *remarks, *lines(read_as), *admitted.notes, *notes],
                 execution=execution,
                 audits=checks,
                 told=_told(box),
@@ -193,9 +193,7 @@ def score(
     split: str = "test",
     split_file: Path | str | None = None,
     limit: int | None = None,
-    merge: Merge | None = None,
-    class_agnostic: bool = False,
-    known: Sequence[str] | None = None,
+    grouping: Grouping | None = None,
     out: Path | str | None = None,
 ) -> Scorecard:
     """Score a COCO results file: accuracy alone, without the model.
@@ -208,9 +206,8 @@ def score(
         split: Split of a registered data set, or of `split_file`.
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         limit: Use only the first `limit` images; detections on others are then left out.
-        merge: Categories to score as one, by the name they get; see `evaluate`.
-        class_agnostic: Score all categories as one.
-        known: Categories that the detector can tell, which a file of detections does not say: others are then null.
+        grouping: As for `evaluate`. What a detector can tell, a file of detections does not say: `known` does, and what
+            it cannot is then null.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
 
     Raises:
@@ -223,34 +220,19 @@ def score(
             what = f"{out}: would replace the predictions that are scored"
             raise OutputError(what, code="replaces-input", remedy="choose another --out")
     whole = load_dataset(dataset, split=split, split_file=split_file, images=images, with_images=False)
-    whole, remarks = regrouped(whole, merge, class_agnostic, spoken_names(predictions))
+    whole, remarks = regrouped(whole, grouping, spoken_names(predictions))
     findings: list[Finding] = []
     data, detections = whole.take(limit), read_predictions(predictions, whole, findings)
     detections = into_merged(detections, whole) if whole.unmerged else detections
     detections = detections[np.isin(detections.image_ids, [image["id"] for image in data.images])]
+    if data.known_ids is not None:
+        detections = detections[np.isin(detections.category_ids, list(data.known_ids))]
     whole_hash = (
         hashlib.sha256(results_bytes(detections)).hexdigest() if predictions.is_dir() else sha256_of(predictions)
     )
     described = Submission(name=predictions.stem, file=predictions.name, sha256=whole_hash, format="coco-results")
-    names = dict(enumerate(known or ()))
-    ids = frozenset(known_categories(names, data, predictions.name).values()) if known else None
-    return make_record(Scored(data, detections, ids), described, out, limit=limit, notes=[*remarks, *lines(findings)])
-
-
-def regrouped(
-    data: Dataset, merge: Merge | None, class_agnostic: bool, spoken: Iterable[str] = ()
-) -> tuple[Dataset, list[str]]:
-    """A data set with the categories that are scored, and a note where a detector's own decide them."""
-    if class_agnostic:
-        return merged(data, {GENERIC[0]: ["*"]}), []
-    if merge:
-        return merged(data, merge), []
-    kinds = by_kind(spoken, data)
-    if kinds is None:
-        return data, []
-    ((word, species),) = kinds.items()
-    what = f"it tells no species apart, so {len(species)} categories are scored as {word!r}"
-    return merged(data, kinds), [f"note categories-merged: {what}; --merge merges others"]
+    scored = Scored(data, detections, data.known_ids)
+    return make_record(scored, described, out, limit=limit, notes=[*remarks, *lines(findings)])
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from wildbench.categories import canonical
+from wildbench.categories import GENERIC, canonical
 from wildbench.datasets.coco import Dataset, Ints, Objects
 from wildbench.datasets.detection_checks import suspect
-from wildbench.datasets.findings import lines
+from wildbench.datasets.findings import Finding, lines, synonyms
 from wildbench.datasets.predictions import Detections, results_bytes
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment
@@ -288,33 +288,37 @@ def kept_predictions(card: Path) -> Path:
     return card.with_name(f"{card.stem}.predictions.json")
 
 
-UNSPECIFIC = {"animal", "wildlife", "object"}
-"""Categories of detectors that tell no species, such as MegaDetector's first."""
+def known_categories(
+    label_names: Mapping[int, str], data: Dataset, detector: str, remarks: list[Finding] | None = None
+) -> dict[int, int]:
+    """Match a detector's labels with a data set's category ids, by name, alias or synonym: label → id, for both known.
 
-
-def known_categories(label_names: Mapping[int, str], data: Dataset, detector: str) -> dict[int, int]:
-    """Match a detector's labels with a data set's category ids, by name or alias: label → id, where both know it.
+    Args:
+        label_names: What the labels mean.
+        data: Whose categories they are matched with; where a person says which are known, with those alone.
+        detector: How to call it in messages.
+        remarks: Takes the note on names that were read as others.
 
     Raises:
         SubmissionError: `no-common-category`.
         DatasetError: `category-name-variant`: two categories of the data set are one by their name.
     """
-    ids: dict[str, int] = {}
+    spelt: dict[str, int] = {}
     for category in data.categories:
-        if ids.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
+        if spelt.setdefault(canonical(category["name"]), category["id"]) != category["id"]:
             what = f"{data.name}: its category {category['name']!r} has the name of another"
             raise DatasetError(what, code="category-name-variant", remedy="rename one of them")
-    for entry in data.categories:  # what was merged is known by its old names too
-        ids |= {canonical(name): entry["id"] for name in entry.get("members", {}).values()}
-    names = {label: canonical(name) for label, name in label_names.items()}
-    matched = {label: ids[name] for label, name in names.items() if name in ids}
+    names, ids, known = data.names(), data.merged_ids, data.known_ids
+    found = {label: names.find(name) for label, name in label_names.items()}
+    matched = {label: ids[number] for label, number in found.items() if number is not None}
+    matched = {label: number for label, number in matched.items() if known is None or number in known}
+    if remarks is not None:
+        remarks += synonyms(names, detector)
     if not matched:
         examples = ", ".join(data.category_names[:5])
         what = f"{detector}: none of its {len(label_names)} categories is in {data.name} ({examples}, ...)"
-        remedy = 'name its categories as the data set does, or the pairs under "category_map" in the manifest'
-        if canonical(next(iter(label_names.values()), "")) in UNSPECIFIC:
-            remedy = (
-                "a detector that does not tell species apart is scored on a data set with one category of that name"
-            )
+        remedy = 'say which are the same by --map, or under "category_map" in the manifest'
+        if canonical(next(iter(label_names.values()), "")) in GENERIC:
+            remedy = "a detector that tells no species apart is scored on all of them by --class-agnostic"
         raise SubmissionError(what, code="no-common-category", remedy=remedy)
     return matched

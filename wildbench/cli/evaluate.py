@@ -14,8 +14,10 @@ from wildbench.cli.options import (
     DatasetOption,
     DeviceOption,
     ImagesOption,
+    KnownOption,
     LimitOption,
     ManifestOption,
+    MapOption,
     MergeOption,
     RequireJailOption,
     SkipOption,
@@ -42,6 +44,8 @@ def evaluate(
     skip_unreadable: SkipOption = False,
     merge: MergeOption = None,
     class_agnostic: ClassAgnosticOption = False,
+    names: MapOption = None,
+    known: KnownOption = None,
     device: DeviceOption = "auto",
     limit: LimitOption = None,
     manifest: ManifestOption = None,
@@ -53,11 +57,12 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
-    from wildbench.datasets.category_merging import parse_merge
+    from wildbench.datasets.category_merging import grouping_of
     from wildbench.evaluation import evaluate as run
     from wildbench.evaluator import default_card
 
     out = out or default_card(submission)
+    grouping = grouping_of(merge or (), names, known, class_agnostic=class_agnostic)
     if write_manifest:
         _write_manifest(submission, manifest)
     with shown() as progress:
@@ -68,8 +73,7 @@ def evaluate(
             split=split,
             split_file=split_file,
             skip_unreadable=skip_unreadable,
-            merge=parse_merge(merge or ()),
-            class_agnostic=class_agnostic,
+            grouping=grouping,
             device=device,
             limit=limit,
             manifest=manifest,
@@ -94,14 +98,12 @@ def score(
     limit: LimitOption = None,
     merge: MergeOption = None,
     class_agnostic: ClassAgnosticOption = False,
-    known: Annotated[
-        str | None,
-        typer.Option(help="Categories that the detector knows; others are not in the means.", metavar="ONE,TWO"),
-    ] = None,
+    names: MapOption = None,
+    known: KnownOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score detections that a tool has written: accuracy only."""
-    from wildbench.datasets.category_merging import parse_merge
+    from wildbench.datasets.category_merging import grouping_of
     from wildbench.evaluation import score as run
     from wildbench.evaluator import default_card
 
@@ -113,9 +115,7 @@ def score(
         split=split,
         split_file=split_file,
         limit=limit,
-        merge=parse_merge(merge or ()),
-        class_agnostic=class_agnostic,
-        known=known.split(",") if known else None,
+        grouping=grouping_of(merge or (), names, known, class_agnostic=class_agnostic),
         out=out,
     )
     _print_card(card, out)
@@ -146,6 +146,10 @@ def compare(
     dataset: Annotated[
         str | None, typer.Option(help="What they were scored on, where that is a file.", metavar="NAME|JSON")
     ] = None,
+    merge: MergeOption = None,
+    class_agnostic: ClassAgnosticOption = False,
+    names: MapOption = None,
+    known: KnownOption = None,
     difference: Annotated[
         list[float] | None, typer.Option(help="In points of AP: how many images would show it? Repeatable.")
     ] = None,
@@ -154,11 +158,13 @@ def compare(
     """Compare detectors with the first: differences with intervals, and what the data set can show."""
     from wildbench.comparison import DIFFERENCES
     from wildbench.comparison import compare as run
+    from wildbench.datasets.category_merging import grouping_of
 
     if out:
         check_writable(out)
     differences = [points / 100 for points in difference] if difference else DIFFERENCES
-    comparison = run(cards, dataset=dataset, differences=differences)
+    grouping = grouping_of(merge or (), names, known, class_agnostic=class_agnostic)
+    comparison = run(cards, dataset=dataset, grouping=grouping, differences=differences)
     if out:
         comparison.write(out)
     tables.print_tables(*tables.comparison_tables(comparison))

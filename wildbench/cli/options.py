@@ -20,6 +20,13 @@ MergeOption = Annotated[
     list[str] | None,
     typer.Option(help="Score categories as one: NAME=ONE,OTHER; * stands for all. Repeatable.", metavar="NAME=..."),
 ]
+MapOption = Annotated[
+    Path | None, typer.Option("--map", help="CSV, JSON or TOML of names and what each is read as.", metavar="FILE")
+]
+KnownOption = Annotated[
+    str | None,
+    typer.Option(help="Categories that it can tell: others are left out.", metavar="ONE,OTHER,..."),
+]
 ClassAgnosticOption = Annotated[bool, typer.Option("--class-agnostic", help="Score all categories as one.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

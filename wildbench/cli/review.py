@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import DatasetOption, ImagesOption, SplitFileOption, SplitOption
+from wildbench.cli.options import (
+    ClassAgnosticOption,
+    DatasetOption,
+    ImagesOption,
+    KnownOption,
+    MapOption,
+    MergeOption,
+    SplitFileOption,
+    SplitOption,
+)
 from wildbench.files import check_writable
 from wildbench.progress import shown
 from wildbench.text import counted
@@ -30,6 +39,10 @@ def review(
         list[Path] | None,
         typer.Option(help="A scorecard with its detections beside it, or detections; several, the dense one first."),
     ] = None,
+    merge: MergeOption = None,
+    class_agnostic: ClassAgnosticOption = False,
+    names: MapOption = None,
+    known: KnownOption = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 5151,
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open a browser, where there is one.")] = True,
     quick: Annotated[bool, typer.Option("--quick", help="Skip near duplicates and similarity.")] = False,
@@ -43,11 +56,16 @@ def review(
 ) -> None:
     """Look at labels and detections in FiftyOne, and bring corrections back as a patch."""
     from wildbench.curation.review import review_folder, running
+    from wildbench.datasets.category_merging import grouping_of, regrouped
     from wildbench.datasets.registry import load_dataset
     from wildbench.errors import CurationError
 
     if apply and not author:
         raise CurationError("a patch needs an author", code="no-author", remedy="give --author NAME")
+    grouping = grouping_of(merge or (), names, known, class_agnostic=class_agnostic)
+    if apply and grouping:
+        remedy = "leave --merge, --map, --known and --class-agnostic out"
+        raise CurationError("a patch is of the labels as they are", code="patch-of-merged", remedy=remedy)
     if out:
         check_writable(out)
     with running(review_folder()):
@@ -57,6 +75,7 @@ def review(
             return
         with shown() as progress:
             data = load_dataset(dataset, split=split, split_file=split_file, images=images, progress=progress)
+        data, _ = regrouped(data, grouping)
         _show(data, predictions or [], port=port, browse=browse, quick=quick, fresh=fresh)
 
 
@@ -67,6 +86,8 @@ def _show(data: Dataset, predictions: list[Path], *, port: int, browse: bool, qu
 
     detectors = read_named(predictions, data)
     for one in detectors:
+        for note in one.notes:
+            typer.echo(f"wildbench: {one.name}: {note}", err=True)
         if not one.same_labels:
             typer.echo(f"wildbench: {one.name}: its scorecard was made with other labels", err=True)
     with shown() as progress:

@@ -11,8 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from wildbench.curation.patch import FIXED
+from wildbench.datasets.category_merging import into_merged, onto, regrouped
 from wildbench.datasets.coco import Dataset, read_json, size_of
+from wildbench.datasets.findings import Finding, lines
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.errors import needs
 from wildbench.progress import Progress, silent
@@ -111,7 +115,7 @@ def reserved() -> frozenset[str]:
 class NamedPredictions:
     """One detector's detections on a data set, its name as FiftyOne names a field, and its scorecard, if there is one.
 
-    `same_labels` says whether the scorecard was made with these very labels.
+    `same_labels` says whether the scorecard was made with these very labels; `notes` are on reading the file.
     """
 
     name: str
@@ -119,6 +123,7 @@ class NamedPredictions:
     detections: Detections
     card: Scorecard | None = None
     same_labels: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
@@ -143,12 +148,22 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
 
 def _read(path: Path, data: Dataset) -> NamedPredictions:
     if path.is_dir() or "format_version" not in (read_json(path) or ()):
-        return NamedPredictions(path.stem, "", read_predictions(path, data))
+        found: list[Finding] = []
+        detections = read_predictions(path, data, found)
+        detections = into_merged(detections, data) if data.unmerged else detections
+        return NamedPredictions(path.stem, "", _told(detections, data), notes=tuple(lines(found)))
     from wildbench.comparison import detections_of  # loads a compiler
 
     card = read_scorecard(path)
-    same_labels = card.dataset.sha256 == data.sha256
-    return NamedPredictions(card.submission.name, "", detections_of(path, card, data), card, same_labels)
+    own = regrouped(data.unmerged or data, card.dataset.grouping)[0]
+    detections = onto(detections_of(path, card, own), own, data)
+    return NamedPredictions(card.submission.name, "", _told(detections, data), card, card.dataset.sha256 == own.sha256)
+
+
+def _told(detections: Detections, data: Dataset) -> Detections:
+    """Detections of the categories that a person says the detector can tell."""
+    known = data.known_ids
+    return detections if known is None else detections[np.isin(detections.category_ids, list(known))]
 
 
 def dense_of(one: NamedPredictions, others: Sequence[NamedPredictions]) -> NamedPredictions | None:

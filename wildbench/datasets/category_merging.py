@@ -2,44 +2,124 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wildbench.categories import canonical
+from wildbench.categories import GENERIC, KINDS, canonical
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.predictions import Detections
+from wildbench.datasets.predictions import Detections, suppressed
 from wildbench.errors import DatasetError
+from wildbench.files import read_bounded
+from wildbench.records import MOST_TOML
+from wildbench.scorecard import Grouping
 
-GENERIC = ("animal", "wildlife", "object")
-"""What detectors call animals that they do not tell apart."""
-
-SAME_PLACE = 0.5
-"""IoU from which two boxes that only their categories told apart are one."""
+ALL = "*"
+"""Every category, where categories are named to be merged."""
 
 Merge = Mapping[str, Sequence[str]]
 """Names of categories by the name they get together."""
 
 
-def parse_merge(stated: Iterable[str]) -> dict[str, list[str]]:
-    """Read `NAME=ONE,OTHER,...`; `*` stands for every category.
+def grouping_of(
+    merge: Iterable[str] = (), names: Path | None = None, known: str | None = None, *, class_agnostic: bool = False
+) -> Grouping | None:
+    """What a person states of categories; None where nothing is.
+
+    Args:
+        merge: `NAME=ONE,OTHER,...` each; `*` stands for every category.
+        names: A file of names and what each is read as; see `read_names`.
+        known: Categories that the detector can tell, with commas between.
+        class_agnostic: All categories are one.
 
     Raises:
-        DatasetError: `bad-merge`: a name without others.
+        DatasetError: `bad-merge`: a name without others; or what `read_names` raises.
 
     Example:
-        >>> parse_merge(["animal=zebra, lion", "bird=*"])
-        {'animal': ['zebra', 'lion'], 'bird': ['*']}
+        >>> grouping_of(["animal=zebra, lion"], known="animal").model_dump(exclude_defaults=True)
+        {'merge': {'animal': ['zebra', 'lion']}, 'known': ['animal']}
     """
-    merge: dict[str, list[str]] = {}
-    for one in stated:
+    stated: dict[str, list[str]] = {GENERIC[0]: [ALL]} if class_agnostic else {}
+    for one in merge:
         name, _, members = one.partition("=")
-        merge[name.strip()] = [member.strip() for member in members.split(",") if member.strip()]
-        if not name.strip() or not merge[name.strip()]:
+        stated[name.strip()] = _listed(members)
+        if not name.strip() or not stated[name.strip()]:
             raise DatasetError(f"--merge {one}", code="bad-merge", remedy="say --merge animal=zebra,lion")
-    return merge
+    grouping = Grouping(
+        merge=stated, names=read_names(names) if names else {}, known=_listed(known) if known is not None else None
+    )
+    return None if grouping == Grouping() else grouping
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """Names and what each is read as: a JSON or TOML file of pairs, or a CSV of two columns, with or without headings.
+
+    Raises:
+        DatasetError: `bad-map`.
+    """
+    try:
+        text = read_bounded(path, MOST_TOML).decode("utf-8-sig")
+        if path.suffix.casefold() == ".json":
+            pairs = json.loads(text)
+        elif path.suffix.casefold() == ".toml":
+            pairs = tomllib.loads(text)
+        else:
+            rows = [row for row in csv.reader(text.splitlines()) if any(row)]
+            headed = bool(rows) and tuple(map(canonical, rows[0])) in {("from", "to"), ("source", "target")}
+            pairs = {row[0].strip(): row[1].strip() for row in rows[headed:]}
+        if not isinstance(pairs, dict) or not pairs or not all(isinstance(one, str) and one for one in pairs.values()):
+            raise ValueError("no pairs of names")
+    except (OSError, ValueError, IndexError, RecursionError) as error:
+        what = f"{path}: {getattr(error, 'strerror', None) or error}"
+        remedy = "give a name and what it is read as on each line, such as Panthera leo,lion"
+        raise DatasetError(what, code="bad-map", remedy=remedy) from None
+    return pairs
+
+
+def regrouped(data: Dataset, grouping: Grouping | None = None, spoken: Iterable[str] = ()) -> tuple[Dataset, list[str]]:
+    """A data set with the categories that are scored, and a note where a detector's own decide them.
+
+    Args:
+        data: As its file has it.
+        grouping: What a person, or the record of an earlier scoring, states.
+        spoken: What the detector calls things.
+
+    Raises:
+        DatasetError: `unknown-category`, or `category-merged-twice`.
+    """
+    notes: list[str] = []
+    if grouping is None and (kinds := by_kind(spoken, data)):
+        ((word, species),) = kinds.items()
+        what = f"it tells no species apart, so {len(species)} categories are scored as {word!r}"
+        grouping, notes = Grouping(merge=kinds), [f"note categories-merged: {what}; --merge merges others"]
+    if grouping is None:
+        return data, []
+    merge = _with_names(grouping, data)
+    data = replace(merged(data, merge) if merge else data, grouping=grouping)
+    data.known_ids  # noqa: B018 - refuses names that are not there
+    return data, notes
+
+
+def _with_names(grouping: Grouping, data: Dataset) -> Merge:
+    """What is merged, and the data set's own names that are read as another."""
+    own = {canonical(name): name for name in data.category_names}
+    merge = {name: list(members) for name, members in grouping.merge.items()}
+    for name, other in grouping.names.items():
+        if other == ALL:
+            merge[name] = [ALL]
+        elif canonical(name) in own and canonical(name) != canonical(other):
+            merge.setdefault(other, []).append(name)
+    return {name: [*members, *({name} & {*own.values()} - {*members})] for name, members in merge.items()}
 
 
 def merged(data: Dataset, merge: Merge) -> Dataset:
@@ -61,11 +141,9 @@ def merged(data: Dataset, merge: Merge) -> Dataset:
     new: dict[str, dict[str, Any]] = {}
     for entry in data.categories:
         name = into.get(entry["name"], entry["name"])
-        if name in new:
-            new[name]["members"][entry["id"]] = entry["name"]
-        else:
-            members = {"members": {entry["id"]: entry["name"]}} if entry["name"] in into else {}
-            new[name] = {"id": entry["id"], "name": name, **members}
+        new.setdefault(name, {"id": entry["id"], "name": name})
+        if name in into.values():
+            new[name].setdefault("members", {})[entry["id"]] = entry["name"]
     own = {old: entry["id"] for entry in new.values() for old in entry.get("members", {entry["id"]: ""})}
     annotations = [{**one, "category_id": own[one["category_id"]]} for one in data.annotations]
     images = [_with_merged_names(image, new) for image in data.images]
@@ -79,12 +157,28 @@ def into_merged(detections: Detections, data: Dataset) -> Detections:
     return suppressed(replace(detections, category_ids=ids), detections.category_ids)
 
 
+def onto(detections: Detections, scored_on: Dataset, data: Dataset) -> Detections:
+    """Detections by the categories they were scored on, by those of another grouping of the same data set.
+
+    Raises:
+        DatasetError: `categories-finer`: what was one category then would be several now.
+    """
+    if scored_on.sha256 == data.sha256:
+        return detections
+    now = data.merged_ids
+    for entry in scored_on.categories:
+        if len({now[one] for one in entry.get("members", [entry["id"]])}) > 1:
+            what = f"{entry['name']} was scored as one category and would be several"
+            raise DatasetError(what, code="categories-finer", remedy="merge at least what was merged then")
+    return into_merged(detections, data)
+
+
 def _targets(data: Dataset, merge: Merge) -> dict[str, str]:
     """The new name of each category that is merged."""
     names = {canonical(entry["name"]): entry["name"] for entry in data.categories}
     into: dict[str, str] = {}
     for name, members in merge.items():
-        for member in names if "*" in members else map(canonical, members):
+        for member in names if ALL in members else map(canonical, members):
             if member not in names:
                 what = f"{data.name} has no category {member!r}"
                 raise DatasetError(what, code="unknown-category", remedy=f"name some of: {', '.join(names.values())}")
@@ -117,37 +211,11 @@ def by_kind(names: Iterable[str], data: Dataset) -> dict[str, list[str]] | None:
         >>> by_kind(["animal", "person", "vehicle"], Dataset("d", None, coco, Path()))
         {'animal': ['lion']}
     """
-    spoken = {canonical(name) for name in names}
-    known = {canonical(entry["name"]): entry["name"] for entry in data.categories}
+    spoken, own = {canonical(name) for name in names}, data.names()
     word = next((name for name in GENERIC if name in spoken), None)
-    species = [name for key, name in known.items() if key not in spoken]
-    if word is None or word in known or (spoken & known.keys()) - {"person", "vehicle", "human"} or not species:
+    named = {own.find(name) for name in spoken}
+    species = [entry["name"] for entry in data.categories if entry["id"] not in named]
+    knows_one = any(own.find(name) is not None for name in spoken - KINDS)
+    if word is None or own.find(word) is not None or knows_one or not species:
         return None
     return {word: species}
-
-
-def suppressed(detections: Detections, originals: np.ndarray[Any, Any]) -> Detections:
-    """Detections of merged categories without those that only their first category told from a better one.
-
-    `originals` are their categories before, int64 [n].
-    """
-    order = np.argsort(-detections.scores, kind="stable")
-    gone = np.zeros(len(detections), dtype=np.bool_)
-    groups: dict[tuple[int, int], list[int]] = {}
-    for at in order.tolist():
-        key = int(detections.image_ids[at]), int(detections.category_ids[at])
-        better = groups.setdefault(key, [])
-        others = [one for one in better if originals[one] != originals[at]]
-        if others and _overlap(detections.xyxy[others], detections.xyxy[at]).max() >= SAME_PLACE:
-            gone[at] = True
-        else:
-            better.append(at)
-    return detections[~gone]
-
-
-def _overlap(boxes: np.ndarray[Any, Any], box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Intersection over union of several boxes with one, as corners."""
-    sides = np.clip(np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2]), 0, None)
-    common = sides.prod(1)
-    union = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - common
-    return np.asarray(common / np.where(union > 0, union, 1.0))

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench import scorecard
+from wildbench.categories import Names
 from wildbench.datasets.dialects import SECTIONS, plain
 from wildbench.datasets.findings import Finding, has_error, place_of, read_document, refuse
 from wildbench.datasets.image_files import images_near, locate, normalised
@@ -207,6 +208,7 @@ class Dataset:
         warnings: What validation found odd, though no error.
         located: Where below `images_dir` the pictures are whose `file_name` says something else.
         unmerged: The data set before categories were merged (`category_merging.merged`).
+        grouping: How they were, and what names mean; None where categories are the file's own.
 
     Example:
         >>> data = Dataset("tiny", None, {"images": [{"id": 4, "file_name": "a.jpg", "width": 8, "height": 8}],
@@ -222,6 +224,7 @@ class Dataset:
     warnings: tuple[Finding, ...] = ()
     located: Mapping[str, str] = field(default_factory=dict)
     unmerged: Dataset | None = None
+    grouping: scorecard.Grouping | None = None
 
     @property
     def images(self) -> list[dict[str, Any]]:
@@ -254,6 +257,29 @@ class Dataset:
     def merged_ids(self) -> dict[int, int]:
         """The id of the category that each one is now, by its own; the same where none was merged."""
         return {old: entry["id"] for entry in self.categories for old in entry.get("members", [entry["id"]])}
+
+    def names(self) -> Names:
+        """What a detector's names mean here: the id of a category or, of one that was merged, its own before."""
+        levels = [self.categories, self.unmerged.categories if self.unmerged else []]
+        aliases = self.grouping.names if self.grouping else {}
+        return Names([{entry["name"]: entry["id"] for entry in level} for level in levels], aliases)
+
+    @property
+    def known_ids(self) -> frozenset[int] | None:
+        """Ids of the categories that a person says the detector can tell; None where nobody does.
+
+        Raises:
+            DatasetError: `unknown-category`.
+        """
+        known = self.grouping.known if self.grouping else None
+        if known is None:
+            return None
+        names = self.names()
+        found = {name: names.find(name) for name in known}
+        if absent := next((name for name, number in found.items() if number is None), None):
+            what, remedy = f"{self.name} has no category {absent!r}", f"name some of: {', '.join(self.category_names)}"
+            raise DatasetError(what, code="unknown-category", remedy=remedy)
+        return frozenset(self.merged_ids[number] for number in found.values() if number is not None)
 
     @property
     def original_ids(self) -> dict[int, Any]:
@@ -340,6 +366,7 @@ class Dataset:
             categories=self.category_names,
             partial_labels=self.partial_labels,
             limit=limit,
+            grouping=self.grouping,
         )
 
 

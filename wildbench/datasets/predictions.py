@@ -14,7 +14,7 @@ from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
 from wildbench.datasets.dialects import id_key
 from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
-from wildbench.datasets.outputs import as_results
+from wildbench.datasets.outputs import CALLED, as_results
 from wildbench.errors import PredictionsError, WildbenchError
 from wildbench.plugins import outputs
 
@@ -51,6 +51,37 @@ class Detections(Columns):
             self.refuse_first(missing, "mask-missing", "has no mask", "give every detection a mask, or none")
 
 
+SAME_PLACE = 0.5
+"""IoU from which two boxes that only their categories told apart are one."""
+
+
+def suppressed(detections: Detections, originals: np.ndarray[Any, Any]) -> Detections:
+    """Detections of merged categories without those that only their first category told from a better one.
+
+    `originals` are their categories before, int64 [n].
+    """
+    order, corners = np.argsort(-detections.scores, kind="stable"), detections.xyxy
+    gone = np.zeros(len(detections), dtype=np.bool_)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for at in order.tolist():
+        key = int(detections.image_ids[at]), int(detections.category_ids[at])
+        better = groups.setdefault(key, [])
+        others = [one for one in better if originals[one] != originals[at]]
+        if others and _overlap(corners[others], corners[at]).max() >= SAME_PLACE:
+            gone[at] = True
+        else:
+            better.append(at)
+    return detections[~gone]
+
+
+def _overlap(boxes: np.ndarray[Any, Any], box: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Intersection over union of several boxes with one, as corners."""
+    sides = np.clip(np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2]), 0, None)
+    common = sides.prod(1)
+    union = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod() - common
+    return np.asarray(common / np.where(union > 0, union, 1.0))
+
+
 def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | None = None) -> Detections:
     """Read a file of detections and check that it can be scored against a data set.
 
@@ -73,7 +104,10 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
     refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
     if found is not None:
         found += findings
-    return Detections.from_coco(results)
+    detections = Detections.from_coco(results)
+    called, ids = [str(one.get(CALLED, "")) for one in results], detections.category_ids.tolist()
+    several = len({*zip(called, ids, strict=True)}) > len({*ids})
+    return suppressed(detections, np.unique(called, return_inverse=True)[1]) if several else detections
 
 
 def most_detections(dataset: Dataset) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.datasets.category_merging import regrouped
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset, names
@@ -195,9 +196,10 @@ class DataSets:
             key = (name, wanted.split or "test", wanted.limit)
             if key not in self._read:
                 self._read[key] = load_dataset(name, split=key[1], limit=key[2], with_images=False)
-            if self._read[key].sha256 == wanted.sha256:
-                return self._read[key]
-            others.append(self._read[key].sha256)
+            data = regrouped(self._read[key], wanted.grouping)[0]
+            if data.sha256 == wanted.sha256:
+                return data
+            others.append(data.sha256)
         if others:
             here = " or ".join(other[:12] for other in others)
             what = f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, here it is {here}"

@@ -68,6 +68,7 @@ def reproduce(
             dataset=claimed.dataset.name if dataset is None else dataset,
             images=images,
             split=claimed.dataset.split or "test",
+            grouping=claimed.dataset.grouping,
             device=device,
             limit=claimed.dataset.limit,
             manifest=manifest,

@@ -27,6 +27,7 @@ from ._figure import Record as Record
 from ._provenance import Dataset as Dataset
 from ._provenance import Environment as Environment
 from ._provenance import Execution as Execution
+from ._provenance import Grouping as Grouping
 from ._provenance import Isolation as Isolation
 from ._provenance import Protocol as Protocol
 from ._provenance import Submission as Submission

@@ -52,6 +52,25 @@ class Protocol(Record):
     trusted: bool = Field(default=False, description="In records made before the jail: whether the file ran code.")
 
 
+class Grouping(Record):
+    """How the categories of a data set, and what a detector calls them, were put together before anything was scored.
+
+    Example:
+        >>> Grouping(merge={"animal": ["*"]}).model_dump(exclude_defaults=True)
+        {'merge': {'animal': ['*']}}
+    """
+
+    merge: Keyed[Listed[Label]] = Field(
+        default_factory=dict, description="Categories that are scored as one, by the name they get; * stands for all."
+    )
+    names: Keyed[Label] = Field(
+        default_factory=dict, description="Names, of the data set or of the detector, that are read as another."
+    )
+    known: Listed[Label] | None = Field(
+        default=None, description="Categories that the detector can tell, where a person says so; null for its own."
+    )
+
+
 class Dataset(Record):
     """What it was evaluated on."""
 
@@ -63,6 +82,9 @@ class Dataset(Record):
     categories: Listed[Label]
     partial_labels: bool = Field(description="Whether images carry `annotated_categories`.")
     limit: Count | None = Field(default=None, description="--limit, where only the first images were used.")
+    grouping: Grouping | None = Field(
+        default=None, description="How categories were put together; null where they are those of the file."
+    )
 
 
 class Isolation(Record):

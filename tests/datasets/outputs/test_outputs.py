@@ -72,7 +72,7 @@ def test_speciesnet(tmp_path: Path) -> None:
     ]
     detections, findings = read(tmp_path, {"predictions": entries})
     assert rows(detections) == [(7, 2, PIXELS, 0.7)]
-    assert [one.code for one in findings] == ["detections-failed"]
+    assert [one.code for one in findings] == ["detections-failed", "category-synonyms"]
 
 
 def test_pytorch_wildlife(tmp_path: Path) -> None:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.categories import canonical
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.findings import Finding
+from wildbench.datasets.findings import Finding, synonyms
 from wildbench.datasets.image_files import index_of, suffix_match
 
-SYNONYMS = {"human": "person", "people": "person", "homo sapiens": "person", "car": "vehicle"}
-"""Names of detectors for what data sets call otherwise."""
+CALLED = "called"
+"""Key of a result for what the tool calls its category, where several may be one."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Output:
 def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dict[str, Any]], list[Finding]]:  # noqa: ANN401
     """COCO results of what a tool wrote, and what could not be matched.
 
-    Pictures are matched by the end of their paths, categories by name, alias or synonym. Detections of categories that
-    the data set does not have are left out.
+    Pictures are matched by the end of their paths, categories by name, `--map` or synonym. Detections of categories
+    that the data set does not have are left out.
     """
     index = index_of(PurePosixPath(str(image["file_name"]).replace("\\", "/")) for image in dataset.images)
     images: dict[str, dict[str, Any]] = {}
@@ -64,7 +63,7 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
         name = str(image["file_name"]).replace("\\", "/")
         images[name] = image
         stems[PurePosixPath(name).stem.casefold()].append(image)
-    names, ids = _names(dataset), {image["id"]: image for image in dataset.images}
+    names, ids = dataset.names(), {image["id"]: image for image in dataset.images}
     results: list[dict[str, Any]] = []
     unknown, failed, absent = Counter[str](), list[str](), list[str]()
     differing = list[str]()
@@ -79,24 +78,14 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
             failed.append(found.picture)
         width, height = (match["width"], match["height"]) if found.shares else (1, 1)
         for category, x, y, across, down, score in found.boxes:
-            number = category if isinstance(category, int) else names.get(_spelt(category))
+            number = category if isinstance(category, int) else names.find(category)
             if number is None:
                 unknown[str(category)] += 1
                 continue
             box = [x * width, y * height, across * width, down * height]
-            results.append({"image_id": match["id"], "category_id": number, "bbox": box, "score": score})
-    return results, _findings(output, absent, failed, differing, unknown)
-
-
-def _names(dataset: Dataset) -> dict[str, int]:
-    """Ids by name; of categories that were merged, those before."""
-    before = dataset.unmerged.categories if dataset.unmerged else []
-    return {_spelt(entry["name"]): entry["id"] for entry in [*reversed(dataset.categories), *reversed(before)]}
-
-
-def _spelt(name: str) -> str:
-    spelt = canonical(name)
-    return SYNONYMS.get(spelt, spelt)
+            own = {"image_id": match["id"], "category_id": number, "bbox": box, "score": score}
+            results.append({**own, CALLED: category})
+    return results, [*_findings(output, absent, failed, differing, unknown), *synonyms(names, output.title)]
 
 
 def _image(
