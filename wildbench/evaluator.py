@@ -13,7 +13,8 @@ import numpy.typing as npt
 from wildbench.categories import GENERIC, canonical
 from wildbench.datasets.coco import Dataset, Ints, Objects
 from wildbench.datasets.detection_checks import suspect
-from wildbench.datasets.findings import Finding, lines, synonyms
+from wildbench.datasets.findings import Finding, lines
+from wildbench.datasets.outputs import synonyms
 from wildbench.datasets.predictions import Detections, results_bytes
 from wildbench.datasets.registry import load_dataset
 from wildbench.environment import describe_environment

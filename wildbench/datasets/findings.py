@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from wildbench.categories import Names
 from wildbench.errors import DatasetError, WildbenchError
 from wildbench.files import read_bounded
 
@@ -156,9 +155,3 @@ remedy='name a JSON file that can be read', severity='error')])
         message = f"the key {twice[0]} occurs twice{more}, and only the last counts"
         findings.append(Finding("json-key-duplicate", WHOLE, message, "keep one of the two"))
     return (None if twice else document), findings
-
-
-def synonyms(names: Names, place: str) -> list[Finding]:
-    """A note on names that were read as another for the same animal; none where none was."""
-    message = f"read as the same animal: {names.remarks()}"
-    return [Finding("category-synonyms", place, message, "name others by --map", "note")] if names.synonyms else []

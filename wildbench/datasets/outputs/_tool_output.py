@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wildbench.categories import Names
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.findings import Finding, synonyms
+from wildbench.datasets.findings import Finding
 from wildbench.datasets.image_files import index_of, suffix_match
 
 CALLED = "called"
@@ -86,6 +87,12 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
             own = {"image_id": match["id"], "category_id": number, "bbox": box, "score": score}
             results.append({**own, CALLED: category})
     return results, [*_findings(output, absent, failed, differing, unknown), *synonyms(names, output.title)]
+
+
+def synonyms(names: Names, place: str) -> list[Finding]:
+    """A note on names that were read as another for the same animal; none where none was."""
+    message = f"read as the same animal: {names.remarks()}"
+    return [Finding("category-synonyms", place, message, "name others by --map", "note")] if names.synonyms else []
 
 
 def _image(
