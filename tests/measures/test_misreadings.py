@@ -212,6 +212,14 @@ def test_a_case_of_strangers_is_noticed(tmp_path: Path, herd: Dataset) -> None:
     assert mistake(finding) == "corners-as-centres"
 
 
+def test_corners_read_as_centres_show_without_a_label_that_they_fit(tmp_path: Path, herd: Dataset) -> None:
+    corners = cells() + np.float32([3.5, 4.5, 3.5, 4.5])
+    for boxes, expected in ((corners, ["box-form"]), (centres() + np.float32([7.5, 6.5, 0, 0]), [])):
+        score, findings = doubts(detector(tmp_path / "cells.onnx", boxes, gain=0.0), herd)
+        assert score < misreadings.LOW
+        assert list(map(mistake, findings)) == expected
+
+
 @pytest.fixture(scope="module")
 def wildlife() -> Dataset:
     """Twenty-four photographs with animals that COCO's detectors know."""

@@ -22,7 +22,8 @@ from wildbench.errors import WrongOutput
 from wildbench.measures.matching import TRUE, Scored
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.output import DescribedOutput
-from wildbench.submissions.survey import Predicted
+from wildbench.submissions.process import ask
+from wildbench.submissions.survey import Predicted, Probe, misread_form
 
 if TYPE_CHECKING:
     from wildbench.submissions.process import Sandbox
@@ -103,12 +104,22 @@ def find_misreadings(box: Sandbox, scored: Scored, category_ids: Mapping[int, in
     known = set(category_ids.values())
     sample = _sample(scored.dataset, known, MOST_IMAGES)
     if len(sample.annotations) < LEAST_BOXES:
-        return []
+        return _ill_formed(box, scored.dataset)
     base = ap50(replace(scored, dataset=sample, detections=_of_images(scored.detections, sample)))
     finding = _misread(box, sample, base, category_ids) if base < LOW else None
     if finding is None:
         finding = _swapped(box, scored, category_ids)
-    return [finding] if finding else []
+    return [finding] if finding else _ill_formed(box, scored.dataset) if base < LOW else []
+
+
+def _ill_formed(box: Sandbox, data: Dataset) -> list[Finding]:
+    """Whether the numbers themselves contradict the form of the boxes, however few of them fit a label."""
+    from wildbench.datasets.images import decode
+
+    image = decode(data.image_path(data.images[0]))
+    form = misread_form(box.manifest, ask(box, "wildbench.submissions.survey:probe", Probe, image))
+    remedy = "compare how the detector was trained"
+    return [Finding("manifest-misread", "output.boxes", f"box-form: {form}", remedy, "warning")] if form else []
 
 
 def _misread(box: Sandbox, sample: Dataset, base: float, category_ids: Mapping[int, int]) -> Finding | None:

@@ -259,7 +259,7 @@ def _manifest(
     stated = [one for one in (document or _beside(source), _inside(source, format)) if one]
     first = _plain(stated[0][0][0]) if stated else {}
     try:
-        reading = read_manifest(source, format, signature, first.get("categories"))
+        reading = read_manifest(source, format, signature, first)
     except SubmissionError:  # a manifest may know better than a reader
         if not first.keys() >= NEEDED:
             raise

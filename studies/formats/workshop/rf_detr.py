@@ -30,13 +30,15 @@ FEW = {number: name for number, name in enumerate(CATEGORIES)}
 def build(kind: str, classes: int, names: dict[int, str], pictures: list[Image.Image]) -> Any:
     """A detector without weights, whose scores spread; columns without a name have none, as in a trained one."""
     torch.manual_seed(0)
-    small = {"resolution": SIDE, "positional_encoding_size": SIDE // 16, "num_queries": 60, "num_select": 60}
+    small = {"resolution": SIDE, "positional_encoding_size": SIDE // 16, "num_queries": 300, "num_select": 300}
     if "Seg" in kind:
         small |= {"resolution": SIDE, "positional_encoding_size": SIDE // 12}
     wrapper = getattr(rfdetr, kind)(pretrain_weights=None, num_classes=classes, device="cpu", **small)
     network = wrapper.model.model.eval()
     for name, parameter in network.named_parameters():
-        if "refpoint" in name or "query_feat" in name:
+        if "refpoint" in name:
+            nn.init.uniform_(parameter, 0.2, 0.8)  # its last two are multiplied into the sides
+        elif "query_feat" in name:
             nn.init.normal_(parameter)
         elif name.endswith("bbox_embed.layers.2.weight"):
             nn.init.xavier_uniform_(parameter, 0.3)
@@ -63,7 +65,7 @@ def detections(file: str, pictures: dict[str, Image.Image], names: dict[int, str
     for key, picture in pictures.items():
         boxes, logits = session.run(["dets", "labels"], {"input": prepared(picture).numpy()})
         outputs = {"pred_boxes": torch.from_numpy(boxes).float(), "pred_logits": torch.from_numpy(logits).float()}
-        result = PostProcess(60)(outputs, torch.tensor([picture.size[::-1]]))[0]
+        result = PostProcess(300)(outputs, torch.tensor([picture.size[::-1]]))[0]
         limits = torch.tensor([*picture.size, *picture.size])
         boxes = result["boxes"].clamp(min=torch.zeros(4), max=limits).tolist()
         rows = zip(boxes, result["scores"].tolist(), result["labels"].tolist(), strict=True)
@@ -101,7 +103,7 @@ def main() -> None:
                 "boxes": {"output": "dets", "form": "cxcywh", "unit": "fractions"},
                 "scores": {"output": "labels", "activation": "sigmoid"},
                 "score_threshold": 0.0,
-                "max_detections": 60,
+                "max_detections": 300,
             },
         }
         with bench.artifact(name) as folder:

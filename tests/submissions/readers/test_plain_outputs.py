@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from made_up_graphs import BY_CLASS, LABELS, NAMES, SCORES, XYWH, XYXY, graph, image, rows, yolov8
+from onnx import numpy_helper
 from refusals import refused
 
 from wildbench.submissions.admission import admit
@@ -126,6 +128,9 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         ("labelmap.txt", "zebra,0\nlion,1\nelephant,2\n"),
         ("classes.txt", '"zebra"\r\n"lion"\r\n"elephant"\r\n'),
         ("obj.names", "0: zebra\n1: lion\n2: elephant"),
+        ("data.yaml", "train: images\nnc: 3\nnames: [zebra, lion, elephant]\n"),
+        ("dataset.yaml", "names:\n  0: zebra\n  1: lion\n  2: elephant\n"),
+        ("label_map.pbtxt", "".join(f"item {{\n  id: {at}\n  name: '{one}'\n}}\n" for at, one in enumerate(NAMES, 1))),
     ],
 )
 def test_names_stand_in_a_file_of_labels(tmp_path: Path, name: str, text: str) -> None:
@@ -141,3 +146,62 @@ def test_an_empty_file_of_labels_names_nothing(tmp_path: Path) -> None:
     path = sidecar(graph(tmp_path / "a.onnx", {"output0": yolov8()}), input=INPUT)
     with refused("submission/manifest", "categories"):
         admit(path)
+
+
+def test_a_tool_that_has_one_way_only_needs_nothing_but_names(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join(NAMES))
+    inputs: dict[str, dict[str, Any]] = {
+        "rf-detr": {"resize": "stretch", "std": (0.229, 0.224, 0.225)},
+        "rt-detr": {"resize": "stretch", "antialias": "pillow", "scale": "0-1", "mean": None},
+        "tflite": {"resize": "stretch", "scale": "0-255", "std": (127.5, 127.5, 127.5)},
+        "yolov8": {"resize": "letterbox", "position": "center", "scale": "0-1"},
+    }
+    for name, contract in inputs.items():
+        outputs, options = CASES[name]
+        path = graph(tmp_path / "a.onnx", {key: np.asarray(one, _type(one)) for key, one in outputs.items()}, **options)
+        admitted = admit(path)
+        assert "and so input" in admitted.origin
+        assert {key: getattr(admitted.manifest.input, key) for key in contract} == contract
+
+
+@pytest.mark.parametrize(
+    "names", [json.dumps(dict(enumerate(NAMES))), str(NAMES), "zebra,lion, elephant", json.dumps(NAMES)]
+)
+@pytest.mark.parametrize("key", ["names", "classes", "id2label"])
+def test_names_stand_in_the_metadata(tmp_path: Path, key: str, names: str) -> None:
+    path = graph(tmp_path / "a.onnx", PARTS, shape=(3, "height", "width"), metadata={key: names})
+    manifest = admit(path).manifest
+    assert manifest.categories == NAMES
+    assert manifest.input.resize == "none"
+
+
+def test_a_number_of_classes_is_no_name(tmp_path: Path) -> None:
+    with refused("submission/no-manifest", "categories"):
+        admit(graph(tmp_path / "a.onnx", PARTS, shape=(3, "height", "width"), metadata={"classes": "3"}))
+
+
+def test_labels_count_from_0_where_the_names_begin_with_the_background(tmp_path: Path) -> None:
+    names = json.dumps(["__background__", *NAMES])
+    path = graph(tmp_path / "a.onnx", PARTS, shape=(3, "height", "width"), metadata={"names": names})
+    opened = open_submission(path)
+    labels = opened.predict(image()).labels
+    assert [opened.manifest.categories[label - 1] for label in labels] == ["zebra", "elephant"]
+
+
+def test_91_columns_of_rf_detr_are_coco(tmp_path: Path) -> None:
+    outputs = {"dets": np.zeros((1, 5, 4), np.float32), "labels": np.zeros((1, 5, 91), np.float32)}
+    names = admit(graph(tmp_path / "a.onnx", outputs)).manifest.categories
+    assert [names[number] for number in (0, 1, 24, 90)] == ["N/A", "person", "zebra", "toothbrush"]
+
+
+def test_torchvisions_tensors_tell_its_categories_and_its_outputs(tmp_path: Path) -> None:
+    path = graph(tmp_path / "a.onnx", dict(zip("123", PARTS.values(), strict=True)), shape=(3, "height", "width"))
+    with refused("submission/no-manifest"):
+        admit(path)
+    model = onnx.load(path)
+    weights = np.zeros((91, 4), np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "m.roi_heads.box_predictor.cls_score.weight"))
+    onnx.save(model, path)
+    opened = open_submission(path)
+    assert opened.manifest.categories[23] == "zebra"
+    np.testing.assert_array_equal(opened.predict(image()).labels, LABELS + 1)

@@ -18,4 +18,6 @@ from .ncnn import Layer as Layer
 from .ncnn import NcnnBackend as NcnnBackend
 from .onnx_graph import METADATA_KEY as METADATA_KEY
 from .onnx_graph import OnnxBackend as OnnxBackend
+from .onnx_graph import load_graph as load_graph
 from .openvino import OpenVinoBackend as OpenVinoBackend
+from .torchvision_weights import head_classes as head_classes

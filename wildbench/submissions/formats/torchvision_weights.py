@@ -115,6 +115,30 @@ def _architecture(shapes: Mapping[str, tuple[int, ...]]) -> tuple[tuple[str, ...
     return (("ssdlite320_mobilenet_v3_large",), lite[0] // 6) if lite else None
 
 
+def head_classes(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Classes of the head of one of torchvision's detectors, in a graph that kept the names of its tensors.
+
+    Example:
+        >>> head_classes({"model.roi_heads.box_predictor.cls_score.weight": (91, 1024)})
+        91
+    """
+    for name, shape in shapes.items():
+        for ending, anchors in HEADS.items():
+            if name.endswith(ending) and len(shape) in (2, 4):
+                shared = any(one.endswith("head.regression_head.bbox_ctrness.weight") for one in shapes)
+                return shape[0] // (1 if shared else anchors)
+    return None
+
+
+HEADS = {
+    ROI: 1,
+    f"{HEAD}.cls_logits.weight": 9,
+    f"{HEAD}.module_list.0.1.weight": 6,
+    f"{HEAD}.module_list.0.weight": 4,
+}
+"""The weights that give the scores, and boxes at each place that they score."""
+
+
 class TorchvisionWeights(Format):
     """A zip with a pickle, whose classes are not made: tensors and their names are all that is taken."""
 

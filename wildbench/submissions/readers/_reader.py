@@ -120,25 +120,29 @@ def _shown(port: Port) -> str:
     return f"{port.name} {port.dtype} [{', '.join(sides)}]"
 
 
-def read_manifest(source: Source, format: Format, signature: Signature | None, categories: object = None) -> Reading:
+def read_manifest(
+    source: Source, format: Format, signature: Signature | None, stated: Mapping[str, Any] | None = None
+) -> Reading:
     """Ask every registered reader; the first that knows a part has said it.
 
     Args:
         source: The file.
         format: Its format.
         signature: Its network's inputs and outputs.
-        categories: Those that a person has stated: their number tells some outputs apart.
+        stated: A manifest that a person has written: the number of its categories tells some outputs apart, and what
+            it says of the input, no custom of a tool contradicts.
 
     Raises:
         SubmissionError: A reader knows the file, and that it is no detector; or what it says is damaged.
     """
     described = Described(source, format, signature)
     draft: dict[str, Any] = {}
-    stated = {"categories": categories} if isinstance(categories, list) else {}
+    kinds = {"categories": list, "input": dict}
+    known = {key: stated[key] for key, kind in kinds.items() if stated and isinstance(stated.get(key), kind)}
     places = []
     for name, reader in readers.all().items():
         try:
-            words: Words | None = reader(described, stated | draft)
+            words: Words | None = reader(described, known | draft)
             said = json.loads(json.dumps(words.draft)) if words else {}
             said = {key: value for key, value in said.items() if value not in (None, "", [])}
         except DAMAGE as error:

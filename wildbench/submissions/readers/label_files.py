@@ -1,30 +1,78 @@
-"""Files of labels beside a network: one name a line, as TensorFlow Lite's and Darknet's tools keep them."""
+"""Files of labels beside a network, as TensorFlow's, Darknet's and YOLO's tools keep them, or in its metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Words
+from wildbench.submissions.manifest import names_something
+from wildbench.submissions.readers._reader import MOST_CHARACTERS, Described, Words, in_order, plain_data
 
-USUAL = ("labels.txt", "labelmap.txt", "classes.txt", "obj.names")
+LINES = ("labels.txt", "labelmap.txt", "classes.txt", "obj.names")
+TRAINED = ("data.yaml", "dataset.yaml")
+"""How Ultralytics and YOLOv5 are told of a data set."""
+ITEMS = ("label_map.pbtxt", "labelmap.pbtxt")
+"""TensorFlow's Object Detection API: numbers from 1."""
 
 
 def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
-    """The categories; None where no such file is there. "0 zebra" and "zebra,0" are read as zebra."""
+    """The categories; None where no such file is there."""
     if "categories" in draft:
         return None
+    named = next((named for named in (*_in_metadata(described), *_beside(described)) if named[1]), None)
+    return Words({"categories": named[1]}, f"names from {named[0]}") if named else None
+
+
+def _in_metadata(described: Described) -> Iterator[tuple[str, list[str]]]:
+    for key in KEYS:
+        yield f"the file's metadata ({key})", in_order(_literal(described.metadata.get(key, "")))
+
+
+def _beside(described: Described) -> Iterator[tuple[str, list[str]]]:
     stem = PurePosixPath(described.source.main).stem
-    for name in (f"{stem}.txt", f"{stem}.names", *USUAL):
+    for name in (f"{stem}.txt", f"{stem}.names", *LINES):
         inside, beside = described.metadata.get(name), described.beside(name)  # TFLite files carry a zip of them
-        text = inside or (beside or b"").decode(errors="replace")
-        if text:
-            lines = text.strip().splitlines()
-            return Words(
-                {"categories": [_name(number, line) for number, line in enumerate(lines)]}, f"names from {name}"
-            )
-    return None
+        yield name, _lines(inside or (beside or b"").decode(errors="replace"), described.format.name)
+    for name in TRAINED:
+        yield name, in_order(plain_data(described.source, name, described.beside(name) or b"").get("names") or [])
+    for name in ITEMS:
+        items = re.findall(r"item\s*\{(.*?)\}", (described.beside(name) or b"").decode(errors="replace"), re.DOTALL)
+        yield name, in_order({int(_last(NUMBER, item)) - 1: _last(NAME, item) for item in items})
+
+
+def _lines(text: str, format: str) -> list[str]:
+    """One name a line; "0 zebra" and "zebra,0" are read as zebra."""
+    names = [_name(number, line) for number, line in enumerate(text.strip().splitlines())]
+    background = names and format == "litert" and not names_something(names[0])
+    return names[1:] if background else names  # which TensorFlow Lite's classes do not count
+
+
+KEYS = ("names", "class_names", "classes", "labels", "id2label")
+"""Under which people keep names in a file's metadata."""
+
+NUMBER, NAME = r"\bid\s*:\s*(\d+)", r"\b(?:display_name|name)\s*:\s*[\"'](.*?)[\"']"
+
+
+def _last(pattern: str, item: str) -> str:
+    return str((re.findall(pattern, item) or [""])[-1])
+
+
+def _literal(text: str) -> Any:  # noqa: ANN401 - plain data
+    """JSON, Python's notation, or names with commas between them; nothing of a number alone."""
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"{len(text):,} characters")
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError):
+            parsed = parse(text)
+            if isinstance(parsed, list | tuple | Mapping):
+                return parsed
+    names = [name.strip() for name in re.split(r"[,;\n]", text.strip())]
+    return [] if len(names) == 1 and not names[0].isalpha() else names
 
 
 def _name(number: int, line: str) -> str:

@@ -1,7 +1,7 @@
 """Graphs that speak for themselves: the names and shapes of their outputs are a known contract.
 
-They say what is answered, never which categories there are: those stand in metadata, in a file of labels, or in a
-manifest.
+They say what is answered, and of which tool they are: what it takes may follow, and seldom which categories there are.
+Those stand in metadata, in a file of labels, or in a manifest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from wildbench.submissions.formats import Port
 from wildbench.submissions.manifest import names_something
 from wildbench.submissions.readers._reader import Described, Words
+from wildbench.submissions.readers.state_dict import coco_names
 
 Ports = Mapping[str, Port]
 
@@ -25,15 +26,60 @@ def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
     for title, contract in CONTRACTS.items():
         output = contract(ports) if title not in NEEDS or NEEDS[title] in inputs else None
         if output:
-            return Words({"output": output}, f"outputs from the graph ({title})")
+            return _with_custom(described, title, _shifted(output, draft.get("categories")), draft)
     categories = draft.get("categories", [])
     if not categories or not names_something(str(categories[0])) or described.format.name == "litert":
         return None  # a background's score would be another reading, and TFLite's boxes are often in fractions
     for title, counted in COUNTED.items():
         output = counted(ports, len(categories)) if title not in NEEDS or NEEDS[title] in inputs else None
         if output:
-            return Words({"output": output}, f"outputs from the graph and the number of categories ({title})")
+            return _with_custom(described, title, output, draft)
     return None
+
+
+def _with_custom(described: Described, title: str, output: dict[str, Any], draft: Mapping[str, Any]) -> Words:
+    """What the tool with these outputs takes, where it has one way only, and RF-DETR's names where they are COCO's."""
+    signature = described.signature
+    port = signature.image if signature else None
+    words: dict[str, Any] = {"output": output}
+    contract = INPUTS[title](port) if port and title in INPUTS and "input" not in draft else None
+    if contract is not None:
+        words["input"] = contract
+    logits = next((port.shape for port in signature.outputs if port.name == "labels"), ()) if signature else ()
+    if title == RF_DETR and "categories" not in draft and logits[-1] == len(coco_names()) + 1:
+        words["categories"] = ["N/A", *coco_names()]
+    told = ", ".join(part for part in ("input", "categories") if part in words)
+    return Words(words, f"outputs from the graph ({title}{f', and so {told}' if told else ''})")
+
+
+def _shifted(output: dict[str, Any], categories: object) -> dict[str, Any]:
+    """Labels from 1 count from 0 where the list of the names begins with the background."""
+    first = str(categories[0]) if isinstance(categories, list) and categories else "named"
+    if names_something(first):
+        return output
+    if output == {"kind": "torchvision"}:
+        parts = {name: {"output": name} for name in ("boxes", "scores")}
+        return {"kind": "described", **parts, "labels": {"output": "labels", "first": 0}}
+    return output | ({"labels": output["labels"] | {"first": 0}} if "labels" in output else {})
+
+
+def _raw_picture(port: Port) -> dict[str, Any] | None:
+    """Detectors of torchvision, and TensorFlow's that take bytes, resize a picture of any size themselves."""
+    bytes_of_any_size = port.dtype == "uint8" and port.shape[1:3] == (None, None)
+    return {"resize": "none"} if len(port.shape) == 3 or bytes_of_any_size else None
+
+
+def _stretched(port: Port, **more: object) -> dict[str, Any] | None:
+    return {"resize": "stretch", **more} if None not in port.shape[1:] else None
+
+
+def _lite(port: Port) -> dict[str, Any] | None:
+    """TensorFlow Lite's SSDs: bytes as they are, or real numbers from -1 to 1."""
+    if port.dtype == "uint8":
+        zero = [float(port.quantization[1])] * 3 if port.quantization else []
+        std = [1 / port.quantization[0]] * 3 if port.quantization else []
+        return _stretched(port, scale="0-255", **({"mean": zero, "std": std} if zero else {}))
+    return _stretched(port, scale="0-255", mean=[127.5] * 3, std=[127.5] * 3)
 
 
 def _torchvision(ports: Ports) -> dict[str, Any] | None:
@@ -191,6 +237,21 @@ def _yolov8(ports: Ports, count: int) -> dict[str, Any] | None:
 
 LIMITS = {"score_threshold": 0.001, "nms_iou": 0.7, "max_detections": 300}
 
+RF_DETR = "RF-DETR's dets and labels"
+YOLOV8 = "Ultralytics' [1, 4 + C, N]"
+
+INPUTS: dict[str, Callable[[Port], dict[str, Any] | None]] = {
+    "boxes, labels, scores": _raw_picture,
+    "TensorFlow's Object Detection API": _raw_picture,
+    "TFLite_Detection_PostProcess": _lite,
+    "RT-DETR's labels, boxes, scores": lambda port: _stretched(port, antialias="pillow"),
+    YOLOV8: lambda port: {"resize": "letterbox", "position": "center"} if None not in port.shape[1:] else None,
+    RF_DETR: lambda port: _stretched(
+        port, antialias="torch", resize_dtype="float32", mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]
+    ),
+}
+"""What tools take that have no other way."""
+
 CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
     "boxes, labels, scores": _torchvision,
     "EfficientNMS": _efficient_nms,
@@ -198,7 +259,7 @@ CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
     "TFLite_Detection_PostProcess": _tflite_postprocess,
     "OpenVINO's DetectionOutput": _detection_output,
     "MMDeploy's dets and labels": _mmdeploy,
-    "RF-DETR's dets and labels": _rf_detr,
+    RF_DETR: _rf_detr,
     "RT-DETR's labels, boxes, scores": _image_pixels,
     "[1, N, 6]": _six_columns,
     "[N, 7]": _seven_columns,
@@ -208,7 +269,7 @@ CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
 COUNTED: dict[str, Callable[[Ports, int], dict[str, Any] | None]] = {
     "boxes [1, N, 4], scores [1, N, C]": _boxes_and_scores,
     "PaddleDetection's [1, N, 4], [1, C, N]": _paddle_raw,
-    "[1, 4 + C, N]": _yolov8,
+    YOLOV8: _yolov8,
 }
 """Contracts that the number of categories tells from others."""
 

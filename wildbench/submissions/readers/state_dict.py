@@ -1,10 +1,11 @@
-"""State dicts of torchvision's detectors: which one, and COCO's names where it has COCO's 91 classes."""
+"""Tensors of torchvision's detectors, in state dicts and graphs: which one, and COCO's names for COCO's 91 classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from wildbench.submissions.formats import head_classes, load_graph
 from wildbench.submissions.readers._reader import Described, Words
 
 COCO = """
@@ -23,11 +24,42 @@ def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
     """The detector, torchvision's input and output, and perhaps the categories."""
     classes, name = (described.metadata.get(f"torchvision.{key}") for key in ("classes", "detector"))
     if classes is None:
-        return None
-    names = " ".join(COCO.split()).split(", ")
+        return _graph(described, draft)
+    names = coco_names()
     words: dict[str, Any] = {"input": {}, "output": {"kind": "torchvision"}}
     words |= {"detector": {"name": name}} if name else {}
     words |= {"categories": names} if int(classes) == len(names) + 1 else {}
     what = f"{name or 'a torchvision detector'} with {classes} classes"
     named = ", whose names are taken to be COCO's," if "categories" in words else ""
     return Words(words, f"{what}{named} from the names and shapes of its tensors")
+
+
+TORCHVISION = "code/__torch__/torchvision/models/detection/"
+"""Where TorchScript keeps the code of torchvision's detectors."""
+
+
+def coco_names() -> list[str]:
+    """Names of COCO's ids 1 to 90; "N/A" for those that nothing has."""
+    return " ".join(COCO.split()).split(", ")
+
+
+def _graph(described: Described, draft: Mapping[str, Any]) -> Words | None:
+    """TorchScript of torchvision's code, or an ONNX graph whose initializers kept its names."""
+    if any(name.startswith(TORCHVISION) for name in described.source.records):
+        return Words({"input": {}, "output": {"kind": "torchvision"}}, "input and output from its code (torchvision)")
+    if described.format.name != "onnx" or described.signature is None:
+        return None
+    initializers = described.source.parsed(load_graph).graph.initializer
+    classes = head_classes({tensor.name: tuple(tensor.dims) for tensor in initializers})
+    if classes != len(coco_names()) + 1:
+        return None
+    words: dict[str, Any] = {"categories": coco_names()}
+    outputs = [(port.name, len(port.shape), "int" in port.dtype) for port in described.signature.outputs[:3]]
+    kinds = {(2, False): "boxes", (1, True): "labels", (1, False): "scores"}
+    parts = {kinds.get((axes, whole), ""): name for name, axes, whole in outputs}
+    if parts.keys() == set(kinds.values()):
+        image = described.signature.image
+        words["output"] = {"kind": "described", **{kind: {"output": name} for kind, name in parts.items()}}
+        words["output"]["labels"]["first"] = 1
+        words |= {"input": {"resize": "none"}} if image and len(image.shape) == 3 and "input" not in draft else {}
+    return Words(words, f"COCO's names, for {classes} classes, from the names and shapes of its tensors (torchvision)")

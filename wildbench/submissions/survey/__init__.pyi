@@ -1,3 +1,4 @@
+from ._draft import misread_form as misread_form
 from ._probe import Answered as Answered
 from ._probe import Predicted as Predicted
 from ._probe import Probe as Probe

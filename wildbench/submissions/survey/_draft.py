@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wildbench.submissions.formats import Signature
-from wildbench.submissions.manifest import OPEN
+from wildbench.submissions.manifest import OPEN, Manifest
 from wildbench.submissions.survey._probe import Answered, Probe
 
 STRIDES = (8, 16, 32)
@@ -114,6 +114,22 @@ def read_outputs(probe: Probe) -> tuple[Part | None, int | None, str]:
     if outputs and len(outputs[0].columns) > 4:
         return _together(outputs[0], probe.canvas)
     return None, None, "what its outputs hold" if outputs else "what its outputs hold: it was not run"
+
+
+def misread_form(manifest: Manifest, probe: Probe) -> str | None:
+    """What speaks against the form of the manifest's boxes in a network's answers; None where nothing does."""
+    boxes = manifest.output.described([output.name for output in probe.outputs]).boxes
+    known = {name: output for place, output in enumerate(probe.outputs) for name in (place, output.name)}
+    seen = known.get(boxes.references[0])
+    first = boxes.columns[0] if boxes.columns else 0
+    if seen is None or seen.first != first or {seen.form, boxes.form} != {"xyxy", "cxcywh"}:
+        return None
+    mixed = seen.form == "cxcywh" and seen.ordered > MANY  # corners of which some have no area
+    return None if mixed else f"boxes look like {seen.form}; the manifest says {boxes.form}"
+
+
+MANY = 0.5
+"""Of the candidates."""
 
 
 def _together(output: Answered, canvas: tuple[int, int]) -> tuple[Part | None, int | None, str]:

@@ -150,8 +150,10 @@ def _answered(name: str, both: Sequence[Matrix]) -> Answered:
     begin = _first_of_box(columns)
     box, rest = numbers[:, begin : begin + 4], numbers[:, begin + 4 :]
     if box.shape[1] == 4:
-        told["ordered"] = float(np.mean((box[:, 2] > box[:, 0]) & (box[:, 3] > box[:, 1])))
-        told["positive"] = float(np.mean((box[:, 2:] >= 0).all(axis=1)))
+        filled = box[box.any(axis=1)]  # finished detections are often padded with zeros
+        if len(filled):
+            told["ordered"] = float(np.mean((filled[:, 2] > filled[:, 0]) & (filled[:, 3] > filled[:, 1])))
+            told["positive"] = float(np.mean((filled[:, 2:] >= 0).all(axis=1)))
     others = rest if rest.shape[1] > 1 else numbers
     sums = others.shape[1] > 1 and bool(np.allclose(others.sum(axis=1), 1, atol=1e-3))
     side: Literal["rows", "columns"] = "columns" if turned else "rows"

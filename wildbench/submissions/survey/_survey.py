@@ -12,7 +12,7 @@ from wildbench.submissions.admission import Admitted
 from wildbench.submissions.inspection import Inspection, inspect_submission
 from wildbench.submissions.manifest import manifest_path
 from wildbench.submissions.process import Sandbox, ask
-from wildbench.submissions.survey._draft import Draft, draft_manifest, read_outputs
+from wildbench.submissions.survey._draft import Draft, draft_manifest, misread_form
 from wildbench.submissions.survey._probe import Probe
 
 PICTURE = "annotations/parksim/probe.jpg"
@@ -48,12 +48,9 @@ class Survey:
     def notes(self) -> list[str]:
         """What contradicts the manifest, in the file and in its answers."""
         notes = list(self.admitted.notes)
-        if self.draft is None and self.probe is not None:
-            contract = self.admitted.manifest.output.described([output.name for output in self.probe.outputs])
-            seen, _, _ = read_outputs(self.probe)
-            form = (seen or {}).get("boxes", {}).get("form")
-            if {form, contract.boxes.form} == {"xyxy", "cxcywh"}:
-                notes.append(f"warning box-form: boxes look like {form}; the manifest says {contract.boxes.form}")
+        form = misread_form(self.admitted.manifest, self.probe) if self.draft is None and self.probe else None
+        if form:
+            notes.append(f"warning box-form: {form}")
         return notes
 
     def write_manifest(self) -> Path:
