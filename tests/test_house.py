@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 LAYERS = [
     {"cli"},
     {"sweeps", "leaderboard", "curation"},
+    {"distributed"},
     {"agreement", "comparison", "evaluation", "training"},
     {"evaluator"},
     {"compression"},
@@ -25,7 +26,7 @@ LAYERS = [
     {"environment", "pictures"},
     {"scorecard"},
     {"categories"},
-    {"progress", "records", "resources", "plugins"},
+    {"parquet", "progress", "records", "resources", "plugins"},
     {"files"},
     {"errors"},
     {"text"},

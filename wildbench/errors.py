@@ -86,6 +86,10 @@ class WrongOutput(DetectorError):
     """The detector answered with something other than detections."""
 
 
+class JobError(WildbenchError, area="job"):
+    """Parts of a divided run are damaged, missing, or of different runs."""
+
+
 class ScorecardError(WildbenchError, area="scorecard"):
     """A scorecard cannot be read: damaged, or of a newer format."""
 

@@ -58,6 +58,15 @@ def decode(path: Path | str, sha256: str | None = None) -> Pixels:
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         what = f"{path}: not the picture that was imported: its SHA-256 differs"
         raise DatasetError(what, code="image-changed", remedy="put the picture back, or import the data set again")
+    return decode_bytes(data, str(path))
+
+
+def decode_bytes(data: bytes, name: str) -> Pixels:
+    """Decode the bytes of an image file, as `decode` does.
+
+    Raises:
+        DatasetError: They are truncated or not an image, or it has more than `MOST_PIXELS`.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
             large = image.width * image.height > MOST_PIXELS
@@ -67,10 +76,10 @@ def decode(path: Path | str, sha256: str | None = None) -> Pixels:
     except (cv2.error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
         large, pixels = False, None
     if large:
-        what = f"{path}: more than {MOST_PIXELS:,} pixels"
+        what = f"{name}: more than {MOST_PIXELS:,} pixels"
         raise DatasetError(what, code="image-too-large", remedy="take it out, or store it smaller")
     if pixels is None:
-        raise DatasetError(f"{path}: truncated, or not an image", code="image-unreadable", remedy="replace the file")
+        raise DatasetError(f"{name}: truncated, or not an image", code="image-unreadable", remedy="replace the file")
     return np.asarray(pixels, dtype=np.uint8)
 
 

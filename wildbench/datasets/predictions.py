@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wildbench.datasets.coco import Columns, Dataset, Floats, Objects
+from wildbench.datasets.coco import Columns, Dataset, Floats, Objects, objects
 from wildbench.datasets.dialects import id_key
 from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
 from wildbench.datasets.outputs import CALLED, as_results
 from wildbench.errors import PredictionsError, WildbenchError
+from wildbench.files import write_atomically
+from wildbench.parquet import pyarrow, read_table, write_table
 from wildbench.plugins import outputs
 
 
@@ -100,6 +102,8 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
         PredictionsError: The file cannot be read, or a detection cannot be scored; names the first and counts the rest.
             The code is that of the first finding, as docs/findings.md lists them.
     """
+    if Path(path).suffix == ".parquet":
+        return _read_columns(Path(path), dataset)
     results, findings = read_results(Path(path), dataset)
     refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
     if found is not None:
@@ -140,6 +144,8 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
 
 def spoken_names(path: Path) -> set[str]:
     """The categories that a tool's file names; none of COCO results, which have the data set's ids."""
+    if path.suffix == ".parquet":
+        return set()
     document = path if path.is_dir() else read_document(path)[0]
     output = next((one for one in outputs.all().values() if one.knows(document)), None)
     found = output.read(document) if output else ()
@@ -169,6 +175,57 @@ def results_bytes(detections: Detections, originals: Mapping[int, Any] | None = 
         result["image_id"] = (originals or {}).get(result["image_id"], result["image_id"])
     lines = [encode(result) for result in results]
     return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
+
+
+def write_predictions(detections: Detections, path: Path, originals: Mapping[int, Any] | None = None) -> None:
+    """Write COCO results; or the same in columns where the path ends in `.parquet`, with the data set's own image ids.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    if path.suffix != ".parquet":
+        write_atomically(path, results_bytes(detections, originals))
+        return
+    ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
+    pa = pyarrow()
+    sides = dict(zip(SIDES, np.ascontiguousarray(ordered.boxes.T), strict=True))
+    columns = {"image_id": ordered.image_ids, "category_id": ordered.category_ids, **sides, "score": ordered.scores}
+    if ordered.masks is not None:
+        columns["segmentation"] = pa.array([json.dumps(mask, sort_keys=True) for mask in ordered.masks], pa.string())
+    write_table(path, pa.table(columns))
+
+
+SIDES = ("x", "y", "width", "height")
+"""Columns of a box in a Parquet file, in pixels."""
+
+
+def _read_columns(path: Path, dataset: Dataset) -> Detections:
+    """Read what `write_predictions` writes as columns; other columns are passed over."""
+    remedy = "write it by `wildbench merge -o NAME.parquet`, or give COCO results as JSON"
+    table, _ = read_table(path, PredictionsError, "not-parquet", remedy)
+    wanted = ["image_id", "category_id", *SIDES, "score"]
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise PredictionsError(f"{path}: no column {', '.join(missing)}", code="key-missing", remedy=remedy)
+    try:
+        columns = {name: table[name].cast(pyarrow().float64()).to_numpy() for name in wanted}
+    except pyarrow().ArrowException:
+        raise PredictionsError(f"{path}: a column holds no numbers", code="key-type", remedy=remedy) from None
+    masks = table["segmentation"].to_pylist() if "segmentation" in table.column_names else None
+    known = {"image_id": dataset.images, "category_id": (dataset.unmerged or dataset).categories}
+    for key, entries in known.items():
+        strange = ~np.isin(columns[key], [entry["id"] for entry in entries])
+        if strange.any():
+            what = f"{path}: row {int(np.flatnonzero(strange)[0])}: {key} {columns[key][strange][0]:.15g}"
+            code = f"detection-unknown-{key.removesuffix('_id')}"
+            raise PredictionsError(f"{what} is not in {dataset.name}", code=code, remedy=remedy)
+    return Detections(
+        columns["image_id"].astype(np.int64),
+        columns["category_id"].astype(np.int64),
+        np.column_stack([columns[side] for side in SIDES]),
+        scores=columns["score"],
+        masks=None if masks is None else objects(json.loads(mask) for mask in masks),
+    )
 
 
 KEYS = ("image_id", "category_id", "bbox", "score")

@@ -1,0 +1,12 @@
+from ._crew import Ran as Ran
+from ._crew import run_shard as run_shard
+from ._detect import detect as detect
+from ._job import Images as Images
+from ._job import Job as Job
+from ._merge import Merged as Merged
+from ._merge import merge as merge
+from ._merge import write_merged as write_merged
+from ._parts import NOTHING as NOTHING
+from ._parts import Row as Row
+from ._shards import Shard as Shard
+from ._shards import shard_of_environment as shard_of_environment
