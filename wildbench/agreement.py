@@ -30,7 +30,7 @@ from wildbench.datasets.registry import load_dataset
 from wildbench.errors import DatasetError, SubmissionError
 from wildbench.evaluator import detections_in
 from wildbench.files import check_writable, write_atomically
-from wildbench.measures.uncertainty import Interval, caution, difference_interval, draws, interval
+from wildbench.measures.uncertainty import Interval, Replay, caution, difference_interval, interval, replay
 from wildbench.pictures import colour, draw_boxes, side_by_side
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Figure, Record
@@ -45,6 +45,9 @@ THRESHOLD = 0.2
 
 IOU, MOVED = 0.5, 0.9
 """Overlap from which two detections are of one animal, and below which its box has moved."""
+
+MOST_LEFT_OUT = 1000
+"""Groups that are left out one at a time; of more, as many blocks."""
 
 SHOWN, WIDTH = 24, 480
 """Images on the page, and the width of each half of one in pixels."""
@@ -387,6 +390,11 @@ class _Drawn:
         """[group]: the sum of some values, or how many they are, by the images they stand in."""
         return np.bincount(self.group[images], values, self.groups).astype(np.float64)
 
+    def replay(self, measure: Callable[[Ints], Floats]) -> Replay:
+        """Figures on drawn sets, of weights [row, group]."""
+        groups = np.arange(self.groups)
+        return replay(measure, groups, groups % MOST_LEFT_OUT)
+
     def ratio(
         self, above: Floats, below: Floats, unit: str, make: Callable[..., Interval | None], nothing: str
     ) -> Figure:
@@ -394,11 +402,14 @@ class _Drawn:
         n = round(float(below.sum()))
         if not n:
             return Figure.undefined(unit, nothing, 0)
-        value, weights = float(above.sum() / n), draws(self.groups)
-        with np.errstate(invalid="ignore"):  # a drawn set may hold none
-            drawn = (weights @ above) / (weights @ below)
-            without = (above.sum() - above) / (n - below)
-        ends = make(value, drawn, without, boxes=n)
+
+        def share(weights: Ints) -> Floats:
+            with np.errstate(invalid="ignore"):  # a drawn set may hold none
+                return np.asarray((weights @ above) / (weights @ below))[:, None]
+
+        found = self.replay(share)
+        value = float(found.whole[0])
+        ends = make(value, found.drawn[:, 0], found.without[:, 0], boxes=n)
         message = caution(n, int(np.count_nonzero(below)), self.groups, self.kind)
         if ends is None:
             message = f"all {n} are in one of the {self.kind}: no interval"
@@ -475,10 +486,13 @@ def _equal_threshold(sides: tuple[Detections, Detections], threshold: float, dra
     value = float(scores[n - 1])
     if drawn.groups == 1:
         return Figure(value=value, unit="1", n=n, caution=f"all are in one of the {drawn.kind}: no interval")
-    weights = draws(drawn.groups)
-    places = [int(np.searchsorted(np.cumsum(weight[group]), max(weight @ wanted, 1))) for weight in weights]
-    redrawn = scores[np.minimum(places, len(scores) - 1)]
-    low, high = np.quantile(redrawn, (0.025, 0.975))
+
+    def chosen(weights: Ints) -> Floats:
+        numbers = np.maximum(weights @ wanted, 1)
+        passed = weights[:, group].cumsum(axis=1)
+        return np.asarray(scores[(passed < numbers[:, None]).sum(axis=1).clip(max=len(scores) - 1)][:, None])
+
+    low, high = np.quantile(drawn.replay(chosen).drawn, (0.025, 0.975))
     message = caution(n, n, drawn.groups, drawn.kind)
     ends = (min(float(low), value), max(float(high), value))
     return Figure(value=value, unit="1", n=n, interval=ends, caution=message)

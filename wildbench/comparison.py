@@ -13,10 +13,12 @@ from pydantic import Field
 
 from wildbench.datasets.category_merging import onto, regrouped
 from wildbench.datasets.coco import Dataset, Ints
+from wildbench.datasets.image_groups import check_keys, field_of
 from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError, needs
 from wildbench.files import sha256_of, write_atomically
+from wildbench.measures.field import USUAL, FieldChange, field_change, operating_point
 from wildbench.measures.matching import AREAS, Matches, Scored
 from wildbench.measures.uncertainty import (
     LEVEL,
@@ -82,6 +84,7 @@ class Row(Record):
     sizes: dict[str, Change]
     per_category: dict[str, dict[str, Change]] = Field(description="ap and ap50 of each category.")
     errors: Errors | None = Field(description="As its scorecard has them.")
+    field: FieldChange | None = Field(default=None, description="What a ranger sees change.")
 
 
 def _by_category(row: Row) -> dict[str, Change]:
@@ -150,6 +153,8 @@ def compare(
     dataset: Path | str | None = None,
     grouping: Grouping | None = None,
     differences: Sequence[float] = DIFFERENCES,
+    threshold: float | None = None,
+    by: Sequence[str] = (),
     replicates: int = REPLICATES,
     seed: int = SEED,
 ) -> Comparison:
@@ -160,6 +165,9 @@ def compare(
         dataset: The data set, where it is not a registered one: the COCO JSON they were scored on.
         grouping: Compare by other categories than they were scored by, such as `Grouping(merge={"animal": ["*"]})`.
         differences: In AP, 0..1: how many images would show each?
+        threshold: At which the baseline is used, 0..1; by default as its manifest says, on val the one with the best F1
+            there, and 0.2 where nobody says one.
+        by: Fields of the images: what changes at the threshold for each of their values.
         replicates: Of the bootstrap.
         seed: Of the bootstrap.
 
@@ -178,6 +186,8 @@ def compare(
     if len(paths) < 2:
         remedy = "name the baseline's first, then others"
         raise ScorecardError("one scorecard cannot be compared with itself", code="too-few", remedy=remedy)
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ScorecardError(f"threshold {threshold:g}", code="threshold-range", remedy="give a score in 0..1")
     if wrong := [wanted for wanted in differences if not 0 < wanted <= 1]:
         what = f"a difference of {wrong[0] * 100:g} points of AP"
         raise ScorecardError(what, code="difference-range", remedy="ask for one in 0..100")
@@ -185,10 +195,12 @@ def compare(
     data, own = _common_dataset(paths, records, dataset, grouping)
     unknown = {name for record, one in zip(records, own, strict=True) for name in _unknown(record, one, data)}
     ids = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
-    matches = [
-        Scored(data, onto(detections_of(path, record, one), one, data), ids).matches
+    scored = [
+        Scored(data, onto(detections_of(path, record, one), one, data), ids)
         for path, record, one in zip(paths, records, own, strict=True)
     ]
+    matches = [one.matches for one in scored]
+    point = operating_point(scored[0], given=threshold)
     kind, groups = groups_of(data)
     found = _Findings(
         matches,
@@ -232,6 +244,14 @@ def compare(
                     name: {figure: changes[f"{figure} {name}"][row] for figure in ("ap", "ap50")} for name in known
                 },
                 errors=record.errors,
+                field=field_change(
+                    scored[0],
+                    scored[row + 1],
+                    USUAL if point.threshold is None else point.threshold,
+                    source=point.source or "usual",
+                    slices=_slices(data, by),
+                    replicates=replicates,
+                ),
             )
             for row, record in enumerate(records[1:])
         ],
@@ -363,3 +383,10 @@ def detections_of(path: Path, record: Scorecard, data: Dataset) -> Detections:
         what = f"{predictions}: not the detections {path.name} was scored from"
         raise PredictionsError(what, code="not-as-scored", remedy="score them again")
     return read_predictions(predictions, data)
+
+
+def _slices(data: Dataset, by: Sequence[str]) -> dict[str, list[str | None]]:
+    """What each field says of every image, in the order of rising ids."""
+    images = sorted(data.images, key=lambda image: image["id"])
+    check_keys(by, images)
+    return {key: [field_of(image, key) for image in images] for key in by}

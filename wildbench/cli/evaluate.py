@@ -153,9 +153,15 @@ def compare(
     difference: Annotated[
         list[float] | None, typer.Option(help="In points of AP: how many images would show it? Repeatable.")
     ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="At which the baseline is used [its own, else 0.2].")
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="What changes place by place: fields of the images, with commas between.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON to write.")] = None,
 ) -> None:
-    """Compare detectors with the first: differences with intervals, and what the data set can show."""
+    """Compare detectors with the first: differences with intervals, and what changes for a ranger."""
     from wildbench.comparison import DIFFERENCES
     from wildbench.comparison import compare as run
     from wildbench.datasets.category_merging import grouping_of
@@ -164,7 +170,8 @@ def compare(
         check_writable(out)
     differences = [points / 100 for points in difference] if difference else DIFFERENCES
     grouping = grouping_of(merge or (), names, known, class_agnostic=class_agnostic)
-    comparison = run(cards, dataset=dataset, grouping=grouping, differences=differences)
+    fields = by.split(",") if by else ()
+    comparison = run(cards, dataset=dataset, grouping=grouping, differences=differences, threshold=threshold, by=fields)
     if out:
         comparison.write(out)
     tables.print_tables(*tables.comparison_tables(comparison))
@@ -172,8 +179,12 @@ def compare(
         typer.echo(f"left out, because not all know them: {', '.join(comparison.categories_left_out)}")
     for name, failed in comparison.failed_audits.items():
         typer.echo(f"wildbench: warning: {name} failed {', '.join(failed)}: its figures are not comparable", err=True)
+    for note in dict.fromkeys(note for row in comparison.rows if row.field and (note := row.field.note())):
+        typer.echo(f"note: {note}")
     for row in comparison.rows:
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
+        if row.field:
+            typer.echo(f"{row.name}: {row.field.sentence()}")
 
 
 def _write_manifest(submission: Path, manifest: Path | None) -> None:

@@ -18,7 +18,15 @@ import numpy as np
 
 from wildbench.datasets.coco import Flags, Floats, Ints
 from wildbench.measures.matching import AREAS, IGNORED, MAX_DETECTIONS, THRESHOLDS, TRUE, Scored
-from wildbench.measures.uncertainty import Uncertainty, blocks_of, draws, interval, measure_uncertainty
+from wildbench.measures.uncertainty import (
+    CHUNK,
+    REPLICATES,
+    Uncertainty,
+    blocks_of,
+    draw,
+    interval,
+    measure_uncertainty,
+)
 from wildbench.scorecard import Accuracy, BoxAccuracy, Figure, PerCategory
 
 _THRESHOLD = {0.5: 0, 0.75: 5}
@@ -164,8 +172,7 @@ def mean_iou(uncertainty: Uncertainty) -> Figure:
     taken = found & (matches.score >= threshold)
     image, overlap = matches.image[taken], matches.overlap[taken]
     mapped = (overlap - LEAST) / (1 - LEAST)
-    sums = _sums(groups[image], mapped, groups)
-    drawn = _ratio(draws(len(sums)) @ sums)
+    drawn = _redrawn(_sums(groups[image], mapped, groups))
     blocks = blocks_of(matches, groups)
     parts = _sums(blocks[image], mapped, blocks)
     ends = interval(float(mapped.mean()), drawn, _ratio(parts.sum(axis=0) - parts), len(mapped))
@@ -199,6 +206,13 @@ def _sums(group: Ints, values: Floats, groups: Ints) -> Floats:
     """[group, 2]: sum and number of the values of each group."""
     many = int(groups.max(initial=0)) + 1
     return np.stack([np.bincount(group, values, many), np.bincount(group, minlength=many)], axis=1)
+
+
+def _redrawn(sums: Floats) -> Floats:
+    """[replicate]: the mean on each drawn set; NaN where one has no match."""
+    many = len(sums)
+    rows = [min(CHUNK, REPLICATES - first) for first in range(0, REPLICATES, CHUNK)]
+    return _ratio(np.concatenate([draw(chunk, some, many, many) @ sums for chunk, some in enumerate(rows)]))
 
 
 def _ratio(sums: Floats) -> Floats:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wildbench.cli.tables._console import add_row, scaled, table_of
+from wildbench.cli.tables._pairs import field_tables
 
 if TYPE_CHECKING:
     from wildbench.comparison import Change, Comparison
@@ -146,6 +147,8 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         for figure, heading in (("ap", "AP"), ("ap50", "AP50")):
             categories = {name: changes[figure] for name, changes in row.per_category.items()}
             tables.append(_changes_table(f"{heading} by category", categories, []))
+        if row.field:
+            tables += field_tables(row.field, row.name, comparison.baseline)
         if comparison.baseline_errors and row.errors:
             tables.append(_errors_table(comparison.baseline_errors, row.errors))
     return [*tables, _needed_table(comparison)]

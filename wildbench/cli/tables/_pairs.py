@@ -1,4 +1,4 @@
-"""Two detectors: what they find alike."""
+"""Two detectors: what they find alike, and what changes for a ranger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wildbench.cli.tables._console import add_row, table_of
 
 if TYPE_CHECKING:
     from wildbench.agreement import Agreement
+    from wildbench.measures.field import FieldChange, Filtering, Shift
     from wildbench.scorecard import Figure
 
 
@@ -46,3 +47,53 @@ def _value(figure: Figure) -> str:
 
 def _ends(figure: Figure) -> str:
     return f"{figure.interval[0]:.3f} to {figure.interval[1]:.3f}" if figure.interval else "-"
+
+
+def field_tables(change: FieldChange, name: str, baseline: str) -> list[Table]:
+    """What changes at the parent's threshold and at the child's own; then recall by size, and slices."""
+    headings = ("over", "baseline", "this", "difference", "95 % interval")
+    title = f"{name} in place of {baseline}, from {change.threshold:.2f} ({change.threshold_source}): shares in %"
+    table = table_of(title, "", *headings)
+    _add_filtering(table, change.kept, f"at {change.threshold:.3f}")
+    for at in (change.matched, change.quiet):
+        if at:
+            _add_filtering(table, at, f"at {at.threshold:.3f}")
+    for by, sizes in (("% of the picture", change.by_share), ("pixels", change.by_side)):
+        for size, shift in sizes.items():
+            _add_shift(table, f"boxes found, {size} {by}", shift, 100)
+        table.add_section()
+    for field, slices in change.slices.items():
+        for value, one in slices.items():
+            _add_shift(table, f"{field} {value}: animals kept", one.recall, 100)
+            _add_shift(table, f"{field} {value}: false alarms, ‰", one.false_alarms, 1000)
+        table.add_section()
+    lines = [note] if (note := change.note()) else []
+    if change.times is not None and change.times_interval:
+        low, high = change.times_interval
+        lines.append(f"false alarms: {change.times:.2f} times as many (95 % interval {low:.2f} to {high:.2f})")
+    for what, at, ends in (
+        ("animals", change.matched, change.matched_interval),
+        ("false alarms", change.quiet, change.quiet_interval),
+    ):
+        if at and ends:
+            lines.append(
+                f"as many {what} as before from {at.threshold:.3f} (95 % interval {ends[0]:.2f} to {ends[1]:.2f})"
+            )
+    table.caption = Text("\n".join(lines))
+    return [table]
+
+
+def _add_filtering(table: Table, at: Filtering, where: str) -> None:
+    _add_shift(table, f"images with animals kept {where}", at.recall, 100)
+    _add_shift(table, f"boxes found {where}", at.boxes, 100)
+    _add_shift(table, f"false alarms {where}, ‰", at.false_alarms, 1000, end_section=True)
+
+
+def _add_shift(table: Table, name: str, shift: Shift, scale: int, *, end_section: bool = False) -> None:
+    digits = 1 if scale == 100 else 0
+    values = ("-" if one is None else f"{scale * one:.{digits}f}" for one in (shift.baseline, shift.value))
+    change = "-" if shift.difference is None else f"{scale * shift.difference:+.{digits}f}"
+    ends = (
+        "{:+.{d}f} to {:+.{d}f}".format(*(scale * end for end in shift.interval), d=digits) if shift.interval else "-"
+    )
+    add_row(table, name, f"{shift.n:,}", *values, change, ends, end_section=end_section)

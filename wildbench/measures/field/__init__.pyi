@@ -6,6 +6,11 @@ from ._empty_filter import empty_filter as empty_filter
 from ._operating_point import OperatingPoint as OperatingPoint
 from ._operating_point import best_f1 as best_f1
 from ._operating_point import operating_point as operating_point
+from ._paired import USUAL as USUAL
+from ._paired import FieldChange as FieldChange
+from ._paired import Filtering as Filtering
+from ._paired import Shift as Shift
+from ._paired import field_change as field_change
 from ._ratios import SHARES as SHARES
 from ._ratios import SIDES as SIDES
 from ._ratios import Ratios as Ratios

@@ -82,11 +82,12 @@ class EmptyFilter:
         return _share(kept, self.animal & self.judged, weights), _share(kept, ~self.animal & self.judged, weights)
 
     def at_recalls(
-        self, recalls: Sequence[float] = RECALLS, weights: Weights | None = None
+        self, recalls: Sequence[float] | Floats = RECALLS, weights: Weights | None = None
     ) -> tuple[Floats, Floats, Floats]:
         """The highest threshold that keeps so many of the animals, and the recall and false alarms there.
 
-        float64 [row, recall] each; NaN where there is no such image. A threshold of 0 keeps everything.
+        float64 [row, recall] each; NaN where there is no such image. A threshold of 0 keeps everything. Recalls may be
+        [row, recall] too: others for every drawn set.
         """
         thresholds, animals, others = self._steps(weights)
         needed = animals[:, -1:] * np.asarray(recalls)
@@ -98,6 +99,21 @@ class EmptyFilter:
             )
         chosen = np.where(animals[:, -1:] > 0, thresholds[step.clip(max=len(thresholds) - 1)], np.nan)
         return chosen, kept, np.where(animals[:, -1:] > 0, alarms, np.nan)
+
+    def at_alarms(self, alarms: Floats, weights: Weights | None = None) -> tuple[Floats, Floats, Floats]:
+        """The lowest threshold that keeps no more of the images without an animal; as `at_recalls` otherwise.
+
+        A threshold of infinity keeps nothing.
+        """
+        thresholds, animals, others = self._steps(weights)
+        step = (others[:, :, None] <= (others[:, -1:] * np.asarray(alarms) + 1e-9)[:, None]).sum(axis=1)
+        thresholds = np.append(np.inf, thresholds)
+        with np.errstate(invalid="ignore"):
+            kept, wrong = (
+                np.take_along_axis(np.pad(counts, ((0, 0), (1, 0))), step, axis=1) / counts[:, -1:]
+                for counts in (animals, others)
+            )
+        return np.where(others[:, -1:] > 0, thresholds[step], np.nan), kept, wrong
 
     def curve(self) -> Curve:
         """Recall and false alarms at every score of an image; NaN where there is no such image."""

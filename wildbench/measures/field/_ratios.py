@@ -62,21 +62,26 @@ def recall_by_size(scored: Scored, threshold: float, *, by: str = "share") -> Ra
         threshold: Score from which a detection counts.
         by: "share" for `SHARES` of the picture, "side" for `SIDES` in pixels.
     """
-    labels = scored.known_labels
-    pictures = {image["id"]: image for image in scored.dataset.images}
-    image = np.searchsorted(scored.image_ids, labels.image_ids)
-    area = labels.boxes[:, 2] * labels.boxes[:, 3]
-    if by == "share":
-        frames = np.array([pictures[key]["width"] * pictures[key]["height"] for key in scored.image_ids.tolist()])
-        bins, size = SHARES, area / frames[image] if len(area) else area
-    else:
-        bins, size = SIDES, np.sqrt(area)
-    within = np.stack([(low <= size) & (size < high) for low, high in bins.values()], axis=1) & ~labels.crowd[:, None]
+    bins = size_bins(scored, by)
+    image = np.searchsorted(scored.image_ids, scored.known_labels.image_ids)
+    within = np.stack(list(bins.values()), axis=1) & ~scored.known_labels.crowd[:, None]
     found = within & (scored.matches.finding >= threshold)[:, None]
     whole, parts = np.zeros((2, len(scored.image_ids), len(bins)))
     np.add.at(whole, image, within)
     np.add.at(parts, image, found)
     return Ratios(tuple(bins), parts, whole)
+
+
+def size_bins(scored: Scored, by: str) -> dict[str, Flags]:
+    """Whether each of `Scored.known_labels` is of a size, by the size's name, as `recall_by_size` tells them apart."""
+    labels = scored.known_labels
+    area = labels.boxes[:, 2] * labels.boxes[:, 3]
+    if by == "share":
+        frames = {image["id"]: image["width"] * image["height"] for image in scored.dataset.images}
+        bins, size = SHARES, area / np.array([frames[key] for key in labels.image_ids.tolist()], dtype=np.float64)
+    else:
+        bins, size = SIDES, np.sqrt(area)
+    return {name: (low <= size) & (size < high) for name, (low, high) in bins.items()}
 
 
 COUNTS = ("error", "bias", "exact")

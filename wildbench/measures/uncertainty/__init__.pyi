@@ -6,7 +6,6 @@ from ._bootstrap import Replicates as Replicates
 from ._bootstrap import Uncertainty as Uncertainty
 from ._bootstrap import blocks_of as blocks_of
 from ._bootstrap import draw as draw
-from ._bootstrap import draws as draws
 from ._bootstrap import estimate as estimate
 from ._bootstrap import groups_of as groups_of
 from ._bootstrap import jackknife as jackknife

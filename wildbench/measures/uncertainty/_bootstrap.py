@@ -158,17 +158,6 @@ def draw(chunk: int, rows: int, many: int, size: int, seed: int = SEED) -> Ints:
     return counts.reshape(rows, many)
 
 
-def draws(many: int, replicates: int = REPLICATES, seed: int = SEED) -> Ints:
-    """How often each of `many` groups stands in each drawn set, int64 [replicate, group]: those of `resample`.
-
-    Example:
-        >>> draws(4, replicates=100).sum(axis=1).tolist() == [4] * 100
-        True
-    """
-    rows = [min(CHUNK, replicates - first) for first in range(0, replicates, CHUNK)]
-    return np.concatenate([draw(chunk, some, many, many, seed) for chunk, some in enumerate(rows)])
-
-
 def jackknife(matches: Sequence[Matches], groups: Ints, *, most: int = _MOST_LEFT_OUT) -> Replicates:
     """The figures without each group in turn: replicate `g` lacks group `g`.
 
