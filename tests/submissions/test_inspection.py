@@ -238,6 +238,8 @@ INTEGERS, FLOATS = weights("int8", 8, 1000, 40), weights("float32", 32, 100, 9)
         ("a.tflite", weights("float32", 32, 100, 826), {}, []),
         ("a_int8.tflite", INTEGERS + FLOATS, {}, []),
         ("a_w8a8.onnx", FLOATS, {}, ["not-quantized"]),
+        ("a_uint8.onnx", FLOATS, {"input": {"dtype": "uint8", "scale": "0-255"}}, []),
+        ("a_uint8.onnx", FLOATS, {}, ["not-quantized"]),
         ("yolo_full_integer_quant.tflite", FLOATS, {}, ["not-quantized"]),
         ("paint8.onnx", FLOATS, {}, []),
         ("unquantized.onnx", FLOATS, {}, []),

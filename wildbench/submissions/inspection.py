@@ -207,7 +207,8 @@ def _tables(inspection: Inspection) -> list[Finding]:
 def _claim(inspection: Inspection) -> str | None:
     """Where a file is called quantized, in words."""
     stated, method = inspection.manifest.activation_bits, inspection.manifest.method or ""
-    if CLAIM.search(inspection.path.stem.replace(" ", "_")):
+    called = {claim[1].lower() for claim in CLAIM.finditer(inspection.path.stem.replace(" ", "_"))}
+    if called - {inspection.manifest.input.dtype}:  # bytes may be what it takes
         return f"it is named {inspection.path.name}"
     if found := CLAIM.search(method):
         return f'its method says "{found[0]}"'
