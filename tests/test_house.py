@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1] / "wildbench"
 
 LAYERS = [
     {"cli"},
-    {"sweeps", "leaderboard", "curation"},
+    {"sweeps", "leaderboard", "curation", "pairs"},
     {"distributed"},
-    {"agreement", "comparison", "evaluation", "training"},
+    {"comparison", "evaluation", "training"},
     {"evaluator"},
     {"compression"},
     {"measures"},

@@ -1,4 +1,3 @@
-from .agreement import agree as agree
 from .categories import CATEGORIES as CATEGORIES
 from .comparison import compare as compare
 from .compression.chain import compress as compress
@@ -26,6 +25,7 @@ from .errors import WrongOutput as WrongOutput
 from .evaluation import evaluate as evaluate
 from .evaluation import score as score
 from .evaluator import Evaluator as Evaluator
+from .pairs.agreement import agree as agree
 from .scorecard import Figure as Figure
 from .scorecard import Scorecard as Scorecard
 from .scorecard import read_scorecard as read_scorecard

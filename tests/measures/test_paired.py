@@ -1,47 +1,17 @@
 """A child in place of its parent: what changes at the parent's threshold, and which of its own is like it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from made_up_pair import cards_of, detections, herd
 from refusals import refused
 
 from wildbench.comparison import compare
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections
-from wildbench.evaluation import score
 from wildbench.measures.field import FieldChange, field_change
 from wildbench.measures.matching import Scored
-
-BOX = [10, 10, 40, 40]
-
-
-def herd(images: int = 120, locations: int = 30, categories: int = 1) -> Dataset:
-    """Two thirds with a lion; those of a location are alike in nothing."""
-    coco = {
-        "images": [
-            {"id": n, "file_name": f"{n}.jpg", "width": 100, "height": 100, "location": n % locations, "time": n % 2}
-            for n in range(images)
-        ],
-        "categories": [{"id": 1 + n, "name": name} for n, name in enumerate(("lion", "rhino")[:categories])],
-        "annotations": [
-            {"id": n, "image_id": n, "category_id": 1, "bbox": BOX, "area": 1600, "iscrowd": 0}
-            for n in range(images)
-            if n % 3
-        ],
-    }
-    return Dataset("herd", None, coco, Path())
-
-
-def detections(data: Dataset, seed: int, shift: float = 0.0) -> Detections:
-    """Scores of the animal images around 0.6, of the others around 0.1 and the shift."""
-    rng = np.random.default_rng(seed)
-    animal = np.array([image["id"] % 3 > 0 for image in data.images])
-    scores = np.where(animal, 0.6, 0.1 + shift) + rng.normal(0, 0.12, len(animal))
-    many = len(animal)
-    return Detections(np.arange(many), [1] * many, [BOX] * many, scores=scores.clip(0, 1).round(3))
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +95,7 @@ def test_images_that_may_hold_other_animals_are_told() -> None:
 
 
 def test_compare_has_it_for_every_row(tmp_path: Path) -> None:
-    data = herd()
-    (tmp_path / "herd.json").write_text(json.dumps(data.coco))
-    for name, shift in (("parent", 0.0), ("child", 0.15)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(detections(data, 1, shift).to_coco()))
-        score(tmp_path / f"{name}.json", dataset=tmp_path / "herd.json", out=tmp_path / "cards" / f"{name}.json")
-    cards = [tmp_path / "cards" / f"{name}.json" for name in ("parent", "child")]
+    cards = cards_of(tmp_path, parent=0.0, child=0.15)
     found = compare(cards, dataset=tmp_path / "herd.json", by=["time"], replicates=300).rows[0].field
     assert found
     assert (found.threshold, found.threshold_source) == (0.2, "usual")

@@ -43,7 +43,7 @@ def agree(
     out: Annotated[Path | None, typer.Option(help="HTML page to write; the figures go beside it as JSON.")] = None,
 ) -> None:
     """Show what two detectors find differently in photographs that nobody has labelled."""
-    from wildbench.agreement import agree as run
+    from wildbench.pairs.agreement import agree as run
 
     with shown() as progress:
         found = run(

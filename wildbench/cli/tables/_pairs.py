@@ -10,8 +10,9 @@ from rich.text import Text
 from wildbench.cli.tables._console import add_row, table_of
 
 if TYPE_CHECKING:
-    from wildbench.agreement import Agreement
     from wildbench.measures.field import FieldChange, Filtering, Shift
+    from wildbench.pairs.agreement import Agreement
+    from wildbench.pairs.gate import Outcome
     from wildbench.scorecard import Figure
 
 
@@ -97,3 +98,12 @@ def _add_shift(table: Table, name: str, shift: Shift, scale: int, *, end_section
         "{:+.{d}f} to {:+.{d}f}".format(*(scale * end for end in shift.interval), d=digits) if shift.interval else "-"
     )
     add_row(table, name, f"{shift.n:,}", *values, change, ends, end_section=end_section)
+
+
+def gate_table(outcome: Outcome) -> Table:
+    """One row per goal."""
+    title = f"{outcome.name} against {outcome.parent}"
+    table = table_of(title, "goal", "measured [95 % interval]", "", left=("measured [95 % interval]", ""))
+    for one in outcome.decisions:
+        add_row(table, one.goal, one.measured, one.verdict)
+    return table

@@ -359,13 +359,14 @@ def _times(alarms: Replay, empty: int) -> tuple[float | None, Interval | None]:
     drawn, without = (
         np.log((side[:, 1] * empty + 0.5) / (side[:, 0] * empty + 0.5)) for side in (alarms.drawn, alarms.without)
     )
-    if not value > 0:
-        return 0.0, None
-    middle = math.log(value / baseline)
+    middle = math.log(value / baseline if value > 0 else 0.5 / (baseline * empty + 0.5))
     spread = spread_of(middle, drawn, without)
     if spread is None:
         return value / baseline, None
-    return value / baseline, (math.exp(middle - spread.margin()), math.exp(middle + spread.margin()))
+    unseen = spread_of(0.0, np.zeros(2), np.zeros(2), boxes=empty)  # what no image showed may still differ
+    margin = max(spread.margin(), math.log1p(unseen.margin() / baseline) if unseen else 0.0)
+    low, high = (math.exp(middle + side * margin) for side in (-1, 1))
+    return value / baseline, (low if value > 0 else 0.0, high)
 
 
 def _chosen_interval(chosen: Replay) -> Interval | None:

@@ -9,8 +9,8 @@ from PIL import Image
 from refusals import refused
 from small_networks import beside, constant_detector
 
-from wildbench.agreement import Agreement, agree, pair
 from wildbench.datasets.predictions import Detections
+from wildbench.pairs.agreement import Agreement, agree, pair
 
 A = ([[0, 0, 20, 20], [30, 0, 50, 20], [0, 30, 20, 50], [60, 0, 80, 20]], [1, 1, 2, 2], [0.9, 0.8, 0.7, 0.6])
 B = ([[0, 0, 20, 20], [32, 0, 52, 20], [0, 30, 20, 50], [40, 40, 60, 60]], [1, 1, 2, 2], [0.95, 0.7, 0.1, 0.5])
