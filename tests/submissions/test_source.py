@@ -9,9 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from refusals import refused
-from small_networks import beside, constant_detector, write_onnx
+from small_networks import beside, constant_detector, stored, write_onnx
 
 from wildbench.submissions.admission import admit
+from wildbench.submissions.process import Sandbox
 from wildbench.submissions.source import Source
 
 LABELS = b'{"images": []}' + bytes(100)
@@ -50,7 +51,7 @@ def test_what_is_read_is_counted_and_hashed(tmp_path: Path, place: str) -> None:
     PLACES[place](tmp_path / "here", labels)
     source = admit(path).source
     assert source.files["w.bin"] == LABELS
-    assert source.size == path.stat().st_size + len(LABELS)
+    assert source.size == stored(path) + len(LABELS)
     assert source.sha256 != Source(path, path.read_bytes()).sha256
 
 
@@ -58,7 +59,22 @@ def test_a_file_in_a_folder_below_is_counted_too(tmp_path: Path) -> None:
     path = graph(tmp_path / "here", "sub/labels.json")
     (tmp_path / "here" / "sub").mkdir()
     (tmp_path / "here" / "sub" / "labels.json").write_bytes(LABELS)
-    assert admit(path).source.size == path.stat().st_size + len(LABELS)
+    assert admit(path).source.size == stored(path) + len(LABELS)
+
+
+def test_a_manifest_is_a_part_of_the_submission_wherever_it_lies(tmp_path: Path) -> None:
+    path = constant_detector(tmp_path / "a.onnx")
+    with Sandbox(path, opens=False) as box:
+        there = box.admitted
+    aside = path.with_suffix(".manifest.json").rename(tmp_path / "else.json")
+    with Sandbox(path, manifest=aside, opens=False) as box:
+        given = box.admitted
+    sizes = [one.listing.overhead["manifest"] for one in (there, given)]
+    assert sizes == [aside.stat().st_size] * 2
+    assert there.size == given.size == path.stat().st_size + sizes[0]
+    aside.write_text(aside.read_text().replace("tiny", "tidy"))
+    changed = admit(path, manifest=aside)
+    assert there.sha256 == given.sha256 != changed.sha256
 
 
 OUT: dict[str, tuple[Callable[[Path, Path], object], str]] = {
@@ -112,7 +128,7 @@ def test_the_cache_of_the_hugging_face_hub_is_read_through_its_links(tmp_path: P
     (store / "w.bin").write_bytes(LABELS)
     for file in store.iterdir():
         (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
-    size = (store / "a.onnx").stat().st_size + len(LABELS)
+    size = stored(store / "a.onnx") + len(LABELS)
     assert admit(snapshot / "a.onnx").source.size == size
     assert admit(snapshot).source.files.keys() == {"a.onnx", "w.bin", "a.manifest.json"}
 

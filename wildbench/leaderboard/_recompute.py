@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import lzma
 import re
@@ -33,15 +34,15 @@ from wildbench.leaderboard._results import (
     unpacked,
 )
 from wildbench.measures.accuracy import measure_accuracy
-from wildbench.measures.audits import audit_exact
+from wildbench.measures.audits import audit_exact, scored_evidence, stated_bound
 from wildbench.measures.compute import operands_of
 from wildbench.measures.diagnosis import measure_errors
 from wildbench.measures.matching import Scored
 from wildbench.measures.size import size_of
 from wildbench.records import parsed
-from wildbench.scorecard import Protocol, Record, Scorecard, contradictions, read_scorecard
-from wildbench.submissions.admission import admit
+from wildbench.scorecard import Audit, Protocol, Record, Scorecard, contradictions, read_scorecard
 from wildbench.submissions.inspection import inspect_submission
+from wildbench.submissions.process import Sandbox
 from wildbench.text import printable
 
 TOLERANCE = 1e-9
@@ -140,6 +141,8 @@ def wrong_claims(card: Scorecard, path: Path) -> list[WildbenchError]:
         path: Its file.
     """
     problems: list[WildbenchError] = list(_wrong_texts("", parsed(path.read_bytes()), card.model_dump(mode="json")))
+    for name, explanation in card.failed_audits().items():
+        problems.append(ScorecardError(f"audit {name}: {explanation}", code="audit-failed", remedy=_UNAUDITED))
     for place, what in contradictions(card):
         problems.append(ScorecardError(f"{place}: {what}", code="contradiction", remedy=_AGAIN))
     for name, here in Protocol(engine=card.protocol.engine, trusted=card.protocol.trusted):
@@ -147,8 +150,6 @@ def wrong_claims(card: Scorecard, path: Path) -> list[WildbenchError]:
         if claimed != here:
             what = f"protocol.{name} is {shortened(claimed)}, this wildbench uses {here}"
             problems.append(ScorecardError(what, code="other-protocol", remedy=_AGAIN))
-    for name, explanation in card.failed_audits().items():
-        problems.append(ScorecardError(f"audit {name}: {explanation}", code="audit-failed", remedy=_UNAUDITED))
     return problems
 
 
@@ -226,15 +227,30 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     differences += _differences("errors", card.errors, errors)
     detected = set(scored.detections.category_ids.tolist())
     names_detected = {entry["name"] for entry in data.categories if entry["id"] in detected}
+    exact = audit_exact(scored)
+    differences += wrong_audits(card, scored, exact)
     problems = _counted(differences, "its detections give")
     for name in sorted(names_detected.intersection(card.accuracy.unknown_categories), reverse=True):
         what = f"accuracy.unknown_categories holds {name}, which is among its detections"
         problems.insert(0, ScorecardError(what, code="unknown-but-detected", remedy=_AGAIN))
-    exact = audit_exact(scored)
     if exact.failed:
         what = f"audit {exact.name}: {exact.explanation}"
         problems.insert(0, ScorecardError(what, code="audit-failed", remedy=_UNAUDITED))
     return problems
+
+
+def wrong_audits(card: Scorecard, scored: Scored, exact: Audit) -> Iterator[tuple[str, object, object]]:
+    """Where the audits of a card are not what its detections and the rules of this wildbench make them."""
+    threads = card.latency.threads if card.latency else None
+    for audit in card.audits:
+        place, bound = f"audits.{audit.name}", stated_bound(audit, threads)
+        if audit.name == exact.name:
+            yield from _differences(place, audit, exact)
+        if bound is not None and audit.bound is not None and not _same(audit.bound, bound):
+            yield f"{place}.bound", audit.bound, bound
+        if audit.name == "fresh-scenes" and audit.evidence:
+            for name, figure in scored_evidence(scored).items():
+                yield from _differences(f"{place}.evidence.{name}", audit.evidence.get(name), figure)
 
 
 def wrong_submission(card: Scorecard, submission: Path | None) -> list[WildbenchError]:
@@ -245,7 +261,8 @@ def wrong_submission(card: Scorecard, submission: Path | None) -> list[Wildbench
     if submission is None:
         return []
     try:
-        admitted = admit(submission)
+        with Sandbox(submission, opens=False) as box:
+            admitted = box.admitted
         inspection = inspect_submission(admitted)
         differences = [*_differences("size", card.size, size_of(inspection))]
     except WildbenchError as error:
@@ -255,6 +272,8 @@ def wrong_submission(card: Scorecard, submission: Path | None) -> list[Wildbench
         differences.append(("compute.operand_bits", compute.operand_bits, None))
     if compute and compute.bops.value is not None and compute.bops.caution != operands.caution:
         differences.append(("compute.bops.caution", compute.bops.caution, operands.caution))
+    if not {"compute"} <= set(card.told) and admitted.format.runs_code:
+        differences.append(("told", card.told, [*card.told, "compute"]))
     given = (stated.manifest or "").startswith("manifest: ") and "inside it" not in (stated.manifest or "")
     if stated.manifest == own.manifest or not given:  # one that a person gave is not here
         left = {"file": stated.file, **({} if stated.manifest else {"manifest": None})}
@@ -263,14 +282,23 @@ def wrong_submission(card: Scorecard, submission: Path | None) -> list[Wildbench
 
 
 def submissions_in(folder: Path | None, wanted: Iterable[Scorecard]) -> dict[str, Path]:
-    """Files of a folder by their hash, with a warning where none is a wanted card's; none where no folder is named."""
+    """Submissions in a folder by their hash, with a warning where none is a wanted card's; none where none is named.
+
+    What is more than one file, such as a graph with its manifest beside it, is found by the name of the file.
+    """
     if folder is None:
         return {}
+    wanted = list(wanted)
     try:
-        files = {sha256_of(path): path for path in sorted(folder.iterdir()) if path.is_file()}
+        named = {path.name: path for path in sorted(folder.iterdir())}
+        files = {sha256_of(path): path for path in named.values() if path.is_file()}
     except OSError as error:
         what = f"{error.filename or folder}: {error.strerror}"
         raise SubmissionError(what, code="unreadable", remedy="name a folder that can be read") from None
+    for one in (card.submission for card in wanted):
+        if one.sha256 not in files and one.file in named:
+            with contextlib.suppress(WildbenchError), Sandbox(named[one.file], opens=False) as box:
+                files[box.admitted.sha256] = box.path
     if not any(card.submission.sha256 in files for card in wanted):
         warning = f"wildbench: {folder}: no file in it is one of the submissions: no size was measured again"
         logging.getLogger("wildbench").warning(printable(warning))

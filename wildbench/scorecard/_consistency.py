@@ -9,12 +9,27 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 
+from wildbench.scorecard._audit_consistency import audit_contradictions
 from wildbench.scorecard._card import Scorecard
 from wildbench.scorecard._cost import Compute, Latency, Size
 from wildbench.scorecard._figure import Figure
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-11
 """Relative: of sums of floats in another order."""
+
+LEAST_RUNS = {"p50": 6, "p90": 36, "p99": 368, "mean": 30}
+"""Samples before which a figure of latency has no interval."""
+
+TOLD, MAY_BE_TOLD = {"execution", "latency.device", "latency.stages"}, {"compute", "latency.peak_memory"}
+"""Paths of what a detector's process tells of itself: always, and of code and on CUDA."""
+
+PERCENTILES = ("p50", "p90", "p99")
+
+ROUND, LEAST_BLOCKS = 3, 10
+"""Images of a round of warm-up; runs of the reference network from which the ratio has an interval."""
+
+RUNTIMES = {"torch": "torch", "ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "LiteRT": "ai-edge-litert"}
+"""Packages by the name under which a runtime tells its version."""
 
 _BITS = re.compile(r"(\d{1,2})x(\d{1,2})")
 
@@ -43,6 +58,10 @@ def contradictions(card: Scorecard) -> Iterator[Problem]:
         yield from _most(card.dataset.images, "latency.p50", card.latency.p50)
         if card.execution and card.execution.device != card.latency.device:
             yield "execution.device", "is not that of latency"
+    if card.latency and not TOLD <= set(card.told) <= TOLD | MAY_BE_TOLD:
+        yield "told", f"is not {', '.join(sorted(TOLD))}, and what else its process told"
+    yield from _environment(card)
+    yield from audit_contradictions(card)
 
 
 def _most(images: int, place: str, figure: Figure) -> Iterator[Problem]:
@@ -81,6 +100,8 @@ def _compute(compute: Compute) -> Iterator[Problem]:
         yield "compute.by_module", "does not sum to macs"
     if not _close(compute.flops.value, 2 * macs):
         yield "compute.flops", "is not 2 x macs"
+    if not all(compute.uncounted.values()):
+        yield "compute.uncounted", "has an operator that never runs"
     if (compute.nonzero_macs.value or 0) > macs * (1 + TOLERANCE):
         yield "compute.nonzero_macs", "is more than macs"
     if (compute.proposals.value or 0) * (compute.macs_per_proposal.value or 0) > macs * (1 + TOLERANCE):
@@ -107,14 +128,19 @@ def _latency(latency: Latency) -> Iterator[Problem]:
     known = [value for value in tail if value is not None]
     if known != sorted(known) or 0 in known or not latency.mean.value:
         yield "latency", "p50, p90 and p99 do not rise from above 0"
-    times = {name: getattr(latency, name) for name in ("p50", "p90", "p99", "mean")}
+    times = {name: getattr(latency, name) for name in (*PERCENTILES, "mean")}
     stages = {f"stages.{name}": figure for name, figure in latency.stages.items()}
     yield from _alike("latency", times)
     for name, figure in (times | stages).items():
-        if (figure.n or 0) > (latency.p50.n or 0):
-            yield f"latency.{name}.n", "is more than that of p50"
+        n = figure.n or 0
+        if n > (latency.p50.n or 0) or (figure.value is not None and not n):
+            yield f"latency.{name}.n", "is missing, or more than that of p50"
+        if figure.interval is not None and n < LEAST_RUNS.get(name, LEAST_RUNS["p50"]):
+            yield f"latency.{name}.interval", f"is there for too few images: {n}"
+    for name, figure in {**times, **stages, "reference_ratio": latency.reference_ratio}.items():
         if figure.caution is not None:
             yield f"latency.{name}.caution", "is none that wildbench writes"
+    yield from _spread(latency)
     if latency.reference_ratio.value == 0:
         yield "latency.reference_ratio", "is 0"
     if latency.reference_ratio.value is not None and not latency.reference_ratio.n:
@@ -122,6 +148,53 @@ def _latency(latency: Latency) -> Iterator[Problem]:
     if latency.p50.value and any((one.value or 0) > 1.01 * latency.p50.value for one in latency.stages.values()):
         yield "latency.stages", "take longer than the whole"
     yield from _bare("latency", {"peak_memory": latency.peak_memory})
+
+
+def _spread(latency: Latency) -> Iterator[Problem]:
+    """Of times that were sorted once, intervals rise with their percentiles, and the mean lies in the middle of its."""
+    ranges = [one.interval for name in PERCENTILES if (one := getattr(latency, name)).interval]
+    if any(sorted(sides) != list(sides) for sides in zip(*ranges, strict=True)):
+        yield "latency", "intervals of p50, p90 and p99 do not rise"
+    mean, ratio = latency.mean, latency.reference_ratio
+    if mean.interval and not _close(sum(mean.interval) / 2, mean.value or 0):
+        yield "latency.mean", "is not in the middle of its interval"
+    tail = [getattr(latency, name).value for name in PERCENTILES]
+    shares = zip((0.5, 0.1, 0.01), tail, [0.0, *tail], strict=False)
+    least = sum(share * max(0, (value or 0) - (before or 0)) for share, value, before in shares)
+    if (mean.value or 0) < least * (1 - TOLERANCE):
+        yield "latency.mean", "is less than its percentiles make it"
+    if (ratio.n or 0) > (latency.p50.n or 0) or (ratio.interval is not None and (ratio.n or 0) < LEAST_BLOCKS):
+        yield "latency.reference_ratio", "has an interval for too few runs, or more runs than images"
+    if latency.warmup_runs % ROUND or (latency.p50.value is not None and latency.warmup_runs < 2 * ROUND):
+        yield "latency.warmup_runs", "is not that of whole rounds"
+    if (latency.device == "cpu") != bool(latency.threads):
+        yield "latency.threads", "is known on a processor, and only there"
+    if not latency.reference or (latency.peak_memory.value is not None and latency.peak_memory.n != 1):
+        yield "latency", "reference is empty, or peak_memory is not that of one process"
+    if latency.peak_memory.value == 0:
+        yield "latency.peak_memory", "is 0"
+
+
+def _environment(card: Scorecard) -> Iterator[Problem]:
+    """What ran it is what was installed, and what stood is what was tried."""
+    here, execution, walls = card.environment, card.execution, card.environment.isolation
+    stated = {name: getattr(here, name) for name in ("wildbench", "python", "platform", "cpu")}
+    for name, text in {**stated, **{f"packages.{name}": text for name, text in here.packages.items()}}.items():
+        if not text:
+            yield f"environment.{name}", "is empty"
+    if not here.cpu_count:
+        yield "environment.cpu_count", "is 0"
+    library, _, version = card.protocol.engine.partition(" ")
+    if here.packages.get(library, version) != version:
+        yield "protocol.engine", f"is {version}, and {here.packages[library]} is installed"
+    runtime, _, version = ((execution.runtime if execution else None) or "").rpartition(" ")
+    installed = here.packages.get(RUNTIMES.get(runtime, ""), version)
+    if execution and (execution.runtime == "" or version.partition("+")[0] != installed.partition("+")[0]):
+        yield "execution.runtime", f"is {version}, and {installed} is installed"
+    if walls and sorted(walls.not_enforced) != sorted(name for name, stopped in walls.probes.items() if not stopped):
+        yield "environment.isolation.not_enforced", "is not what its probes say"
+    if walls and card.protocol.trusted:
+        yield "protocol.trusted", "is of records made before the jail"
 
 
 def _alike(place: str, figures: dict[str, Figure]) -> Iterator[Problem]:

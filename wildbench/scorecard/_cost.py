@@ -36,7 +36,7 @@ class LayerBytes(Record):
 class Size(Record):
     """How many bytes it takes, and why."""
 
-    file_bytes: Bytes = Field(description="The file as it is on disk: the headline.")
+    file_bytes: Bytes = Field(description="The file as it is on disk, with what belongs to it: the headline.")
     parameters: Parameters
     nonzero: Parameters = Field(description="Parameters that are not zero.")
     dense_fp32_bytes: Bytes = Field(description="4 bytes a parameter: the usual denominator of compression ratios.")

@@ -65,7 +65,7 @@ class Figure(Record):
 
     @model_validator(mode="after")
     def _null_has_a_reason(self) -> Self:
-        if (self.value is None) != (self.reason is not None):
+        if (self.value is None) != bool(self.reason):
             raise ValueError("a figure has either a value or the reason why it has none")
         if self.interval:
             low, high = self.interval

@@ -17,7 +17,7 @@ class Submission(Record):
 
     name: Name
     file: Label = Field(description="Name of the submission file, without its folder.")
-    sha256: Label = Field(description="Hash of the file's bytes.")
+    sha256: Label = Field(description="Hash of the file's bytes; of several files, of their SHA256SUMS.")
     format: Label = Field(pattern="^[a-z0-9-]+$", description="Name of the file's format, or coco-results.")
     detector: Label | None = Field(default=None, description="Architecture by its name in the zoo, or by the manifest.")
     authors: Listed[Label] = Field(default_factory=list)

@@ -7,9 +7,10 @@ itself (`wildbench.submissions.readers`). What they contradict each other in is 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -75,7 +76,11 @@ class Admitted:
     @cached_property
     def listing(self) -> Listing:
         """What is stored in the file; raises SubmissionError where it is damaged."""
-        return self.facts.listing if self.facts else self.format.tensors(self.source, self.manifest)
+        if self.facts:
+            return self.facts.listing
+        listing = self.format.tensors(self.source, self.manifest)
+        attached = Counter({part: len(data) for part, (_, data) in self.source.attached.items()})
+        return replace(listing, overhead=dict(attached + Counter(listing.overhead))) if attached else listing
 
     @cached_property
     def metadata(self) -> Mapping[str, str]:
@@ -113,13 +118,31 @@ def admit(
 
 def examine(source: Source, format: Format, stated: Document | None) -> Admitted:
     """Admit a file whose format is known, as `admit` does; the sandbox's child does it with a stranger's."""
+    stated = stated or _beside(source)
+    whole = source if stated is None else with_manifest(source, stated)
     if isinstance(format, Adapter):
-        return _adapted(source, format, stated)
+        return _adapted(whole, format, stated)
     signature = format.signature(source)
     manifest, origin, notes = _manifest(source, format, signature, stated)
     complete, more = resolve(manifest, signature, str(source.path))
     format.check(source, complete)
-    return Admitted(source, format, complete, signature, origin, (*notes, *more))
+    return Admitted(whole, format, complete, signature, origin, (*notes, *more))
+
+
+MANIFEST, ADAPTER = "manifest", "adapter"
+"""Parts of a submission that lie beside its file."""
+
+
+def with_manifest(source: Source, stated: Document) -> Source:
+    """A submission with the manifest that was stated, where that is not among its files."""
+    text, where = stated[0]
+    inside = source.files.get(str(PurePosixPath(source.main).parent / Path(where).name))
+    return source if inside == text else source.attach(MANIFEST, manifest_path(source.path).name, text)
+
+
+def with_adapter(source: Source, adapter: Adapter) -> Source:
+    """A submission with the code that opens it."""
+    return source.attach(ADAPTER, adapter.file, adapter.code.encode())
 
 
 def provisional(source: Source, format: Format) -> tuple[Admitted, Reading]:
@@ -155,10 +178,9 @@ def _stretched(signature: Signature | None) -> dict[str, object]:
 
 def _adapted(source: Source, adapter: Adapter, stated: Document | None) -> Admitted:
     """A submission that an adapter opens."""
-    document, place = stated or _beside(source) or ((None, adapter.file), adapter.file)
-    return Admitted(
-        source, adapter, adapter.stated(source, *document), origin=f"manifest: {place}; opened by {adapter.origin}"
-    )
+    document, place = stated or ((None, adapter.file), adapter.file)
+    manifest, origin = adapter.stated(source, *document), f"manifest: {place}; opened by {adapter.origin}"
+    return Admitted(with_adapter(source, adapter), adapter, manifest, origin=origin)
 
 
 def recognise(source: Source) -> tuple[Source, Format]:
@@ -256,7 +278,7 @@ def _manifest(
     source: Source, format: Format, signature: Signature | None, document: Document | None
 ) -> tuple[Manifest, str, list[str]]:
     """The manifest of a submission, where it is from, and what contradicts it."""
-    stated = [one for one in (document or _beside(source), _inside(source, format)) if one]
+    stated = [one for one in (document, _inside(source, format)) if one]
     first = _plain(stated[0][0][0]) if stated else {}
     try:
         reading = read_manifest(source, format, signature, first)
@@ -307,8 +329,8 @@ def _refuse_gaps(source: Source, signature: Signature | None, stated: Collection
 OUTPUTS = "see the table of outputs in docs/submitting.md"
 
 
-Document = tuple[tuple[Mapping[str, Any] | str | bytes, str], str]
-"""A manifest as JSON text or plain data, the file it stands in, and where that is, for people."""
+Document = tuple[tuple[bytes, str], str]
+"""A manifest as JSON text, the file it stands in, and where that is, for people."""
 
 
 def given(manifest: Manifest | Path | str | None) -> Document | None:
@@ -320,7 +342,7 @@ def given(manifest: Manifest | Path | str | None) -> Document | None:
     if manifest is None:
         return None
     if isinstance(manifest, Manifest):
-        return (_dump(manifest), "manifest"), "given"
+        return (json.dumps(_dump(manifest)).encode(), "manifest"), "given"
     try:
         return (Path(manifest).read_bytes(), str(manifest)), str(manifest)
     except OSError as error:
@@ -338,7 +360,7 @@ def _beside(source: Source) -> Document | None:
     return None if document is None else ((document, str(outside.with_name(name))), f"beside it ({name})")
 
 
-def _inside(source: Source, format: Format) -> Document | None:
+def _inside(source: Source, format: Format) -> tuple[tuple[Mapping[str, Any] | str | bytes, str], str] | None:
     try:
         document = format.manifest(source)
     except SubmissionError as error:

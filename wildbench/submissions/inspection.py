@@ -44,7 +44,7 @@ class Inspection:
         path: The file.
         format: Name of its format.
         manifest: From inside or beside it.
-        file_bytes: The file as it is on disk.
+        file_bytes: The file as it is on disk, with its companions, a manifest beside it, and its adapter.
         bytes_by_part: Bytes by top-level part of the network, of what else the format lists, and of the container;
             their sum is `file_bytes`.
         tensors: In the order of the file; None where they cannot be listed without running it.

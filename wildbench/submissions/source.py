@@ -50,6 +50,8 @@ class Source:
         files: Bytes by name, relative to the folder; a name has slashes where a file lies deeper.
         main: Name of the file that the format begins with; empty for a folder in which none is chosen yet.
         neighbour: Gives what lies beside the file or folder, by its name; None where there is no such file.
+        attached: What no format opens and what counts all the same, such as a manifest beside the file: name and
+            bytes, by what it is.
         data: The bytes of that file.
     """
 
@@ -65,6 +67,7 @@ class Source:
         self.neighbour = neighbour or self._from_disk
         self.files = {path.name: data} if files is None else files
         self.main = path.name if main is None else main
+        self.attached: Mapping[str, tuple[str, bytes]] = {}
         self.data = self.files.get(self.main, b"")
         self._parsed: dict[Any, Any] = {}
         self._beside: dict[str, bytes | None] = {}
@@ -102,16 +105,26 @@ class Source:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of all files."""
-        return sum(map(len, self.files.values()))
+        """Bytes of all files, attached ones included."""
+        return sum(len(data) for _, data in self._whole)
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256, in hexadecimal: of a single file's bytes; of several, of their `SHA256SUMS`, sorted by name."""
-        if len(self.files) == 1:
-            return hashlib.sha256(next(iter(self.files.values()))).hexdigest()
-        lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(self.files.items())]
+        if len(self._whole) == 1:
+            return hashlib.sha256(self._whole[0][1]).hexdigest()
+        lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(self._whole)]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def _whole(self) -> list[tuple[str, bytes]]:
+        return [*self.files.items(), *self.attached.values()]
+
+    def attach(self, part: str, name: str, data: bytes) -> Source:
+        """The same files, of which this one is a part that no format opens."""
+        other = self.at(self.main)
+        other._parsed, other.attached = self._parsed, {**self.attached, part: (name, data)}
+        return other
 
     def at(self, main: str) -> Source:
         """The same files, beginning with another one of them."""
@@ -120,7 +133,7 @@ class Source:
     def beside(self, name: str) -> bytes | None:
         """A file in the main file's folder, such as a label file; None where there is none.
 
-        Of a file on disk it is no part: it describes the submission, and its bytes are not counted.
+        Of a file on disk it is no part, unless it is attached: it describes the submission.
         """
         inside = str(PurePosixPath(self.main).parent / name)
         if self.is_folder or inside in self.files:

@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from refusals import refused
-from small_networks import MeanDetector, constant_detector, manifest, write_export, write_torchscript
+from small_networks import MeanDetector, constant_detector, manifest, stored, write_export, write_torchscript
 from torch import nn
 
 from wildbench.errors import SubmissionError
@@ -179,7 +179,7 @@ def test_a_folder_or_a_zip_is_taken_by_the_one_detector_in_it(tmp_path: Path) ->
     shutil.copy(path, folder / "b.onnx")
     with refused("submission/several-submissions"):
         admit(folder)
-    assert admit(path).source.size == path.stat().st_size
+    assert admit(path).source.size == stored(path)
 
 
 def test_a_manifest_goes_into_each_format(tmp_path: Path) -> None:

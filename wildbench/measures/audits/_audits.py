@@ -15,8 +15,10 @@ from wildbench.datasets.images import Pixels, decode
 from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import Scene, scene_maker
 from wildbench.measures.audits._alteration import Window, alter, moved
-from wildbench.measures.audits._drop import CERTAIN, coco_ap, drop
+from wildbench.measures.audits._drop import CERTAIN, Ranking, coco_ap, drop
+from wildbench.measures.latency import THREADS_TOLERANCE
 from wildbench.measures.matching import Scored
+from wildbench.measures.repetition import FASTER, LOOSE, STRICT
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Audit, Figure
 
@@ -64,6 +66,28 @@ def audit_images(data: Dataset) -> Audit:
     share = Figure(value=known / len(data.images), unit="1", n=len(data.images))
     what = f"{known} of {len(data.images)} images have the hash that was stored when they were imported"
     return Audit(name="images", passed=True, evidence={"compared": share}, explanation=what)
+
+
+def stated_bound(audit: Audit, threads: int | None = None) -> float | None:
+    """Up to where an audit passes by our rules, its own evidence and the detector's threads; None where not known.
+
+    Example:
+        >>> stated_bound(Audit(name="images", passed=None, explanation="not done"))
+    """
+    error = audit.evidence.get("standard_error")
+    if audit.name in MARGINS and error and error.value is not None:
+        return MARGINS[audit.name] + CERTAIN * error.value
+    processor = None if threads is None else threads * THREADS_TOLERANCE
+    bounds = {"same-pixels": STRICT, "lowest-bits": LOOSE, "answer-times": FASTER, "processor-time": processor}
+    return bounds.get(audit.name)
+
+
+def scored_evidence(scored: Scored) -> dict[str, Figure]:
+    """What the audit by fresh scenes keeps of what was scored."""
+    pooled = Ranking.of(scored.matches)
+    boxes = int((~scored.labels.crowd).sum())
+    value = pooled.ap(np.ones(pooled.images))
+    return {"ap_scored": coco_ap(scored), "pooled_ap_scored": Figure(value=value, unit="AP", n=boxes)}
 
 
 def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: Progress) -> Audit:

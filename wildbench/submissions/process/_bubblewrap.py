@@ -15,7 +15,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from wildbench.submissions.process._jail import GPU, LARGEST_HOME, gpu_devices, packages
+from wildbench.submissions.process._jail import LARGEST_HOME
+from wildbench.submissions.process._packages import GPU, gpu_devices, packages
 
 NAMESPACES = ("--unshare-all", "--die-with-parent", "--proc", "/proc", "--dev", "/dev")
 

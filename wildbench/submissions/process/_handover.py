@@ -6,17 +6,17 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from wildbench.errors import first_problem
 from wildbench.plugins import formats
-from wildbench.submissions.admission import Admitted, Document, Facts
+from wildbench.submissions.admission import MANIFEST, Admitted, Document, Facts, with_adapter, with_manifest
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.formats import Count, Format, Listing, Name, Signature
-from wildbench.submissions.manifest import Manifest
+from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.process._wire import receive, send
 from wildbench.submissions.readers import Reading
 from wildbench.submissions.source import Source
@@ -73,9 +73,7 @@ def send_submission(
     **asked: bool,
 ) -> None:
     """Hand over a submission, the manifest that a person gave, and the adapter that opens it."""
-    (document, where), origin = stated or (({}, ""), "")
-    text = json.dumps(document).encode() if isinstance(document, Mapping) else document
-    text = text.encode() if isinstance(text, str) else text
+    (text, where), origin = stated or ((b"", ""), "")
     sizes = {name: len(data) for name, data in source.files.items()}
     header: dict[str, Any] = {"name": source.path.name, "files": sizes, "main": source.main}
     header["stated"] = [where, origin, len(text)] if stated else None
@@ -92,7 +90,9 @@ class Told(BaseModel):
     companions: Annotated[list[Name], Field(max_length=MOST_NEIGHBOURS)]
     """Files beside it that belong to it."""
     unzipped: tuple[Count, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None
-    """Bytes and hash of the files in it, where it is a zip of them."""
+    """Bytes and hash of the files in it and of what is attached, where it is a zip of them."""
+    described: bool
+    """Whether a manifest that is none of its files is a part of it: the one that was given, else the one beside it."""
     manifest: Manifest
     signature: Signature | None
     origin: Name
@@ -120,6 +120,7 @@ class Told(BaseModel):
                 main=source.main,
                 companions=[] if unzipped else [name for name in source.files if name not in given.files],
                 unzipped=(source.size, source.sha256) if unzipped else None,
+                described=MANIFEST in source.attached,
                 manifest=admitted.manifest,
                 signature=admitted.signature,
                 origin=admitted.origin,
@@ -138,7 +139,7 @@ class Told(BaseModel):
         except ValidationError as error:
             raise source.error(f"what it says of itself is damaged ({first_problem(error)})") from None
 
-    def admitted(self, source: Source, adapter: Adapter | None) -> Admitted:
+    def admitted(self, source: Source, adapter: Adapter | None, stated: Document | None = None) -> Admitted:
         """The submission, as the parent knows it that has read `source`.
 
         Raises:
@@ -151,6 +152,12 @@ class Told(BaseModel):
                 if self.main not in source.files:
                     raise ValueError(f"{self.main!r}, a file that it was not given")
                 source = source.at(self.main)
+            source = source if adapter is None else with_adapter(source, adapter)
+            if self.described:
+                text = stated[0][0] if stated else source.neighbour(manifest_path(source.path).name)
+                if text is None:
+                    raise ValueError("a manifest that is not there")
+                source = with_manifest(source, ((text, ""), ""))
         size, sha256 = self.unzipped or (source.size, source.sha256)
         format: Format = adapter or formats.get(self.format)
         facts = Facts(size, sha256, self.listing, self.metadata)

@@ -7,12 +7,13 @@ import os
 import resource
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from wildbench.scorecard import Isolation
 from wildbench.submissions.process._jail import LARGEST_HOME
+from wildbench.submissions.process._packages import WEIGHTS
 
 
 class Targets:
@@ -29,8 +30,9 @@ class Targets:
         return self._file.name, self._server.getsockname()[1], os.getpid()
 
 
-def probe(canary: str, port: int, parent: int) -> dict[str, bool]:
+def probe(canary: str, port: int, parent: int, hidden: Sequence[str]) -> dict[str, bool]:
     """Try what must not succeed; True where it failed. What succeeds changes nothing."""
+    weights = [path for path in hidden if path.endswith(WEIGHTS)]
     attempts: dict[str, Callable[[], object]] = {
         "read": lambda: Path(canary).read_bytes(),
         "write": lambda: os.close(os.open(canary, os.O_WRONLY | os.O_APPEND)),
@@ -38,6 +40,8 @@ def probe(canary: str, port: int, parent: int) -> dict[str, bool]:
         "signal": lambda: os.kill(parent, 0),
         "start-processes": _start_process,
     }
+    if weights:
+        attempts["read-weights-of-packages"] = lambda: Path(weights[0]).open("rb").close()
     if hasattr(os, "sched_setaffinity"):
         attempts["see-the-parent"] = lambda: Path(f"/proc/{parent}/cmdline").read_bytes()
         attempts["pin-the-parent"] = lambda: os.sched_setaffinity(parent, os.sched_getaffinity(parent))

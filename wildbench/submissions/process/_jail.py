@@ -1,8 +1,8 @@
 """The walls around a detector's process, which it raises itself before it reads a byte of the submission. Linux.
 
-`python -m wildbench.submissions.process._jail BOUND DEVICE CANARY PORT PARENT CHANNEL PIXELS` raises them, tells the
-parent whether they hold, and then runs the child. Nothing but the standard library is imported before they stand, for
-Landlock binds the thread that calls it and those started later. A wall that this kernel cannot raise is left out;
+`python -m wildbench.submissions.process._jail BOUND DEVICE HIDDEN CANARY PORT PARENT CHANNEL PIXELS` raises them, tells
+the parent whether they hold, and then runs the child. Nothing but the standard library is imported before they stand,
+for Landlock binds the thread that calls it and those started later. A wall that this kernel cannot raise is left out;
 `Walls` says which stand.
 """
 
@@ -16,12 +16,13 @@ import socket
 import struct
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+
+from wildbench.submissions.process._packages import GPU, folders_of, gpu_devices, packages, without
 
 LARGEST_HOME = 2**30
 """Bytes of the temporary folder, and of any file in it."""
@@ -42,62 +43,7 @@ class Walls:
     tmpfs: bool = False
 
 
-SYSTEM = (
-    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/cuda", "/nix/store", "/gnu/store"),
-    *("/usr/share/zoneinfo", "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl/openssl.cnf"),
-    *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems", "/proc/version", "/proc/sys/vm"),
-    *("/sys/devices/system", "/sys/kernel/mm", "/dev/zero", "/dev/random", "/dev/urandom"),
-)
-"""Libraries, and what they ask of the machine."""
-
-GPU = ("/sys", "/proc/driver/nvidia", "/proc/modules", "/proc/devices", "/etc/vulkan", "/usr/share/vulkan")
-
-
-def packages(roots: Iterable[str]) -> tuple[list[str], list[str]]:
-    """What Python code needs: files and folders to read, and folders to list.
-
-    Labels lie beside or inside wildbench's package and are left out. Of a folder on the path that is not for installed
-    packages, such as a checkout, only its packages and modules are taken.
-
-    Args:
-        roots: Folders on the child's path besides those of the interpreter.
-    """
-    own = Path(__file__).parents[2]
-    read = [str(part) for part in own.iterdir() if part.name != "_bundled"]
-    listed = [str(own)]
-    sites = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    linked = [
-        str(Path(site, line))
-        for site in sites
-        for file in Path(site).glob("*.pth")
-        for line in file.read_text().splitlines()
-        if line and not line.startswith(("#", "import"))
-    ]
-    for root in map(Path, dict.fromkeys((*sites, *roots, *linked))):
-        if not root.is_dir() or (root == own.parent and str(root) not in sites):
-            continue
-        installed = root.name in ("site-packages", "dist-packages")
-        read += [str(part) for part in root.iterdir() if part != own and (installed or _imported(part))]
-        listed.append(str(root))
-    libraries = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), *_folders("LD_LIBRARY_PATH")]
-    base = [str(Path(sys.base_prefix, name)) for name in ("lib", "lib64", "bin")]
-    return [*read, *libraries, *base, str(Path(sys.prefix, "pyvenv.cfg")), *SYSTEM], listed
-
-
-def gpu_devices() -> list[str]:
-    """Files of NVIDIA's driver."""
-    return [str(path) for path in Path("/dev").glob("nvidia*")]
-
-
-def _imported(part: Path) -> bool:
-    return part.suffix in (".py", ".so", ".dist-info", ".egg-info") or (part / "__init__.py").is_file()
-
-
-def _folders(variable: str) -> list[str]:
-    return [folder for folder in os.environ.get(variable, "").split(os.pathsep) if folder]
-
-
-def raise_walls(home: str, *, gpu: bool = False, parent: int = 0) -> Walls:
+def raise_walls(home: str, *, gpu: bool = False, parent: int = 0, hidden: Sequence[str] = ()) -> Walls:
     """Raise every wall that this kernel has around the calling process, which must have one thread.
 
     There is no way back.
@@ -106,6 +52,7 @@ def raise_walls(home: str, *, gpu: bool = False, parent: int = 0) -> Walls:
         home: The temporary folder, the only one that may be written in.
         gpu: Whether a graphics processor may be used.
         parent: The process with which this one ends; 0 where something else sees to that.
+        hidden: What is left out of the packages that may be read.
     """
     _limit_resources()
     os.chdir(home)
@@ -115,7 +62,7 @@ def raise_walls(home: str, *, gpu: bool = False, parent: int = 0) -> Walls:
     libc.syscall.restype = ctypes.c_long
     tmpfs = _mount_home(libc, home)
     _prctl(libc, 38, 1)  # no new privileges, which the others need
-    landlock = _raise_landlock(libc, home, gpu)
+    landlock = _raise_landlock(libc, home, gpu, hidden)
     _drop_capabilities(libc)
     if parent:
         _prctl(libc, 1, 9)  # SIGKILL when it ends
@@ -174,7 +121,7 @@ TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
 FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 
 
-def _raise_landlock(libc: ctypes.CDLL, home: str, gpu: bool) -> int:
+def _raise_landlock(libc: ctypes.CDLL, home: str, gpu: bool, hidden: Sequence[str]) -> int:
     """Files by path, TCP, abstract sockets and signals; gives the version that stands, 0 for none."""
     create, add, restrict = 444, 445, 446
     abi = int(libc.syscall(create, None, ctypes.c_size_t(0), 1))
@@ -186,10 +133,11 @@ def _raise_landlock(libc: ctypes.CDLL, home: str, gpu: bool) -> int:
     if rules < 0:
         return 0
     reading, using = READ_FILE | READ_DIR, READ_FILE | WRITE_FILE | IOCTL_DEV
-    readable, listed = packages(_folders("PYTHONPATH"))
+    readable, listed = packages(folders_of("PYTHONPATH"))
+    readable, around = without(readable, hidden)
     allowed = {
         reading: [*readable, "/proc/self", *(GPU if gpu else ())],
-        READ_DIR: listed,
+        READ_DIR: [*listed, *around],
         READ_FILE | WRITE_FILE: ["/dev/null"],
         using | READ_DIR: gpu_devices() if gpu else [],
         every & ~(MAKE_SPECIAL | EXECUTE | IOCTL_DEV): [home],
@@ -344,10 +292,15 @@ def main() -> None:
     """Raise the walls, then be the child."""
     with contextlib.suppress(OSError):  # where memory runs out, the system should end this process and not the parent
         Path("/proc/self/oom_score_adj").write_text("1000")
-    bound, device, canary, port, parent, channel, _ = sys.argv[1:]
-    del sys.argv[1:6]
-    walls = raise_walls(os.environ["HOME"], gpu=device != "cpu", parent=int(parent) if bound == "bound" else 0)
-    probes = import_module("wildbench.submissions.process._isolation").probe(canary, int(port), int(parent))
+    bound, device, listing, canary, port, parent, channel, _ = sys.argv[1:]
+    del sys.argv[1:7]
+    with open(int(listing), encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+        file.seek(0)
+        hidden = file.read().split("\0")
+    watcher = int(parent) if bound == "bound" else 0
+    walls = raise_walls(os.environ["HOME"], gpu=device != "cpu", parent=watcher, hidden=hidden)
+    probe = import_module("wildbench.submissions.process._isolation").probe
+    probes = probe(canary, int(port), int(parent), hidden)
     with socket.socket(fileno=os.dup(int(channel))) as told:
         send = import_module("wildbench.submissions.process._wire").send
         send(told, {"probes": probes, **asdict(walls)})

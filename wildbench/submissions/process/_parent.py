@@ -47,9 +47,17 @@ from wildbench.submissions.admission import Admitted, given
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.process._bubblewrap import bubblewrap, wrapped
-from wildbench.submissions.process._handover import LONGEST_REPLY, MOST_NEIGHBOURS, Told, send_bytes, send_submission
+from wildbench.submissions.process._handover import (
+    LONGEST_REPLY,
+    MOST_NEIGHBOURS,
+    Told,
+    sealed,
+    send_bytes,
+    send_submission,
+)
 from wildbench.submissions.process._isolation import Targets, isolation_of
 from wildbench.submissions.process._jail import command, keep_bytecode
+from wildbench.submissions.process._packages import hidden_from
 from wildbench.submissions.process._processor import forget_peaks, held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._remains import Noise, remove_folder
 from wildbench.submissions.process._wire import (
@@ -292,10 +300,12 @@ class Sandbox:
         environment = _environment(home, self.threads)
         keep_bytecode(["wildbench.submissions.process._child"])
         program = bubblewrap()
-        bound = "free" if program else "bound"
-        inside = command(bound, str(self._wanted["device"]), *Targets(stack).arguments(), theirs.fileno(), readable)
+        bound, device = "free" if program else "bound", str(self._wanted["device"])
+        roots = environment["PYTHONPATH"].split(os.pathsep)
+        hidden = sealed(["\0".join(hidden_from(tuple(roots))).encode()])
+        stack.callback(os.close, hidden)
+        inside = command(bound, device, hidden, *Targets(stack).arguments(), theirs.fileno(), readable)
         if program:
-            roots = environment["PYTHONPATH"].split(os.pathsep)
             inside = wrapped(program, inside, home, roots, gpu=self._wanted["device"] != "cpu")
         self._namespaces = program is not None
         self._process = subprocess.Popen(
@@ -305,7 +315,7 @@ class Sandbox:
             stderr=subprocess.STDOUT,
             cwd=home,
             env=environment,
-            pass_fds=(theirs.fileno(), readable),
+            pass_fds=(hidden, theirs.fileno(), readable),
             start_new_session=True,
         )
         self._ended, self._device, self._isolation = False, None, None
@@ -334,7 +344,7 @@ class Sandbox:
                     send_bytes(self._channel, [data])
             try:
                 reply = Told.model_validate(header)
-                admitted = reply.admitted(self._source, self._adapter)
+                admitted = reply.admitted(self._source, self._adapter, self._stated)
             except ValidationError as error:
                 raise Garbled(f"no valid reply ({first_problem(error)})") from None
             except ValueError as error:
