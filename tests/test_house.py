@@ -26,7 +26,7 @@ LAYERS = [
     {"environment", "pictures"},
     {"scorecard"},
     {"categories"},
-    {"parquet", "progress", "records", "resources", "plugins"},
+    {"progress", "records", "resources", "plugins"},
     {"files"},
     {"errors"},
     {"text"},

@@ -8,11 +8,11 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from wildbench.errors import OutputError
+from wildbench.errors import OutputError, WildbenchError, needs
 
 MOST_PIXELS = 200_000_000
 """Of a picture: the largest cameras have 150 million."""
@@ -149,3 +149,36 @@ def locked(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         os.close(handle)
+
+
+def pyarrow() -> Any:  # noqa: ANN401 - it has no types
+    """The library, with its Parquet; or a MissingExtra."""
+    with needs("scale"):
+        import pyarrow
+        import pyarrow.parquet
+    return pyarrow
+
+
+def write_table(path: Path, table: Any, metadata: Mapping[bytes, bytes] | None = None) -> None:  # noqa: ANN401
+    """Write a pyarrow table; the same table gives the same bytes.
+
+    Raises:
+        OutputError: It cannot be written; no file is left.
+    """
+    with atomic_writer(path) as file:
+        pyarrow().parquet.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
+
+
+def read_table(path: Path, error: type[WildbenchError], code: str, remedy: str) -> tuple[Any, dict[bytes, bytes]]:
+    """Read a pyarrow table and its metadata.
+
+    Raises:
+        WildbenchError: Of the class `error`, with `code` and `remedy`: it is truncated, or no Parquet.
+    """
+    arrow = pyarrow()
+    try:
+        table = arrow.parquet.read_table(path, partitioning=None)
+    except (arrow.ArrowException, OSError, ValueError) as problem:
+        what = f"{path}: truncated, or not a Parquet file ({' '.join(str(problem).split())[:100]})"
+        raise error(what, code=code, remedy=remedy) from None
+    return table, dict(table.schema.metadata or {})

@@ -16,8 +16,8 @@ from commands import Run, runner
 from refusals import refused
 from submissions.made_up_graphs import ULTRALYTICS, graph, yolov8
 
-from wildbench.datasets.remote import pictures_at
 from wildbench.distributed import detect, merge
+from wildbench.distributed._remote import pictures_at
 from wildbench.errors import DatasetError
 
 COUNT = 6

@@ -16,8 +16,7 @@ from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_b
 from wildbench.datasets.masks import mask_problem
 from wildbench.datasets.outputs import CALLED, as_results
 from wildbench.errors import PredictionsError, WildbenchError
-from wildbench.files import write_atomically
-from wildbench.parquet import pyarrow, read_table, write_table
+from wildbench.files import pyarrow, read_table, write_atomically, write_table
 from wildbench.plugins import outputs
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.image_files import images_near, locate
 from wildbench.datasets.registry import load_dataset
-from wildbench.datasets.remote import is_remote, pictures_at
 from wildbench.distributed._crew import Ran, run_shard
 from wildbench.distributed._job import Images, Job
+from wildbench.distributed._remote import is_remote, pictures_at
 from wildbench.distributed._shards import Shard, shard_of_environment
 from wildbench.environment import usable_cpus
 from wildbench.errors import DatasetError

@@ -14,7 +14,7 @@ import numpy as np
 
 from wildbench.datasets.coco import Dataset, Ints
 from wildbench.errors import JobError
-from wildbench.parquet import pyarrow, read_table, write_table
+from wildbench.files import pyarrow, read_table, write_table
 
 PROTOCOL = 1
 """Of how detections are made: parts of different protocols are never merged."""

@@ -17,8 +17,7 @@ from wildbench.datasets.predictions import Detections, write_predictions
 from wildbench.distributed._job import Images, Job, check_same, read_job
 from wildbench.distributed._parts import part_files, read_part
 from wildbench.errors import JobError
-from wildbench.files import write_atomically
-from wildbench.parquet import pyarrow
+from wildbench.files import pyarrow, write_atomically
 from wildbench.progress import Progress, silent
 
 NAMED = 5

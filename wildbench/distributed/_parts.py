@@ -14,7 +14,7 @@ import numpy as np
 from wildbench.datasets.predictions import Detections
 from wildbench.distributed._job import FILE, KEY, Images, Job, check_same, job_in
 from wildbench.errors import JobError
-from wildbench.parquet import pyarrow, read_table, write_table
+from wildbench.files import pyarrow, read_table, write_table
 
 PREFIX = "part-"
 
