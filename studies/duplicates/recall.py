@@ -66,21 +66,21 @@ def audit_duplicates(
         shown |= dict.fromkeys(group, number)
     recalls = []
     for done, (name, alteration) in enumerate(alterations.items(), start=1):
-        copies = _altered(paths, name, alteration)
-        recalls.append(_recall(name, originals, copies, shown))
+        with TemporaryDirectory() as folder:
+            copies = _altered(paths, name, alteration, Path(folder))
+            recalls.append(_recall(name, originals, copies, shown))
         progress("alter and search", done, len(alterations))
     return recalls
 
 
-def _altered(paths: Sequence[Path], name: str, alteration: Alteration) -> list[Look]:
+def _altered(paths: Sequence[Path], name: str, alteration: Alteration, folder: Path) -> Sequence[Look]:
     generator = np.random.default_rng(zlib.crc32(name.encode()))
-    with TemporaryDirectory() as folder:
-        files = []
-        for number, path in enumerate(paths):
-            files.append(Path(folder) / f"{number}.jpg")
-            pixels = alteration(np.ascontiguousarray(decode(path)), generator)
-            Image.fromarray(np.ascontiguousarray(pixels)).save(files[-1], quality=90)
-        return look_at(files)
+    files = []
+    for number, path in enumerate(paths):
+        files.append(folder / f"{number}.jpg")
+        pixels = alteration(np.ascontiguousarray(decode(path)), generator)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(files[-1], quality=90)
+    return look_at(files)
 
 
 def _recall(name: str, originals: Sequence[Look], copies: Sequence[Look], shown: Mapping[int, int]) -> Recall:

@@ -49,12 +49,7 @@ def decode(path: Path | str, sha256: str | None = None) -> Pixels:
     Raises:
         DatasetError: No such file, it has changed, it is truncated or not an image, or has more than `MOST_PIXELS`.
     """
-    try:
-        data = read_bounded(path, MOST_BYTES)
-    except OSError as error:
-        code = "image-unreadable" if error.errno in (errno.EINVAL, errno.EFBIG) else "image-missing"
-        remedy = "put the image there, or name its folder"
-        raise DatasetError(f"{path}: {error.strerror}", code=code, remedy=remedy) from error
+    data = _read(path)
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         what = f"{path}: not the picture that was imported: its SHA-256 differs"
         raise DatasetError(what, code="image-changed", remedy="put the picture back, or import the data set again")
@@ -67,20 +62,60 @@ def decode_bytes(data: bytes, name: str) -> Pixels:
     Raises:
         DatasetError: They are truncated or not an image, or it has more than `MOST_PIXELS`.
     """
+    return _decoded(name, data)[0]
+
+
+def glance(path: Path, side: int) -> tuple[Pixels, tuple[int, int], str]:
+    """Grey pixels, uint8 [height, width], of a long side of at least `side`, or as stored where that is less.
+
+    A large JPEG is reduced while it is decoded, which takes half of the time.
+
+    Returns:
+        The pixels, width and height as stored, and the SHA-256 of the file.
+
+    Raises:
+        DatasetError: As `decode`.
+    """
+    data = _read(path)
+    pixels, size = _decoded(str(path), data, side)
+    return pixels, size, hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path | str) -> bytes:
+    try:
+        return read_bounded(path, MOST_BYTES)
+    except OSError as error:
+        code = "image-unreadable" if error.errno in (errno.EINVAL, errno.EFBIG) else "image-missing"
+        remedy = "put the image there, or name its folder"
+        raise DatasetError(f"{path}: {error.strerror}", code=code, remedy=remedy) from error
+
+
+def _decoded(name: str, data: bytes, side: int | None = None) -> tuple[Pixels, tuple[int, int]]:
+    """Pixels in RGB, or in grey of about a side, and width and height as stored."""
+    size, pixels = (0, 0), None
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
-            large = image.width * image.height > MOST_PIXELS
-        pixels = None if large else cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED)
+            size = image.size
+        large = size[0] * size[1] > MOST_PIXELS
+        mode = _AS_STORED if side is None else _reduced(max(size) // side)
+        pixels = None if large else cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     except Image.DecompressionBombError:
         large = True
     except (cv2.error, UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        large, pixels = False, None
+        large = False
     if large:
         what = f"{name}: more than {MOST_PIXELS:,} pixels"
         raise DatasetError(what, code="image-too-large", remedy="take it out, or store it smaller")
     if pixels is None:
         raise DatasetError(f"{name}: truncated, or not an image", code="image-unreadable", remedy="replace the file")
-    return np.asarray(pixels, dtype=np.uint8)
+    return np.asarray(pixels, dtype=np.uint8), size
+
+
+def _reduced(factor: int) -> int:
+    """The mode that decodes to grey, smaller by no more than a factor."""
+    modes = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
+    mode = next((modes[one] for one in (8, 4, 2) if one <= factor), cv2.IMREAD_GRAYSCALE)
+    return mode | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def unreadable(paths: Iterable[Path], workers: int = 4) -> dict[Path, DatasetError]:
@@ -116,13 +151,13 @@ def read_ahead(
             while waiting:
                 yield waiting.popleft().result()
         except DatasetError as error:
-            raise (error if error.code == "dataset/image-changed" else _with_others(error, paths)) from None
+            raise (error if error.code == "dataset/image-changed" else naming_all(error, paths)) from None
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def _with_others(first: DatasetError, paths: Sequence[Path]) -> DatasetError:
+def naming_all(first: DatasetError, paths: Sequence[Path]) -> DatasetError:
     """The same error, with the names of all that cannot be decoded."""
     faults = unreadable(paths)
     names = ", ".join(path.name for path in [*faults][:10]) + (", ..." if len(faults) > 10 else "")

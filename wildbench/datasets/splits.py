@@ -255,8 +255,12 @@ def kept_together(
 
     images = sorted(dataset.images, key=_key)  # the pairs that are found may depend on the order
     paths = [dataset.image_path(image) for image in images]
-    pairs = find_pairs(paths, progress=progress) if duplicates else []
-    together = [(pair.a, pair.b) for pair in pairs] + together_by(images, by)
+    together = together_by(images, by)
+    if duplicates:
+        known = {image: number for number, group in enumerate(groups(len(images), together)) for image in group}
+        parts = [known[number] for number in range(len(images))]
+        pairs = find_pairs(paths, parts=parts, connecting=True, progress=progress)
+        together += [(pair.a, pair.b) for pair in pairs]
     return [[images[number]["id"] for number in group] for group in groups(len(images), together)]
 
 

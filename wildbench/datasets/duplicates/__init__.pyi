@@ -1,10 +1,10 @@
 from ._duplicates import KINDS as KINDS
 from ._duplicates import LeakReport as LeakReport
-from ._duplicates import Look as Look
 from ._duplicates import Pair as Pair
 from ._duplicates import find_leaks as find_leaks
 from ._duplicates import find_pairs as find_pairs
 from ._duplicates import groups as groups
 from ._duplicates import leaks_page as leaks_page
-from ._duplicates import look_at as look_at
 from ._duplicates import pairs_among as pairs_among
+from ._looks import Look as Look
+from ._looks import look_at as look_at

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import cv2
 
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.duplicates._likeness import (
-    Floats,
-    Keypoints,
-    align,
-    find_keypoints,
-    likenesses,
-    mirrored,
-    thumbnail,
-)
+from wildbench.datasets.duplicates._index import Candidate, candidates
+from wildbench.datasets.duplicates._keypoints import align
+from wildbench.datasets.duplicates._looks import Look, look_at
 from wildbench.datasets.image_groups import shared_values
-from wildbench.datasets.images import decode, read_ahead
+from wildbench.datasets.images import decode
 from wildbench.errors import DatasetError
-from wildbench.files import sha256_of
 from wildbench.progress import Progress, silent
+from wildbench.resources import cache_dir
 
 KINDS = ("same file", "same pixels", "same photograph", "same scene")
 """How strong the evidence is, strongest first."""
 
-_MOST_CANDIDATES = 12
-_LEAST_LIKENESS = 0.45
+LOOKS = "looks.sqlite"
+"""File in the cache that keeps what was seen of images."""
+
+_KEPT_FROM = 500
+"""Images from which on it does: fewer are looked at in seconds."""
+
+_MOST_CANDIDATES = 8
+_AT_ONCE = 512
+"""Candidates that are proved before the next ones are chosen."""
 
 _SAME_PHOTOGRAPH = 0.75
 """Correlation of aligned pixels from which on two images are versions of one photograph."""
@@ -63,16 +66,25 @@ class Pair:
     mirrored: bool = False
 
 
-def find_pairs(paths: Sequence[Path], *, parts: Sequence[int] | None = None, progress: Progress = silent) -> list[Pair]:
-    """Find the images that show the same: equal bytes, equal pixels, then candidates by layout, proved by keypoints.
+def find_pairs(
+    paths: Sequence[Path],
+    *,
+    parts: Sequence[int] | None = None,
+    connecting: bool = False,
+    progress: Progress = silent,
+) -> list[Pair]:
+    """Find the images that show the same: equal bytes, equal pixels, then candidates by their keypoints, proved.
 
-    A candidate is among the twelve images that look most like a window of another (`likenesses`). It is a pair
-    if its keypoints agree on an affine transform, mirrored or not, under which its pixels correlate to 0.75 (the same
+    A candidate is among the eight images that share most kinds of keypoints with another (`_index`). It is a pair if
+    its keypoints agree on an affine transform, mirrored or not, under which its pixels correlate to 0.75 (the same
     photograph), or on which 16 of them agree (the same scene).
+
+    What was seen of 500 images and more is kept in the cache, so that an interrupted search goes on where it was.
 
     Args:
         paths: Image files.
         parts: One number for each image. Only pairs of different numbers are looked for; by default, all.
+        connecting: Leave out pairs whose images others connect already: for `groups`, they would change nothing.
         progress: Called as `progress(task, done, total)`.
 
     Returns:
@@ -80,51 +92,59 @@ def find_pairs(paths: Sequence[Path], *, parts: Sequence[int] | None = None, pro
 
     Raises:
         DatasetError: A file that cannot be decoded.
+        OutputError: The cache cannot be written.
 
     Example:
         >>> find_pairs([])
         []
     """
-    return pairs_among(look_at(paths, progress), parts=parts, progress=progress)
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What is kept of an image while all are compared."""
-
-    file_sha256: str
-    pixels_sha256: str
-    small: Floats
-    keypoints: Keypoints
-
-
-def look_at(paths: Sequence[Path], progress: Progress = silent) -> list[Look]:
-    """Decode images and keep what tells them apart, about 200 kB each; a DatasetError where one cannot be decoded."""
-    looks = []
-    for path, pixels in zip(paths, read_ahead(paths), strict=True):
-        own = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-        looks.append(Look(sha256_of(path), own, thumbnail(pixels), find_keypoints(pixels)))
-        progress("look at images", len(looks), len(paths))
-    return looks
+    looks = look_at(paths, progress, file=cache_dir() / LOOKS if len(paths) >= _KEPT_FROM else None)
+    return pairs_among(looks, parts=parts, connecting=connecting, progress=progress)
 
 
 def pairs_among(
-    looks: Sequence[Look], *, parts: Sequence[int] | None = None, progress: Progress = silent
+    looks: Sequence[Look],
+    *,
+    parts: Sequence[int] | None = None,
+    connecting: bool = False,
+    progress: Progress = silent,
 ) -> list[Pair]:
     """Find pairs as `find_pairs` does, among images that were looked at before."""
     parts = range(len(looks)) if parts is None else parts
     pairs = {(pair.a, pair.b): pair for pair in _equal(looks, parts)}
-    candidates: set[tuple[int, int]] = set()
-    rows = likenesses([look.small for look in looks], parts, _MOST_CANDIDATES, _LEAST_LIKENESS)
-    for done, row in enumerate(rows, start=1):
-        candidates.update((min(one.a, one.b), max(one.a, one.b)) for one in row)
-        progress("compare layouts", done, len(looks))
-    unproved = sorted(candidates - pairs.keys())
-    for done, (a, b) in enumerate(unproved, start=1):
-        if pair := _prove(a, b, looks):
-            pairs[a, b] = pair
-        progress("compare keypoints", done, len(unproved))
+    forest = _Forest(len(looks))
+    for pair in pairs:
+        forest.join(*pair)
+    likely = [one for one in candidates(looks, parts, _MOST_CANDIDATES, progress) if (one.a, one.b) not in pairs]
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="prove") as pool:
+        for start in range(0, len(likely), _AT_ONCE):
+            some = [
+                one
+                for one in likely[start : start + _AT_ONCE]
+                if not connecting or forest.leader(one.a) != forest.leader(one.b)
+            ]
+            for proved in filter(None, pool.map(lambda one: _prove(one, looks), some)):
+                pairs[proved.a, proved.b] = proved
+                forest.join(proved.a, proved.b)
+            progress("compare keypoints", min(start + _AT_ONCE, len(likely)), len(likely))
     return sorted(pairs.values(), key=lambda pair: (KINDS.index(pair.kind), -pair.score, pair.a, pair.b))
+
+
+class _Forest:
+    """Images and what they are connected with."""
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+
+    def leader(self, image: int) -> int:
+        """The first of the images that one is connected with."""
+        while self._above[image] != image:
+            self._above[image] = image = self._above[self._above[image]]
+        return image
+
+    def join(self, a: int, b: int) -> None:
+        first, second = sorted((self.leader(a), self.leader(b)))
+        self._above[second] = first
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -137,40 +157,40 @@ def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
         >>> groups(5, [(3, 1), (1, 4)])
         [[0], [1, 3, 4], [2]]
     """
-    leader = list(range(count))
-
-    def leader_of(image: int) -> int:
-        while leader[image] != image:
-            image = leader[image]
-        return image
-
+    forest = _Forest(count)
     for a, b in pairs:
-        first, second = sorted((leader_of(a), leader_of(b)))
-        leader[second] = first
+        forest.join(a, b)
     members = defaultdict(list)
     for image in range(count):
-        members[leader_of(image)].append(image)
+        members[forest.leader(image)].append(image)
     return [members[image] for image in sorted(members)]
 
 
 def _equal(looks: Sequence[Look], parts: Sequence[int]) -> list[Pair]:
-    """Pairs of equal pixels, and among them those of equal bytes."""
-    same: dict[str, list[int]] = defaultdict(list)
+    """Pairs of equal pixels, and among them those of equal bytes; where very many are equal, with the first of them."""
+    seen: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for number, look in enumerate(looks):
-        same[look.pixels_sha256].append(number)
-    return [
-        Pair(a, b, KINDS[0] if looks[a].file_sha256 == looks[b].file_sha256 else KINDS[1], 1.0)
-        for numbers in same.values()
-        for a, b in combinations(numbers, 2)
-        if parts[a] != parts[b]
-    ]
+        seen[look.seen_sha256].append((number, look.file_sha256))
+    pairs = []
+    for alike in (each for each in seen.values() if len(each) > 1):
+        files = {file: looks[number].path for number, file in alike}
+        pixels = dict.fromkeys(files, "")
+        if len(files) > 1:  # alike when reduced to grey
+            pixels = {file: hashlib.sha256(decode(path).tobytes()).hexdigest() for file, path in files.items()}
+        firsts = [alike[0], *[one for one in alike if parts[one[0]] != parts[alike[0][0]]][:1]]
+        both = combinations(alike, 2) if len(alike) <= _MOST_CANDIDATES else product(firsts, alike)
+        for (a, one), (b, other) in both:
+            if parts[a] != parts[b] and pixels[one] == pixels[other]:
+                pairs.append(Pair(min(a, b), max(a, b), KINDS[0] if one == other else KINDS[1], 1.0))
+    return pairs
 
 
-def _prove(a: int, b: int, looks: Sequence[Look]) -> Pair | None:
+def _prove(candidate: Candidate, looks: Sequence[Look]) -> Pair | None:
     """The pair of two candidates, as they are or mirrored, whichever agrees better; None where neither does."""
+    a, b, _ = candidate
     one, other = looks[a].keypoints, looks[b].keypoints
     pairs = []
-    for alignment, mirror in ((align(one, other), False), (align(one, mirrored(other)), True)):
+    for alignment, mirror in ((align(one, other), False), (align(one, other.mirrored), True)):
         if alignment and (alignment.correlation >= _SAME_PHOTOGRAPH or alignment.matches >= _SAME_SCENE):
             kind = KINDS[2] if alignment.correlation >= _SAME_PHOTOGRAPH else KINDS[3]
             pairs.append(Pair(a, b, kind, min(alignment.correlation, 1.0), alignment.matches, mirror))
