@@ -74,6 +74,9 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "tiny.hef": ("hailo", lambda: b"\x01HEF\0\0\0\2"),
     "tiny.mnn": ("MNNConvert", lambda: b"\x20\0\0\0\x1c\0\0\0"),
     "model.pdmodel": ("paddle2onnx", lambda: b"\x0a\x90\x01"),
+    "yolo.weights": ("darknet2onnx.py", lambda: bytes(40)),
+    "pytorch_model.bin": ("save_pretrained", lambda: saved(STATE)),
+    "model.onnx.gz": ("unpack it", lambda: b"\x1f\x8b\x08"),
     "packerOut.zip": ("format=onnx", lambda: zipped("a.rpk", "dnnParams.xml")),
 }
 

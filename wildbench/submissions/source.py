@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice, pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeVar, cast
 
 from wildbench.errors import SubmissionError
@@ -161,8 +161,12 @@ class Source:
         return Source(self.path, files=files, main=self.main, neighbour=self.neighbour)
 
     def unzipped(self) -> Source:
-        """The files of a zip, as if they lay in a folder; raises as `records` does."""
-        entries = {info.filename: self._read(info) for info in self._checked_entries}
+        """The files of a zip, as if they lay in a folder, hidden ones apart; raises as `records` does."""
+        entries = {
+            info.filename: self._read(info)
+            for info in self._checked_entries
+            if not _hidden(PurePosixPath(info.filename))
+        }
         return Source(self.path, files=entries, main="", neighbour=self.neighbour)
 
     def unpack(self, folder: Path) -> Path:
@@ -260,11 +264,16 @@ class Source:
             raise self.error(f"{name} is damaged ({error})") from None
 
 
+def _hidden(name: PurePath) -> bool:
+    """Whether a file begins with a dot or lies in such a folder, or macOS put it into a zip beside every other."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+
+
 def _read_folder(path: Path) -> dict[str, bytes]:
     """Every file of a folder by its name, hidden ones apart."""
     found = list(islice((file for file in path.rglob("*") if file.is_file()), MOST_RECORDS + 1))
     names = sorted(file.relative_to(path) for file in found)
-    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    names = [name for name in names if not _hidden(name)]
     if len(found) > MOST_RECORDS or sum((path / name).stat().st_size for name in names) > MOST_BYTES:
         problem = f"{path}: the folder has more than {MOST_RECORDS:,} files or {MOST_BYTES:,} bytes"
         raise SubmissionError(problem, code="folder-too-large", remedy="name the detector's own folder")

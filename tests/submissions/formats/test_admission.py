@@ -174,6 +174,7 @@ def test_a_folder_or_a_zip_is_taken_by_the_one_detector_in_it(tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in folder.iterdir():
             archive.write(file, f"export/{file.name}")
+            archive.writestr(f"__MACOSX/export/._{file.name}", b"\0\5\x16\7")
     packed = admit(tmp_path / "export.zip")
     assert (packed.manifest, packed.source.size) == (admitted.manifest, admitted.source.size)
     shutil.copy(path, folder / "b.onnx")

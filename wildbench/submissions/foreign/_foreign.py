@@ -180,6 +180,27 @@ FOREIGN = [
     Foreign("an OpenVINO blob for a Myriad", "give the .xml and .bin that compile_tool read", _named(".blob")),
     Foreign("a Qualcomm container", "give the ONNX file that snpe-onnx-to-dlc read", _named(".dlc")),
     Foreign(
+        "a Darknet network",
+        "run, with pytorch-YOLOv4: python tool/darknet2onnx.py network.cfg network.weights image.jpg 1",
+        _named(".weights", ".cfg"),
+    ),
+    Foreign(
+        "a pickled Hugging Face network",
+        'run: AutoModelForObjectDetection.from_pretrained("FOLDER").save_pretrained("NEW_FOLDER")',
+        _named("pytorch_model.bin"),
+    ),
+    Foreign(
+        "a packed archive",
+        "unpack it, and hand in the file or folder in it, or a zip of that",
+        _named(".gz", ".tgz", ".tar", ".xz", ".bz2", ".7z", ".rar"),
+    ),
+    Foreign(
+        "the second file of an OpenVINO or ncnn network",
+        "hand in the .xml or .param beside it, or their folder",
+        _named(".bin"),
+        code="weights-alone",
+    ),
+    Foreign(
         "a PaddlePaddle network",
         "run: paddle2onnx --model_dir FOLDER --model_filename model.pdmodel --params_filename model.pdiparams "
         "--save_file model.onnx",
