@@ -19,6 +19,15 @@ from ._detection import ImageScores as ImageScores
 from ._detection import PerCategory as PerCategory
 from ._detection import Statistics as Statistics
 from ._detection import Uncertainty as Uncertainty
+from ._field import Counts as Counts
+from ._field import EmptyFilter as EmptyFilter
+from ._field import FieldFigures as FieldFigures
+from ._field import FilterCurve as FilterCurve
+from ._field import FilterPoint as FilterPoint
+from ._field import OperatingPoint as OperatingPoint
+from ._field import SequenceCounts as SequenceCounts
+from ._field import Slice as Slice
+from ._field import Slicing as Slicing
 from ._figure import Figure as Figure
 from ._figure import Keyed as Keyed
 from ._figure import Label as Label

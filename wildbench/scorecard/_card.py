@@ -21,6 +21,7 @@ from wildbench.records import read_json, read_version
 from wildbench.scorecard._audit import Audit
 from wildbench.scorecard._cost import Compute, Latency, Size
 from wildbench.scorecard._detection import Accuracy, Errors
+from wildbench.scorecard._field import FieldFigures
 from wildbench.scorecard._figure import Figure, Keyed, Label, Listed, Record, Text
 from wildbench.scorecard._provenance import Dataset, Environment, Execution, Protocol, Submission
 
@@ -46,6 +47,7 @@ class Scorecard(Record):
     compute: Compute | None = Field(description="null for a COCO results file.")
     latency: Latency | None = Field(description="null for a COCO results file.")
     execution: Execution | None = Field(default=None, description="null for a COCO results file.")
+    field: FieldFigures | None = Field(default=None, description="null in records made before docs/field.md.")
     measures: Keyed[Figure] = Field(
         default_factory=dict, description="Figures that installed packages add, by the key of their measure."
     )

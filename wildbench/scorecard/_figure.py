@@ -42,6 +42,8 @@ _READING = {
     "FLOP": (1e-9, "GFLOP", 3),
     "BOP": (1e-9, "GBOP", 1),
     "ms": (1.0, "ms", 1),
+    "per 1,000": (1.0, "per 1,000", 0),
+    "animals": (1.0, "animals", 2),
 }
 """Scale, unit and decimals in which people read a unit of the record."""
 
@@ -57,7 +59,9 @@ class Figure(Record):
     """
 
     value: Number | None = Field(description="The number; null where it is undefined or was not measured.")
-    unit: str = Field(max_length=24, description="AP, AR, IoU, B, parameters, MAC, FLOP, BOP, ms, 1 (a ratio).")
+    unit: str = Field(
+        max_length=24, description="AP, AR, IoU, B, parameters, MAC, FLOP, BOP, ms, per 1,000, animals, 1 (a ratio)."
+    )
     interval: tuple[Number, Number] | None = Field(default=None, description="95 % interval; null where none is given.")
     n: Count | None = Field(default=None, description="What it was obtained over: boxes, images, runs or tensors.")
     reason: Text | None = Field(default=None, description="Why the value is null; null where there is a value.")
@@ -123,6 +127,10 @@ Gain = Annotated[Figure, measured_in("AP", -_WHOLE, _WHOLE)]
 Share = Annotated[Figure, measured_in("1", 0, _WHOLE)]
 Ratio = Annotated[Figure, measured_in("1", 0, 1e9)]
 Images = Annotated[Figure, measured_in("image")]
+PerThousand = Annotated[Figure, measured_in("per 1,000", 0, 1000 * _WHOLE)]
+Animals = Annotated[Figure, measured_in("animals")]
+Signed = Annotated[Figure, measured_in("animals", -MOST_NUMBER)]
+"""Animals too many, or below 0 too few."""
 Bytes = Annotated[Figure, measured_in("B")]
 Parameters = Annotated[Figure, measured_in("parameters")]
 Macs = Annotated[Figure, measured_in("MAC")]

@@ -4,6 +4,7 @@ from ._bootstrap import Kind as Kind
 from ._bootstrap import Replay as Replay
 from ._bootstrap import Replicates as Replicates
 from ._bootstrap import Uncertainty as Uncertainty
+from ._bootstrap import average_precision_50 as average_precision_50
 from ._bootstrap import blocks_of as blocks_of
 from ._bootstrap import draw as draw
 from ._bootstrap import estimate as estimate

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numba
@@ -231,6 +231,21 @@ def replay(measure: Callable[[Ints], Floats], groups: Ints, blocks: Ints, *, rep
     left = [np.arange(first, min(first + CHUNK, parts)) for first in range(0, parts, CHUNK)]
     without = [measure((blocks != some[:, None]).astype(np.int64)) for some in left]
     return Replay(measure(np.ones((1, len(groups)), dtype=np.int64))[0], np.concatenate(drawn), np.concatenate(without))
+
+
+def average_precision_50(matches: Matches) -> Callable[[Ints], Floats]:
+    """AP50 as a function for `replay`, over the categories with boxes: 40 times as fast as all that AP looks at."""
+    layout = lay_out(replace(matches, outcome=matches.outcome[:1, :1], boxes=matches.boxes[matches.boxes[:, 1] == 0]))
+    categories = len(matches.categories)
+
+    def measure(weights: Ints) -> Floats:
+        precision = np.empty((len(weights), categories, 1, 1))
+        recall = np.empty((len(weights), categories, 1, len(MAX_DETECTIONS)))
+        reweighted(layout, np.ascontiguousarray(weights, dtype=np.int32), RECALL_POINTS, precision, recall)
+        values, many = np.nan_to_num(precision).sum(axis=(1, 2, 3)), (~np.isnan(precision)).sum(axis=(1, 2, 3))
+        return np.where(many > 0, values / np.maximum(many, 1), np.nan)[:, None]
+
+    return measure
 
 
 def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], replicates: int) -> Replicates:

@@ -164,7 +164,9 @@ def _ends(estimate: float, spread: Spread, level: float = LEVEL) -> Interval:
     return max(estimate - margin, -1.0), min(estimate + margin, 1.0)
 
 
-def caution(boxes: int, images_with_boxes: int, groups: int, kind: str = "locations") -> str | None:
+def caution(
+    boxes: int, images_with_boxes: int, groups: int, kind: str = "locations", what: str = "boxes"
+) -> str | None:
     """What to tell a reader of an interval that rests on little; None where nothing.
 
     Example:
@@ -172,9 +174,9 @@ def caution(boxes: int, images_with_boxes: int, groups: int, kind: str = "locati
         'on 4 boxes: a hint, not a measurement'
     """
     if boxes < FEW_BOXES:
-        return f"on {boxes} boxes: a hint, not a measurement"
+        return f"on {boxes} {what}: a hint, not a measurement"
     if images_with_boxes < FEW_IMAGES:
-        return f"all boxes are in {images_with_boxes} images: a hint, not a measurement"
+        return f"all {what} are in {images_with_boxes} images: a hint, not a measurement"
     if groups < FEW_GROUPS:
         return f"only {groups} {kind}: the interval may be too short"
     return None

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wildbench.datasets.coco import Flags, Floats, Ints
-from wildbench.measures.matching import AREAS, IGNORED, MAX_DETECTIONS, THRESHOLDS, TRUE, Matches, kernel
+from wildbench.measures.matching import IGNORED, MAX_DETECTIONS, TRUE, Matches, kernel
 
 RECALL_POINTS = np.linspace(0, 1, 101)
 """Where COCO samples the precision."""
@@ -84,8 +84,9 @@ def lay_out(matches: Matches) -> Layout:
 def _event_span(matches: Matches, area: Ints, level: Ints, one: Ints) -> Ints:
     """First and end of the events of each area, threshold and category; events stand in falling order."""
     wide = len(matches.image) + 1
-    rising = ((area * len(THRESHOLDS) + level) * wide + one)[::-1]
-    segments = np.arange(len(AREAS) * len(THRESHOLDS)).reshape(len(AREAS), -1, 1) * wide
+    areas, levels, _ = matches.outcome.shape
+    rising = ((area * levels + level) * wide + one)[::-1]
+    segments = np.arange(areas * levels).reshape(areas, -1, 1) * wide
     start = len(one) - np.searchsorted(rising, segments + matches.start)
     return np.ascontiguousarray(_pairs(start)[..., ::-1])
 
@@ -109,7 +110,7 @@ def _runs(matches: Matches, counts: Flags, rank: Ints) -> tuple[Ints, Ints, Plac
 
 def _held(matches: Matches, true: Flags) -> tuple[Ints, Places, Numbers]:
     """Count boxes and found boxes by category, area and image."""
-    areas, images = len(AREAS), matches.images
+    areas, images = len(matches.outcome), matches.images
     category = np.repeat(np.arange(len(matches.categories)), np.diff(matches.start))
     area, _, one = np.nonzero(true)
     categories = len(matches.categories)
