@@ -31,6 +31,7 @@ from wildbench.evaluator import (
     make_record,
 )
 from wildbench.files import check_writable, sha256_of
+from wildbench.measures.field import SEEN, slice_values, stated_threshold
 from wildbench.measures.matching import Scored
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Grouping, Scorecard, Submission
@@ -73,6 +74,9 @@ def evaluate(
     out: Path | str | None = None,
     audits: bool = True,
     audit_seed: int | None = None,
+    threshold: float | Path | str | None = None,
+    by: Sequence[str] = (),
+    by_table: Path | None = None,
     progress: Progress = silent,
 ) -> Scorecard:
     """Measure a detector: a file for accuracy, size, compute and latency; one in memory for accuracy alone.
@@ -101,6 +105,11 @@ def evaluate(
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
         audits: Show a file's detector altered images and new scenes too, to see that it knows no labels by heart.
         audit_seed: What these follow from, to repeat those of a record; None draws it once the file is admitted.
+        threshold: Score from which its users take detections, or a scorecard of the val split, whose best F1 tells it.
+            None where the manifest states one. AP looks at all detections anyway.
+        by: Fields of the images (location, time_of_day, folder:1, ...), for figures by each of their values; `seen`
+            for locations that the training split has, and those that it has not.
+        by_table: A CSV with a column file_name and others, for figures by each of those.
         progress: Called as `progress(task, done, total)`.
 
     Raises:
@@ -132,7 +141,16 @@ def evaluate(
     )
     if not isinstance(submission, Path | str):
         data, _ = regrouped(load(), grouping, categories or ())
-        return evaluate_model(submission, data, categories=categories, device=device, out=out, progress=progress)
+        return evaluate_model(
+            submission,
+            data,
+            categories=categories,
+            device=device,
+            out=out,
+            threshold=threshold,
+            by=by,
+            progress=progress,
+        )
     out = None if out is None else Path(out)
     if out:
         check_writable(out)
@@ -145,6 +163,8 @@ def evaluate(
         data, remarks = regrouped(load(), grouping, admitted.manifest.label_names.values())
         read_as: list[Finding] = []
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name, read_as)
+        stated = stated_threshold(threshold, data)
+        slices = slice_values(data, by, by_table, training=training_split(dataset, split_file, by))
         seen = _detect(box, data, category_ids, watch, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
         checks = [audit_images(data), watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
@@ -169,6 +189,8 @@ def evaluate(
                 execution=execution,
                 audits=checks,
                 told=_told(box),
+                threshold=stated,
+                slices=slices,
             )
 
 
@@ -194,6 +216,9 @@ def score(
     split_file: Path | str | None = None,
     limit: int | None = None,
     grouping: Grouping | None = None,
+    threshold: float | Path | str | None = None,
+    by: Sequence[str] = (),
+    by_table: Path | None = None,
     out: Path | str | None = None,
 ) -> Scorecard:
     """Score a COCO results file: accuracy alone, without the model.
@@ -208,6 +233,9 @@ def score(
         limit: Use only the first `limit` images; detections on others are then left out.
         grouping: As for `evaluate`. What a detector can tell, a file of detections does not say: `known` does, and what
             it cannot is then null.
+        threshold: As `evaluate` takes it; `by` and `by_table` too.
+        by: See `threshold`.
+        by_table: See `threshold`.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
 
     Raises:
@@ -231,8 +259,22 @@ def score(
         hashlib.sha256(results_bytes(detections)).hexdigest() if predictions.is_dir() else sha256_of(predictions)
     )
     described = Submission(name=predictions.stem, file=predictions.name, sha256=whole_hash, format="coco-results")
-    scored = Scored(data, detections, data.known_ids)
-    return make_record(scored, described, out, limit=limit, notes=[*remarks, *lines(findings)])
+    return make_record(
+        Scored(data, detections, data.known_ids),
+        described,
+        out,
+        limit=limit,
+        notes=[*remarks, *lines(findings)],
+        threshold=stated_threshold(threshold, data),
+        slices=slice_values(data, by, by_table, training=training_split(dataset, split_file, by)),
+    )
+
+
+def training_split(dataset: Dataset | Path | str, split_file: Path | str | None, by: Sequence[str]) -> Dataset | None:
+    """The training split, where a slice asks which places it has."""
+    if SEEN not in by or isinstance(dataset, Dataset):
+        return None
+    return load_dataset(dataset, split="train", split_file=split_file, with_images=False)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from wildbench.measures import Evidence, measure_added
 from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.audits import audit_exact
 from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.field import Slices, measure_field, operating_point, slice_values, stated_threshold
 from wildbench.measures.matching import ENGINE, Scored
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Audit, Compute, Execution, Isolation, Latency, Protocol, Scorecard, Size, Submission
@@ -121,12 +122,21 @@ class Evaluator:
         self._parts[image_id] = detections[category_ids >= 0]
         return self
 
-    def compute(self, *, name: str = "detections", out: Path | str | None = None) -> Scorecard:
+    def compute(
+        self,
+        *,
+        name: str = "detections",
+        out: Path | str | None = None,
+        threshold: float | Path | str | None = None,
+        by: Sequence[str] = (),
+    ) -> Scorecard:
         """Measure what was added; images that were not added count as having no detection, and a note says so.
 
         Args:
             name: What the record calls the detector.
             out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
+            threshold: Score from which detections are taken, or a scorecard of the val split that tells it.
+            by: Fields of the images, for figures by each of their values.
 
         Raises:
             OutputError: `out` cannot be written.
@@ -142,7 +152,15 @@ class Evaluator:
         missing = len(order) - len(self._parts)
         notes = [f"warning images-not-added: {missing} of {len(order)} images; add each, also without detections"]
         scored = Scored(self.dataset, detections, known)
-        return make_record(scored, described, target, limit=self._limit, notes=notes if missing else [])
+        return make_record(
+            scored,
+            described,
+            target,
+            limit=self._limit,
+            notes=notes if missing else [],
+            threshold=stated_threshold(threshold, self.dataset),
+            slices=slice_values(self.dataset, by),
+        )
 
     def _category(self, label: object) -> int:
         """The id of a label's category; -1 where the data set has no such category."""
@@ -182,6 +200,8 @@ def evaluate_model(
     categories: Sequence[str] | None = None,
     device: str = "auto",
     out: Path | str | None = None,
+    threshold: float | Path | str | None = None,
+    by: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Scorecard:
     """Score a detector in memory on every image of a data set; the arguments are those of `wildbench.evaluate`.
@@ -201,7 +221,8 @@ def evaluate_model(
             raise PredictionsError(what, code="answer-form", remedy=remedy)
         boxes, labels, scores = answer
         evaluator.update(image_id, boxes, scores, labels)
-    return evaluator.compute(name=getattr(model, "__name__", type(model).__name__), out=out)
+    name = getattr(model, "__name__", type(model).__name__)
+    return evaluator.compute(name=name, out=out, threshold=threshold, by=by)
 
 
 def _as_function(model: Detector, device: str) -> Callable[[Image], Any]:
@@ -236,10 +257,12 @@ def make_record(
     execution: Execution | None = None,
     audits: Sequence[Audit] = (),
     told: Sequence[str] = (),
+    threshold: float | None = None,
+    slices: Slices | None = None,
 ) -> Scorecard:
     """Measure detections; write the record, the detections and the figures of each image where `out` says so.
 
-    `costs` is asked after scoring, so that another thread can measure them meanwhile.
+    `costs` is asked after scoring, so that another thread can measure them meanwhile. `threshold` is the user's.
     """
     card_file = out or Path(default_card(Path(described.file)).name)
     predictions, table_file = kept_predictions(card_file), card_file.with_name(f"{card_file.stem}.images.csv")
@@ -248,6 +271,8 @@ def make_record(
         scored, predictions_file=predictions.name, predictions_sha256=hashlib.sha256(results).hexdigest()
     )
     errors, table = measure_errors(scored, table_file.name)
+    stated = submission.manifest.threshold if submission else None
+    seen = measure_field(scored, operating_point(scored, given=threshold, manifest=stated), slices=slices)
     size, compute, latency = costs()
     card = Scorecard(
         submission=described,
@@ -258,6 +283,7 @@ def make_record(
         compute=compute,
         latency=latency,
         execution=execution,
+        field=seen,
         errors=errors,
         notes=[*lines([*scored.dataset.warnings, *suspect(scored.detections, scored.dataset)]), *notes],
         audits=[audit_exact(scored), *audits],

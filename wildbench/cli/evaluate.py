@@ -10,6 +10,8 @@ import typer
 from wildbench.cli import tables
 from wildbench.cli.options import (
     AdapterOption,
+    ByOption,
+    ByTableOption,
     ClassAgnosticOption,
     DatasetOption,
     DeviceOption,
@@ -23,6 +25,7 @@ from wildbench.cli.options import (
     SkipOption,
     SplitFileOption,
     SplitOption,
+    ThresholdOption,
     WriteManifestOption,
 )
 from wildbench.files import check_writable
@@ -54,6 +57,9 @@ def evaluate(
     require_jail: RequireJailOption = False,
     audits: Annotated[bool, typer.Option(help="Look for labels known by heart, on altered and new pictures.")] = True,
     audit_seed: Annotated[int | None, typer.Option(min=0, help="Draw those of an earlier record again.")] = None,
+    threshold: ThresholdOption = None,
+    by: ByOption = None,
+    by_table: ByTableOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -82,6 +88,9 @@ def evaluate(
             out=out,
             audits=audits,
             audit_seed=audit_seed,
+            threshold=threshold,
+            by=_fields(by),
+            by_table=by_table,
             progress=progress,
         )
     typer.echo(f"wildbench: {card.submission.manifest}", err=True)
@@ -100,6 +109,9 @@ def score(
     class_agnostic: ClassAgnosticOption = False,
     names: MapOption = None,
     known: KnownOption = None,
+    threshold: ThresholdOption = None,
+    by: ByOption = None,
+    by_table: ByTableOption = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/PREDICTIONS.score.json].")] = None,
 ) -> None:
     """Score detections that a tool has written: accuracy only."""
@@ -116,6 +128,9 @@ def score(
         split_file=split_file,
         limit=limit,
         grouping=grouping_of(merge or (), names, known, class_agnostic=class_agnostic),
+        threshold=threshold,
+        by=_fields(by),
+        by_table=by_table,
         out=out,
     )
     _print_card(card, out)
@@ -196,9 +211,13 @@ def _write_manifest(submission: Path, manifest: Path | None) -> None:
     typer.echo(f"wildbench: {path} is written{' and has to be completed' if seen.draft else ''}", err=True)
 
 
-def _print_card(card: Scorecard, out: Path) -> None:
+def _fields(by: str | None) -> list[str]:
+    return [name.strip() for name in by.split(",") if name.strip()] if by else []
 
+
+def _print_card(card: Scorecard, out: Path) -> None:
     tables.print_tables(tables.scorecards_table([card]), tables.category_table([card]), *tables.errors_tables(card))
+    tables.print_tables(*tables.seen_tables(card))
     for note in card.notes:
         typer.echo(f"wildbench: {note}", err=True)
     for name, explanation in card.failed_audits().items():

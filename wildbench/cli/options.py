@@ -28,6 +28,16 @@ KnownOption = Annotated[
     typer.Option(help="Categories that it can tell: others are left out.", metavar="ONE,OTHER,..."),
 ]
 ClassAgnosticOption = Annotated[bool, typer.Option("--class-agnostic", help="Score all categories as one.")]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(help="Score from which detections are taken, or a scorecard of the val split.", metavar="SCORE|CARD"),
+]
+ByOption = Annotated[
+    str | None, typer.Option(help="Fields of the images to split figures by: location,time_of_day; seen.")
+]
+ByTableOption = Annotated[
+    Path | None, typer.Option(help="CSV with file_name and other columns: split figures by those.")
+]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N images.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 ManifestOption = Annotated[

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from wildbench.datasets.category_merging import regrouped
 from wildbench.datasets.coco import Dataset
+from wildbench.datasets.image_groups import field_of
 from wildbench.datasets.predictions import Detections
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, ScorecardError, SubmissionError, WildbenchError
@@ -37,6 +38,7 @@ from wildbench.measures.accuracy import measure_accuracy
 from wildbench.measures.audits import audit_exact, scored_evidence, stated_bound
 from wildbench.measures.compute import operands_of
 from wildbench.measures.diagnosis import measure_errors
+from wildbench.measures.field import OperatingPoint, measure_field, operating_point, slice_values
 from wildbench.measures.matching import Scored
 from wildbench.measures.size import size_of
 from wildbench.records import parsed
@@ -225,6 +227,7 @@ def wrong_accuracy(card: Scorecard, scored: Scored) -> list[WildbenchError]:
     differences = list(_differences("accuracy", card.accuracy, accuracy))
     errors, _ = measure_errors(scored, card.errors.images.file)
     differences += _differences("errors", card.errors, errors)
+    differences += _field_differences(card, scored)
     detected = set(scored.detections.category_ids.tolist())
     names_detected = {entry["name"] for entry in data.categories if entry["id"] in detected}
     exact = audit_exact(scored)
@@ -251,6 +254,20 @@ def wrong_audits(card: Scorecard, scored: Scored, exact: Audit) -> Iterator[tupl
         if audit.name == "fresh-scenes" and audit.evidence:
             for name, figure in scored_evidence(scored).items():
                 yield from _differences(f"{place}.evidence.{name}", audit.evidence.get(name), figure)
+
+
+def _field_differences(card: Scorecard, scored: Scored) -> Iterator[tuple[str, object, object]]:
+    """What a ranger sees, measured again; slices by a table that is not here are left as they are claimed."""
+    claimed = card.field
+    if claimed is None:
+        return
+    point = OperatingPoint(claimed.operating_point.threshold.value, claimed.operating_point.source)
+    if point.source == "val":
+        point = operating_point(scored)
+    fields = [name for name in claimed.slices if any(field_of(image, name) for image in scored.dataset.images)]
+    measured = measure_field(scored, point, slices=slice_values(scored.dataset, fields))
+    here = {name: claimed.slices[name] for name in fields}
+    yield from _differences("field", claimed.model_copy(update={"slices": here}), measured)
 
 
 def wrong_submission(card: Scorecard, submission: Path | None) -> list[WildbenchError]:

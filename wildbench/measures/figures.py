@@ -101,6 +101,21 @@ class Stored(Measure):
         return hardware(card) if self.path.startswith("latency.") else None
 
 
+class Filtered(Measure):
+    """What a detector does as an empty filter that keeps 95 % of the images with an animal."""
+
+    recall = "0.95"
+
+    def __init__(self, key: str, title: str, unit: str, better: Literal["higher", "lower"], shown: str) -> None:
+        self.key, self.title, self.unit, self.better, self.headline = key, title, unit, better, better == "lower"
+        self.shown_unit, self.scale, self.digits = (shown, 1, 0) if unit == "per 1,000" else (shown, 100, 1)
+
+    def read(self, card: Scorecard) -> Figure | None:
+        """The figure at that recall; None in records made before there were any."""
+        point = card.field and card.field.empty_filter.at_recall.get(self.recall)
+        return getattr(point, self.key) if point else None
+
+
 SKEWED = 1.1
 """Mean over median latency from which a detector is slow on some images: an early exit, say. Then the mean counts."""
 
@@ -144,6 +159,11 @@ AR_SMALL = Stored("accuracy.ar_small", "ar_small", "AR small", "AR", "higher", "
 AR_MEDIUM = Stored("accuracy.ar_medium", "ar_medium", "AR medium", "AR", "higher", "%", 100, 1)
 AR_LARGE = Stored("accuracy.ar_large", "ar_large", "AR large", "AR", "higher", "%", 100, 1)
 MEAN_IOU50 = Stored("accuracy.mean_iou50", "mean_iou50", "mean IoU", "IoU", "higher", digits=3)
+FALSE_ALARMS = Filtered("false_alarms", "false alarms", "per 1,000", "lower", "per 1,000 empty images")
+EMPTIES_REMOVED = Filtered("empties_removed", "empties removed", "1", "higher", "%")
+COUNT_ERROR = Stored("field.counts.error", "count_error", "count error", "animals", "lower")
+COUNT_BIAS = Stored("field.counts.bias", "count_bias", "count bias", "animals", "lower")
+COUNT_EXACT = Stored("field.counts.exact", "count_exact", "counted right", "1", "higher", "%", 100, 1)
 FILE_BYTES = Stored("size.file_bytes", "file_bytes", "file size", "B", "lower", "MB", 1e-6, 2, (1e4, 1e9), True)
 DENSE_FP32_BYTES = Stored("size.dense_fp32_bytes", "dense_fp32_bytes", "dense fp32 size", "B", "lower", "MB", 1e-6)
 PARAMETERS = Stored("size.parameters", "parameters", "parameters", "parameters", "lower", "M", 1e-6)

@@ -55,6 +55,7 @@ class EmptyFilter(Record):
     hard_negatives: Count = Field(description="Of the empty ones, those that may hold an animal of another category.")
     at_recall: Keyed[FilterPoint] = Field(description="By the share of the images with an animal that must be kept.")
     at_threshold: Keyed[FilterPoint] = Field(description="By the threshold.")
+    at_operating_point: FilterPoint | None = Field(description="null where nobody states one.")
     curve: FilterCurve | None = Field(description="null where all images have an animal, or none has.")
 
 
@@ -81,7 +82,7 @@ class Slice(Record):
     recall: Share = Field(description="Share of the images with an animal that are kept at the threshold.")
     false_alarms: PerThousand
     p_value: Score | None = Field(
-        description="Of an AP50 no other than that of all other images; by Holm corrected for all slices looked at."
+        description="Of an AP50 no other than the mean of the other slices, by Holm corrected for all of them."
     )
 
 

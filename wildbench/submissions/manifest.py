@@ -71,6 +71,9 @@ class Manifest(Contract):
         description="Bits of quantized activations, where they meet the weights. Not checked, except in a "
         "submission.pt that says how each layer rounds them.",
     )
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="Score from which users should take its detections; AP looks at all of them."
+    )
     method: str | None = Field(default=None, description="How it was compressed, in the authors' words.")
     training_data: str | None = None
     parent: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from wildbench.cli.tables._console import add_row, scaled, table_of
+from wildbench.cli.tables._console import add_row, ends_of, scaled, table_of
 from wildbench.cli.tables._pairs import field_tables
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from wildbench.scorecard import Errors, Figure, Scorecard
 
 
+ALARMS = "alarms: of 1,000 empty images, those that are kept when 95 % of the images with animals are"
+
 _HEADINGS = {
     "ap": "AP",
     "ap50": "AP50",
@@ -25,6 +27,7 @@ _HEADINGS = {
     "ap_small": "small",
     "ap_medium": "medium",
     "ap_large": "large",
+    "false_alarms": "alarms",
     "file_bytes": "MB",
     "macs": "GMAC",
     "latency_p50": "p50 ms",
@@ -44,8 +47,10 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     split = f" {first.split}" if first.split else ""
     title = f"{first.name}{split}: {first.boxes} boxes in {first.images} images"
     added = {key for card in cards for key in card.measures}
+    with_field = any(card.field for card in cards)
+    wanted = [key for key in _HEADINGS if with_field or key != "false_alarms"]
     measures = {one.key: one for one in all_measures() if one.key in added or one.key in _HEADINGS}
-    columns = [measures[key] for key in _HEADINGS] + [measures[key] for key in sorted(added & measures.keys())]
+    columns = [measures[key] for key in wanted] + [measures[key] for key in sorted(added & measures.keys())]
     headings = (_HEADINGS.get(one.key, f"{one.title} {one.shown_unit or one.unit}") for one in columns)
     table = table_of(title, "submission", *headings)
     shown: list[Figure] = []
@@ -54,13 +59,14 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
         for one in columns:
             figure = one.read(card)
             digits = 0 if one.key == "latency_p99" else one.digits
-            ends = _ends(figure, "\n{}–{}") if figure and one.unit == "AP" else ""
+            ends = ends_of(figure, "\n{}–{}", one.scale) if figure and one.unit in ("AP", "per 1,000") else ""
             cells.append(scaled(figure, one.scale, digits) + ends)
             shown += [figure] if figure and one.unit == "AP" else []
         add_row(table, card.submission.name, *cells)
     below = ", below it its 95 % interval" if any(figure.interval for figure in shown) else ""
     cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
-    table.caption = Text("\n".join([f"AP in %{below}; latency end to end, batch 1", *cautions]))
+    alarms = [ALARMS] if with_field else []
+    table.caption = Text("\n".join([f"AP in %{below}; latency end to end, batch 1", *alarms, *cautions]))
     return table
 
 
@@ -71,16 +77,11 @@ def category_table(cards: Sequence[Scorecard]) -> Table:
     for name in cards[0].accuracy.per_category:
         figures = [card.accuracy.per_category[name].ap50 for card in cards]
         boxes = next((str(figure.n) for figure in figures if figure.n is not None), "-")
-        add_row(table, name, boxes, *(scaled(figure, 100) + _ends(figure, " [{}, {}]") for figure in figures))
+        add_row(table, name, boxes, *(scaled(figure, 100) + ends_of(figure, " [{}, {}]") for figure in figures))
         for caution in dict.fromkeys(figure.caution for figure in figures if figure.caution):
             cautions.setdefault(caution, []).append(name)
     table.caption = Text("\n".join(f"{caution} ({', '.join(names)})" for caution, names in cautions.items()))
     return table
-
-
-def _ends(figure: Figure, form: str) -> str:
-    """Both ends of an interval in percent, where there is one."""
-    return form.format(*(f"{100 * end:.0f}" for end in figure.interval)) if figure.interval else ""
 
 
 _KINDS = {

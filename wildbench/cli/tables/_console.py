@@ -53,3 +53,8 @@ def scaled(figure: Figure | None, scale: float = 1.0, digits: int = 1) -> str:
     if figure is None or figure.value is None:
         return "-"
     return f"{figure.value * scale:,.{digits}f}"
+
+
+def ends_of(figure: Figure, form: str, scale: float = 100) -> str:
+    """Both ends of an interval, where there is one, in percent unless another scale is given."""
+    return form.format(*(f"{scale * end:.0f}" for end in figure.interval)) if figure.interval else ""

@@ -3,10 +3,11 @@ from ._empty_filter import THRESHOLDS as THRESHOLDS
 from ._empty_filter import Curve as Curve
 from ._empty_filter import EmptyFilter as EmptyFilter
 from ._empty_filter import empty_filter as empty_filter
-from ._field import measure_field as measure_field
+from ._measure_field import measure_field as measure_field
 from ._operating_point import OperatingPoint as OperatingPoint
 from ._operating_point import best_f1 as best_f1
 from ._operating_point import operating_point as operating_point
+from ._operating_point import stated_threshold as stated_threshold
 from ._paired import USUAL as USUAL
 from ._paired import FieldChange as FieldChange
 from ._paired import Filtering as Filtering
@@ -18,4 +19,6 @@ from ._ratios import Ratios as Ratios
 from ._ratios import counts as counts
 from ._ratios import counts_by_sequence as counts_by_sequence
 from ._ratios import recall_by_size as recall_by_size
+from ._slices import SEEN as SEEN
+from ._slices import Slices as Slices
 from ._slices import slice_values as slice_values

@@ -62,18 +62,16 @@ class Drawing:
 
     def columns(self, measures: Sequence[Callable[[Ints], Floats]]) -> list[Iterator[Column]]:
         """Draw once for several functions of weights, each with any number of figures; see `replay`."""
-        widths: list[int] = []
+        widths = [one(np.zeros((1, len(self.groups)), dtype=np.int64)).shape[1] for one in measures]
 
         def measure(weights: Ints) -> Floats:
-            parts = [one(weights) for one in measures]
-            widths[:] = [part.shape[1] for part in parts]
-            return np.concatenate(parts, axis=1)
+            return np.concatenate([one(weights) for one in measures], axis=1)
 
         every = replay(measure, self.groups, self.blocks, replicates=self.replicates)
         ends = np.cumsum([0, *widths])
         return [_columns(every, first, end) for first, end in pairwise(ends.tolist())]
 
-    def share(self, column: Column, images: Ints, what: str, unit: str = "1", n: int | None = None) -> Figure:
+    def share(self, column: Column, images: Ints, what: str, unit: str = "1", categories: int = 1) -> Figure:
         """A share of what stands in these images, one by one, as a figure; per 1,000 where its unit is that.
 
         Args:
@@ -81,14 +79,13 @@ class Drawing:
             images: Of what the figure is over, an image for each.
             what: Plural of what it is over.
             unit: Of the figure.
-            n: What it is over, where that is not one for each of `images`.
+            categories: Of how many it is the mean.
         """
-        n = len(images) if n is None else n
         scale = PER_THOUSAND if unit == "per 1,000" else 1
         if not np.isfinite(column.value):
             return Figure.undefined(unit, f"there are no {what}", 0)
-        ends = interval(column.value, column.drawn, column.without, n)
-        figure = Figure(value=scale * column.value, unit=unit, n=n)
+        ends = interval(column.value, column.drawn, column.without, len(images), categories=categories)
+        figure = Figure(value=scale * column.value, unit=unit, n=len(images))
         return self._with(figure, ends and (max(ends[0], 0.0), min(ends[1], 1.0)), images, what, scale)
 
     def mean(self, column: Column, images: Ints, what: str, unit: str, least: float = -np.inf) -> Figure:
@@ -106,7 +103,8 @@ class Drawing:
             return figure.model_copy(update={"caution": alone})
         low, high = rounded(*ends)
         message = caution(figure.n or 0, len(np.unique(images)), self.number, self.kind, what)
-        return figure.model_copy(update={"interval": (scale * low, scale * high), "caution": message})
+        ends = round(scale * low, 4), round(scale * high, 4)
+        return figure.model_copy(update={"interval": ends, "caution": message})
 
 
 def _columns(every: Replay, first: int, end: int) -> Iterator[Column]:

@@ -20,6 +20,9 @@ from wildbench.measures.matching import Matches, Scored
 from wildbench.measures.uncertainty import LEVEL, Kind, average_precision_50, blocks_of, difference, holm
 from wildbench.scorecard import Slice, Slicing
 
+Slices = Mapping[str, Sequence[str | None]]
+"""By field: what it says of each image, in the order of rising ids; None where it says nothing."""
+
 MOST_SLICES = 40
 """Of one field, those with most images."""
 
@@ -29,7 +32,7 @@ SEEN = "seen"
 
 def slice_values(
     data: Dataset, fields: Sequence[str], table: Path | None = None, *, training: Dataset | None = None
-) -> dict[str, list[str | None]]:
+) -> Slices:
     """What each field says of every image, in the order of rising ids; None where it says nothing.
 
     Args:
@@ -83,25 +86,22 @@ def slicing(
     groups: Ints,
     replicates: int,
 ) -> Slicing:
-    """Measure every slice, each against all other images, and name the worst."""
+    """Measure every slice, each against the mean of the others, and name the worst."""
     sizes = Counter(value for value in values if value is not None)
     names = [name for name, _ in sizes.most_common(MOST_SLICES)]
     masks = [np.array([value == name for value in values], dtype=np.bool_) for name in names]
     if any(len(np.unique(groups[mask])) < 2 for mask in masks):
         kind, groups = "images", np.arange(len(groups))
     drawing = Drawing(kind, groups, blocks_of(scored.matches, groups), replicates)
-    ap50 = [average_precision_50(_of(scored.matches, mask)) for one in masks for mask in (one, ~one)]
+    ap50 = [average_precision_50(_of(scored.matches, mask)) for mask in masks]
     kept = [partial(_kept, screen, mask, threshold) for mask in masks]
     columns = [list(part) for part in drawing.columns([*ap50, *kept])]
-    inside, outside = columns[: 2 * len(names) : 2], columns[1 : 2 * len(names) : 2]
-    p_values = [
-        _p_value(mine[0], rest[0], scored, mask) for mine, rest, mask in zip(inside, outside, masks, strict=True)
-    ]
+    accuracy, kept_in = [part[0] for part in columns[: len(names)]], columns[len(names) :]
+    p_values = [_p_value(accuracy, place, scored, mask) for place, mask in enumerate(masks)]
     tested = [place for place, one in enumerate(p_values) if one is not None]
     corrected = dict(zip(tested, holm([p for p in p_values if p is not None]), strict=True))
-    kept_in = columns[2 * len(names) :]
     slices = {
-        name: _slice(scored, screen, masks[place], drawing, inside[place][0], kept_in[place], corrected.get(place))
+        name: _slice(scored, screen, masks[place], drawing, accuracy[place], kept_in[place], corrected.get(place))
         for place, name in enumerate(names)
     }
     worst = min((name for name in names if slices[name].ap50.value is not None), key=_ap50_in(slices), default=None)
@@ -138,9 +138,10 @@ def _kept(screen: EmptyFilter, images: Flags, threshold: float, weights: Ints) -
     return np.concatenate(part.at_thresholds([threshold], weights), axis=1)
 
 
-def _boxes_in(scored: Scored, images: Flags) -> Ints:
-    image = scored.matches.boxes[scored.matches.held()][:, 2]
-    return image[images[image]]
+def _boxes_in(scored: Scored, images: Flags) -> tuple[Ints, int]:
+    """The image of each box of a slice, and of how many categories they are."""
+    category, _, image = scored.matches.boxes[scored.matches.held()].T
+    return image[images[image]], max(len(np.unique(category[images[image]])), 1)
 
 
 def _slice(
@@ -152,23 +153,29 @@ def _slice(
     kept: Sequence[Column],
     p_value: float | None,
 ) -> Slice:
-    judged = images & screen.judged
+    judged, (boxes, categories) = images & screen.judged, _boxes_in(scored, images)
     animal, empty = np.flatnonzero(judged & screen.animal), np.flatnonzero(judged & ~screen.animal)
     return Slice(
         images=int(images.sum()),
-        ap50=drawing.share(ap50, _boxes_in(scored, images), "boxes", "AP"),
+        ap50=drawing.share(ap50, boxes, "boxes", "AP", categories),
         recall=drawing.share(kept[0], animal, "images with an animal"),
         false_alarms=drawing.share(kept[1], empty, "empty images", "per 1,000"),
         p_value=p_value,
     )
 
 
-def _p_value(mine: Column, rest: Column, scored: Scored, images: Flags) -> float | None:
-    """Two-sided, of a slice that is as well detected as all other images."""
+def _p_value(accuracy: Sequence[Column], place: int, scored: Scored, images: Flags) -> float | None:
+    """Two-sided, of a slice that is as well detected as the others on average."""
+    mine = accuracy[place]
+    others = [one for number, one in enumerate(accuracy) if number != place and np.isfinite(one.value)]
+    if not others or not np.isfinite(mine.value):
+        return None
     whole, drawn, without = (
-        np.stack([getattr(rest, part), getattr(mine, part)], axis=-1) for part in ("value", "drawn", "without")
+        np.stack([np.mean([getattr(one, part) for one in others], axis=0), getattr(mine, part)], axis=-1)
+        for part in ("value", "drawn", "without")
     )
-    found = difference(whole, drawn, without, boxes=max(len(_boxes_in(scored, images)), 1))
+    boxes, categories = _boxes_in(scored, images)
+    found = difference(whole, drawn, without, boxes=len(boxes), categories=categories)
     return None if found is None else found.p_value
 
 
@@ -180,4 +187,4 @@ def _verdict(worst: str | None, slices: Mapping[str, Slice], tested: int) -> str
         return f"{worst} is the lowest, and nothing says by how much it would be on other images"
     if p_value > 1 - LEVEL:
         return f"{worst} is the lowest of {tested}, but no lower than chance makes one of so many"
-    return f"{worst} is worse than the rest, also after looking at {tested} slices (p {p_value:.2g})"
+    return f"{worst} is worse than the others, also after looking at {tested} slices (p {p_value:.2g})"

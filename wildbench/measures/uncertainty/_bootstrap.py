@@ -226,11 +226,18 @@ def replay(measure: Callable[[Ints], Floats], groups: Ints, blocks: Ints, *, rep
         ([0.1], (100, 1), 0.9)
     """
     many, parts = int(groups.max(initial=0)) + 1, int(blocks.max(initial=0)) + 1
-    rows = [min(CHUNK, replicates - first) for first in range(0, replicates, CHUNK)]
-    drawn = [measure(draw(chunk, some, many, many)[:, groups]) for chunk, some in enumerate(rows)]
+    chunks = range(-(-replicates // CHUNK))
     left = [np.arange(first, min(first + CHUNK, parts)) for first in range(0, parts, CHUNK)]
-    without = [measure((blocks != some[:, None]).astype(np.int64)) for some in left]
-    return Replay(measure(np.ones((1, len(groups)), dtype=np.int64))[0], np.concatenate(drawn), np.concatenate(without))
+
+    def drawn(chunk: int) -> Floats:
+        rows = min(CHUNK, replicates - chunk * CHUNK)
+        return measure(draw(chunk, rows, many, many)[:, groups])
+
+    whole = measure(np.ones((1, len(groups)), dtype=np.int64))[0]
+    with ThreadPoolExecutor(usable_cpus()) as threads:
+        samples = np.concatenate(list(threads.map(drawn, chunks)))
+        without = np.concatenate([measure((blocks != some[:, None]).astype(np.int64)) for some in left])
+    return Replay(whole, samples, without)
 
 
 def average_precision_50(matches: Matches) -> Callable[[Ints], Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from wildbench.measures.field._drawing import Column, Drawing
 from wildbench.measures.field._empty_filter import RECALLS, THRESHOLDS, Curve, EmptyFilter, empty_filter
 from wildbench.measures.field._operating_point import OperatingPoint
 from wildbench.measures.field._ratios import Ratios, counts, counts_by_sequence, recall_by_size
-from wildbench.measures.field._slices import slicing
+from wildbench.measures.field._slices import Slices, slicing
 from wildbench.measures.matching import Scored
 from wildbench.measures.uncertainty import REPLICATES, blocks_of, groups_of
 from wildbench.scorecard import Counts, FieldFigures, Figure, FilterCurve, FilterPoint, SequenceCounts
@@ -35,7 +35,7 @@ def measure_field(
     scored: Scored,
     point: OperatingPoint,
     *,
-    slices: Mapping[str, Sequence[str | None]] | None = None,
+    slices: Slices | None = None,
     replicates: int = REPLICATES,
 ) -> FieldFigures:
     """Measure what a ranger sees, every figure with its interval.
@@ -71,6 +71,8 @@ def measure_field(
         if sequence is not None:
             tables.append(counts_by_sequence(scored, screen, point.threshold, sequence))
 
+    thresholds = [*THRESHOLDS, *([] if point.threshold is None else [point.threshold])]
+
     def filtered(weights: Ints) -> Floats:
         return np.concatenate(
             [*screen.at_recalls(RECALLS, weights), *screen.at_thresholds(THRESHOLDS, weights)], axis=1
@@ -89,7 +91,7 @@ def measure_field(
             else Figure(value=point.threshold, unit="1"),
             source=point.source,
         ),
-        empty_filter=_filter_record(screen, columns, drawing),
+        empty_filter=_filter_record(screen, thresholds, columns, drawing),
         recall_threshold=threshold,
         recall_by_share=by_size[0],
         recall_by_side=by_size[1],
@@ -125,10 +127,12 @@ def _each(table: Ratios, columns: Sequence[Column]) -> list[tuple[str, Column, I
     ]
 
 
-def _filter_record(screen: EmptyFilter, columns: list[Column], drawing: Drawing) -> EmptyFilterRecord:
+def _filter_record(
+    screen: EmptyFilter, stated: Sequence[float], columns: list[Column], drawing: Drawing
+) -> EmptyFilterRecord:
     many = len(RECALLS)
     thresholds, recalls, alarms = (columns[part * many : (part + 1) * many] for part in range(3))
-    kept, wrong = columns[3 * many : -len(THRESHOLDS)], columns[-len(THRESHOLDS) :]
+    kept, wrong = columns[3 * many : -len(stated)], columns[-len(stated) :]
     animal, empty = (np.flatnonzero(screen.judged & (screen.animal == with_one)) for with_one in (True, False))
 
     def point(threshold: Figure, recall: Figure, alarms: Column) -> FilterPoint:
@@ -142,6 +146,10 @@ def _filter_record(screen: EmptyFilter, columns: list[Column], drawing: Drawing)
         )
 
     what = "images with an animal"
+    at_stated = [
+        point(Figure(value=threshold, unit="1"), drawing.share(reached, animal, what), alarm)
+        for threshold, reached, alarm in zip(stated, kept, wrong, strict=True)
+    ]
     return EmptyFilterRecord(
         with_animals=screen.with_animals,
         empty=screen.empty,
@@ -150,10 +158,8 @@ def _filter_record(screen: EmptyFilter, columns: list[Column], drawing: Drawing)
             f"{recall:.2f}": point(drawing.share(threshold, animal, what), _reached(reached, len(animal), what), alarm)
             for recall, threshold, reached, alarm in zip(RECALLS, thresholds, recalls, alarms, strict=True)
         },
-        at_threshold={
-            f"{threshold:g}": point(Figure(value=threshold, unit="1"), drawing.share(reached, animal, what), alarm)
-            for threshold, reached, alarm in zip(THRESHOLDS, kept, wrong, strict=True)
-        },
+        at_threshold={f"{threshold:g}": at for threshold, at in zip(THRESHOLDS, at_stated, strict=False)},
+        at_operating_point=at_stated[-1] if len(stated) > len(THRESHOLDS) else None,
         curve=_thinned(screen.curve()) if len(animal) and len(empty) else None,
     )
 
