@@ -1,23 +1,89 @@
 """Scorecards with made-up figures, for tests of what is done with scorecards."""
 
+from wildbench.measures.field import SHARES, SIDES
 from wildbench.scorecard import (
     Accuracy,
     Calibration,
     Compute,
+    Counts,
     Dataset,
+    EmptyFilter,
     Environment,
     Errors,
     ErrorType,
+    FieldFigures,
     Figure,
+    FilterCurve,
+    FilterPoint,
     ImageScores,
     Latency,
+    OperatingPoint,
     PerCategory,
     Protocol,
     Scorecard,
     Size,
+    Slice,
+    Slicing,
     Submission,
     Uncertainty,
 )
+
+
+def make_field(*, alarms: float = 80.0) -> FieldFigures:
+    """What a ranger sees of a made-up detector, with false alarms per 1,000 at a recall of 95 %."""
+
+    def share(value: float, n: int = 40) -> Figure:
+        return Figure(value=value, unit="1", n=n, interval=(value / 2, (1 + value) / 2))
+
+    def at(threshold: float, recall: float, alarms: float) -> FilterPoint:
+        figure = Figure(value=alarms, unit="per 1,000", n=50, interval=(alarms / 2, 500 + alarms / 2))
+        removed = share(1 - alarms / 1000, 50)
+        return FilterPoint(
+            threshold=share(threshold), recall=share(recall), false_alarms=figure, empties_removed=removed
+        )
+
+    slices = {
+        name: Slice(
+            images=45,
+            ap50=Figure(value=ap50, unit="AP", n=30, interval=(ap50 - 0.1, ap50 + 0.1)),
+            recall=share(0.9),
+            false_alarms=at(0.2, 0.9, alarms).false_alarms,
+            p_value=0.4,
+        )
+        for name, ap50 in (("day", 0.8), ("night", 0.6))
+    }
+    stated = at(0.2, 0.9, alarms / 2)
+    return FieldFigures(
+        operating_point=OperatingPoint(threshold=Figure(value=0.2, unit="1"), source="given"),
+        empty_filter=EmptyFilter(
+            with_animals=40,
+            empty=50,
+            hard_negatives=5,
+            at_recall={"0.95": at(0.1, 0.95, alarms), "0.99": at(0.02, 0.99, 900.0)},
+            at_threshold={"0.2": stated},
+            at_operating_point=stated,
+            curve=FilterCurve(thresholds=[0.9, 0.1, 0.0], recall=[0.5, 0.95, 1.0], false_alarms=[0, alarms / 1e3, 1]),
+        ),
+        recall_threshold=0.2,
+        recall_by_share={name: share(value) for name, value in zip(SHARES, (0.2, 0.5, 0.7, 0.9), strict=True)},
+        recall_by_side={name: share(value) for name, value in zip(SIDES, (0.1, 0.3, 0.5, 0.7, 0.9), strict=True)},
+        counts=Counts(
+            error=Figure(value=0.4, unit="animals", n=90, interval=(0.3, 0.5)),
+            bias=Figure(value=-0.2, unit="animals", n=90, interval=(-0.3, -0.1)),
+            exact=share(0.7, 90),
+        ),
+        by_sequence=None,
+        slices={
+            "time_of_day": Slicing(
+                drawn="locations",
+                threshold=0.2,
+                slices=slices,
+                left_out=0,
+                worst="night",
+                verdict="night is the lowest",
+            )
+        },
+    )
 
 
 def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000, dataset: str = "2") -> Scorecard:
@@ -77,6 +143,7 @@ def make_card(name: str = "a", *, ap: float | None = 0.5, file_bytes: int = 1000
             warmup_runs=9,
             peak_memory=Figure(value=1e8, unit="B", n=1),
         ),
+        field=make_field(),
         errors=Errors(
             iou=0.5,
             background_iou=0.1,

@@ -236,7 +236,7 @@ outputs = Registry(
 
 _FIGURES = """
 ap ap50 ap75 ap_small ap_medium ap_large ar_1 ar_10 ar_100 ar_small ar_medium ar_large mean_iou50 false_alarms
-empties_removed count_error count_bias count_exact file_bytes
+empties_removed count_error count_exact file_bytes
 parameters nonzero dense_fp32_bytes bitmask_bytes entropy_bytes macs nonzero_macs bops latency_ratio latency
 latency_mean latency_p50 latency_p90 latency_p99 peak_memory
 """

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from made_up_cards import make_field
+
 from wildbench.leaderboard._results import Result, read_results, result_id
 from wildbench.scorecard import Figure
 
@@ -65,7 +67,10 @@ def elsewhere(base: Result) -> Result:
 
 def results_of_page(board: Path) -> Sequence[Result]:
     """The baselines, 60 made-up rows, one with a script for a name, and one on another data set."""
-    results = read_results(board)
+    results = [
+        replace(one, card=one.card.model_copy(update={"field": make_field(alarms=60.0 + 80 * place)}))
+        for place, one in enumerate(read_results(board))
+    ]
     dense = results[0]
     rows = [made_up(dense, number) for number in range(ROWS)]
     scripted = made_up(dense, 41, name=SCRIPT, method=SCRIPT, authors=[SCRIPT], sha256="f" * 64)

@@ -95,7 +95,7 @@ def test_a_row_takes_less_than_it_says(made: tuple[Board, dict[str, RowDetail]],
     pictures = sum(len(image) for image in embedded(html)["images"])
     assert pictures < 1e6
     rows = len(made[0].rows())
-    assert len(html) < 1.1e6 + pictures + 8000 * rows
+    assert len(html) < 1.1e6 + pictures + 9500 * rows
 
 
 def test_a_row_without_details_is_a_mistake_of_the_program(made: tuple[Board, dict[str, RowDetail]]) -> None:

@@ -62,8 +62,6 @@ UNNAMED = """() => {
   ];
 }"""
 
-ALL_DRAWN = "document.querySelectorAll('.chart').length === document.querySelectorAll('.chart[data-drawn]').length"
-
 
 @pytest.fixture(scope="module")
 def board_and_file(baselines_board: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Path]:
@@ -111,7 +109,7 @@ def open_row(page: Any, name: str) -> None:
     page.locator("#filter").fill(name)
     page.get_by_role("link", name=name, exact=True).first.click()
     page.locator("article").wait_for()
-    page.wait_for_function(ALL_DRAWN)
+    page.locator(".chart:not([data-drawn])").first.wait_for(state="detached")
 
 
 def open_figures(within: Any) -> Any:
@@ -322,7 +320,7 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     text = page.locator("article").inner_text()
     for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Size by layer"):
         assert told in text
-    assert page.locator(".chart svg").count() == 4
+    assert page.locator(".chart svg").count() == 7
     assert page.locator(".lineage li").all_inner_texts()[0].startswith("reference ")
     assert page.locator(".overlay img").count() % 3 == 0
     assert page.locator(".overlay img").count() > 0
@@ -333,10 +331,27 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     assert f"{100 * gain:.1f}" in page.locator(".chart", has_text="wrong category").inner_text()
     for number in range(page.get_by_text("The same in figures").count()):
         page.get_by_text("The same in figures").nth(number).click()
-    page.locator(".folded table").nth(3).wait_for()
-    assert page.locator(".folded table").count() == 4
+    page.locator(".folded table").nth(6).wait_for()
+    assert page.locator(".folded table").count() == 7
     page.locator("#category").select_option("lion")
     page.locator("section", has_text="AP50 of lion").locator(DRAWN).wait_for()
+
+
+def test_a_ranger_s_figures_stand_beside_the_parent_s(page: Any, board: Board) -> None:
+    open_row(page, "reference-tiny")
+    blocks = {
+        name: page.locator("section.block", has=page.get_by_role("heading", name=name))
+        for name in ("As an empty filter", "Small and far animals", "By time of day")
+    }
+    for block in blocks.values():
+        assert "its parent" in block.locator(".chart").inner_text()
+    points = blocks["As an empty filter"].locator("[aria-label*='from score']")
+    told = [point.get_attribute("aria-label") for point in points.all()]
+    assert len(told) == 6  # two recalls and the operating point, for both
+    assert any(text.startswith("this detector, keep 95 %") and "false alarms 140 per 1,000" in text for text in told)
+    assert blocks["Small and far animals"].locator("[aria-label*='found']").count() >= 8
+    open_figures(blocks["By time of day"])
+    assert "night" in blocks["By time of day"].locator(".folded table").inner_text()
 
 
 def test_rows_of_another_data_set_are_apart_and_say_what_is_missing(page: Any, board: Board) -> None:

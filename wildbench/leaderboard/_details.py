@@ -22,7 +22,7 @@ from wildbench.leaderboard._board import NOT_HERE
 from wildbench.leaderboard._model import Board
 from wildbench.leaderboard._results import CURVES, Curves, Result
 from wildbench.progress import Progress, silent
-from wildbench.scorecard import CalibrationBin, Figure, LayerBytes, Record
+from wildbench.scorecard import CalibrationBin, FieldFigures, Figure, LayerBytes, Record
 
 PICTURED = 4
 """Rows whose pictures are embedded, so that the page stays small."""
@@ -69,6 +69,7 @@ class RowDetail(Record):
     tide: dict[str, int] = Field(description="Number of errors of each kind.")
     calibration: list[CalibrationBin]
     curves: Curves | None = Field(description="null for a card that was not added to a board.")
+    field: FieldFigures | None = Field(description="Without thresholds at which nothing is drawn; null in old cards.")
     pictures: list[Picture]
     thresholds: tuple[float, float] | None = Field(description="Scores from which dense and compressed are drawn.")
     no_pictures: str | None = Field(description="Why there are none.")
@@ -121,10 +122,19 @@ def _detail(
         tide={name: kind.count for name, kind in card.errors.tide.items()},
         calibration=card.errors.calibration.bins,
         curves=Curves.from_bytes(curves.read_bytes(), f"{result.id}/{CURVES}") if curves.is_file() else None,
+        field=_drawn_field(card.field),
         pictures=drawn,
         thresholds=thresholds,
         no_pictures=reason,
     )
+
+
+def _drawn_field(seen: FieldFigures | None) -> FieldFigures | None:
+    """What the page draws of it."""
+    if seen is None:
+        return None
+    screen = seen.empty_filter.model_copy(update={"at_threshold": {}})
+    return seen.model_copy(update={"empty_filter": screen, "recall_by_side": {}})
 
 
 def _reason(result: Result, parent: Result | None) -> str | None:
@@ -138,8 +148,9 @@ def _reason(result: Result, parent: Result | None) -> str | None:
 
 
 def _threshold(result: Result) -> float:
-    """Score from which detections are drawn: where F1 is best; 0 where it is nowhere."""
-    return result.card.errors.images.threshold.value or 0.0
+    """Score from which detections are drawn: the operating point, else where F1 is best; 0 where it is nowhere."""
+    stated = result.card.field.operating_point.threshold.value if result.card.field else None
+    return stated or result.card.errors.images.threshold.value or 0.0
 
 
 def pictures(

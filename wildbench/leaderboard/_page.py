@@ -27,7 +27,19 @@ VEGA_LITE = "6.4"
 """The Vega-Lite that charts are written for."""
 
 _ASSETS = Path(__file__).with_name("assets")
-_SCRIPTS = ("dom", "format", "columns", "table", "heatmap", "charts", "scatter", "row_charts", "row", "main")
+_SCRIPTS = (
+    "dom",
+    "format",
+    "columns",
+    "table",
+    "heatmap",
+    "charts",
+    "scatter",
+    "row_charts",
+    "field_charts",
+    "row",
+    "main",
+)
 """In the order in which they are read: one scope, so that no bundler is needed."""
 
 _DIGITS = 6
@@ -35,7 +47,7 @@ _DIGITS = 6
 
 
 def render(board: Board, details: Mapping[str, RowDetail]) -> bytes:
-    """Write the page: 1 MB for the library, some 9 kB per row, and 1 MB of pictures at most.
+    """Write the page: 1 MB for the library, some 11 kB per row, and 1 MB of pictures at most.
 
     Args:
         board: What is ranked.

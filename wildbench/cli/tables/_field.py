@@ -56,14 +56,17 @@ def _ends(figure: Figure, scale: float, digits: int = 0) -> str:
 
 
 def _sizes_table(seen: FieldFigures) -> Table:
+    from wildbench.measures.field import SHARES, SIDES  # loads a compiler
+
     caption = f"boxes found at IoU 0.5 by a detection from score {seen.recall_threshold:.2f} on"
     if seen.operating_point.threshold.value is None:
         caption += ", which keeps 95 % of the images with an animal: no threshold is stated"
     table = table_of("found, by size", "size", "boxes", "found, %", caption=caption)
-    for unit, by_size in (("% of picture", seen.recall_by_share), ("px side", seen.recall_by_side)):
-        for name, figure in by_size.items():
-            last = name == next(reversed(by_size))
-            add_row(table, f"{name} {unit}", str(figure.n or 0), _share(figure), end_section=last)
+    sizes = ("% of picture", SHARES, seen.recall_by_share), ("px side", SIDES, seen.recall_by_side)
+    for unit, names, by_size in sizes:
+        for name in names:
+            figure = by_size[name]
+            add_row(table, f"{name} {unit}", f"{figure.n:,}", _share(figure), end_section=name == ">10")
     return table
 
 

@@ -101,6 +101,7 @@ function rowPage(row, section) {
   };
   if (detail.curves) { charts.push({ show: () => showCurves("").show() }); grid.append(curves); }
   else grid.append(el("section", { class: "block" }, el("h3", {}, "Precision and recall"), el("p", {}, "The curves were not kept beside this card.")));
+  fieldCharts(row, detail).forEach(add);
   add(errorsChart(row, detail));
   add(calibrationChart(row, detail));
   grid.append(lineageBlock(row, section));

@@ -19,7 +19,7 @@ from wildbench.scorecard import Counts, FieldFigures, Figure, FilterCurve, Filte
 from wildbench.scorecard import EmptyFilter as EmptyFilterRecord
 from wildbench.scorecard import OperatingPoint as OperatingPointRecord
 
-CURVE_POINTS = 60
+CURVE_POINTS = 80
 """Of a curve in a record, at most."""
 
 SEQUENCE = "seq_id"
@@ -75,7 +75,7 @@ def measure_field(
 
     def filtered(weights: Ints) -> Floats:
         return np.concatenate(
-            [*screen.at_recalls(RECALLS, weights), *screen.at_thresholds(THRESHOLDS, weights)], axis=1
+            [*screen.at_recalls(RECALLS, weights), *screen.at_thresholds(thresholds, weights)], axis=1
         )
 
     columns, *drawn = (list(part) for part in drawing.columns([filtered, *tables]))
@@ -173,8 +173,8 @@ def _reached(column: Column, n: int, what: str) -> Figure:
 
 def _thinned(curve: Curve) -> FilterCurve:
     """The points at which the curve turns, evenly thinned."""
-    steps = np.diff(curve.recall + curve.alarms, prepend=-1.0) > 0
-    places = np.flatnonzero(steps)
+    bends = np.hypot(np.diff(curve.recall, n=2), np.diff(curve.alarms, n=2)) > 1e-12
+    places = np.flatnonzero(np.concatenate([[True], bends, [True]])[-len(curve.recall) :])
     places = np.unique(places[np.linspace(0, len(places) - 1, min(CURVE_POINTS, len(places))).round().astype(int)])
     shown = [[round(float(value), 4) for value in axis[places]] for axis in curve]
     return FilterCurve(thresholds=shown[0], recall=shown[1], false_alarms=shown[2])
