@@ -87,6 +87,28 @@ def test_reversed_scores_are_seen_through(data: Dataset, results: Results) -> No
     assert alarms([result | {"score": 1 - result["score"]} for result in results], data) == ["scores-reversed"]
 
 
+PARTLY: dict[str, tuple[str, Callable[[float, float, float, float], list[float]]]] = {
+    "y first": ("boxes-partly-transposed", lambda x, y, w, h: [y, x, h, w]),
+    "a quarter to the right": ("boxes-partly-turned", lambda x, y, w, h: [H - y - h, x, h, w]),
+    "a quarter to the left": ("boxes-partly-turned", lambda x, y, w, h: [y, W - x - w, h, w]),
+    "upside down": ("boxes-partly-turned", lambda x, y, w, h: [W - x - w, H - y - h, w, h]),
+    "shares of a turned picture": (
+        "boxes-partly-turned",
+        lambda x, y, w, h: [(H - y - h) / H * W, x / W * H, h / H * W, w / W * H],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTLY)
+def test_images_whose_boxes_are_turned_are_named(name: str, data: Dataset, results: Results) -> None:
+    code, form = PARTLY[name]
+    lying = [
+        one | {"bbox": [float(side) for side in form(*one["bbox"])]} if one["image_id"] % 3 == 0 else one
+        for one in results
+    ]
+    assert alarms(lying, data) == [code]
+
+
 def test_the_evidence_is_given_in_numbers(data: Dataset, results: Results) -> None:
     lying = [result | {"bbox": FORMS["corners"][1](*result["bbox"])} for result in results]
     (finding,) = suspect(lying, data)

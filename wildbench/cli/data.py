@@ -81,6 +81,9 @@ def data_import(
     name: Annotated[str, typer.Option(help="Whose archive it is: a data set published for download.")] = "parks",
     form: Annotated[str | None, typer.Option(help="Such as voc, yolo or coco; recognized if left out.")] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures of COCO files.")] = None,
+    count_ignored: Annotated[
+        bool, typer.Option("--count-ignored", help="Count boxes that are difficult, or to be ignored, as all others.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
 ) -> None:
@@ -94,7 +97,9 @@ def data_import(
     own = fetched(name)
     with _strictly(), shown() as progress:
         if out is not None:
-            report = import_dataset(path, out, form=form, images=images, strict=strict, progress=progress)
+            report = import_dataset(
+                path, out, form=form, images=images, count_ignored=count_ignored, strict=strict, progress=progress
+            )
         elif own.import_ is not None:
             report = call(own.import_, path, form=form, strict=strict, replace=replace, progress=progress)
         else:

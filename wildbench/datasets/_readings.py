@@ -96,6 +96,57 @@ def _centred(box: Boxes) -> Boxes:
 _SUBTRACT = "give [x1, y1, x2 - x1, y2 - y1]"
 _HALVE = "subtract half of width and height from the centre"
 
+
+def _exchanged(box: Boxes, _: Boxes) -> Boxes:
+    return box[:, [1, 0, 3, 2]]
+
+
+def _right(box: Boxes, size: Boxes) -> Boxes:
+    """From a picture that was turned a quarter to the right (EXIF 6)."""
+    return np.hstack([box[:, 1:2], size[:, 1:] - box[:, :1] - box[:, 2:3], box[:, [3, 2]]])
+
+
+def _left(box: Boxes, size: Boxes) -> Boxes:
+    """From a picture that was turned a quarter to the left (EXIF 8)."""
+    return np.hstack([size[:, :1] - box[:, 1:2] - box[:, 3:], box[:, :1], box[:, [3, 2]]])
+
+
+def _over(box: Boxes, size: Boxes) -> Boxes:
+    """From a picture upside down (EXIF 3)."""
+    return np.hstack([size - box[:, :2] - box[:, 2:], box[:, 2:]])
+
+
+def _of_shares(turn: Form) -> Form:
+    """The same where shares of the turned picture were multiplied by the sides of the stored one."""
+    return lambda box, size: turn(box / np.tile(size, 2), np.ones_like(size)) * np.tile(size, 2)
+
+
+_SIDE = "look at both in pictures as they are stored: one of the two is of pictures that EXIF turns, the other is not"
+
+TURNED = 0.3
+"""Share of the labels of images in which nothing agrees that have to agree with boxes that are turned."""
+
+_QUARTERS = (("a quarter to the left", _right), ("a quarter to the right", _left), ("upside down", _over))
+
+TURNS: tuple[tuple[str, str, str, Form], ...] = (
+    (
+        "boxes-partly-transposed",
+        "whose x and y are exchanged",
+        "look at the labels of these images first: some tools write y before x",
+        _exchanged,
+    ),
+    *(
+        ("boxes-partly-turned", f"turned {words}", _SIDE, form)
+        for words, turn in (
+            ("a quarter to the left", _right),
+            ("a quarter to the right", _left),
+            ("upside down", _over),
+        )
+        for form in (turn, _of_shares(turn))
+    ),
+)
+"""Code, words, remedy, and the boxes in the stored picture."""
+
 FORMS: dict[str, tuple[str, Form, str]] = {
     "detections-xyxy": ("[x1, y1, x2, y2]", lambda box, _: _corners(box), _SUBTRACT),
     "detections-cxcywh": ("[centre x, centre y, width, height]", lambda box, _: _centred(box), _HALVE),
@@ -183,6 +234,24 @@ def check_readings(
             f"as they are ([x, y, width, height]) with {before:.0%}"
         )
         yield Finding(best.code, f"all {len(detections.boxes)} detections", message, best.remedy, "warning")
+    else:
+        yield from _check_turned(labels, detections, size, paired)
+
+
+def _check_turned(
+    labels: Detections, detections: Detections, size: Boxes, paired: tuple[Numbers, Numbers]
+) -> Iterator[Finding]:
+    """Report the images whose boxes agree only where they are turned or exchange x and y; at most one way to turn."""
+    as_is = agreeing(labels, detections.boxes, paired)
+    unlike = ~np.isin(labels.image_ids, labels.image_ids[as_is])  # images in which nothing agrees
+    ways = [(agreeing(labels, turn(detections.boxes, size), paired) & unlike, way) for *way, turn in TURNS]
+    agree, (code, words, remedy) = max(ways, key=lambda way: int(way[0].sum()))
+    if agree.sum() >= max(MORE, TURNED * unlike.sum()):
+        images = len(set(labels.image_ids[agree].tolist()))
+        message = (
+            f"{agree.sum()} labels of these images agree at IoU {IOU} with boxes {words}, and none with boxes as they are"
+        )
+        yield Finding(code, f"{images} images", message, remedy, "warning")
 
 
 def _far_better(agree: Flags, as_is: Flags) -> bool:

@@ -388,6 +388,7 @@ def read_coco(
     split: str | None = None,
     *,
     skip_unreadable: bool = False,
+    repair: Repair | None = None,
 ) -> Dataset:
     """Read and validate one COCO detection JSON.
 
@@ -400,12 +401,13 @@ def read_coco(
         name: Of the data set; by default made of the path.
         split: Its split.
         skip_unreadable: Keep images whose pictures cannot be read, for `registry.without_unreadable` to leave out.
+        repair: As for `check_coco`.
 
     Raises:
         DatasetError: The file cannot be read, or validation finds an error.
     """
     path = Path(path)
-    coco, located, findings = check_coco(path, images_dir)
+    coco, located, findings = check_coco(path, images_dir, repair)
     findings = [one for one in findings if not (skip_unreadable and one.code in UNREADABLE)]
     refuse(path, findings, hint=" (wildbench data validate --all lists every finding)")
     complete = [{"area": one["bbox"][2] * one["bbox"][3], "iscrowd": 0} | one for one in coco["annotations"]]
@@ -432,8 +434,19 @@ def check_pictures(path: Path, coco: Mapping[str, Any], images_dir: Path, locate
     return found
 
 
-def check_coco(path: Path, images_dir: Path | None = None) -> tuple[Any, dict[str, str], list[Finding]]:
+Repair = Callable[[dict[str, Any], Mapping[str, str]], list[Finding]]
+"""Changes COCO data in place, given where its pictures are, and says what it changed."""
+
+
+def check_coco(
+    path: Path, images_dir: Path | None = None, repair: Repair | None = None
+) -> tuple[Any, dict[str, str], list[Finding]]:
     """Read a COCO file, make it plain, and look for everything that is wrong with it.
+
+    Args:
+        path: The file.
+        images_dir: Folder of the images, which are looked at then.
+        repair: Mends the plain data before it is validated.
 
     Returns:
         The data, sound where no finding is an error; where below `images_dir` the pictures are whose `file_name` says
@@ -447,6 +460,7 @@ def check_coco(path: Path, images_dir: Path | None = None) -> tuple[Any, dict[st
     coco, changes = plain(coco, sizes)
     images = [image for image in coco["images"] if isinstance(image, dict) and isinstance(image.get("file_name"), str)]
     located, misspelt = locate(images, images_dir) if images_dir else ({}, [])
+    changes += repair(coco, located) if repair else []
     return coco, located, [*findings, *changes, *misspelt, *validate(coco, images_dir, located)]
 
 

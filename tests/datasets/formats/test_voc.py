@@ -88,8 +88,10 @@ def test_fields_of_an_object_are_kept(tmp_path: Path) -> None:
     collection = one(tmp_path, box(extra=extra))
     annotation = collection.coco["annotations"][0]
     assert [annotation[key] for key in ("difficult", "truncated", "occluded", "pose")] == [1, 0, 1, "Left"]
-    assert annotation["iscrowd"] == 0
-    assert collection.notes == {"element not read: part": 2}
+    assert annotation["iscrowd"] == 1  # VOC's evaluation counts what is difficult neither way
+    assert collection.notes["element not read: part"] == 2
+    counting = read_voc(Folder(tmp_path, known=CATEGORIES, count_ignored=True), silent)
+    assert [one["iscrowd"] for one in counting.coco["annotations"]] == [0]
 
 
 @pytest.mark.parametrize("name", ["hyna", " Hyna ", "HYENA", "hy\u00e9na", "Hyena\n"])

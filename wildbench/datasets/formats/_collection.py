@@ -97,6 +97,14 @@ class Draft:
     boxes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     files: dict[str, Path] = field(default_factory=dict)
     lost: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    count_ignored: bool = False
+
+    def ignored(self) -> dict[str, int]:
+        """What a box gets that its file says is not to be counted: COCO's crowd, which is neither found nor missed."""
+        if self.count_ignored:
+            return {}
+        self.notes["boxes that are difficult or to be ignored, which count neither as found nor as missed"] += 1
+        return {"iscrowd": 1}
 
     @property
     def ids(self) -> dict[str, int]:
@@ -187,6 +195,18 @@ def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
     across = (top, bottom) if orientation in (5, 6) else (width - bottom, width - top)
     down = (left, right) if orientation in (5, 8) else (height - right, height - left)
     return Decimal(across[0]), Decimal(down[0]), Decimal(across[1]), Decimal(down[1])
+
+
+def stored_outline(points: Sequence[float], width: int, height: int, orientation: int) -> list[float]:
+    """The same for x and y of points in turn, as COCO has the corners of a mask.
+
+    Example:
+        >>> stored_outline([1, 2], 10, 20, 6), stored_outline([1, 2], 10, 20, 8)
+        ([2, 19], [8, 1])
+    """
+    corners = zip(points[::2], points[1::2], strict=True)
+    boxes = [stored_box((exact(x), exact(y), exact(x), exact(y)), width, height, orientation)[:2] for x, y in corners]
+    return [int(value) if value == value.to_integral_value() else float(value) for pair in boxes for value in pair]
 
 
 def write_coco_folder(collection: Collection, out: Path, progress: Progress) -> None:

@@ -13,13 +13,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.findings import Finding, read_document
-from wildbench.datasets.formats._collection import Box, Collection, Draft, Number, number
+from wildbench.datasets.formats._collection import (
+    Box,
+    Collection,
+    Draft,
+    Number,
+    number,
+    stored_box,
+    stored_outline,
+)
 from wildbench.datasets.formats._picture_files import (
     PARTS,
     Picture,
+    check_size,
     files_below,
     look_at,
-    orientation_unsure,
     short_names,
     text_of,
 )
@@ -36,10 +44,13 @@ class Folder:
         files: Every file below it, sorted; hidden ones and what systems leave behind apart.
         images: Folder of the pictures, where a person names one.
         known: Categories that are expected, in their order; empty where any may occur.
+        count_ignored: Whether boxes that a file calls difficult, or to be ignored, are boxes as all others.
     """
 
-    def __init__(self, path: Path, images: Path | None = None, known: tuple[str, ...] = ()) -> None:
-        self.path, self.images, self.known = path, images, known
+    def __init__(
+        self, path: Path, images: Path | None = None, known: tuple[str, ...] = (), *, count_ignored: bool = False
+    ) -> None:
+        self.path, self.images, self.known, self.count_ignored = path, images, known, count_ignored
         self.files = files_below(path)
         self._documents: dict[PurePosixPath, Any] = {}
 
@@ -106,13 +117,18 @@ class LabelledBox:
     shares: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def box(self, picture: Picture) -> Box:
-        """In pixels of a picture; a ValueError where a number is none, not finite, or absurd."""
-        left, top, right, bottom = (number(repr(float(value))) for value in self.corners)
-        if not self.shares:
-            return left, top, right, bottom
-        across, down = Decimal(picture.width), Decimal(picture.height)
-        return left * across, top * down, right * across, bottom * down
+    def box(self, picture: Picture, *, turned: bool = False) -> Box:
+        """In pixels of a stored picture, from those of the one that EXIF turns where `turned`.
+
+        A ValueError says that a number is none, not finite, or absurd.
+        """
+        box: Box
+        box = left, top, right, bottom = tuple(number(repr(float(value))) for value in self.corners)  # type: ignore[assignment]
+        sides = picture.width, picture.height
+        if self.shares:
+            across, down = map(Decimal, sides[::-1] if turned else sides)
+            box = left * across, top * down, right * across, bottom * down
+        return stored_box(box, *sides, picture.orientation) if turned else box
 
 
 @dataclass
@@ -126,6 +142,7 @@ class Row:
         unboxed: Categories that it shows without a box.
         fields: What else is known of it: `location`, `seq_id`, `datetime`, ...
         part: "train", "val" or "test", or a name that means one of them.
+        size: Width and height of the picture, where the file states them.
     """
 
     picture: str
@@ -134,7 +151,11 @@ class Row:
     unboxed: set[str] = field(default_factory=set)
     fields: dict[str, Any] = field(default_factory=dict)
     part: str | None = None
+    size: tuple[int, int] | None = None
 
+
+IGNORED = "ignored"
+"""Field of a box that its file says is not to be counted."""
 
 MALFORMED = (ValueError, TypeError, LookupError, AttributeError)
 """What taking an entry apart raises where it has another form."""
@@ -164,7 +185,7 @@ def gathered(form: str, folder: Folder, rows: Iterable[Row], progress: Progress)
             findings.append(Finding("picture-missing", row.place, message, "add the picture"))
         else:
             own[name].append(row)
-    draft, parts = Draft(form, findings), defaultdict[str, list[int]](list)
+    draft, parts = Draft(form, findings, count_ignored=folder.count_ignored), defaultdict[str, list[int]](list)
     for name, picture in sorted(short_names([one for one in pictures if one.name in own]).items()):
         draft.add_image(name, picture)
         _add_rows(draft, picture, own[picture.name])
@@ -179,9 +200,9 @@ def gathered(form: str, folder: Folder, rows: Iterable[Row], progress: Progress)
 
 
 def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
-    if picture.orientation > 1:
-        draft.findings.append(orientation_unsure(picture, picture.name))
     image = draft.images[-1]
+    stated = {row.size: row.place for row in reversed(rows)}
+    turned = {size: check_size(place, size, picture, draft.findings) for size, place in stated.items()}
     for row in rows:
         image |= {key: value for key, value in row.fields.items() if value not in ("", None)}
         draft.lost[image["id"]] |= row.unboxed
@@ -190,7 +211,13 @@ def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
             draft.read[one.category] += 1
             slack = SLACK if one.shares else Decimal(0)
             try:
-                draft.add_box(one.category, one.box(picture), row.place, slack, **one.fields)
+                box, fields = one.box(picture, turned=turned[row.size]), dict(one.fields)
+                if turned[row.size] and (outlines := fields.pop("segmentation", None)):
+                    sides = picture.width, picture.height, picture.orientation
+                    fields["segmentation"] = [stored_outline(outline, *sides) for outline in outlines]
+                if fields.pop(IGNORED, False):
+                    fields |= draft.ignored()
+                draft.add_box(one.category, box, row.place, slack, **fields)
             except ValueError as error:
                 draft.leave_out(one.category, row.place, str(error))
 
@@ -201,6 +228,12 @@ def as_number(text: object) -> float:
         return float(number(str(text)))
     except ValueError as error:
         raise DatasetError(str(error), code="not-a-number", remedy="repair the file") from None
+
+
+def size_in(width: object, height: object) -> tuple[int, int] | None:
+    """A size that a file states; None where it states none."""
+    sides = [int(str(side)) if str(side).isdecimal() and len(str(side)) < 10 else 0 for side in (width, height)]
+    return (sides[0], sides[1]) if all(sides) else None
 
 
 def folder_parts(pictures: Mapping[int, Picture]) -> dict[str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wildbench.datasets.findings import Finding
+from wildbench.datasets.image_files import is_file
 from wildbench.datasets.images import FORMATS, decode
 from wildbench.errors import DatasetError
 from wildbench.files import read_bounded
@@ -50,6 +52,32 @@ def orientation_unsure(picture: Picture, place: str) -> Finding:
     message = f"EXIF orientation {picture.orientation}: nothing tells whether the boxes are of the turned picture"
     remedy = "look at the boxes; they are taken to be of the stored pixels"
     return Finding("orientation-unsure", place, message, remedy, "warning")
+
+
+def turned_size(path: Path) -> tuple[int, int, int] | None:
+    """Stored width and height, and the EXIF orientation, of a picture that it lays on its side; None of others."""
+    if not is_file(path):  # a pipe would be waited for
+        return None
+    with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError), Image.open(path) as image:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return (*image.size, orientation) if isinstance(orientation, int) and 5 <= orientation <= 8 else None
+    return None
+
+
+def check_size(place: str, size: tuple[int, int] | None, picture: Picture, findings: list[Finding]) -> bool:
+    """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned."""
+    real, turned = (picture.width, picture.height), picture.orientation >= 5
+    if turned and size == real[::-1] != real:
+        message = f"boxes are of the picture as EXIF orientation {picture.orientation} turns it; turned back"
+        findings.append(Finding("boxes-turned", place, message, "store the picture upright", "warning"))
+        return True
+    if picture.orientation > 1 and (size is None or not turned or real[0] == real[1]):
+        findings.append(orientation_unsure(picture, place))
+    if size is not None and size != real:
+        stated = f"{size[0]} x {size[1]}"
+        message = f"states {stated}, the picture has {real[0]} x {real[1]}; boxes are kept, not scaled"
+        findings.append(Finding("size-differs", place, message, "look at the boxes of this picture", "warning"))
+    return False
 
 
 def files_below(folder: Path) -> list[PurePosixPath]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.findings import Finding, place_of
-from wildbench.datasets.formats._collection import ALL, Box, Collection, exact, repaired
+from wildbench.datasets.formats._collection import ALL, Box, Collection, exact, repaired, stored_outline
 from wildbench.datasets.formats._form import Folder, Form
-from wildbench.datasets.formats._picture_files import part_of
+from wildbench.datasets.formats._picture_files import part_of, turned_size
 from wildbench.datasets.image_files import images_near
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
@@ -47,9 +49,9 @@ def read_coco_folder(folder: Folder, progress: Progress) -> Collection:
             what = f"{path}: a second file for {name}"
             raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
         own = folder.images or images_near(folder.path / path)
-        data = read_coco(folder.path / path, own)
+        data = read_coco(folder.path / path, own, repair=partial(_turn_back, own))
         findings += data.warnings
-        read[name] = _with_repaired_boxes(data, findings)
+        read[name] = _with_repaired_boxes(data if folder.count_ignored else _with_ignored(data, findings), findings)
         progress("read COCO files", done, len(paths))
     named, places = _named(read)
     whole = named.pop(ALL, None)
@@ -154,6 +156,42 @@ def _drop_root_category(coco: dict[str, Any], findings: list[Finding]) -> None:
         coco["categories"] = [one for one in coco["categories"] if one not in roots]
         message = f"{', '.join(one['name'] for one in roots)}: above other categories, and no box is of it; left out"
         findings.append(Finding("category-root", "categories", message, "nothing to do", "note"))
+
+
+def _turn_back(folder: Path, coco: dict[str, Any], located: Mapping[str, str]) -> list[Finding]:
+    """Turn boxes of pictures whose size is stated as their EXIF tag turns them, back to the stored pixels."""
+    findings = []
+    turned: dict[object, tuple[int, int, int]] = {}
+    for index, image in enumerate(coco["images"]):
+        name = image.get("file_name") if isinstance(image, dict) else None
+        seen = turned_size(folder / located.get(name, name)) if isinstance(name, str) else None
+        if seen and (image.get("height"), image.get("width")) == seen[:2] and seen[0] != seen[1]:
+            image["width"], image["height"] = seen[:2]
+            turned[image.get("id")] = seen
+            message = f"boxes are of the picture as EXIF orientation {seen[2]} turns it; turned back"
+            place = place_of("images", index, image)
+            findings.append(Finding("boxes-turned", place, message, "store the picture upright", "warning"))
+    for one in coco["annotations"]:
+        sides = turned.get(one.get("image_id")) if isinstance(one, dict) else None
+        if sides and isinstance(box := one.get("bbox"), list) and len(box) == 4:
+            x, y, right, bottom = stored_outline([box[0], box[1], box[0] + box[2], box[1] + box[3]], *sides)
+            one["bbox"] = [min(x, right), min(y, bottom), abs(right - x), abs(bottom - y)]
+            outlines = one.pop("segmentation", None)
+            if isinstance(outlines, list):  # run lengths are left out: they would have to be decoded
+                one["segmentation"] = [stored_outline(outline, *sides) for outline in outlines]
+            one.pop("keypoints", None)
+    return findings
+
+
+def _with_ignored(data: Dataset, findings: list[Finding]) -> Dataset:
+    """Boxes with `ignore` as crowds, which count neither way; COCO's own evaluation does not look at the key."""
+    ignored = [one for one in data.annotations if one.get("ignore") == 1 and not one["iscrowd"]]
+    for one in ignored:
+        one["iscrowd"] = 1
+    if ignored:
+        message = f"{len(ignored)} boxes with ignore 1 are made crowds, which count neither as found nor as missed"
+        findings.append(Finding("boxes-ignored", "annotations", message, "or import with --count-ignored", "note"))
+    return data
 
 
 def _with_repaired_boxes(data: Dataset, findings: list[Finding]) -> Dataset:

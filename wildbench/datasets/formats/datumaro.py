@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wildbench.datasets.formats._collection import Collection
-from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, gathered
+from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, gathered, size_in
 from wildbench.datasets.formats._picture_files import part_of
 from wildbench.progress import Progress
 
@@ -39,8 +39,9 @@ def _rows(folder: Folder) -> Iterator[Row]:
             continue
         labels = [str(one["name"]) for one in document["categories"].get("label", {}).get("labels", [])]
         for item in document["items"]:
-            name = str((item.get("image") or {}).get("path") or item["id"])
-            row = Row(name, f"{path}: {item['id']}", part=part_of(path.stem))
+            image = item.get("image") or {}
+            size = size_in(*reversed(image.get("size") or (None, None)))
+            row = Row(str(image.get("path") or item["id"]), f"{path}: {item['id']}", part=part_of(path.stem), size=size)
             row.boxes = [box for one in item.get("annotations", []) if (box := _box(one, labels))]
             row.unboxed = {
                 labels[one["label_id"]] for one in item.get("annotations", []) if one.get("type") == "label"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wildbench.datasets.formats._collection import Collection
-from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, gathered, part_in
+from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, gathered, part_in, size_in
 from wildbench.progress import Progress
 
 
@@ -39,7 +39,8 @@ def _rows(folder: Folder) -> Iterator[Row]:
         document = folder.json(path)
         if _is_labelme(document):
             stated = str(document["imagePath"]).replace("\\", "/").rpartition("/")[2]
-            row = Row(pictures.get(str(path.with_suffix("")), stated), str(path), part=part_in(path))
+            size = size_in(document.get("imageWidth"), document.get("imageHeight"))
+            row = Row(pictures.get(str(path.with_suffix("")), stated), str(path), part=part_in(path), size=size)
             row.boxes = [box for shape in document["shapes"] if isinstance(shape, dict) and (box := _box(shape))]
             yield row
 

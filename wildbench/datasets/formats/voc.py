@@ -21,8 +21,8 @@ from wildbench.datasets.formats._collection import EXACT, Box, Collection, Draft
 from wildbench.datasets.formats._form import Folder, Form, folder_parts
 from wildbench.datasets.formats._picture_files import (
     Picture,
+    check_size,
     look_at,
-    orientation_unsure,
     pair,
     read_parts,
     short_names,
@@ -120,7 +120,8 @@ def read_voc(folder: Folder, progress: Progress) -> Collection:
     files, seen = folder.files, folder.pictures
     masks = {path for path in seen if _MASKS.intersection(map(str.casefold, path.parent.parts))}
     pictures, findings = look_at(folder.path, [path for path in seen if path not in masks], progress)
-    draft = Draft("voc", findings, Counter({"segmentation mask not read": len(masks)} if masks else {}))
+    notes = Counter({"segmentation mask not read": len(masks)} if masks else {})
+    draft = Draft("voc", findings, notes, count_ignored=folder.count_ignored)
     labels = dict(_read_files(folder.path, files, progress, findings))
     pairs = pair({name: _text(root, "filename") for name, root in labels.items()}, pictures, findings)
     _left_out(labels, pictures, pairs, findings)
@@ -172,7 +173,7 @@ def _categories(counts: Counter[str], known: Sequence[str], findings: list[Findi
 
 
 def _add_boxes(draft: Draft, label: str, root: ElementTree.Element, picture: Picture, exact_names: bool) -> None:
-    turned = _check_size(label, root, picture, draft.findings)
+    turned = check_size(label, _size(root), picture, draft.findings)
     for index, element in enumerate(root.findall("object"), start=1):
         draft.notes.update(f"element not read: {child.tag}" for child in element if child.tag not in _READ)
         place, stated, corners = f"{label}: object {index}", _text(element, "name"), _corners_of(element)
@@ -185,6 +186,8 @@ def _add_boxes(draft: Draft, label: str, root: ElementTree.Element, picture: Pic
             box = stored_box(box, picture.width, picture.height, picture.orientation)
         fields: dict[str, Any] = {key: text for key in FIELDS if (text := _text(element, key))}
         fields |= {key: int(text) for key, text in fields.items() if text in ("0", "1") and key != "pose"}
+        if fields.get("difficult") == 1:
+            fields |= draft.ignored()
         if draft.add_box(name, box, place, **fields) and name != stated:
             draft.notes[f"{stated} read as {name}"] += 1
 
@@ -206,22 +209,6 @@ def _inverted(low: Decimal, high: Decimal) -> bool:
     """Whether two ends, both inside, are the wrong way round; half a pixel from 5 on ends at 4.5, and is not."""
     whole = low == low.to_integral_value() and high == high.to_integral_value()
     return high < low if whole else high < low - 1
-
-
-def _check_size(label: str, root: ElementTree.Element, picture: Picture, findings: list[Finding]) -> bool:
-    """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned."""
-    size, real, turned = _size(root), (picture.width, picture.height), picture.orientation >= 5
-    if turned and size == real[::-1] != real:
-        message = f"boxes are of the picture as EXIF orientation {picture.orientation} turns it; turned back"
-        findings.append(Finding("boxes-turned", label, message, "store the picture upright", "warning"))
-        return True
-    if picture.orientation > 1 and (size is None or not turned or real[0] == real[1]):
-        findings.append(orientation_unsure(picture, label))
-    if size is not None and size != real:
-        stated = f"{size[0]} x {size[1]}"
-        message = f"states {stated}, the picture has {real[0]} x {real[1]}; boxes are kept, not scaled"
-        findings.append(Finding("size-differs", label, message, "look at the boxes of this picture", "warning"))
-    return False
 
 
 def _left_out(
@@ -259,7 +246,8 @@ def voc_files(collection: Collection, lost: Counter[str]) -> Iterator[tuple[str,
     names, boxes = collection.names, collection.boxes_of()
     for image in collection.coco["images"]:
         own = boxes[image["id"]]
-        lost["annotations: iscrowd (difficult instead)"] += sum(bool(one["iscrowd"]) for one in own)
+        unlike = [one for one in own if bool(one["iscrowd"]) != (one.get("difficult") == 1)]
+        lost["annotations: iscrowd (difficult instead)"] += len(unlike)
         yield f"annotations/{PurePosixPath(image['file_name']).with_suffix('.xml')}", _xml(image, own, names)
     yield "labels.txt", "".join(f"{name}\n" for name in names.values())
     for part, listed in collection.lists():

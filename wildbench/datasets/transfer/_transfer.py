@@ -77,6 +77,7 @@ def import_dataset(
     *,
     form: str | None = None,
     images: Path | None = None,
+    count_ignored: bool = False,
     strict: bool = False,
     replace: bool = False,
     published: Published | None = None,
@@ -90,6 +91,7 @@ def import_dataset(
         out: Folder to write; it appears whole or not at all.
         form: A registered form of labels, such as "voc"; by default found by the files.
         images: Folder of the pictures of COCO files, where they are in none of the usual ones.
+        count_ignored: Count boxes that VOC calls difficult, or a file says to ignore; by default they are crowds.
         strict: Refuse a data set in which anything is found.
         replace: Whether `out` may be replaced.
         published: What it should hold; its categories are those of VOC labels that come without a list of names.
@@ -102,7 +104,7 @@ def import_dataset(
     """
     known = tuple(published.counts) if published else ()
     with NewFolder(out, replace=replace) as new, _opened(source, new.parent, progress) as place:
-        collection, unused = _read(source, Folder(place, images, known), form, progress)
+        collection, unused = _read(source, Folder(place, images, known, count_ignored=count_ignored), form, progress)
         sha256 = None if source.is_dir() else sha256_of(source)
         report = ImportReport(_name_of(source), sha256, collection, unused, published)
         if strict and report.collection.findings:
