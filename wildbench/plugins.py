@@ -213,13 +213,18 @@ label_formats = Registry(
         "voc": "wildbench.datasets.formats.voc:FORM",
         "yolo": "wildbench.datasets.formats.yolo:FORM",
         "coco": "wildbench.datasets.formats.coco_files:FORM",
+        "parquet": "wildbench.datasets.formats.parquet_files:FORM",
     }
     | {
         name: f"wildbench.datasets.formats.{name.replace('-', '_')}:FORM"
         for name in (
-            *("camtrap-dp", "open-images", "labelme", "via"),
-            *("create-ml", "datumaro", "deep-forest", "image-folder"),
+            *("camtrap-dp", "open-images", "datumaro", "deep-forest"),
+            *("image-folder", "fiftyone-folder"),
         )
+    }
+    | {
+        name: f"wildbench.datasets.formats.annotators.{name.replace('-', '_')}:FORM"
+        for name in ("labelme", "via", "create-ml", "cvat", "label-studio")
     },
 )
 """How labels lie on disk: `wildbench.datasets.formats.Form`."""

@@ -102,6 +102,17 @@ NEED_PICTURES = {
         "a picture that its EXIF tag turns, of the stored size",
         "look at the boxes; they are taken to be of the stored pixels",
     ),
+    "not-parquet": ("error", "a Parquet file that cannot be read", "write it again"),
+    "boxes-partly-transposed": (
+        "warning",
+        "in some images labels agree only with boxes whose x and y are exchanged",
+        "look at the labels of these images first: some tools write y before x",
+    ),
+    "boxes-partly-turned": (
+        "warning",
+        "in some images labels agree only with boxes turned by quarters: one of the two is of pictures that EXIF turns",
+        "look at both in pictures as they are stored",
+    ),
     "agreement-by-chance": (
         "note",
         "the detections agree with their own images' labels no better than with other images'",

@@ -249,7 +249,7 @@ def _check_turned(
     if agree.sum() >= max(MORE, TURNED * unlike.sum()):
         images = len(set(labels.image_ids[agree].tolist()))
         message = (
-            f"{agree.sum()} labels of these images agree at IoU {IOU} with boxes {words}, and none with boxes as they are"
+            f"{agree.sum()} labels of these images agree at IoU {IOU} with boxes {words}, none with boxes as they are"
         )
         yield Finding(code, f"{images} images", message, remedy, "warning")
 

@@ -342,3 +342,231 @@ def test_parts_of_yolo_are_lists_of_folders_or_folders(tmp_path: Path) -> None:
 def test_a_form_of_another_package(savanna: Path, tmp_path: Path) -> None:
     report = imported(tmp_path, {"game.tsv": b"a.jpg\tzebra\t10\t20\t50\t50\n", "a.jpg": photograph()})
     assert (report.collection.form, boxes(report)) == ("game-count", {"a.jpg": [("zebra", ZEBRA)]})
+
+
+def cvat(*images: str) -> bytes:
+    return f"<annotations><version>1.1</version>{''.join(images)}</annotations>".encode()
+
+
+def test_cvat(tmp_path: Path) -> None:
+    shapes = (
+        '<box label="zebra" xtl="10" ytl="20" xbr="50" ybr="50" occluded="0"/>'
+        '<box label="lion" xtl="60" ytl="40" xbr="100" ybr="60" rotation="90.0"/>'
+        '<polygon label="bird" points="60,20;90,20;90,60"/>'
+        '<ellipse label="bird" cx="100" cy="60" rx="20" ry="10"/>'
+        '<mask label="lion" rle="1" left="1" top="2" width="3" height="4"/>'
+    )
+    files = {
+        "annotations.xml": cvat(
+            f'<image id="0" name="cam/a.jpg" width="160" height="120" subset="Train">{shapes}</image>',
+            '<image id="1" name="cam/b.jpg" width="160" height="120"><tag label="zebra"/></image>',
+            '<image id="2" name="cam/c.jpg" width="160" height="120"/>',
+        ),
+        **{f"images/cam/{name}.jpg": photograph(number) for number, name in enumerate("abc")},
+    }
+    report = imported(tmp_path, files)
+    assert boxes(report) == {
+        "a.jpg": [
+            ("zebra", ZEBRA),
+            ("lion", [70, 30, 20, 40]),
+            ("bird", [60, 20, 30, 40]),
+            ("bird", [80, 50, 40, 20]),
+            ("lion", [1, 2, 3, 4]),
+        ],
+        "b.jpg": [],
+        "c.jpg": [],
+    }
+    turned = report.collection.coco["annotations"][1]
+    assert (turned["rotation"], turned["segmentation"]) == (90, [[90, 30, 90, 70, 70, 70, 70, 30]])
+    assert (codes(report), parts(report)) == ({"box-from-outline"}, {"train": 1})
+    assert report.collection.coco["images"][1]["annotated_categories"] == ["bird", "lion"]
+
+
+def test_cvat_of_a_video_is_refused(tmp_path: Path) -> None:
+    files = {"annotations.xml": cvat('<track id="0" label="lion"/>'), "a.jpg": photograph()}
+    with pytest.raises(DatasetError, check=coded("dataset/cvat-video")):
+        imported(tmp_path, files)
+
+
+def region(kind: str, **value: object) -> dict[str, Any]:
+    size = {"original_width": 160, "original_height": 120}
+    return {"type": kind, **size, "value": {**value, kind: ["zebra"]}}
+
+
+SHARE = {"x": 6.25, "y": 100 / 6, "width": 25, "height": 25}
+"""The zebra in percent."""
+
+
+def test_label_studio(tmp_path: Path) -> None:
+    upright = region("rectanglelabels", **SHARE, rotation=0)
+    turned = region("rectanglelabels", x=50, y=25, width=25, height=25, rotation=90)  # about its upper left corner
+    outline = region("polygonlabels", points=[[37.5, 50 / 3], [56.25, 50 / 3], [56.25, 50]])
+    oval = region("ellipselabels", x=62.5, y=50, radiusX=12.5, radiusY=10)
+    results = {
+        "/data/upload/3/0a1b2c3d-a.jpg": [{"result": [upright, turned, outline, oval]}],
+        "/data/local-files/?d=photos/b.jpg": [{"result": [], "was_cancelled": False}],
+        "s3://bucket/photos/c%20d.jpg": [{"was_cancelled": True, "result": [outline]}, {"result": [upright]}],
+        "/data/upload/3/e.jpg": [],
+    }
+    tasks = [
+        {"id": number, "data": {"image": image}, "annotations": annotations}
+        for number, (image, annotations) in enumerate(results.items())
+    ]
+    files = {"export.json": json.dumps(tasks).encode()}
+    files |= {f"photos/{name}.jpg": photograph(number) for number, name in enumerate(("a", "b", "c d", "e"))}
+    report = imported(tmp_path, files)
+    assert boxes(report) == {
+        "a.jpg": [
+            ("zebra", ZEBRA),
+            ("zebra", [50, 30, 30, 40]),
+            ("zebra", [60, 20, 30, 40]),
+            ("zebra", [80, 48, 40, 24]),
+        ],
+        "b.jpg": [],
+        "c d.jpg": [("zebra", ZEBRA)],
+    }
+    assert codes(report) == {"box-from-outline", "picture-unlabelled"}
+    corners = report.collection.coco["annotations"][1]["segmentation"][0]
+    assert corners == pytest.approx([80, 30, 80, 70, 50, 70, 50, 30], abs=0.01)
+
+
+def test_label_studio_in_short(tmp_path: Path) -> None:
+    size = {"original_width": 160, "original_height": 120}
+    label = SHARE | {"rotation": 0, "rectanglelabels": ["zebra"], **size}
+    task = {"image": "/data/upload/3/0a1b2c3d-a.jpg", "id": 1, "label": [label], "annotator": 1, "annotation_id": 7}
+    files = {"export.json": json.dumps([task]).encode(), "a.jpg": photograph()}
+    assert boxes(imported(tmp_path, files)) == {"a.jpg": [("zebra", ZEBRA)]}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_fiftyone(whole: bool, tmp_path: Path) -> None:
+    box = {"bounding_box": [0.0625, 1 / 6, 0.25, 0.25]}
+    samples = [
+        {
+            "filepath": "data/a.jpg",
+            "tags": ["validation"],
+            "ground_truth": {"_cls": "Detections", "detections": [box | {"label": "zebra"}]},
+            "found": {"_cls": "Detections", "detections": []},
+        },
+        {"filepath": "data/b.jpg", "tags": [], "ground_truth": None},
+    ]
+    files = {"data/a.jpg": photograph(), "data/b.jpg": photograph(1)}
+    if whole:
+        files["samples.json"] = json.dumps({"samples": samples}).encode()
+    else:
+        by_picture = {"classes": ["lion", "zebra"], "labels": {"a": [box | {"label": 1}], "b": None}}
+        files["labels.json"] = json.dumps(by_picture).encode()
+    report = imported(tmp_path, files)
+    assert boxes(report) == {"a.jpg": [("zebra", ZEBRA)], "b.jpg": []}
+    assert parts(report) == ({"val": 1} if whole else {})
+
+
+def parquet(path: Path, rows: list[dict[str, Any]], names: list[str] | None = None) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as files
+
+    features = {"objects": {"feature": {"category": {"names": names, "_type": "ClassLabel"}}}}
+    described = {"huggingface": json.dumps({"info": {"features": features}})} if names else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_table(arrow.Table.from_pylist(rows).replace_schema_metadata(described), path)
+
+
+def test_parquet(tmp_path: Path) -> None:
+    objects = {"bbox": [[float(side) for side in ZEBRA]], "category": [1]}
+    first = {"image": {"bytes": photograph(), "path": "a.jpg"}, "width": 160, "height": 120, "objects": objects}
+    again = first | {"image": {"bytes": photograph(1), "path": "a.jpg"}}  # another picture of the same name
+    empty = first | {"image": {"bytes": photograph(2), "path": None}, "objects": {"bbox": [], "category": []}}
+    source = tmp_path / "source"
+    parquet(source / "data/train-00000-of-00001.parquet", [first, again], ["lion", "zebra"])
+    parquet(source / "data/test-00000-of-00001.parquet", [empty], ["lion", "zebra"])
+    report = import_dataset(source, tmp_path / "out")
+    assert boxes(report) == {
+        "test/0.png": [],
+        "train/1-a.jpg": [("zebra", ZEBRA)],
+        "train/a.jpg": [("zebra", ZEBRA)],
+    }
+    assert parts(report) == {"train": 2, "test": 1}
+    assert len(list((tmp_path / "out" / "images").rglob("*.*"))) == 3
+
+
+def test_parquet_beside_its_pictures(tmp_path: Path) -> None:
+    row = {"file_name": "a.jpg", "objects": [{"bbox": [float(side) for side in ZEBRA], "category": "zebra"}]}
+    source = lay(tmp_path / "source", {"train/a.jpg": photograph(), "train/../../secret.jpg": photograph(1)})
+    parquet(source / "train/metadata.parquet", [row, row | {"file_name": "../../secret.jpg"}])
+    report = import_dataset(source, tmp_path / "out")
+    assert boxes(report) == {"a.jpg": [("zebra", ZEBRA)]}
+    assert codes(report) == {"picture-missing"}
+
+
+def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with pytest.raises(DatasetError, check=coded("dataset/not-parquet")):
+        imported(tmp_path, {"a.parquet": b"PAR1 and no more", "a.jpg": photograph()})
+
+
+TURNED = picture(0, SIZE, orientation=6)
+"""Stored 160 x 120, shown 120 x 160: the zebra is at [70, 10, 30, 40] there."""
+
+
+def turned_forms() -> dict[str, dict[str, bytes]]:
+    shape = {"label": "zebra", "points": [[70, 10], [100, 50]], "shape_type": "rectangle"}
+    labelme = {"shapes": [shape], "imagePath": "a.jpg", "imageWidth": 120, "imageHeight": 160}
+    value = {"x": 70 / 1.2, "y": 6.25, "width": 25, "height": 25, "rectanglelabels": ["zebra"]}
+    result = {"original_width": 120, "original_height": 160, "value": value}
+    task = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [result]}]}
+    box = '<box label="zebra" xtl="70" ytl="10" xbr="100" ybr="50"/>'
+    size = {"width": 120, "height": 160}
+    labels = {
+        "images": [{"id": 1, "file_name": "a.jpg", **size}],
+        "categories": [{"id": 1, "name": "zebra"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [70, 10, 30, 40], "area": 1200}],
+    }
+    objects = {"bbox": [[70, 10, 30, 40]], "category": ["zebra"]}
+    annotation = {"type": "bbox", "label_id": 0, "bbox": [70, 10, 30, 40]}
+    datumaro = {
+        "categories": {"label": {"labels": [{"name": "zebra"}]}},
+        "items": [{"id": "a", "image": {"path": "a.jpg", "size": [160, 120]}, "annotations": [annotation]}],
+    }
+    return {
+        "labelme": {"a.json": json.dumps(labelme).encode()},
+        "label-studio": {"export.json": json.dumps([task]).encode()},
+        "cvat": {"annotations.xml": cvat(f'<image id="0" name="a.jpg" width="120" height="160">{box}</image>')},
+        "coco": {"labels.json": json.dumps(labels).encode()},
+        "image-folder": {"metadata.jsonl": json.dumps({"file_name": "a.jpg", **size, "objects": objects}).encode()},
+        "datumaro": {"all.json": json.dumps(datumaro).encode()},
+    }
+
+
+@pytest.mark.parametrize("form", turned_forms())
+def test_boxes_of_a_picture_that_exif_turns_are_turned_back(form: str, tmp_path: Path) -> None:
+    report = imported(tmp_path, {**turned_forms()[form], "a.jpg": TURNED})
+    [(name, box)] = boxes(report)["a.jpg"]
+    assert (report.collection.form, name, box) == (form, "zebra", ZEBRA)
+    assert codes(report) == {"boxes-turned"}
+
+
+@pytest.mark.parametrize("form", ["via", "yolo", "create-ml", "deep-forest"])
+def test_where_no_size_is_stated_a_turned_picture_is_unsure(form: str, tmp_path: Path) -> None:
+    shape = {"name": "rect", "x": 10, "y": 20, "width": 40, "height": 30}
+    entry = {"filename": "a.jpg", "regions": [{"shape_attributes": shape, "region_attributes": {"species": "zebra"}}]}
+    place = {"label": "zebra", "coordinates": {"x": 30, "y": 35, "width": 40, "height": 30}}
+    row = {"image_path": "a.jpg", "xmin": 10, "ymin": 20, "xmax": 50, "ymax": 50, "label": "zebra"}
+    files = {
+        "via": {"via.json": json.dumps({"a.jpg7": entry}).encode()},
+        "yolo": {"a.txt": b"0 0.1875 0.291666667 0.25 0.25", "classes.txt": b"zebra"},
+        "create-ml": {"a.json": json.dumps([{"image": "a.jpg", "annotations": [place]}]).encode()},
+        "deep-forest": {"a.csv": table(row)},
+    }[form]
+    report = imported(tmp_path, {**files, "a.jpg": TURNED})
+    assert (boxes(report), codes(report)) == ({"a.jpg": [("zebra", ZEBRA)]}, {"orientation-unsure"})
+
+
+def test_ignored_boxes_of_coco_are_crowds_unless_they_shall_count(tmp_path: Path) -> None:
+    labels = json.loads(coco("a.jpg", "b.jpg"))
+    labels["annotations"][0]["ignore"] = 1
+    files = {"labels.json": json.dumps(labels).encode(), "a.jpg": photograph(), "b.jpg": photograph(1)}
+    report = imported(tmp_path, files)
+    assert [one["iscrowd"] for one in report.collection.coco["annotations"]] == [1, 0]
+    assert "boxes-ignored" in codes(report)
+    counting = import_dataset(tmp_path / "source", tmp_path / "counting", count_ignored=True)
+    assert [one["iscrowd"] for one in counting.collection.coco["annotations"]] == [0, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Folder:
         files: Every file below it, sorted; hidden ones and what systems leave behind apart.
         images: Folder of the pictures, where a person names one.
         known: Categories that are expected, in their order; empty where any may occur.
+        made: Where a form unpacks pictures; it is there as long as the folder is held.
         count_ignored: Whether boxes that a file calls difficult, or to be ignored, are boxes as all others.
     """
 
@@ -52,6 +54,7 @@ class Folder:
     ) -> None:
         self.path, self.images, self.known, self.count_ignored = path, images, known, count_ignored
         self.files = files_below(path)
+        self.made: tempfile.TemporaryDirectory[str] | None = None
         self._documents: dict[PurePosixPath, Any] = {}
 
     def named(self, *suffixes: str) -> list[PurePosixPath]:
@@ -110,7 +113,10 @@ class Form:
 
 @dataclass(frozen=True)
 class LabelledBox:
-    """A box as a file states it: corners left, top, right, bottom, in pixels or in shares of the picture's sides."""
+    """A box as a file states it: corners left, top, right, bottom, in pixels or in shares of the picture's sides.
+
+    A `segmentation` among the fields is of outlines, in the same.
+    """
 
     category: str
     corners: tuple[Number, Number, Number, Number]
@@ -129,6 +135,16 @@ class LabelledBox:
             across, down = map(Decimal, sides[::-1] if turned else sides)
             box = left * across, top * down, right * across, bottom * down
         return stored_box(box, *sides, picture.orientation) if turned else box
+
+    def outlines(self, picture: Picture, *, turned: bool = False) -> list[list[float]]:
+        """Its `segmentation` in pixels, as `box`."""
+        sides = picture.width, picture.height
+        scale = (sides[::-1] if turned else sides) if self.shares else (1, 1)
+        outlines = [
+            [round(side * scale[place % 2], 6) for place, side in enumerate(outline)]
+            for outline in self.fields["segmentation"]
+        ]
+        return [stored_outline(one, *sides, picture.orientation) for one in outlines] if turned else outlines
 
 
 @dataclass
@@ -201,8 +217,9 @@ def gathered(form: str, folder: Folder, rows: Iterable[Row], progress: Progress)
 
 def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
     image = draft.images[-1]
+    scaled = all(one.shares for row in rows for one in row.boxes)
     stated = {row.size: row.place for row in reversed(rows)}
-    turned = {size: check_size(place, size, picture, draft.findings) for size, place in stated.items()}
+    turned = {size: check_size(place, size, picture, draft.findings, scaled) for size, place in stated.items()}
     for row in rows:
         image |= {key: value for key, value in row.fields.items() if value not in ("", None)}
         draft.lost[image["id"]] |= row.unboxed
@@ -212,9 +229,8 @@ def _add_rows(draft: Draft, picture: Picture, rows: list[Row]) -> None:
             slack = SLACK if one.shares else Decimal(0)
             try:
                 box, fields = one.box(picture, turned=turned[row.size]), dict(one.fields)
-                if turned[row.size] and (outlines := fields.pop("segmentation", None)):
-                    sides = picture.width, picture.height, picture.orientation
-                    fields["segmentation"] = [stored_outline(outline, *sides) for outline in outlines]
+                if "segmentation" in fields:
+                    fields["segmentation"] = one.outlines(picture, turned=turned[row.size])
                 if fields.pop(IGNORED, False):
                     fields |= draft.ignored()
                 draft.add_box(one.category, box, row.place, slack, **fields)

@@ -64,8 +64,13 @@ def turned_size(path: Path) -> tuple[int, int, int] | None:
     return None
 
 
-def check_size(place: str, size: tuple[int, int] | None, picture: Picture, findings: list[Finding]) -> bool:
-    """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned."""
+def check_size(
+    place: str, size: tuple[int, int] | None, picture: Picture, findings: list[Finding], scaled: bool = False
+) -> bool:
+    """Compare the stated size with the real one, as stored and as EXIF turns it; True where boxes have to be turned.
+
+    Boxes in shares of the sides are `scaled`, so that another size is no matter.
+    """
     real, turned = (picture.width, picture.height), picture.orientation >= 5
     if turned and size == real[::-1] != real:
         message = f"boxes are of the picture as EXIF orientation {picture.orientation} turns it; turned back"
@@ -73,7 +78,7 @@ def check_size(place: str, size: tuple[int, int] | None, picture: Picture, findi
         return True
     if picture.orientation > 1 and (size is None or not turned or real[0] == real[1]):
         findings.append(orientation_unsure(picture, place))
-    if size is not None and size != real:
+    if size is not None and size != real and not scaled:
         stated = f"{size[0]} x {size[1]}"
         message = f"states {stated}, the picture has {real[0]} x {real[1]}; boxes are kept, not scaled"
         findings.append(Finding("size-differs", place, message, "look at the boxes of this picture", "warning"))

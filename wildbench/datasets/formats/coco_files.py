@@ -50,7 +50,8 @@ def read_coco_folder(folder: Folder, progress: Progress) -> Collection:
             raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
         own = folder.images or images_near(folder.path / path)
         data = read_coco(folder.path / path, own, repair=partial(_turn_back, own))
-        findings += data.warnings
+        turned = {one.place for one in data.warnings if one.code == "boxes-turned"}
+        findings += [one for one in data.warnings if one.code != "orientation-unsure" or one.place not in turned]
         read[name] = _with_repaired_boxes(data if folder.count_ignored else _with_ignored(data, findings), findings)
         progress("read COCO files", done, len(paths))
     named, places = _named(read)

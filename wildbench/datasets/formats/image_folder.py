@@ -13,7 +13,7 @@ from typing import Any
 
 from wildbench.datasets.findings import Finding
 from wildbench.datasets.formats._collection import Collection
-from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, as_number, gathered, part_in
+from wildbench.datasets.formats._form import Folder, Form, LabelledBox, Row, as_number, gathered, part_in, size_in
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 from wildbench.records import MOST_SETTINGS, plain_yaml
@@ -41,7 +41,7 @@ def _entries(folder: Folder, path: PurePosixPath) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _names(folder: Folder) -> list[str]:
+def names_of_card(folder: Folder) -> list[str]:
     """Category names of the data card, in their order; empty where it lists none."""
     for path in folder.files:
         text = folder.text(path) if path.name == "README.md" else ""
@@ -50,20 +50,20 @@ def _names(folder: Folder) -> list[str]:
                 card = plain_yaml(text[3:].partition("\n---")[0][:MOST_SETTINGS])
             except ValueError:
                 continue
-            if names := _class_names(card):
+            if names := class_names(card):
                 return names
     return []
 
 
-def _class_names(card: object) -> list[str]:
+def class_names(card: object) -> list[str]:
     """The names of a `class_label`, wherever it is in a card."""
     if isinstance(card, dict):
         label = card.get("class_label")
         names = label.get("names") if isinstance(label, dict) else None
         if isinstance(names, dict):
             return [str(names[key]) for key in sorted(names, key=lambda key: int(key))]
-        return next((found for value in card.values() if (found := _class_names(value))), [])
-    return next((found for value in card if (found := _class_names(value))), []) if isinstance(card, list) else []
+        return next((found for value in card.values() if (found := class_names(value))), [])
+    return next((found for value in card if (found := class_names(value))), []) if isinstance(card, list) else []
 
 
 def _boxes(entry: dict[str, Any]) -> tuple[list[list[float]], list[Any]]:
@@ -87,8 +87,7 @@ def _are_corners(entries: list[dict[str, Any]]) -> bool:
     return bool(total) and fits >= 0.98 * total and leaves >= 0.1 * total
 
 
-def _rows(folder: Folder, findings: list[Finding]) -> Iterator[Row]:
-    names = _names(folder)
+def _rows(folder: Folder, findings: list[Finding], names: list[str]) -> Iterator[Row]:
     for path in _tables(folder):
         entries = list(_entries(folder, path))
         corners = _are_corners(entries)
@@ -96,7 +95,9 @@ def _rows(folder: Folder, findings: list[Finding]) -> Iterator[Row]:
             message = "boxes fit their pictures as corners only; read as x1, y1, x2, y2"
             findings.append(Finding("boxes-xyxy", str(path), message, "look at the boxes", "warning"))
         for number, entry in enumerate(entries, start=1):
-            row = Row(str(path.parent / str(entry["file_name"])), f"{path}: entry {number}", part=part_in(path))
+            size = size_in(entry.get("width"), entry.get("height"))
+            place = f"{path}: entry {number}"
+            row = Row(str(path.parent / str(entry["file_name"])), place, part=part_in(path), size=size)
             boxes, labels = _boxes(entry)
             for (x, y, third, fourth), label in zip(boxes, labels, strict=False):
                 known = isinstance(label, int) and 0 <= label < len(names)
@@ -105,9 +106,10 @@ def _rows(folder: Folder, findings: list[Finding]) -> Iterator[Row]:
             yield row
 
 
-def _read(folder: Folder, progress: Progress) -> Collection:
+def read_image_folder(form: str, folder: Folder, names: list[str], progress: Progress) -> Collection:
+    """Read the tables of a folder, whose categories may be numbers of these names."""
     findings: list[Finding] = []
-    collection = gathered("image-folder", folder, _rows(folder, findings), progress)
+    collection = gathered(form, folder, _rows(folder, findings, names), progress)
     collection.findings.extend(findings)
     if all(name.isdecimal() for name in collection.read):
         message = "categories are numbers, and no data card gives their names"
@@ -117,5 +119,11 @@ def _read(folder: Folder, progress: Progress) -> Collection:
     return collection
 
 
-FORM = Form("image-folder", "Hugging Face image folder", frozenset({".jsonl", ".csv", ".md"}), _knows, _read)
+FORM = Form(
+    "image-folder",
+    "Hugging Face image folder",
+    frozenset({".jsonl", ".csv", ".md"}),
+    _knows,
+    lambda folder, progress: read_image_folder("image-folder", folder, names_of_card(folder), progress),
+)
 """How such a folder is known and read."""

@@ -7,6 +7,7 @@ Challenge 2012 Development Kit*, section on annotation; its devkit computes area
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
@@ -52,10 +53,10 @@ def _read_xml(path: Path, name: str) -> tuple[ElementTree.Element, bool]:
         raise DatasetError(f"{name}: more than {LARGEST:,} bytes of XML", code="xml-too-large", remedy=remedy)
     data = path.read_bytes()
     try:
-        root, latin = _parse(data, name), False
+        root, latin = parse_xml(data, name), False
     except expat.ExpatError as error:
         try:
-            root, latin = _parse(data, name, "iso-8859-1"), True
+            root, latin = parse_xml(data, name, "iso-8859-1"), True
         except expat.ExpatError:
             raise ValueError(f"not XML ({error})") from None
         if data.isascii():
@@ -65,8 +66,19 @@ def _read_xml(path: Path, name: str) -> tuple[ElementTree.Element, bool]:
     return root, latin
 
 
-def _parse(data: bytes, name: str, encoding: str | None = None) -> ElementTree.Element:
-    """Build the tree by expat, which hands over a document type before any entity of it is read."""
+def is_cvat(path: Path) -> bool:
+    """Whether an XML file is CVAT's own, with every picture in it."""
+    with path.open("rb") as file:
+        return re.search(rb"<annotations[\s>]", file.read(1 << 12)) is not None
+
+
+def parse_xml(data: bytes, name: str, encoding: str | None = None) -> ElementTree.Element:
+    """Build the tree by expat, which hands over a document type before any entity of it is read.
+
+    Raises:
+        DatasetError: `xml-doctype`.
+        expat.ExpatError: It is no XML.
+    """
 
     def refuse(*_: object) -> None:
         remedy = "annotations need none, and entities can fill a memory: take the file out, and look at it"
@@ -286,7 +298,7 @@ FORM = Form(
     "voc",
     "Pascal VOC",
     frozenset({".xml", ".txt"}),
-    lambda folder: bool(folder.named(".xml")),
+    lambda folder: any(not is_cvat(folder.path / path) for path in folder.named(".xml")),
     read_voc,
     voc_files,
     FIELDS,

@@ -104,7 +104,8 @@ def import_dataset(
     """
     known = tuple(published.counts) if published else ()
     with NewFolder(out, replace=replace) as new, _opened(source, new.parent, progress) as place:
-        collection, unused = _read(source, Folder(place, images, known, count_ignored=count_ignored), form, progress)
+        folder = Folder(place, images, known, count_ignored=count_ignored)  # held until its pictures are copied
+        collection, unused = _read(source, folder, form, progress)
         sha256 = None if source.is_dir() else sha256_of(source)
         report = ImportReport(_name_of(source), sha256, collection, unused, published)
         if strict and report.collection.findings:

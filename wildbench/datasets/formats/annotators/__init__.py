@@ -1,0 +1,1 @@
+"""Forms that annotation tools write, each in a module of its own."""
