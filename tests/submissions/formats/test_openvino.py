@@ -130,6 +130,18 @@ def test_integers_are_listed_as_what_they_stand_for(tmp_path: Path, dtype: str, 
     assert listing.activation_bits == {"w": 8}
 
 
+def test_a_bias_in_integers_is_a_parameter_and_its_scale_is_none(tmp_path: Path) -> None:
+    image = image_parameter(1, 3, 6, 7)
+    stored = opset13.constant(np.array([3, 0, -2, 9], np.int32).reshape(1, 4, 1, 1))
+    scale = opset13.constant(np.full((1, 4, 1, 1), 0.01, np.float32))
+    stored.friendly_name, scale.friendly_name = "bias", "scale"
+    bias = opset13.multiply(opset13.convert(stored, "f32"), scale)
+    answer = opset13.add(convolved(image, opset13.constant(WEIGHTS)), bias)
+    listing = FORMAT.tensors(read(write_ir(tmp_path / "a.xml", {"answer": answer}, image)), NO_MANIFEST)
+    tensors = {tensor.name: tensor for tensor in listing.tensors or ()}
+    assert (tensors["bias"].parameter, tensors["bias"].nonzero, tensors["scale"].parameter) == (True, 3, False)
+
+
 def test_weights_alone_in_integers_meet_floats(tmp_path: Path) -> None:
     source = read(quantized_network(tmp_path / "a.xml", "i8", rounded=False, zero=0))
     assert FORMAT.tensors(source, NO_MANIFEST).activation_bits == {"w": 32}

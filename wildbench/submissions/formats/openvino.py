@@ -204,6 +204,7 @@ def _port(layer: IrLayer, port: ElementTree.Element) -> Port:
 
 def _listed(graph: IrGraph, numbers: bytes, seen: set[tuple[int, int]]) -> list[Tensor]:
     tables = {table.id for layer in graph.layers.values() for table in layer.tables()}
+    biases = {bias.id for layer in graph.of("Multiply") if (bias := layer.scaled_bias)}
     tensors = []
     for layer in graph.of("Const"):
         start, size = layer.place
@@ -218,7 +219,7 @@ def _listed(graph: IrGraph, numbers: bytes, seen: set[tuple[int, int]]) -> list[
                 codec="openvino",
                 bytes=0 if layer.place in seen else size,
                 nonzero=_nonzero(layer, graph.zero_points.get(layer.id), numbers),
-                parameter=layer.id not in tables and layer.dtype not in WIDE,
+                parameter=layer.id in biases or (layer.id not in tables and layer.dtype not in WIDE),
                 bits=width,
                 stored_bits=width,
                 layer="" if "." in layer.name else "constants",

@@ -119,9 +119,18 @@ class IrLayer:
         if self.kind in (ROUND, "FakeConvert"):
             found = [layer.stored for layer, _ in self.sources[1:]]
         else:
-            scales = self.kind in SCALING and (first := self._source(0).stored) and first.dtype in NARROW
-            found = [self._source(1).stored] if scales else []
+            scaled = self.kind in SCALING and (
+                self.scaled_bias or ((first := self._source(0).stored) and first.dtype in NARROW)
+            )
+            found = [self._source(1).stored] if scaled else []
         return [layer for layer in found if layer is not None]
+
+    @property
+    def scaled_bias(self) -> IrLayer | None:
+        """The stored int32 that this layer makes real numbers of; None where it does not."""
+        source = self._source(0) if self.kind == "Multiply" else None
+        stored = source.stored if source and source.kind == "Convert" else None
+        return stored if stored and stored.dtype == "int32" and self._source(1).stored else None
 
     def _source(self, at: int) -> IrLayer:
         return self.sources[at][0]
