@@ -103,7 +103,7 @@ def evaluate(
         categories: What the labels of a detector in memory mean: label i is `categories[i - 1]`. None where they are
             names or category ids of the data set. A file has a manifest for this.
         out: Scorecard to write; detections and images go beside it. Nothing is written where it is None.
-        audits: Show a file's detector altered images and new scenes too, to see that it knows no labels by heart.
+        audits: Show a file's detector altered images and new scenes too, to see that it has not memorised labels.
         audit_seed: What these follow from, to repeat those of a record; None draws it once the file is admitted.
         threshold: Score from which its users take detections, or a scorecard of the val split, whose best F1 tells it.
             None where the manifest states one. AP looks at all detections anyway.

@@ -55,7 +55,7 @@ def evaluate(
     write_manifest: WriteManifestOption = False,
     adapter: AdapterOption = None,
     require_jail: RequireJailOption = False,
-    audits: Annotated[bool, typer.Option(help="Look for labels known by heart, on altered and new pictures.")] = True,
+    audits: Annotated[bool, typer.Option(help="Look for memorised labels, on altered and new pictures.")] = True,
     audit_seed: Annotated[int | None, typer.Option(min=0, help="Draw those of an earlier record again.")] = None,
     threshold: ThresholdOption = None,
     by: ByOption = None,

@@ -208,7 +208,7 @@ class DataSets:
             what = f"scored on another version of {place}: its hash is {wanted.sha256[:12]}, here it is {here}"
             remedy = "score the detections again, or name that version with --dataset"
             raise DatasetError(what, code="other-version", remedy=remedy)
-        what = f"scored on {place}, which is not here"
+        what = f"scored on {place}, which is not available here"
         raise DatasetError(what, code="not-here", remedy="name its COCO JSON with --dataset")
 
 

@@ -109,7 +109,7 @@ def _check_same(result: _results.Result, measured: Scorecard) -> None:
         what = f"{result.id}: the file is another submission: its hash is {mine.sha256[:12]}, not {theirs.sha256[:12]}"
         raise ScorecardError(what, code="other-submission", remedy="give the file that was submitted")
     if _results.result_id(measured) != result.id:
-        what = f"{result.id}: its name, data set or protocol is another here"
+        what = f"{result.id}: its name, data set or protocol is different here"
         raise ScorecardError(what, code="other-folder", remedy="give its manifest, and the labels it was scored on")
     stated = [
         name for name in ("parent", "authors", "licence", "method") if getattr(mine, name) != getattr(theirs, name)

@@ -102,7 +102,7 @@ def _orphans(results: Sequence[Result]) -> Iterator[ScorecardError]:
             parent = there.get(parent)
         if parent is not None or own.sha256 in seen:
             what = f"{result.id}: is its own ancestor"
-            yield ScorecardError(what, code="parents-in-a-ring", remedy="remove the rows of the ring")
+            yield ScorecardError(what, code="parents-in-a-ring", remedy="remove the rows of the cycle")
 
 
 def _row(result: Result, datasets: _recompute.DataSets, submission: Path | None) -> list[WildbenchError]:

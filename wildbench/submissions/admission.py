@@ -28,7 +28,7 @@ from wildbench.submissions.source import Source
 
 @dataclass(frozen=True)
 class Facts:
-    """What is told of a submission's files by the process that read them; see `Admitted`."""
+    """What the process that read a submission's files says of them; see `Admitted`."""
 
     size: int
     sha256: str
@@ -313,7 +313,7 @@ def _dump(manifest: Manifest) -> dict[str, Any]:
 
 
 def _refuse_gaps(source: Source, signature: Signature | None, stated: Collection[str]) -> None:
-    """The input and output of torchvision are no default for a network that plainly has others."""
+    """The input and output of torchvision are not the default for a network that plainly has others."""
     image = signature.image if signature else None
     if signature is None or image is None:
         return

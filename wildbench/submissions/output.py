@@ -52,7 +52,7 @@ class Part(Contract):
     @model_validator(mode="after")
     def _columns_are_in_order(self) -> Self:
         if self.columns is not None and self.columns[1] is not None and self.columns[1] <= self.columns[0]:
-            raise ValueError(f"`columns` {list(self.columns)} are none")
+            raise ValueError(f"`columns` {list(self.columns)} is empty")
         return self
 
 
@@ -274,7 +274,7 @@ class DetrOutput(_Decoded):
 
     kind: Literal["detr"]
     activation: Literal["softmax", "sigmoid"] = Field(
-        description="softmax: K = C + 1, the last is no object. sigmoid: K = C, a score for each."
+        description="softmax: K = C + 1, the last means no object. sigmoid: K = C, a score for each."
     )
 
     def described(self, names: Collection[str]) -> DescribedOutput:

@@ -133,7 +133,7 @@ class Source:
     def beside(self, name: str) -> bytes | None:
         """A file in the main file's folder, such as a label file; None where there is none.
 
-        Of a file on disk it is no part, unless it is attached: it describes the submission.
+        It is not part of a file on disk unless it is attached: it describes the submission.
         """
         inside = str(PurePosixPath(self.main).parent / name)
         if self.is_folder or inside in self.files:
@@ -217,11 +217,11 @@ class Source:
 
     @contextmanager
     def reading(self, what: str, code: str) -> Iterator[None]:
-        """Whatever does not hold together in the block is a SubmissionError with `code`: the file is no `what`."""
+        """Whatever does not hold together in the block is a SubmissionError with `code`: the file is not a `what`."""
         try:
             yield
         except (ValueError, LookupError, StopIteration, RecursionError) as error:
-            problem = f"no {what} ({error or 'a part is missing'})"
+            problem = f"not a {what} ({error or 'a part is missing'})"
             raise self.error(problem, code=code, remedy=EXPORT_AGAIN) from None
 
     def _from_disk(self, name: str) -> bytes | None:

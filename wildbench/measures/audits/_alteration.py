@@ -1,7 +1,7 @@
 """A photograph as it could also have been taken: mirrored, from a little nearer, stored again; its boxes moved along.
 
 Size and shape of the picture stay, so that whatever took the photograph takes this. Positions are drawn again,
-so that boxes learnt by heart are off, whichever way the photograph is recognised.
+so that memorised boxes are off, whichever way the photograph is recognised.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ def read_back(index: bytes, data: torch.Tensor, where: str) -> tuple[dict[str, R
             records[name] = reader.record(record)
             sizes[name] = reader.at - before
         if reader.at != len(data):
-            raise ValueError(f"{len(data) - reader.at} bytes of no tensor")
+            raise ValueError(f"{len(data) - reader.at} bytes that belong to no tensor")
     except (ValueError, KeyError, TypeError, RecursionError, RuntimeError, MemoryError, zlib.error) as error:
         problem = str(error).partition("\n")[0][:200]
         raise SubmissionError(f"{where}: damaged index ({problem})", code="damaged", remedy=AGAIN) from None
@@ -348,5 +348,5 @@ class _Reader:
         if place not in self._aligned:
             self._aligned[place] = part.clone()
         if dtype == torch.bool and int(part.max()) > 1:
-            raise ValueError("a truth value that is neither")
+            raise ValueError("a boolean that is neither 0 nor 1")
         return self._aligned[place].view(dtype).reshape(shape)

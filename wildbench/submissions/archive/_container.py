@@ -154,7 +154,7 @@ def inflate(data: bytes) -> bytes:
     decoder = zlib.decompressobj()
     text = decoder.decompress(data, LARGEST_TEXT)
     if not decoder.eof or decoder.unused_data:
-        raise ValueError(f"no deflated text of at most {LARGEST_TEXT:,} bytes")
+        raise ValueError(f"not a deflated text of at most {LARGEST_TEXT:,} bytes")
     return text
 
 

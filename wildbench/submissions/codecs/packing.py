@@ -322,7 +322,7 @@ class Huffman(Codec):
             codes = unpack(out.reshape(-1), FIELD[bits], promise.elements)
             require(not codes.size or int(codes.max()) < 2**bits, f"a code beyond {bits} bits")
             return torch.from_numpy(codes).reshape(shape)
-        require(dtype != torch.bool or not out.size or int(out.max()) <= 1, "a truth value that is neither 0 nor 1")
+        require(dtype != torch.bool or not out.size or int(out.max()) <= 1, "a boolean that is neither 0 nor 1")
         return torch.from_numpy(out.reshape(-1)).view(dtype).reshape(shape)
 
     def width(self, record: Record) -> int:

@@ -76,7 +76,7 @@ class Adapter(Format):
         try:
             return cls(path.name, path.read_bytes().decode())
         except DAMAGED as error:
-            what = error.strerror if isinstance(error, OSError) else f"no Python that can be read ({error})"
+            what = error.strerror if isinstance(error, OSError) else f"not valid Python ({error})"
             raise SubmissionError(f"{path}: {what}", code="adapter", remedy="check the adapter") from None
 
     @property
@@ -90,7 +90,7 @@ class Adapter(Format):
         try:
             lines = ast.parse(self.code).body
         except DAMAGED as error:
-            problem = f"{self.file}: no Python that can be read ({error})"
+            problem = f"{self.file}: not valid Python ({error})"
             raise SubmissionError(problem, code="adapter", remedy="check the adapter") from None
         for line in lines:
             targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
@@ -205,7 +205,7 @@ class AdaptedBackend:
         if isinstance(number, float) and number.is_integer():
             number = int(number)
         if not isinstance(number, int) or not 1 <= number <= len(self._numbers):
-            problem = f"label {label!r} is no category, and outside 1..{len(self._numbers)}"
+            problem = f"label {label!r} is not a category, nor in 1..{len(self._numbers)}"
             raise WrongOutput(problem, code="unknown-label", remedy="label 1 is the first category")
         return number
 

@@ -51,8 +51,8 @@ class Tensor:
             the width of its entries: an index is looked up, not multiplied.
         stored_bits: Width of one value as it is stored, before any mask or entropy coding; None where that is unknown.
         extra_bits: What is stored beside the values: scales and zero points, a codebook.
-        entropy_bytes: Size at the zeroth-order entropy of the stored symbols, which is no bound; zero for bytes shared
-            with an earlier tensor. None for formats without such symbols.
+        entropy_bytes: Size at the zeroth-order entropy of the stored symbols, not a bound; zero for bytes shared with
+            an earlier tensor. None for formats without such symbols.
         layer: Layer it is counted under, where its name has no path; by default its name.
     """
 

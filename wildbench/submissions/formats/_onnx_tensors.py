@@ -117,7 +117,7 @@ LONGEST_WAY = 16
 """Nodes between a stored tensor and what reads it that are followed; a damaged graph may go in a circle."""
 
 NO_NAME = "(unnamed)"
-"""Stands for the weight of a convolution that is no stored tensor itself, such as one that is decoded as it runs."""
+"""Stands for the weight of a convolution that is not itself stored, such as one that is decoded as it runs."""
 
 FLOAT_BITS, INTEGER_BITS = 32, 8
 

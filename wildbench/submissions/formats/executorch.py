@@ -60,7 +60,7 @@ class ExecuTorch(Format):
         return Listing(None, reason="delegates of an ExecuTorch program pack its weights in forms of their own")
 
     def open(self, source: Source, manifest: Manifest, device: str, threads: int | None) -> ExecuTorchBackend:
-        """Load the method; refused where a delegate is not here, for nothing else runs what it was given."""
+        """Load the method; refused where a delegate is missing, for nothing else runs its part."""
         with needs("executorch"):
             from executorch.extension.pybindings import portable_lib
             from executorch.runtime import Runtime
@@ -117,7 +117,7 @@ def _plan(source: Source) -> Table:
 
 def _port(name: str, value: Table) -> Port:
     if value.number(0, "<B") != TENSOR:
-        raise ValueError(f"{name} is no tensor")
+        raise ValueError(f"{name} is not a tensor")
     tensor = value.child(1)
     shape: tuple[int | None, ...] = tuple(tensor.numbers(2, "<i4").tolist())
     if tensor.number(8, "<b") and len(shape) == 4:

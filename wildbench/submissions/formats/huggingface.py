@@ -70,8 +70,8 @@ class HuggingFace(Format):
             raise source.error("needs code that its folder or the Hub brings", code="remote-code", remedy=BY_ONNX)
         architectures = config.get("architectures") or ["no architecture"]
         if not str(architectures[0]).endswith("ForObjectDetection"):
-            problem = f"a network of transformers, but no detector ({architectures[0]})"
-            raise source.error(problem, code="no-detector", remedy="hand in one of AutoModelForObjectDetection")
+            problem = f"a transformers network, but not a detector ({architectures[0]})"
+            raise source.error(problem, code="no-detector", remedy="submit a model of AutoModelForObjectDetection")
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """What the header lists."""
@@ -138,7 +138,7 @@ def read_config(source: Source) -> dict[str, Any]:
     except (ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
-        raise source.error(f"{CONFIG} is missing, or no JSON object")
+        raise source.error(f"{CONFIG} is missing, or not a JSON object")
     return config
 
 

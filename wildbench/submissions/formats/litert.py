@@ -259,7 +259,7 @@ def _zip(source: Source) -> zipfile.ZipFile | None:
 
 
 def _appended(source: Source) -> dict[str, bytes]:
-    """The files in the zip behind the graph, by name; larger ones are no text, and left out."""
+    """The files in the zip behind the graph, by name; larger ones are not text, and left out."""
     archive = source.parsed(_zip)
     entries = [entry for entry in archive.infolist() if entry.file_size <= MOST_TEXT][:MOST_FILES] if archive else []
     try:

@@ -118,8 +118,8 @@ class Ncnn(Format):
         layers, net = source.parsed(_read), ncnn.Net()
         unknown = [layer.kind for layer in layers if ncnn.layer_to_index(layer.kind) < 0]
         if unknown:
-            problem = f"{unknown[0]} is a layer of its own, and needs a library"
-            raise source.error(problem, code="custom-operator", remedy="convert it with pnnx, of ncnn's own layers")
+            problem = f"{unknown[0]} is a custom layer, and needs a library"
+            raise source.error(problem, code="custom-operator", remedy="convert it with pnnx to ncnn's own layers")
         net.opt.use_vulkan_compute = False
         net.opt.num_threads = net.opt.num_threads if threads is None else threads
         for option in FEW_BITS:

@@ -169,7 +169,7 @@ class OnnxBackend:
 
 
 def load_graph(source: Source) -> onnx.ModelProto:
-    """Parse an ONNX file with its weights in other files put inside; a SubmissionError where it is no ONNX model."""
+    """Parse an ONNX file with its weights in other files put inside; a SubmissionError where it is not ONNX."""
     found: onnx.ModelProto = source.parsed(_read)
     if not any(_outside(found, source)):
         return found
@@ -205,8 +205,8 @@ def _read(source: Source) -> onnx.ModelProto:
     for message in messages(model):
         types = (getattr(message, "elem_type", 0), getattr(message, "data_type", 0))
         if any(isinstance(one, int) and one not in known for one in types):  # a sequence's is a message
-            raise source.error("a tensor is of a type that ONNX does not have", remedy=EXPORT_AGAIN)
-        for field, value in message.ListFields():  # what is no UTF-8 is given as bytes
+            raise source.error("a tensor has a type that ONNX lacks", remedy=EXPORT_AGAIN)
+        for field, value in message.ListFields():  # what is not UTF-8 comes as bytes
             texts = value if field.type == field.TYPE_STRING else ()
             if isinstance(texts, bytes) or not (isinstance(texts, str) or all(isinstance(one, str) for one in texts)):
                 raise source.error(f"its {field.name} is not UTF-8", code="not-utf8", remedy=EXPORT_AGAIN)

@@ -32,7 +32,7 @@ class TorchExport(TorchScript):
         return "archive_format" in source.records or "models/model.json" in source.records
 
     def signature(self, source: Source) -> Signature | None:
-        """The program's inputs, and its outputs where they are no dictionary; None where it takes a list of images."""
+        """Its inputs, and its outputs where they are not a dictionary; None where it takes a list of images."""
         return source.parsed(_signature)
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:

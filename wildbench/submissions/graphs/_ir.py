@@ -115,7 +115,7 @@ class IrLayer:
         return (self._source(0).rounded if few else None) or 32
 
     def tables(self) -> list[IrLayer]:
-        """Stored scales, zero points and limits that this layer applies; they are no parameters."""
+        """Stored scales, zero points and limits that this layer applies; they are not parameters."""
         if self.kind in (ROUND, "FakeConvert"):
             found = [layer.stored for layer, _ in self.sources[1:]]
         else:

@@ -133,7 +133,7 @@ def read_manifest(
             it says of the input, no custom of a tool contradicts.
 
     Raises:
-        SubmissionError: A reader knows the file, and that it is no detector; or what it says is damaged.
+        SubmissionError: A reader knows the file, and it is not a detector; or what it says is damaged.
     """
     described = Described(source, format, signature)
     draft: dict[str, Any] = {}
@@ -164,7 +164,7 @@ def named(source: Source, draft: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain_data(source: Source, name: str, text: str | bytes) -> dict[str, Any]:
-    """A JSON, YAML or TOML document, by its name's suffix; empty where it is no mapping.
+    """A JSON, YAML or TOML document, by its name's suffix; empty where it is not a mapping.
 
     Raises:
         SubmissionError: It is damaged, or too large to describe a network.
@@ -194,7 +194,7 @@ def in_order(names: object) -> list[str]:
     """
     numbered = dict(enumerate(names)) if isinstance(names, list | tuple) else names
     if not isinstance(numbered, Mapping) or not all(isinstance(name, str | int | float) for name in numbered.values()):
-        raise ValueError("names are no list, and no mapping by number")
+        raise ValueError("names are neither a list nor a mapping by number")
     by_number = {int(number): str(name) for number, name in numbered.items()}
     if by_number and not 0 <= min(by_number) <= max(by_number) < MOST_CATEGORIES:
         raise ValueError(f"names are numbered from {min(by_number)} to {max(by_number)}")

@@ -15,7 +15,7 @@ from wildbench.submissions.readers._reader import MOST_CHARACTERS, Described, Wo
 
 LINES = ("labels.txt", "labelmap.txt", "classes.txt", "obj.names")
 TRAINED = ("data.yaml", "dataset.yaml")
-"""How Ultralytics and YOLOv5 are told of a data set."""
+"""The file that describes a data set to Ultralytics and YOLOv5."""
 ITEMS = ("label_map.pbtxt", "labelmap.pbtxt")
 """TensorFlow's Object Detection API: numbers from 1."""
 

@@ -47,7 +47,7 @@ YOLO_INPUT = {
 
 
 def _input(told: Mapping[str, str]) -> dict[str, Any] | None:
-    """None for a crop, and for values that are no grey levels."""
+    """None for a crop, and for values that are not grey levels."""
     resize, mode = RESIZES.get(told.get("resize_type", "standard")), told.get("intensity_mode", "none")
     unit = mode == "scale_to_unit" and float(told.get("intensity_max_value", 255)) == 255
     if resize is None or told.get("input_dtype", "u8") != "u8" or not (unit or mode == "none"):

@@ -59,7 +59,7 @@ KEYS = ("names", "stride", "task", "imgsz", "end2end", "args", "head", "descript
 
 
 def _literal(text: str) -> Any:  # noqa: ANN401 - plain data
-    """Python's notation of a dictionary, a list, a number or a truth value; other text as it is."""
+    """Python's notation of a dictionary, a list, a number or a boolean; other text as it is."""
     try:
         return ast.literal_eval(text) if len(text) <= MOST_CHARACTERS else text
     except (ValueError, SyntaxError, MemoryError, RecursionError):

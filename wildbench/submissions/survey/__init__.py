@@ -1,4 +1,4 @@
-"""What can be told of any file, also where nobody has written a manifest: by its answers to two pictures."""
+"""What can be said of any file, also where nobody has written a manifest: by its answers to two pictures."""
 
 import lazy_loader
 

@@ -78,7 +78,7 @@ class Answered(BaseModel):
 
     @property
     def form(self) -> Literal["xyxy", "cxcywh"] | None:
-        """What four columns of it are by their order; None where they are no boxes yet, or too few to tell."""
+        """What four columns of it are by their order; None where they are not boxes yet, or too few to tell."""
         if self.count < LEAST_ROWS or len(self._box) < 4 or not all(column.finite for column in self._box):
             return None
         if self.ordered >= NEARLY_ALL:

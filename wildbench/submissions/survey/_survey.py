@@ -1,4 +1,4 @@
-"""What can be told of any file: as `inspect_submission`, but also where nobody has written a manifest yet."""
+"""What can be said of any file: as `inspect_submission`, but also where nobody has written a manifest yet."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Survey:
 
 
 def survey(path: Path | str, *, manifest: Path | None = None, adapter: Path | None = None, run: bool = True) -> Survey:
-    """Tell what can be told of a file, with or without a manifest.
+    """Tell what can be said of a file, with or without a manifest.
 
     Args:
         path: The file, or the folder or zip it is in.
