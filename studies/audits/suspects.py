@@ -102,12 +102,17 @@ def remembering(data: Dataset, otherwise: Detect | None, *, every: int = 1, jitt
         far = np.abs(keys - _key(pixels)).mean(axis=1)
         if otherwise and far.min() > 1:
             return otherwise(image_id, pixels)
-        known = data.labels.of_image(stored[int(far.argmin())]["id"])
-        sides = known.boxes[:, [2, 3, 2, 3]]
-        corners = known.xyxy + sides * rng.uniform(-jitter, jitter, sides.shape)
-        return detections_in(image_id, known.category_ids, corners, rng.uniform(0.5, 0.99, len(known)))
+        return stored_labels(data, stored[int(far.argmin())]["id"], image_id, jitter, rng)
 
     return detect
+
+
+def stored_labels(data: Dataset, stored: int, image_id: int, jitter: float, rng: np.random.Generator) -> Detections:
+    """The labels of one picture as the detections of another, or of itself."""
+    known = data.labels.of_image(stored)
+    sides = known.boxes[:, [2, 3, 2, 3]]
+    corners = known.xyxy + sides * rng.uniform(-jitter, jitter, sides.shape)
+    return detections_in(image_id, known.category_ids, corners, rng.uniform(0.5, 0.99, len(known)))
 
 
 def _key(pixels: Pixels) -> Floats:

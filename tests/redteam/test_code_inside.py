@@ -33,7 +33,7 @@ PROBES = {
     "weights-by-a-link": "os.symlink({site!r} + '/scipy', 's'); open('s/stats/_sobol_direction_numbers.npz', 'rb')",
     "weights-by-memory-map": "import numpy; numpy.memmap({site!r} + '/scipy/stats/_sobol_direction_numbers.npz', mode='r')",
     "baselines-in-the-package": "import wildbench; open(wildbench.__path__[0] + '/../baselines/reference.pt', 'rb')",
-    "packages-of-the-system": "assert os.listdir('/usr/lib/python3/dist-packages')",
+    "packages-of-the-system": "import pathlib; next(pathlib.Path('/usr/lib/python3/dist-packages').rglob('*.py')).read_bytes()",
     "labels-in-the-package": "import wildbench; open(wildbench.__path__[0] + '/../annotations/parksim/test.json').read(10)",
     "a-neighbour-of-the-file": "open({folder!r} + '/secret').read(10)",
     "a-list-of-its-folder": "assert os.listdir({folder!r})",

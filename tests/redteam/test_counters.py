@@ -288,8 +288,8 @@ def replaced(stored: dict[str, Any], *nodes: Any, edit: Any = None) -> Callable[
 
 
 def filled(got: Figures) -> bool:
-    """A tensor filled with one number holds one number."""
-    return bool(got["parameters"] == 5)
+    """A factor that is made out of nothing is a parameter all the same."""
+    return bool(got["parameters"] is None or got["parameters"] >= WEIGHT.size)
 
 
 SHAPE = {"shape": np.array(WEIGHT.shape)}
@@ -387,6 +387,8 @@ HIDDEN_WEIGHTS = [
     Attack("weights-uint8-table", replaced({"whole": np.zeros(WEIGHT.shape, np.uint8), "table": np.linspace(-1, 1, 256, dtype=np.float32)}, helper.make_node("Cast", ["whole"], ["cast"], to=6), helper.make_node("Gather", ["table", "cast"], ["w"])), measured, weighed),
     Attack("weights-as-booleans", replaced({"bits": np.ones((32, *WEIGHT.shape), np.bool_), "powers": np.ones((32, 1, 1, 1, 1), np.float32), "axis": np.array([0])}, helper.make_node("Cast", ["bits"], ["cast"], to=1), helper.make_node("Mul", ["cast", "powers"], ["parts"]), helper.make_node("ReduceSum", ["parts", "axis"], ["w"], keepdims=0)), measured, weighed),
     Attack("weights-filled", replaced(SHAPE, helper.make_node("ConstantOfShape", ["shape"], ["w"], value=numpy_helper.from_array(np.ones(1, np.float32)))), measured, filled),
+    Attack("weights-drawn", replaced({}, helper.make_node("RandomNormal", [], ["w"], seed=3.0, shape=WEIGHT.shape)), measured, filled),
+    Attack("weights-drawn-like", replaced({"like": np.zeros(WEIGHT.shape, np.bool_)}, helper.make_node("Cast", ["like"], ["wide"], to=1), helper.make_node("RandomUniformLike", ["wide"], ["w"], seed=3.0)), measured, lambda got: True),
     Attack("weights-double", replaced({"wide": WEIGHT.astype(np.float64)}, helper.make_node("Cast", ["wide"], ["w"], to=1)), measured, weighed),
     Attack("activation-bits-of-one", lambda folder: network(folder, activation_bits=1), measured, lambda got: not any(pair.endswith("x1") for pair in got["bits"] or {})),
 ]  # fmt: skip

@@ -95,6 +95,11 @@ class Isolation(Record):
     )
     probes: Keyed[bool] = Field(description="What was tried, and whether it was stopped.")
     not_enforced: Listed[Label] = Field(description="What was not stopped.")
+    cgroup: bool | None = Field(
+        default=None,
+        description="Whether a control group bounded the memory and the number of all its processes together; false "
+        "where none is delegated, and limits of each process stand alone.",
+    )
 
 
 class Environment(Record):

@@ -1,5 +1,7 @@
 from ._alteration import alter as alter
 from ._audits import Detect as Detect
+from ._audits import audit_altered as audit_altered
+from ._audits import audit_fresh as audit_fresh
 from ._audits import audit_images as audit_images
 from ._audits import run_audits as run_audits
 from ._audits import scored_evidence as scored_evidence

@@ -50,11 +50,11 @@ def run_audits(detect: Detect, scored: Scored, *, seed: int | None = None, progr
     make = scene_maker(data)
     if make is None or wanted < FEWEST["fresh-scenes"]:
         why = "the data set cannot make new scenes" if make is None else f"too few images: {len(data.images)}"
-        return [_altered(detect, scored, seed, wanted, progress), _undone("fresh-scenes", why)]
+        return [audit_altered(detect, scored, seed, wanted, progress), _undone("fresh-scenes", why)]
     with ThreadPoolExecutor(1) as beside:  # they are rendered while the detector looks at others
         rendering = beside.submit(lambda: list(make(seed, wanted)))
-        audits = [_altered(detect, scored, seed, wanted, progress)]
-        return [*audits, _fresh(detect, scored, seed, rendering.result, progress)]
+        audits = [audit_altered(detect, scored, seed, wanted, progress)]
+        return [*audits, audit_fresh(detect, scored, seed, rendering.result, progress)]
 
 
 def audit_images(data: Dataset) -> Audit:
@@ -90,7 +90,8 @@ def scored_evidence(scored: Scored) -> dict[str, Figure]:
     return {"ap_scored": coco_ap(scored), "pooled_ap_scored": Figure(value=value, unit="AP", n=boxes)}
 
 
-def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: Progress) -> Audit:
+def audit_altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: Progress = silent) -> Audit:
+    """Show so many of the images again, mirrored, shifted and stored again."""
     data = scored.dataset
     boxed = sorted(set(scored.labels.image_ids[~scored.labels.crowd].tolist()))
     wanted = min(wanted, len(boxed))
@@ -116,7 +117,10 @@ def _altered(detect: Detect, scored: Scored, seed: int, wanted: int, progress: P
     return _judged("altered-images", *pair, seed, start, "the same images mirrored, cropped and stored again")
 
 
-def _fresh(detect: Detect, scored: Scored, seed: int, rendered: Callable[[], list[Scene]], progress: Progress) -> Audit:
+def audit_fresh(
+    detect: Detect, scored: Scored, seed: int, rendered: Callable[[], list[Scene]], progress: Progress = silent
+) -> Audit:
+    """Show scenes that nobody has seen, which `rendered` makes by the seed."""
     start = time.perf_counter()
     scenes = rendered()
     pictures = ((image["id"], pixels) for image, _, pixels in scenes)

@@ -110,6 +110,13 @@ CHOOSING = REARRANGING.union(
 )
 """Nodes whose results are values of their first input, or padding."""
 
+GENERATING = frozenset(
+    ("ConstantOfShape", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+)
+"""Nodes that make a tensor out of a shape alone."""
+
+MOST_SIDES, MOST_ELEMENTS = 32, 2**62
+
 REAL = (1, 10, 11, 16)
 """Codes of float32, float16, float64 and bfloat16."""
 
@@ -128,6 +135,7 @@ def listing(source: Source, model: ModelProto) -> Listing:
     weights = OnnxWeights(whole)
     inside = len(model.functions) > 0
     tensors = [_tensor(source, weights, *stored, inside) for stored in onnx_numbers(model)]
+    tensors += weights.generated
     return Listing(
         tensors,
         activation_bits=weights.activation_bits,
@@ -181,9 +189,30 @@ class OnnxWeights:
     @cached_property
     def multiplied(self) -> set[str]:
         """Names of the stored tensors of which a factor of a product is made, also of codes and their codebook."""
+        return self._factors & self.values.keys()
+
+    @cached_property
+    def _factors(self) -> set[str]:
+        """Names of all tensors of which a factor is made."""
         places = [(node, FACTORS.get(node.op_type) or range(len(node.input))) for node in self.nodes]
         factors = [_input(node, at) for node, some in places for at in some if node.op_type in MULTIPLYING]
-        return {name for name in self._upstream(factors, codes=True) if name in self.values}
+        return self._upstream(factors, codes=True)
+
+    @cached_property
+    def generated(self) -> list[Tensor]:
+        """Factors that are made out of nothing, filled with one number or drawn by a seed; they take no bytes."""
+        found = []
+        for node in (one for one in self.nodes if one.op_type in GENERATING):
+            name, stored = (node.output or [""])[0], self._value(_input(node, 0))
+            sides = [int(side) for one in node.attribute if one.name == "shape" for side in one.ints]
+            if node.op_type == "ConstantOfShape" and stored is not None and stored.size <= MOST_SIDES:
+                sides = [int(side) for side in stored.ravel()]
+            if node.op_type.endswith("Like") and stored is not None:
+                sides = list(stored.shape)
+            if name in self._factors and sides and 0 < math.prod(sides) < MOST_ELEMENTS and min(sides) > 0:
+                whole = math.prod(sides)
+                found.append(Tensor(name, tuple(sides), "float32", "generated", 0, whole, True, FLOAT_BITS, FLOAT_BITS))
+        return found
 
     @cached_property
     def tabled(self) -> int:

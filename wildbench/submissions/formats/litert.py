@@ -105,11 +105,16 @@ class LiteRT(Format):
             raise source.error(problem, code=code, remedy=remedy)
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
-        """Stored tensors; integers without a scale (shapes, axes) and booleans count as buffers."""
+        """Stored tensors; integers without a scale (shapes, axes) and booleans count as buffers, unless multiplied."""
         model, behind = source.parsed(read_lite), len(source.data) - _end(source)
         seen: set[int] = set()
         try:
-            tensors = [_tensor(tensor, seen) for graph in model.graphs for tensor in graph.tensors if tensor.data]
+            tensors = [
+                _tensor(tensor, seen, at in graph.multiplied)
+                for graph in model.graphs
+                for at, tensor in enumerate(graph.tensors)
+                if tensor.data
+            ]
         except ValueError as error:
             raise source.error(f"a stored tensor is damaged ({error})", remedy=EXPORT_AGAIN) from None
         products = sum(len(graph.multiplying) for graph in model.graphs)
@@ -192,7 +197,7 @@ def _port(tensor: LiteTensor) -> Port:
     return Port(tensor.name, tensor.shape, tensor.dtype, _quantization(tensor))
 
 
-def _tensor(tensor: LiteTensor, seen: set[int]) -> Tensor:
+def _tensor(tensor: LiteTensor, seen: set[int], multiplied: bool) -> Tensor:
     """A stored tensor; `seen` has the buffers of earlier ones."""
     width = width_of(tensor.dtype)
     first = tensor.buffer not in seen
@@ -205,7 +210,7 @@ def _tensor(tensor: LiteTensor, seen: set[int]) -> Tensor:
         codec="litert",
         bytes=len(tensor.data) if first else 0,
         nonzero=tensor.nonzero,
-        parameter=width is not None and not plain,
+        parameter=multiplied or (width is not None and not plain),
         bits=width,
         stored_bits=width,
         extra_bits=32 * len(tensor.scales) + 64 * len(tensor.zero_points),

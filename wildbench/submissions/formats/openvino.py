@@ -103,7 +103,7 @@ class OpenVino(Format):
             return Signature(tuple(inputs), tuple(_port(layer, layer.outputs[at]) for layer, at in sources))
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
-        """Stored tensors; wide integers (shapes, axes), scales, zero points and limits count as buffers."""
+        """Stored tensors; wide integers that nothing multiplies, scales, zero points and limits count as buffers."""
         model, numbers = source.parsed(_read), _numbers(source)
         seen: set[tuple[int, int]] = set()
         with source.reading(*READS):
@@ -219,7 +219,8 @@ def _listed(graph: IrGraph, numbers: bytes, seen: set[tuple[int, int]]) -> list[
                 codec="openvino",
                 bytes=0 if layer.place in seen else size,
                 nonzero=_nonzero(layer, graph.zero_points.get(layer.id), numbers),
-                parameter=layer.id in biases or (layer.id not in tables and layer.dtype not in WIDE),
+                parameter=layer.id in biases
+                or (layer.id not in tables and (layer.dtype not in WIDE or layer.id in graph.multiplied)),
                 bits=width,
                 stored_bits=width,
                 layer="" if "." in layer.name else "constants",

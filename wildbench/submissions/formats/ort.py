@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from wildbench.submissions.formats._format import Format, Listing, Port, Signature, Tensor, width_of
+from wildbench.submissions.formats._onnx_tensors import CHOICES, MULTIPLYING, SETTINGS
 from wildbench.submissions.formats.onnx_graph import FORMAT as ONNX
 from wildbench.submissions.formats.onnx_graph import METADATA_KEY, ORT, OnnxBackend, dtype_name
-from wildbench.submissions.graphs import Table, stored_values
+from wildbench.submissions.graphs import Table, made_of, stored_values
 from wildbench.submissions.manifest import Manifest
 from wildbench.submissions.source import Source
 
@@ -45,10 +46,11 @@ class Ort(Format):
         return Signature(tuple(inputs), tuple(outputs))
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
-        """Initializers of floats; which integers are weights, and which zero points, ONNX Runtime does not tell."""
+        """Initializers of floats, and integers of which a factor is made; which are codes, the file does not tell."""
         with source.reading(*READS):
-            stored = source.parsed(_ort_model).child(7).tables(0)
-            tensors = [_ort_tensor(one) for one in stored]
+            graph = source.parsed(_ort_model).child(7)
+            multiplied = _multiplied(graph)
+            tensors = [_ort_tensor(one, multiplied) for one in graph.tables(0)]
         if any(tensor.bits is not None and tensor.bits <= 8 for tensor in tensors):
             return Listing(None, reason="a quantized graph in ONNX Runtime's own format does not tell its weights")
         return Listing(tensors)
@@ -75,7 +77,20 @@ def _ort_port(value: Table) -> Port:
     return Port(value.text(0), tuple(fixed), dtype_name(kind.number(0)))
 
 
-def _ort_tensor(stored: Table) -> Tensor:
+def _multiplied(graph: Table) -> set[str]:
+    """Names of the tensors of which a factor is made."""
+    nodes = [(node.text(5), node.texts(8), node.texts(9)) for node in graph.tables(2)]
+    makers = {output: (kind, inputs) for kind, inputs, outputs in nodes for output in outputs}
+
+    def values(name: str) -> list[str]:
+        kind, inputs = makers.get(name, ("", []))
+        places = {*SETTINGS.get(kind, ()), *CHOICES.get(kind, ())}
+        return [] if kind in MULTIPLYING else [one for at, one in enumerate(inputs) if one and at not in places]
+
+    return made_of((one for kind, inputs, _ in nodes if kind in MULTIPLYING for one in inputs), values)
+
+
+def _ort_tensor(stored: Table, multiplied: set[str]) -> Tensor:
     dtype, data = dtype_name(stored.number(3)), stored.numbers(4, "u1")
     shape = tuple(int(side) for side in stored.numbers(2, "<i8"))
     values = stored_values(data.tobytes(), dtype, math.prod(shape))
@@ -88,7 +103,7 @@ def _ort_tensor(stored: Table) -> Tensor:
         codec="ort",
         bytes=len(data),
         nonzero=None if values is None else int(np.count_nonzero(values)),
-        parameter=real,
+        parameter=real or stored.text(0) in multiplied,
         bits=bits,
         stored_bits=bits,
         layer="" if "." in stored.text(0) else "constants",

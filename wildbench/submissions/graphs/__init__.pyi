@@ -1,4 +1,5 @@
 from ._bytes import Table as Table
+from ._bytes import made_of as made_of
 from ._bytes import stored_values as stored_values
 from ._ir import FACTORS as FACTORS
 from ._ir import MULTIPLYING as MULTIPLYING

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,30 @@ SIGNLESS = {"bfloat16": ("uint16", 0x7FFF), "float8_e4m3fn": ("uint8", 0x7F), "f
 
 PLAIN = {"bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))}
 PLAIN |= {"float16", "float32", "float64"}
+
+
+Key = TypeVar("Key")
+
+
+def made_of(names: Iterable[Key], inputs: Callable[[Key], Iterable[Key] | None]) -> set[Key]:
+    """All that some tensors are made of, themselves included.
+
+    Args:
+        names: Where to begin.
+        inputs: Of what a tensor is made directly: nothing where it is stored, given, or a product.
+
+    Example:
+        >>> sorted(made_of(["c"], {"c": ["a", "b"]}.get))
+        ['a', 'b', 'c']
+    """
+    found: set[Key] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += inputs(name) or ()
+    return found
 
 
 class Table:

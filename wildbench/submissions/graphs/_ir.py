@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from xml.etree import ElementTree
 
+from wildbench.submissions.graphs._bytes import made_of
+
 OLDEST = 10
 
 CONST, PARAMETER, RESULT, ROUND = "Const", "Parameter", "Result", "FakeQuantize"
@@ -36,6 +38,10 @@ RECURRENT = {"LSTMSequence": 4, "GRUSequence": 3, "RNNSequence": 3, "LSTMCell": 
 """Layers that multiply an input and a state, and which of their inputs is the first of two weights."""
 
 MULTIPLYING = (*FACTORS, *RECURRENT, "Einsum", "ScaledDotProductAttention")
+
+JOINING = {"Add", "Subtract", "Multiply", "Divide", "Power", "Maximum", "Minimum", "SquaredDifference"}
+JOINING |= {"Concat", "Select"}
+"""Layers with values of all their inputs in the result; others have those of the first, and scattering the third's."""
 
 NAMES = {"f": "float", "bf": "bfloat", "i": "int", "u": "uint"}
 NARROW = {"int8", "uint8", "int4", "uint4", "int2", "uint2", "uint1", "float8_e4m3fn", "float8_e5m2", "nf4"}
@@ -108,6 +114,13 @@ class IrLayer:
         found = (self._source(place).stored for place in FACTORS[self.kind])
         return next((layer for layer in found if layer is not None), None)
 
+    def values(self) -> list[IrLayer]:
+        """Layers whose values are in what this one gives; none of a product."""
+        if self.kind in MULTIPLYING:
+            return []
+        places = slice(None) if self.kind in JOINING else slice(0, 3, 2) if "Scatter" in self.kind else slice(1)
+        return [layer for layer, _ in self.sources[places]]
+
     def activation_bits(self) -> int:
         """Bits of what meets the weight of this layer: of its rounding, where the weight is of few bits too."""
         weight = self._source(FACTORS[self.kind][0])
@@ -141,6 +154,17 @@ class IrGraph:
     """The layers of one graph, by their numbers, in the order of the file."""
 
     layers: dict[str, IrLayer]
+
+    @cached_property
+    def multiplied(self) -> set[str]:
+        """Numbers of the layers of which a factor is made."""
+        factors = [
+            source.id
+            for layer in self.of(*MULTIPLYING)
+            for at, (source, _) in enumerate(layer.sources)
+            if at in FACTORS.get(layer.kind, (at,)) or at == 0
+        ]
+        return made_of(factors, lambda name: [layer.id for layer in self.layers[name].values()])
 
     def of(self, *kinds: str) -> list[IrLayer]:
         """Layers of these kinds."""

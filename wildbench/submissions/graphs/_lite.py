@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from wildbench.submissions.graphs._bytes import Table, stored_values
+from wildbench.submissions.graphs._bytes import Table, made_of, stored_values
 from wildbench.submissions.source import EXPORT_AGAIN, Source
 
 TYPES = (
@@ -27,6 +27,13 @@ REARRANGING = {6, 22, 39, 43, 53, 70}
 FACTORS = {3: (1, 0), 4: (1, 0), 9: (1, 0), 67: (1, 2), 126: (1, 0), 132: (1, 0), 141: (1, 2)}
 """Which inputs of CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV, BATCH_MATMUL, CONV_3D and
 CONV_3D_TRANSPOSE are multiplied: the weight and what it meets."""
+
+JOINING = {0, 2, 18, 41, 42, 55, 57, 64, 78, 83, 99, 106, 123}
+"""ADD, CONCATENATION, MUL, SUB, DIV, MAXIMUM, MINIMUM, SELECT, POW, PACK, SQUARED_DIFFERENCE, ADD_N and SELECT_V2 have
+values of all their inputs in the result."""
+
+VALUES = {7: 1, 49: 1, 94: 1, 122: 1}
+"""EMBEDDING_LOOKUP, SPLIT, FILL, SCATTER_ND: the input whose values are; of any other it is the first."""
 
 MATRICES = 126
 BLOCKWISE = 2
@@ -97,6 +104,20 @@ class LiteGraph:
     def multiplying(self) -> list[LiteNode]:
         """Operators that multiply and add: convolutions and products of matrices."""
         return [node for node in self.nodes if node.code in FACTORS]
+
+    @cached_property
+    def multiplied(self) -> set[int]:
+        """Positions of the tensors of which a factor is made."""
+
+        def inputs(at: int) -> tuple[int, ...]:
+            node = self.makers.get(at)
+            if node is None or node.code in FACTORS:
+                return ()
+            first = VALUES.get(node.code, 0)
+            return node.inputs if node.code in JOINING else node.inputs[first : first + 1]
+
+        factors = [node.inputs[place] for node in self.multiplying for place in FACTORS[node.code]]
+        return made_of(factors, inputs)
 
     def weight(self, node: LiteNode) -> int | None:
         """Position of the stored tensor that an operator multiplies with; None where it multiplies two activations."""

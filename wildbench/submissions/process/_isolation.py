@@ -70,11 +70,12 @@ def _start_process() -> None:
     os.waitpid(number, 0)
 
 
-def isolation_of(told: Mapping[str, Any], *, namespaces: bool) -> Isolation:
+def isolation_of(told: Mapping[str, Any], *, namespaces: bool, grouped: bool) -> Isolation:
     """The record of what a child told before it read the submission."""
     probes = {str(name): stopped is True for name, stopped in told["probes"].items()}
     walls = bool(told["landlock"] and told["seccomp"])
     level: Literal["namespaces", "landlock", "process"] = "process"
     if walls:
         level = "namespaces" if namespaces else "landlock"
-    return Isolation(level=level, probes=probes, not_enforced=[name for name, stopped in probes.items() if not stopped])
+    missing = [name for name, stopped in probes.items() if not stopped]
+    return Isolation(level=level, probes=probes, not_enforced=missing, cgroup=grouped)

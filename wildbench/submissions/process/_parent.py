@@ -47,6 +47,7 @@ from wildbench.submissions.admission import Admitted, given
 from wildbench.submissions.foreign import Adapter
 from wildbench.submissions.manifest import Manifest, manifest_path
 from wildbench.submissions.process._bubblewrap import bubblewrap, wrapped
+from wildbench.submissions.process._group import Group, own_group
 from wildbench.submissions.process._handover import (
     LONGEST_REPLY,
     MOST_NEIGHBOURS,
@@ -318,7 +319,10 @@ class Sandbox:
             pass_fds=(hidden, theirs.fileno(), readable),
             start_new_session=True,
         )
-        self._ended, self._device, self._isolation = False, None, None
+        self._ended, self._device, self._isolation, self._longest = False, None, None, 0
+        self._group = Group.below(own_group())
+        if self._group:
+            stack.callback(self._group.close)
         self._start_by = time.monotonic() + self.timeout_s
         stack.callback(self._end)
         self._noise = Noise(self._process.stdout)
@@ -365,7 +369,9 @@ class Sandbox:
         if self._isolation is not None:
             return
         try:
-            self._isolation = isolation_of(self._receive(self._start_by), namespaces=self._namespaces)
+            told = self._receive(self._start_by)
+            grouped = self._group is not None and self._group.take(tree(self._process.pid))
+            self._isolation = isolation_of(told, namespaces=self._namespaces, grouped=grouped)
         except (KeyError, AttributeError, ValidationError):
             raise Garbled("no account of its walls") from None
         if self._require_jail and (self._isolation.not_enforced or self._isolation.level == "process"):
@@ -378,6 +384,9 @@ class Sandbox:
         view, written = np.ascontiguousarray(image).data.cast("B"), 0
         while written < len(view):
             written += os.pwrite(self._pixels, view[written:], written)
+        if written < self._longest:
+            os.ftruncate(self._pixels, written)  # nothing stays of a larger image before
+        self._longest = written
         return list(image.shape)
 
     def _receive(self, deadline: float, longest: int = LONGEST_HEADER) -> dict[str, Any]:
