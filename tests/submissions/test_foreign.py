@@ -76,6 +76,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "model.pdmodel": ("paddle2onnx", lambda: b"\x0a\x90\x01"),
     "yolo.weights": ("darknet2onnx.py", lambda: bytes(40)),
     "pytorch_model.bin": ("save_pretrained", lambda: saved(STATE)),
+    "model-00001-of-00002.safetensors": ("max_shard_size", lambda: b"\2" + bytes(7) + b'{"'),
     "model.onnx.gz": ("unpack it", lambda: b"\x1f\x8b\x08"),
     "packerOut.zip": ("format=onnx", lambda: zipped("a.rpk", "dnnParams.xml")),
 }

@@ -131,13 +131,14 @@ class Source:
         return Source(self.path, files=self.files, main=main, neighbour=self.neighbour)
 
     def beside(self, name: str) -> bytes | None:
-        """A file in the main file's folder, such as a label file; None where there is none.
+        """A file in the main file's folder, such as a label file, or above a folder "onnx"; None where there is none.
 
         It is not part of a file on disk unless it is attached: it describes the submission.
         """
         inside = str(PurePosixPath(self.main).parent / name)
+        above = str(PurePosixPath(self.main).parent.parent / name)
         if self.is_folder or inside in self.files:
-            return self.files.get(inside)
+            return self.files.get(inside, self.files.get(above) if _is_hubs(self.main) else None)
         return self.neighbour(name)
 
     def with_companions(self, names: Iterable[str]) -> Source:
@@ -227,7 +228,10 @@ class Source:
     def _from_disk(self, name: str) -> bytes | None:
         """What lies beside the file or folder, read once."""
         if name not in self._beside:
-            self._beside[name] = _read_inside(self.path.parent, name, self.path)
+            data = _read_inside(self.path.parent, name, self.path)
+            if data is None and _is_hubs(self.path.absolute().as_posix()) and name.endswith(".json"):
+                data = _read_inside(self.path.absolute().parent.parent, name, self.path)
+            self._beside[name] = data
         return self._beside[name]
 
     @cached_property
@@ -262,6 +266,11 @@ class Source:
         except DAMAGE as error:
             name = entry.filename.partition("/")[2] or entry.filename
             raise self.error(f"{name} is damaged ({error})") from None
+
+
+def _is_hubs(name: str) -> bool:
+    """Whether it lies as exports do on the Hugging Face Hub: in a folder below that with their configuration."""
+    return PurePosixPath(name).parent.name in ("onnx", "openvino")
 
 
 def _hidden(name: PurePath) -> bool:

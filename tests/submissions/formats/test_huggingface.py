@@ -77,6 +77,12 @@ def test_what_cannot_be_opened_is_refused(folder: Path, changes: dict[str, Any],
         open_submission(configured(folder, **changes))
 
 
+def test_an_architecture_that_nobody_knows_needs_a_manifest(folder: Path) -> None:
+    (folder / "model.manifest.json").unlink()
+    with refused("submission/unknown-architecture", "superdet"):
+        admit(configured(folder, model_type="superdet"))
+
+
 def test_a_damaged_folder_is_refused(folder: Path) -> None:
     path = folder / "model.safetensors"
     whole = path.read_bytes()

@@ -1,6 +1,7 @@
 """Folders of Hugging Face and Optimum: `config.json` and `preprocessor_config.json` beside the network."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,17 @@ def test_a_damaged_document_is_named(tmp_path: Path) -> None:
             (path / name).write_text(text)
             with refused("submission/metadata", name):
                 admit(path)
+
+
+def test_a_graph_lies_below_its_configuration_as_on_the_hub(tmp_path: Path) -> None:
+    path = folder(tmp_path / "export", "rt_detr")
+    whole = admit(path).manifest
+    (path / "onnx").mkdir()
+    for name in ("model.onnx", "model_quantized.onnx"):
+        shutil.copy(path / "model.onnx", path / "onnx" / name)
+    (path / "model.onnx").unlink()
+    with refused("submission/several-submissions"):
+        admit(path)
+    assert admit(path / "onnx" / "model.onnx").manifest == whole
+    (path / "onnx" / "model_quantized.onnx").unlink()
+    assert admit(path).manifest == whole

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -185,9 +186,9 @@ FOREIGN = [
         _named(".weights", ".cfg"),
     ),
     Foreign(
-        "a pickled Hugging Face network",
-        'run: AutoModelForObjectDetection.from_pretrained("FOLDER").save_pretrained("NEW_FOLDER")',
-        _named("pytorch_model.bin"),
+        "a Hugging Face network that is pickled, or in several files",
+        'run: AutoModelForObjectDetection.from_pretrained("FOLDER").save_pretrained("NEW", max_shard_size="50GB")',
+        lambda source: re.search(r"(pytorch_model|-of-\d{5})\.(bin|safetensors)$", source.main) is not None,
     ),
     Foreign(
         "a packed archive",

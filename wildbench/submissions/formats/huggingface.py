@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,6 +33,9 @@ MASKED = ("detr", "conditional_detr", "deformable_detr", "dab-detr", "table-tran
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "U8": "uint8", "BOOL": "bool"}
 DTYPES |= {f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}
 
+PART = re.compile(r"-\d{5}-of-\d{5}\.")
+"""In the name of one of several files that hold a network together."""
+
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -45,7 +49,9 @@ class HuggingFace(Format):
     counter = "wildbench.measures.compute:count_torch"
 
     def sniff(self, source: Source) -> bool:
-        """A length, and a header in JSON."""
+        """A length, and a header in JSON, of a whole network."""
+        if PART.search(source.main):
+            return False
         return source.data[8:10] == b'{"' and int.from_bytes(source.data[:8], "little") <= len(source.data) - 8
 
     def companions(self, source: Source) -> Sequence[str]:
@@ -53,8 +59,9 @@ class HuggingFace(Format):
         return [CONFIG, *([PROCESSOR] if source.beside(PROCESSOR) is not None else [])]
 
     def signature(self, source: Source) -> Signature:
-        """Pixels, and perhaps which of them are padding; logits and boxes."""
+        """Pixels, and perhaps which of them are padding; logits and boxes. What is no detector is refused."""
         config = source.parsed(read_config)
+        _refuse_others(source, config)
         masked = config.get("model_type") in MASKED
         mask = (Port("pixel_mask", (None, None, None), "int64"),) if masked else ()
         softmax = config.get("model_type") in ("detr", "table-transformer", "yolos")
@@ -62,16 +69,6 @@ class HuggingFace(Format):
         columns = len(labels) + softmax if isinstance(labels, dict) else None
         outputs = (Port("logits", (None, None, columns), "float32"), Port("pred_boxes", (None, None, 4), "float32"))
         return Signature((Port("pixel_values", (None, 3, None, None), "float32"), *mask), outputs)
-
-    def check(self, source: Source, manifest: Manifest) -> None:
-        """It is a detector, and needs no code from elsewhere."""
-        config = source.parsed(read_config)
-        if "auto_map" in config:
-            raise source.error("needs code that its folder or the Hub brings", code="remote-code", remedy=BY_ONNX)
-        architectures = config.get("architectures") or ["no architecture"]
-        if not str(architectures[0]).endswith("ForObjectDetection"):
-            problem = f"a transformers network, but not a detector ({architectures[0]})"
-            raise source.error(problem, code="no-detector", remedy="submit a model of AutoModelForObjectDetection")
 
     def tensors(self, source: Source, manifest: Manifest) -> Listing:
         """What the header lists."""
@@ -129,6 +126,16 @@ class HuggingFace(Format):
             None, config=config, state_dict=state, dtype=torch.float32, local_files_only=True
         )
         return _pair(model.eval())
+
+
+def _refuse_others(source: Source, config: dict[str, Any]) -> None:
+    """What is no detector, or needs code from elsewhere."""
+    if "auto_map" in config:
+        raise source.error("needs code that its folder or the Hub brings", code="remote-code", remedy=BY_ONNX)
+    architectures = config.get("architectures") or ["no architecture"]
+    if not str(architectures[0]).endswith("ForObjectDetection"):
+        problem = f"a transformers network, but not a detector ({architectures[0]})"
+        raise source.error(problem, code="no-detector", remedy="submit a model of AutoModelForObjectDetection")
 
 
 def read_config(source: Source) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def read_manifest(
     return Reading(named(source, draft), "; ".join(places), signature)
 
 
-BY_HAND = "a manifest can say the same, see docs/submitting.md"
+BY_HAND = "a manifest can say it, see docs/submitting.md"
 
 
 def named(source: Source, draft: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wildbench.submissions.readers._reader import Described, Words, in_order, plain_data
+from wildbench.submissions.readers._reader import BY_HAND, Described, Words, in_order, plain_data
 
 SOFTMAX = {"detr", "table-transformer", "yolos"}
 """Architectures whose last column is "no object", by `model_type`."""
@@ -31,6 +31,9 @@ def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
     config = _document(described, "config.json")
     kind = config.get("model_type")
     if kind not in SOFTMAX | SIGMOID:
+        if described.format.name == "huggingface":
+            problem = f"what the logits of {kind!r} mean is not known here"
+            raise described.source.error(problem, code="unknown-architecture", remedy=BY_HAND)
         return None
     categories = in_order(config.get("id2label") or {})
     manifest = {"detector": {"name": kind}, "categories": categories, "output": _output(config)}
