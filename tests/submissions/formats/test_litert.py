@@ -273,3 +273,23 @@ def test_labels_behind_the_graph_name_its_categories(tmp_path: Path) -> None:
     source = Source.read(path)
     reading = read_manifest(source, FORMAT, FORMAT.signature(source))
     assert reading.draft["categories"] == ["zebra", "lion"]
+
+
+def test_the_operator_tells_the_outputs_whatever_they_are_called(tmp_path: Path) -> None:
+    lite = Lite()
+    image = lite.tensor("image", [1, 8, 8, 3])
+    raw = [lite.tensor(name, [1, 4, 4]) for name in ("encodings", "logits")]
+    anchors = lite.stored("anchors", np.zeros((4, 4), np.float32))
+    shapes = ([1, 4, 4], [1, 4], [1, 4], [1])
+    boxes, labels, scores, count = (lite.tensor(f"PartitionedCall:{at}", shape) for at, shape in enumerate(shapes))
+    lite.operator("CUSTOM", [image], raw, custom="TFLite_Detection_PostProcess")
+    lite.operator("CUSTOM", [*raw, anchors], [boxes, labels, scores, count], custom="TFLite_Detection_PostProcess")
+    path = tmp_path / "a.tflite"
+    lite.write(path, [image], [scores, boxes, count, labels])
+    (tmp_path / "labelmap.txt").write_text("???\nzebra\nlion\n")
+    source = Source.read(path)
+    draft = read_manifest(source, FORMAT, FORMAT.signature(source)).draft
+    parts = {name: draft["output"][name]["output"] for name in ("boxes", "labels", "scores")}
+    assert parts == {name: f"PartitionedCall:{at}" for at, name in enumerate(parts)}
+    assert draft["output"]["count"] == "PartitionedCall:3"
+    assert (draft["categories"], draft["input"]["std"]) == (["zebra", "lion"], [127.5] * 3)

@@ -10,11 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from wildbench.submissions.formats import Port
+from wildbench.submissions.graphs import read_lite
 from wildbench.submissions.manifest import names_something
 from wildbench.submissions.readers._reader import Described, Words
 from wildbench.submissions.readers.state_dict import coco_names
 
 Ports = Mapping[str, Port]
+
+LITE = "TFLite_Detection_PostProcess"
+"""An operator of TensorFlow Lite, and what its outputs are called."""
 
 
 def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
@@ -23,6 +27,9 @@ def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
         return None
     ports = {port.name: port for port in described.signature.outputs}
     inputs = [port.name for port in described.signature.inputs]
+    operator = _operator(described)
+    if operator:
+        return _with_custom(described, LITE, operator, draft)
     for title, contract in CONTRACTS.items():
         output = contract(ports) if title not in NEEDS or NEEDS[title] in inputs else None
         if output:
@@ -101,24 +108,33 @@ def _efficient_nms(ports: Ports) -> dict[str, Any] | None:
     return None
 
 
+def _operator(described: Described) -> dict[str, Any] | None:
+    """TFLite_Detection_PostProcess by the operator itself, whatever a converter calls its outputs."""
+    if described.format.name != "litert":
+        return None
+    graph = described.source.parsed(read_lite).main
+    outputs = next((node.outputs for node in reversed(graph.nodes) if node.custom == LITE), ())
+    if len(outputs) != 4 or not set(outputs) <= set(graph.outputs):
+        return None
+    return _postprocessed(*(graph.tensors[at].name for at in outputs))
+
+
+def _postprocessed(boxes: str, labels: str, scores: str, count: str) -> dict[str, Any]:
+    parts = {"labels": {"output": labels, "first": 0}, "scores": {"output": scores}, "count": count}
+    return {"kind": "described", "boxes": {"output": boxes, "form": "yxyx", "unit": "fractions"}, **parts}
+
+
 def _tflite_postprocess(ports: Ports) -> dict[str, Any] | None:
     """TFLite_Detection_PostProcess: yxyx in fractions, classes from 0, scores, count."""
     names = list(ports)
-    stem = "TFLite_Detection_PostProcess"
-    if len(names) != 4 or not all(name.startswith((stem, "StatefulPartitionedCall")) for name in names):
+    if len(names) != 4 or not all(name.startswith((LITE, "StatefulPartitionedCall")) for name in names):
         return None
     boxes = next((name for name in names if ports[name].shape[-1:] == (4,) and len(ports[name].shape) == 3), None)
     count = next((name for name in names if ports[name].shape in ((1,), ())), None)
-    if boxes is None or count is None or not names[0].startswith(stem):
+    if boxes is None or count is None or not names[0].startswith(LITE):
         return None
     labels, scores = (name for name in names if name not in (boxes, count))
-    return {
-        "kind": "described",
-        "boxes": {"output": boxes, "form": "yxyx", "unit": "fractions"},
-        "labels": {"output": labels, "first": 0},
-        "scores": {"output": scores},
-        "count": count,
-    }
+    return _postprocessed(boxes, labels, scores, count)
 
 
 def _detection_output(ports: Ports) -> dict[str, Any] | None:
@@ -243,7 +259,7 @@ YOLOV8 = "Ultralytics' [1, 4 + C, N]"
 INPUTS: dict[str, Callable[[Port], dict[str, Any] | None]] = {
     "boxes, labels, scores": _raw_picture,
     "TensorFlow's Object Detection API": _raw_picture,
-    "TFLite_Detection_PostProcess": _lite,
+    LITE: _lite,
     "RT-DETR's labels, boxes, scores": lambda port: _stretched(port, antialias="pillow"),
     YOLOV8: lambda port: {"resize": "letterbox", "position": "center"} if None not in port.shape[1:] else None,
     RF_DETR: lambda port: _stretched(
@@ -256,7 +272,7 @@ CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
     "boxes, labels, scores": _torchvision,
     "EfficientNMS": _efficient_nms,
     "TensorFlow's Object Detection API": _tensorflow,
-    "TFLite_Detection_PostProcess": _tflite_postprocess,
+    LITE: _tflite_postprocess,
     "OpenVINO's DetectionOutput": _detection_output,
     "MMDeploy's dets and labels": _mmdeploy,
     RF_DETR: _rf_detr,
