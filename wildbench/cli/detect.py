@@ -11,13 +11,15 @@ from wildbench.cli.options import (
     AdapterOption,
     DatasetOption,
     DeviceOption,
+    ImagesOption,
     LimitOption,
     ManifestOption,
     RequireJailOption,
     SplitFileOption,
     SplitOption,
 )
-from wildbench.files import check_writable
+from wildbench.errors import DatasetError
+from wildbench.files import check_writable, write_atomically
 from wildbench.progress import shown
 
 app = typer.Typer()
@@ -87,3 +89,40 @@ def merge(
         merged = run(parts, partial=partial, progress=progress)
     write_merged(merged, out)
     typer.echo(f"{out}: {merged.line()}")
+
+
+@app.command()
+def export(
+    predictions: Annotated[Path, typer.Argument(help="A scorecard with its detections beside it, or detections.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="What was detected in [the scorecard's].", metavar="NAME|JSON")
+    ] = None,
+    images: ImagesOption = None,
+    split: SplitOption = "test",
+    split_file: SplitFileOption = None,
+    to: Annotated[str, typer.Option(help="Form that other tools read.")] = "megadetector",
+) -> None:
+    """Write detections for other tools: MegaDetector's JSON opens in Timelapse and AddaxAI."""
+    import json
+
+    from wildbench.curation.samples import card_of, read_one
+    from wildbench.datasets.category_merging import regrouped
+    from wildbench.datasets.predictions import tool_document
+    from wildbench.datasets.registry import load_dataset
+
+    check_writable(out)
+    card = card_of(predictions)
+    if card is None and dataset is None:
+        remedy = "name it by --dataset, for the names of pictures and categories"
+        raise DatasetError(f"{predictions} does not say what was detected in", code="not-named", remedy=remedy)
+    name, part = (dataset or card.dataset.name, card.dataset.split or split) if card else (dataset or "", split)
+    whole = load_dataset(name, split=part, split_file=split_file, images=images, with_images=False)
+    data, _ = regrouped(whole.take(card.dataset.limit) if card else whole, card.dataset.grouping if card else None)
+    failures: dict[int, str] = {}
+    one = read_one(predictions, data, failures)
+    for note in one.notes:
+        typer.echo(f"wildbench: {note}", err=True)
+    document = tool_document(to, one.detections, data, one.name, failures)
+    write_atomically(out, f"{json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)}\n".encode())
+    typer.echo(f"{out}: {len(one.detections):,} detections in {len(data.images):,} images")

@@ -136,7 +136,7 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
     detectors: list[NamedPredictions] = []
     occupied = reserved() | {attribute.field for attribute in image_attributes(data)}
     for path in paths:
-        one = _read(path, data)
+        one = read_one(path, data)
         field = re.sub(r"\W+", "_", one.name, flags=re.ASCII).strip("_").lower()
         field = f"d_{field}" if not field or field[0].isdigit() or field in occupied else field
         names, fields = {other.name for other in detectors}, occupied | {other.field for other in detectors}
@@ -146,15 +146,26 @@ def read_named(paths: Sequence[Path], data: Dataset) -> list[NamedPredictions]:
     return detectors
 
 
-def _read(path: Path, data: Dataset) -> NamedPredictions:
-    if path.is_dir() or "format_version" not in (read_json(path) or ()):
+def card_of(path: Path) -> Scorecard | None:
+    """The scorecard that a file is; None where it is detections."""
+    if path.is_dir() or path.suffix != ".json" or "format_version" not in (read_json(path) or ()):
+        return None
+    return read_scorecard(path)
+
+
+def read_one(path: Path, data: Dataset, failures: dict[int, str] | None = None) -> NamedPredictions:
+    """Read a scorecard with the detections beside it, or detections; as `read_named`, without a field.
+
+    `failures` takes why a tool did not look at images, by id.
+    """
+    card = card_of(path)
+    if card is None:
         found: list[Finding] = []
-        detections = read_predictions(path, data, found)
+        detections = read_predictions(path, data, found, failures)
         detections = into_merged(detections, data) if data.unmerged else detections
         return NamedPredictions(path.stem, "", _told(detections, data), notes=tuple(lines(found)))
     from wildbench.comparison import detections_of  # loads a compiler
 
-    card = read_scorecard(path)
     own = regrouped(data.unmerged or data, card.dataset.grouping)[0]
     detections = onto(detections_of(path, card, own), own, data)
     return NamedPredictions(card.submission.name, "", _told(detections, data), card, card.dataset.sha256 == own.sha256)

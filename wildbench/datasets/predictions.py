@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,9 @@ def _overlap(boxes: np.ndarray[Any, Any], box: np.ndarray[Any, Any]) -> np.ndarr
     return np.asarray(common / np.where(union > 0, union, 1.0))
 
 
-def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | None = None) -> Detections:
+def read_predictions(
+    path: Path | str, dataset: Dataset, found: list[Finding] | None = None, failures: dict[int, str] | None = None
+) -> Detections:
     """Read a file of detections and check that it can be scored against a data set.
 
     Boxes are `[x, y, width, height]` in pixels, scores in 0..1. A side may be 0, as where a box was clipped away: it
@@ -93,6 +96,7 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
         path: COCO results, or what a registered tool writes (`wildbench.datasets.outputs`): a file, or a folder.
         dataset: What was detected in; where categories are merged, ids are those before merging.
         found: Takes the warnings and notes, such as on pictures that were not looked at.
+        failures: Takes why those were not, by the image's id.
 
     Returns:
         The detections in the order of the file.
@@ -103,7 +107,7 @@ def read_predictions(path: Path | str, dataset: Dataset, found: list[Finding] | 
     """
     if Path(path).suffix == ".parquet":
         return _read_columns(Path(path), dataset)
-    results, findings = read_results(Path(path), dataset)
+    results, findings = read_results(Path(path), dataset, failures)
     refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
     if found is not None:
         found += findings
@@ -123,7 +127,7 @@ def most_detections(dataset: Dataset) -> int:
     return max(100 * len(dataset.categories), 1000) * len(dataset.images)
 
 
-def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
+def read_results(path: Path, dataset: Dataset, failures: dict[int, str] | None = None) -> tuple[Any, list[Finding]]:
     """Parse a file of detections and check each by itself; sound where no finding is an error."""
     most = most_detections(dataset)
     results: Any = path
@@ -135,7 +139,7 @@ def read_results(path: Path, dataset: Dataset) -> tuple[Any, list[Finding]]:
         results = _numbered(results, base)
         output = next((one for one in outputs.all().values() if one.knows(results)), None)
         if output is not None:
-            results, notes = as_results(output, results, dataset)
+            results, notes = as_results(output, results, dataset, failures)
             findings += notes
         findings += check_results(results, base)
     return results, findings
@@ -192,6 +196,38 @@ def write_predictions(detections: Detections, path: Path, originals: Mapping[int
     if ordered.masks is not None:
         columns["segmentation"] = pa.array([json.dumps(mask, sort_keys=True) for mask in ordered.masks], pa.string())
     write_table(path, pa.table(columns))
+
+
+def tool_document(
+    to: str, detections: Detections, dataset: Dataset, detector: str, failures: Mapping[int, str] | None = None
+) -> Any:  # noqa: ANN401 - as the tool has it
+    """What a tool reads of detections in a data set, such as MegaDetector's batch output.
+
+    Args:
+        to: A registered form of detections that is written: "megadetector".
+        detections: By the categories of the data set.
+        dataset: What was detected in; every image is named, those without detections too.
+        detector: Its name.
+        failures: Why images were not looked at, by id.
+
+    Raises:
+        PredictionsError: `no-such-form`.
+
+    Example:
+        >>> coco = {"images": [{"id": 4, "file_name": "a.jpg", "width": 80, "height": 40}],
+        ...         "categories": [{"id": 7, "name": "lion"}], "annotations": []}
+        >>> found = Detections([4], [7], [[20, 10, 40, 20]], [0.9])
+        >>> tool_document("megadetector", found, Dataset("d", None, coco, Path()), "tiny")["images"]
+        [{'file': 'a.jpg', 'detections': [{'category': '1', 'conf': 0.9, 'bbox': [0.25, 0.25, 0.5, 0.5]}]}]
+    """
+    written = {name: one for name, one in outputs.all().items() if one.write is not None}
+    if to not in written:
+        remedy = f"name one of: {', '.join(written)}"
+        raise PredictionsError(f"no form of detections {to!r} that is written", code="no-such-form", remedy=remedy)
+    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for one in detections.to_coco():
+        by_image[one["image_id"]].append(one)
+    return written[to].write(by_image, dataset, detector, failures or {})
 
 
 SIDES = ("x", "y", "width", "height")

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 from codes import coded
+from typer.testing import CliRunner
 
-from wildbench import score
+from wildbench import read_scorecard, score
+from wildbench.cli import app
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.findings import Finding
-from wildbench.datasets.predictions import Detections, read_predictions, results_bytes
+from wildbench.datasets.predictions import Detections, read_predictions, results_bytes, tool_document
+from wildbench.datasets.registry import load_dataset
 from wildbench.errors import PredictionsError
+from wildbench.resources import bundled
 
 IMAGES = [
     {"id": 7, "file_name": "siteA/cam1/IMG_1.JPG", "width": 200, "height": 100},
@@ -131,3 +135,40 @@ def test_bytes_of_results_are_unchanged_where_ids_are(tmp_path: Path) -> None:
 def test_detections_of_another_package(savanna: Path, tmp_path: Path) -> None:
     document = {"patrol": {"cam2/IMG_2.JPG": [["animal", 20, 20, 80, 60, 0.5]]}}
     assert rows(read(tmp_path, document)[0]) == [(9, 1, PIXELS, 0.5)]
+
+
+def test_megadetectors_json_is_written_and_read_back_as_it_was(tmp_path: Path) -> None:
+    data = load_dataset("parksim", with_images=False)
+    kept = read_predictions(bundled("baselines/scorecards/reference.predictions.json"), data)
+    failed = data.images[0]["id"]
+    kept = kept[kept.image_ids != failed]
+    document = tool_document("megadetector", kept, data, "reference", {failed: "cannot be decoded"})
+    (tmp_path / "md.json").write_text(json.dumps(document))
+    findings: list[Finding] = []
+    failures: dict[int, str] = {}
+    back = read_predictions(tmp_path / "md.json", data, findings, failures)
+    assert results_bytes(back) == results_bytes(kept)
+    assert (failures, [one.code for one in findings]) == ({failed: "cannot be decoded"}, ["detections-failed"])
+    assert set(document) == {"info", "detection_categories", "images"}
+    assert document["info"]["format_version"] == "1.4"
+    assert document["images"][0] == {
+        "file": data.images[0]["file_name"],
+        "failure": "cannot be decoded",
+        "detections": None,
+    }
+    for entry in document["images"][1:]:
+        assert all(one["category"] in document["detection_categories"] for one in entry["detections"])
+
+
+def test_a_form_that_is_only_read_is_not_written() -> None:
+    data = Dataset("tiny", None, {"images": [], "annotations": [], "categories": []}, Path())
+    with pytest.raises(PredictionsError, check=coded("predictions/no-such-form")):
+        tool_document("speciesnet", Detections.from_coco([]), data, "x")
+
+
+def test_a_scorecard_is_exported_for_other_tools(tmp_path: Path) -> None:
+    card = bundled("baselines/scorecards/reference-tiny.json")
+    result = CliRunner().invoke(app, ["export", str(card), "-o", str(tmp_path / "md.json")])
+    assert result.exit_code == 0, result.output
+    again = score(tmp_path / "md.json", dataset="parksim")
+    assert again.accuracy.ap.value == read_scorecard(card).accuracy.ap.value

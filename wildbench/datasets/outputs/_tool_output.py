@@ -44,19 +44,28 @@ class Output:
         title: For messages.
         knows: Whether a parsed JSON file, or the path of a folder, is of this form.
         read: Takes it apart.
+        write: Makes a document of what was found in every image of a data set, given the detector's name and why it did
+            not look at some, by id; None where it is only read.
     """
 
     title: str
     knows: Callable[[Any], bool]
     read: Callable[[Any], Iterable[Found]]
+    write: Callable[[Mapping[int, Sequence[Mapping[str, Any]]], Dataset, str, Mapping[int, str]], Any] | None = None
 
 
-def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dict[str, Any]], list[Finding]]:  # noqa: ANN401
+def as_results(
+    output: Output,
+    content: Any,  # noqa: ANN401 - whatever the file holds
+    dataset: Dataset,
+    failures: dict[int, str] | None = None,
+) -> tuple[list[dict[str, Any]], list[Finding]]:
     """COCO results of what a tool wrote, and what could not be matched.
 
     Pictures are matched by the end of their paths, categories by name, `--map` or synonym. Detections of categories
-    that the data set does not have are left out.
+    that the data set does not have are left out. `failures` takes why images were not looked at, by id.
     """
+    why = {} if failures is None else failures
     index = index_of(PurePosixPath(str(image["file_name"]).replace("\\", "/")) for image in dataset.images)
     images: dict[str, dict[str, Any]] = {}
     stems: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -77,6 +86,7 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
             differing.append(f"{found.picture} is image {match['id']}, not {found.image_id}")
         if found.failure:
             failed.append(found.picture)
+            why[match["id"]] = found.failure
         width, height = (match["width"], match["height"]) if found.shares else (1, 1)
         for category, x, y, across, down, score in found.boxes:
             number = category if isinstance(category, int) else names.find(category)
@@ -84,6 +94,7 @@ def as_results(output: Output, content: Any, dataset: Dataset) -> tuple[list[dic
                 unknown[str(category)] += 1
                 continue
             box = [x * width, y * height, across * width, down * height]
+            box = [round(side, 6) for side in box] if found.shares else box  # what a share was made of comes back
             own = {"image_id": match["id"], "category_id": number, "bbox": box, "score": score}
             results.append({**own, CALLED: category})
     return results, [*_findings(output, absent, failed, differing, unknown), *synonyms(names, output.title)]

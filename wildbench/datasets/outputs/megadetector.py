@@ -5,9 +5,10 @@ Reference: lila.science/megadetector-output-format, versions 1.0 to 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from wildbench.datasets.coco import Dataset
 from wildbench.datasets.outputs._tool_output import Found, Output, number, sides
 
 
@@ -34,5 +35,37 @@ def _read(document: dict[str, Any]) -> Iterator[Found]:
         yield Found(str(image["file"]), tuple(boxes), shares=True, failure=str(failure))
 
 
-OUTPUT = Output("MegaDetector's batch output", _knows, _read)
+FORMAT_VERSION = "1.4"
+"""The latest that Timelapse and AddaxAI both know, and enough for what is written."""
+
+
+def _write(
+    found: Mapping[int, Sequence[Mapping[str, Any]]], dataset: Dataset, detector: str, failures: Mapping[int, str]
+) -> dict[str, Any]:
+    """The document of COCO results by image; categories are numbered from 1, as 0 is taken for "empty"."""
+    numbers = {entry["id"]: str(number) for number, entry in enumerate(dataset.categories, start=1)}
+    images: list[dict[str, Any]] = []
+    for image in dataset.images:
+        entry: dict[str, Any] = {"file": str(image["file_name"]).replace("\\", "/")}
+        if reason := failures.get(image["id"]):
+            images.append({**entry, "failure": reason, "detections": None})
+            continue
+        sides = (image["width"], image["height"]) * 2
+        entry["detections"] = [
+            {
+                "category": numbers[one["category_id"]],
+                "conf": one["score"],
+                "bbox": [side / whole for side, whole in zip(one["bbox"], sides, strict=True)],
+            }
+            for one in sorted(found.get(image["id"], ()), key=lambda one: -one["score"])
+        ]
+        images.append(entry)
+    return {
+        "info": {"format_version": FORMAT_VERSION, "detector": detector},
+        "detection_categories": {numbers[entry["id"]]: entry["name"] for entry in dataset.categories},
+        "images": images,
+    }
+
+
+OUTPUT = Output("MegaDetector's batch output", _knows, _read, _write)
 """How such a file is known and read."""
