@@ -103,6 +103,7 @@ NEED_PICTURES = {
         "look at the boxes; they are taken to be of the stored pixels",
     ),
     "not-parquet": ("error", "a Parquet file that cannot be read", "write it again"),
+    "no-such-form": ("error", "detections are not written in a form of that name", "name one that is: megadetector"),
     "boxes-partly-transposed": (
         "warning",
         "in some images labels agree only with boxes whose x and y are exchanged",
