@@ -8,13 +8,13 @@ import numpy as np
 
 from wildbench.datasets.coco import Floats, Ints
 from wildbench.datasets.image_groups import field_of
-from wildbench.measures.field._drawing import Column, Drawing
+from wildbench.measures.field._drawing import PER_THOUSAND, Column, Drawing
 from wildbench.measures.field._empty_filter import RECALLS, THRESHOLDS, Curve, EmptyFilter, empty_filter
 from wildbench.measures.field._operating_point import OperatingPoint
 from wildbench.measures.field._ratios import Ratios, counts, counts_by_sequence, recall_by_size
 from wildbench.measures.field._slices import Slices, slicing
 from wildbench.measures.matching import Scored
-from wildbench.measures.uncertainty import REPLICATES, blocks_of, groups_of
+from wildbench.measures.uncertainty import REPLICATES, Interval, blocks_of, groups_of, rounded
 from wildbench.scorecard import Counts, FieldFigures, Figure, FilterCurve, FilterPoint, SequenceCounts
 from wildbench.scorecard import EmptyFilter as EmptyFilterRecord
 from wildbench.scorecard import OperatingPoint as OperatingPointRecord
@@ -27,6 +27,8 @@ SEQUENCE = "seq_id"
 
 CUSTOMARY = 0.95
 """Recall of the threshold that stands in where nobody states one."""
+
+TOO_FEW = "too few images with an animal to say which threshold keeps so many of them"
 
 UNSTATED = "no threshold is stated: name one by --threshold, or a scorecard of the val split"
 
@@ -71,12 +73,11 @@ def measure_field(
         if sequence is not None:
             tables.append(counts_by_sequence(scored, screen, point.threshold, sequence))
 
-    thresholds = [*THRESHOLDS, *([] if point.threshold is None else [point.threshold])]
+    stated = [*THRESHOLDS, *([] if point.threshold is None else [point.threshold])]
+    chosen = np.nan_to_num(screen.at_recalls(RECALLS)[0][0], nan=0.0).tolist()
 
     def filtered(weights: Ints) -> Floats:
-        return np.concatenate(
-            [*screen.at_recalls(RECALLS, weights), *screen.at_thresholds(thresholds, weights)], axis=1
-        )
+        return np.concatenate(screen.at_thresholds([*chosen, *stated], weights), axis=1)
 
     columns, *drawn = (list(part) for part in drawing.columns([filtered, *tables]))
     by_size = [
@@ -91,7 +92,7 @@ def measure_field(
             else Figure(value=point.threshold, unit="1"),
             source=point.source,
         ),
-        empty_filter=_filter_record(screen, thresholds, columns, drawing),
+        empty_filter=_filter_record(screen, stated, columns, drawing),
         recall_threshold=threshold,
         recall_by_share=by_size[0],
         recall_by_side=by_size[1],
@@ -130,45 +131,84 @@ def _each(table: Ratios, columns: Sequence[Column]) -> list[tuple[str, Column, I
 def _filter_record(
     screen: EmptyFilter, stated: Sequence[float], columns: list[Column], drawing: Drawing
 ) -> EmptyFilterRecord:
-    many = len(RECALLS)
-    thresholds, recalls, alarms = (columns[part * many : (part + 1) * many] for part in range(3))
-    kept, wrong = columns[3 * many : -len(stated)], columns[-len(stated) :]
-    animal, empty = (np.flatnonzero(screen.judged & (screen.animal == with_one)) for with_one in (True, False))
-
-    def point(threshold: Figure, recall: Figure, alarms: Column) -> FilterPoint:
-        false = drawing.share(alarms, empty, "empty images", "per 1,000")
-        removed = Column(1 - alarms.value, 1 - alarms.drawn, 1 - alarms.without)
-        return FilterPoint(
-            threshold=threshold,
-            recall=recall,
-            false_alarms=false,
-            empties_removed=drawing.share(removed, empty, "empty images"),
-        )
-
-    what = "images with an animal"
-    at_stated = [
-        point(Figure(value=threshold, unit="1"), drawing.share(reached, animal, what), alarm)
-        for threshold, reached, alarm in zip(stated, kept, wrong, strict=True)
+    kept, alarms = columns[: len(columns) // 2], columns[len(columns) // 2 :]
+    chosen = [fixed_recall(screen, drawing, *at) for at in zip(RECALLS, kept, alarms, strict=False)]
+    points = [
+        _point(screen, drawing, Figure(value=threshold, unit="1"), *at)
+        for threshold, *at in zip(stated, kept[len(RECALLS) :], alarms[len(RECALLS) :], strict=True)
     ]
     return EmptyFilterRecord(
         with_animals=screen.with_animals,
         empty=screen.empty,
         hard_negatives=screen.hard_negatives,
-        at_recall={
-            f"{recall:.2f}": point(drawing.share(threshold, animal, what), _reached(reached, len(animal), what), alarm)
-            for recall, threshold, reached, alarm in zip(RECALLS, thresholds, recalls, alarms, strict=True)
-        },
-        at_threshold={f"{threshold:g}": at for threshold, at in zip(THRESHOLDS, at_stated, strict=False)},
-        at_operating_point=at_stated[-1] if len(stated) > len(THRESHOLDS) else None,
-        curve=_thinned(screen.curve()) if len(animal) and len(empty) else None,
+        at_recall={f"{recall:.2f}": point for recall, point in zip(RECALLS, chosen, strict=True)},
+        at_threshold={f"{threshold:g}": point for threshold, point in zip(THRESHOLDS, points, strict=False)},
+        at_operating_point=points[-1] if len(stated) > len(THRESHOLDS) else None,
+        curve=_thinned(screen.curve()) if screen.with_animals and screen.empty else None,
     )
 
 
-def _reached(column: Column, n: int, what: str) -> Figure:
-    """The recall at a threshold that is chosen for it: no interval, because each drawn set chooses its own."""
-    if not n:
-        return Figure.undefined("1", f"there are no {what}", 0)
-    return Figure(value=column.value, unit="1", n=n, caution="chosen to be at least what is asked for: no interval")
+def _point(screen: EmptyFilter, drawing: Drawing, threshold: Figure, kept: Column, alarms: Column) -> FilterPoint:
+    animal, empty = (np.flatnonzero(screen.judged & (screen.animal == side)) for side in (True, False))
+    removed = Column(1 - alarms.value, 1 - alarms.drawn, 1 - alarms.without)
+    return FilterPoint(
+        threshold=threshold,
+        recall=drawing.share(kept, animal, "images with an animal"),
+        false_alarms=drawing.share(alarms, empty, "empty images", "per 1,000"),
+        empties_removed=drawing.share(removed, empty, "empty images"),
+    )
+
+
+def fixed_recall(screen: EmptyFilter, drawing: Drawing, recall: float, kept: Column, alarms: Column) -> FilterPoint:
+    """What the filter does at the threshold that keeps so many of these images' animals.
+
+    The interval of the threshold is Woodruff's (1952): where the curve has the ends of the interval of the recall at
+    that threshold. That of the false alarms joins two independent errors by their squares (MOVER, Zou and Donner,
+    2008): of the alarms at that threshold, and of the threshold.
+
+    Args:
+        screen: The detector as an empty filter.
+        drawing: How its data set is drawn.
+        recall: What is to be kept.
+        kept: The recall at the threshold that the whole data set gives, as drawn.
+        alarms: The false alarms there, as drawn.
+    """
+    threshold = float(screen.at_recalls([recall])[0][0, 0])
+    stated = Figure(value=threshold, unit="1") if np.isfinite(threshold) else _without(screen)
+    at = _point(screen, drawing, stated, kept, alarms)
+    if at.recall.interval is None or at.false_alarms.interval is None:
+        return at.model_copy(update={"threshold": _alike(stated, at.recall, None)})
+    chosen, _, moved = (values[0].tolist() for values in screen.at_recalls(at.recall.interval))
+    few_missed = (1 - at.recall.interval[1]) * screen.with_animals < 1
+    if few_missed:  # the lowest score of so few images says nothing of the lowest of all
+        chosen[1], moved[1] = 0.0, 1.0
+        at = at.model_copy(update={"recall": at.recall.model_copy(update={"caution": TOO_FEW})})
+    low, high = (end / PER_THOUSAND for end in at.false_alarms.interval)
+    few = alarms.value - float(np.hypot(alarms.value - low, alarms.value - moved[0]))
+    many = alarms.value + float(np.hypot(high - alarms.value, moved[1] - alarms.value))
+    ends = rounded(max(few, 0.0), min(many, 1.0))
+    told = {"caution": TOO_FEW} if few_missed else {}
+    thousand = round(PER_THOUSAND * ends[0], 4), round(PER_THOUSAND * ends[1], 4)
+    return at.model_copy(
+        update={
+            "threshold": _alike(stated, at.recall, rounded(chosen[1], chosen[0])),
+            "false_alarms": at.false_alarms.model_copy(update=told | {"interval": thousand}),
+            "empties_removed": at.empties_removed.model_copy(
+                update=told | {"interval": rounded(1 - ends[1], 1 - ends[0])}
+            ),
+        }
+    )
+
+
+def _without(screen: EmptyFilter) -> Figure:
+    return Figure.undefined("1", "there are no images with an animal", screen.with_animals)
+
+
+def _alike(threshold: Figure, recall: Figure, ends: Interval | None) -> Figure:
+    """A threshold over what its recall is over, and as sure."""
+    if threshold.value is None:
+        return threshold
+    return threshold.model_copy(update={"n": recall.n, "interval": ends, "caution": recall.caution})
 
 
 def _thinned(curve: Curve) -> FilterCurve:

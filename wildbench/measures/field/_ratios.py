@@ -90,8 +90,8 @@ COUNTS = ("error", "bias", "exact")
 
 def counts(scored: Scored, screen: EmptyFilter, threshold: float) -> Ratios:
     """How well animals are counted image by image: `COUNTS`, over the images that take part and hold no crowd."""
-    there, detected, counted = _numbers(scored, screen, threshold)
-    return _counted(detected - there, counted)
+    there, detected, whole = _numbers(scored, screen, threshold)
+    return counted(detected - there, whole)
 
 
 def counts_by_sequence(scored: Scored, screen: EmptyFilter, threshold: float, sequence: Ints) -> Ratios:
@@ -106,15 +106,21 @@ def counts_by_sequence(scored: Scored, screen: EmptyFilter, threshold: float, se
         threshold: Score from which a detection counts.
         sequence: [image]: the number of its sequence, from 0.
     """
-    there, detected, counted = _numbers(scored, screen, threshold)
+    return counted_by_sequence(*_numbers(scored, screen, threshold), screen, threshold, sequence)
+
+
+def counted_by_sequence(
+    there: Floats, detected: Floats, taken: Flags, screen: EmptyFilter, threshold: float, sequence: Ints
+) -> Ratios:
+    """The same from numbers [image]: animals, detections, and whether the image is counted."""
     many = int(sequence.max(initial=-1)) + 1
     most, seen, animal, kept = np.zeros((4, many))
     for to, values in ((most, there), (seen, detected), (animal, screen.animal), (kept, screen.score >= threshold)):
         np.maximum.at(to, sequence, values * screen.judged)
     whole, judged = np.ones(many, dtype=np.bool_), np.zeros(many, dtype=np.bool_)
-    np.logical_and.at(whole, sequence, counted | ~screen.judged)
+    np.logical_and.at(whole, sequence, taken | ~screen.judged)
     np.logical_or.at(judged, sequence, screen.judged)
-    of_sequence = _counted(seen - most, whole & judged)
+    of_sequence = counted(seen - most, whole & judged)
     with_animal, without = judged & (animal > 0), judged & (animal == 0)
     parts = np.column_stack([of_sequence.parts, kept * with_animal, kept * without])
     totals = np.column_stack([of_sequence.whole, with_animal, without])
@@ -124,9 +130,10 @@ def counts_by_sequence(scored: Scored, screen: EmptyFilter, threshold: float, se
     return Ratios((*COUNTS, "found", "false"), *spread)
 
 
-def _counted(errors: Floats, counted: Flags) -> Ratios:
-    parts = np.stack([np.abs(errors), errors, errors == 0], axis=1) * counted[:, None]
-    return Ratios(COUNTS, parts, np.repeat(counted[:, None].astype(np.float64), len(COUNTS), axis=1))
+def counted(errors: Floats, taken: Flags) -> Ratios:
+    """`COUNTS` from detections less animals, [image], over the images that are taken."""
+    parts = np.stack([np.abs(errors), errors, errors == 0], axis=1) * taken[:, None]
+    return Ratios(COUNTS, parts, np.repeat(taken[:, None].astype(np.float64), len(COUNTS), axis=1))
 
 
 def _numbers(scored: Scored, screen: EmptyFilter, threshold: float) -> tuple[Floats, Floats, Flags]:
