@@ -151,6 +151,7 @@ def compare(
     cards: Sequence[Path | str],
     *,
     dataset: Path | str | None = None,
+    split_file: Path | str | None = None,
     grouping: Grouping | None = None,
     differences: Sequence[float] = DIFFERENCES,
     threshold: float | None = None,
@@ -163,6 +164,7 @@ def compare(
     Args:
         cards: Two or more scorecards, the baseline first; their detections lie beside them.
         dataset: The data set, where it is not a registered one: the COCO JSON they were scored on.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         grouping: Compare by other categories than they were scored by, such as `Grouping(merge={"animal": ["*"]})`.
         differences: In AP, 0..1: how many images would show each?
         threshold: At which the baseline is used, 0..1; by default as its manifest says, on val the one with the best F1
@@ -192,7 +194,7 @@ def compare(
         what = f"a difference of {wrong[0] * 100:g} points of AP"
         raise ScorecardError(what, code="difference-range", remedy="ask for one in 0..100")
     records = [read_scorecard(path) for path in paths]
-    data, own = _common_dataset(paths, records, dataset, grouping)
+    data, own = _common_dataset(paths, records, (dataset, split_file), grouping)
     unknown = {name for record, one in zip(records, own, strict=True) for name in _unknown(record, one, data)}
     ids = frozenset(entry["id"] for entry in data.categories if entry["name"] not in unknown)
     scored = [
@@ -337,15 +339,19 @@ def _points(value: float) -> str:
 
 
 def _common_dataset(
-    paths: Sequence[Path], records: Sequence[Scorecard], dataset: Path | str | None, grouping: Grouping | None
+    paths: Sequence[Path],
+    records: Sequence[Scorecard],
+    source: tuple[Path | str | None, Path | str | None],
+    grouping: Grouping | None,
 ) -> tuple[Dataset, list[Dataset]]:
     """The data set all cards are compared on, and the same by the categories that each was scored on."""
-    first = records[0].dataset
+    first, (dataset, split_file) = records[0].dataset, source
     if dataset is None and first.name not in names():
         raise DatasetError(
             f"{paths[0]} was scored on {first.name}, a file", code="not-named", remedy="name the COCO JSON by --dataset"
         )
-    data = load_dataset(dataset or first.name, split=first.split or "test", limit=first.limit, with_images=False)
+    part: dict[str, Any] = {"split": first.split or "test", "split_file": split_file, "limit": first.limit}
+    data = load_dataset(dataset or first.name, **part, with_images=False)
     own = [regrouped(data, record.dataset.grouping)[0] for record in records]
     for path, record, one in zip(paths, records, own, strict=True):
         if record.dataset.sha256 != first.sha256 and (grouping is None or record.dataset.sha256 != one.sha256):

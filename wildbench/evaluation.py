@@ -230,7 +230,7 @@ def score(
         images: Folder of the images, where it is not near the JSON.
         split: Split of a registered data set, or of `split_file`.
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
-        limit: Use only the first `limit` images; detections on others are then left out.
+        limit: Use only the first `limit` images; detections on others, as on other parts of a JSON, are left out.
         grouping: As for `evaluate`. What a detector can tell, a file of detections does not say: `known` does, and what
             it cannot is then null.
         threshold: As `evaluate` takes it; `by` and `by_table` too.
@@ -247,10 +247,14 @@ def score(
         if predictions.resolve() in (out.resolve(), kept_predictions(out).resolve()):
             what = f"{out}: would replace the predictions that are scored"
             raise OutputError(what, code="replaces-input", remedy="choose another --out")
-    whole = load_dataset(dataset, split=split, split_file=split_file, images=images, with_images=False)
-    whole, remarks = regrouped(whole, grouping, spoken_names(predictions))
+    names = spoken_names(predictions)
+    whole, remarks = regrouped(load_dataset(dataset, split=split, images=images, with_images=False), grouping, names)
+    data = whole
+    if split_file is not None:
+        part = load_dataset(dataset, split=split, split_file=split_file, images=images, with_images=False)
+        data = regrouped(part, grouping, names)[0]
     findings: list[Finding] = []
-    data, detections = whole.take(limit), read_predictions(predictions, whole, findings)
+    data, detections = data.take(limit), read_predictions(predictions, whole, findings)
     detections = into_merged(detections, whole) if whole.unmerged else detections
     detections = detections[np.isin(detections.image_ids, [image["id"] for image in data.images])]
     if data.known_ids is not None:

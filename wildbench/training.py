@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.registry import load_training
 from wildbench.detectors import load_recipe, parse_recipe
 from wildbench.detectors import train as train_network
 from wildbench.errors import RecipeError
@@ -23,6 +23,8 @@ def train(
     *,
     dataset: Path | str | None = None,
     images: Path | str | None = None,
+    split: str | None = None,
+    split_file: Path | str | None = None,
     init: str | None = None,
     seed: int | None = None,
     device: str = "auto",
@@ -38,6 +40,8 @@ def train(
         out: Submission to write; its suffix must be ".pt".
         dataset: Instead of the recipe's: a registered name, or the path of a COCO detection JSON.
         images: Folder of the images, where it is not near the JSON.
+        split: Instead of the recipe's; the part that is tested is refused.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         init: Instead of the recipe's: "random", "imagenet" or "coco" (torchvision's published weights, fetched once).
         seed: Of everything random, instead of the recipe's.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
@@ -68,7 +72,8 @@ def train(
         raise RecipeError(f"{recipe}: the recipe names no data set", code="no-dataset", remedy=remedy)
     check_writable(out)
     where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
-    data = load_dataset(name, split=settings.data.split, images=images, progress=progress)
+    part = split or settings.data.split
+    data = load_training(name, part, split_file=split_file, images=images, progress=progress)
     checkpoint = out.with_suffix(".checkpoint")
     model = train_network(settings, data, checkpoint=checkpoint, progress=progress, device=where)
     manifest = save_submission(

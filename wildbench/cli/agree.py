@@ -15,6 +15,7 @@ from wildbench.cli.options import (
     LimitOption,
     ManifestOption,
     RequireJailOption,
+    SplitFileOption,
     SplitOption,
 )
 from wildbench.progress import shown
@@ -31,6 +32,7 @@ def agree(
         str | None, typer.Option(help="Instead of a folder: a registered name, or any COCO JSON.", metavar="NAME|JSON")
     ] = None,
     split: SplitOption = "test",
+    split_file: SplitFileOption = None,
     limit: LimitOption = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Score from which detections count.")] = 0.2,
     device: DeviceOption = "auto",
@@ -52,6 +54,7 @@ def agree(
             images=images,
             dataset=dataset,
             split=split,
+            split_file=split_file,
             limit=limit,
             threshold=threshold,
             device=device,

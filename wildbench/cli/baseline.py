@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from wildbench.cli import tables
-from wildbench.cli.options import DeviceOption, ImagesOption
+from wildbench.cli.options import DeviceOption, ImagesOption, SplitFileOption
 from wildbench.progress import shown
 
 app = typer.Typer(help="Compress a detector by a recipe, and measure what that costs.", no_args_is_help=True)
@@ -37,6 +37,7 @@ def run(
     ] = None,
     images: ImagesOption = None,
     split: Annotated[str | None, typer.Option(help="Instead of the recipe's split.")] = None,
+    split_file: SplitFileOption = None,
     device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
 ) -> None:
@@ -45,10 +46,9 @@ def run(
     from wildbench.compression.recipes import find_recipe, load_recipe, parse_change, with_settings
 
     chosen = with_settings(load_recipe(find_recipe(recipe)), [parse_change(change) for change in changes or []])
+    source: dict[str, Any] = {"dataset": dataset, "images": images, "split": split, "split_file": split_file}
     with shown() as progress:
-        made = compress(
-            chosen, dense, out, dataset=dataset, images=images, split=split, seed=seed, device=device, progress=progress
-        )
+        made = compress(chosen, dense, out, **source, seed=seed, device=device, progress=progress)
     typer.echo(f"method: {made.method}")
     typer.echo(f"bytes: {made.before:,} before, {made.after:,} after, {made.ratio:.2f} times smaller")
     typer.echo(f"submission: {made.path}")

@@ -40,11 +40,11 @@ def data_list() -> None:
 
 
 @app.command("info")
-def data_info(name: NameArgument) -> None:
+def data_info(name: NameArgument, split_file: SplitFileOption = None) -> None:
     """Count a data set's images and boxes by category, split and size."""
     from wildbench.datasets.registry import summary
 
-    tables.print_tables(*tables.summary_tables(summary(name)))
+    tables.print_tables(*tables.summary_tables(summary(name, split_file)))
 
 
 @app.command("generate")
@@ -118,15 +118,13 @@ def data_export(
     images: ImagesOption = None,
 ) -> None:
     """Write a data set and its pictures in another form, and say what that form cannot hold."""
-    from wildbench.datasets.registry import load_dataset, names, splits_of
-    from wildbench.datasets.splits import read_split
+    from wildbench.datasets.registry import load_dataset, parts_of
     from wildbench.datasets.transfer import export_dataset
 
-    own = read_split(split_file).parts if split_file else splits_of(name) if name in names() else ["all"]
     with shown() as progress:
         parts = [
             load_dataset(name, split=one, split_file=split_file, images=images, progress=progress)
-            for one in ([split] if split else own)
+            for one in ([split] if split else parts_of(name, split_file))
         ]
         lost = export_dataset(parts, to, out, progress=progress)
     if lost:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -161,6 +161,7 @@ def compare(
     dataset: Annotated[
         str | None, typer.Option(help="What they were scored on, where that is a file.", metavar="NAME|JSON")
     ] = None,
+    split_file: SplitFileOption = None,
     merge: MergeOption = None,
     class_agnostic: ClassAgnosticOption = False,
     names: MapOption = None,
@@ -186,7 +187,8 @@ def compare(
     differences = [points / 100 for points in difference] if difference else DIFFERENCES
     grouping = grouping_of(merge or (), names, known, class_agnostic=class_agnostic)
     fields = by.split(",") if by else ()
-    comparison = run(cards, dataset=dataset, grouping=grouping, differences=differences, threshold=threshold, by=fields)
+    chosen: dict[str, Any] = {"dataset": dataset, "split_file": split_file, "grouping": grouping}
+    comparison = run(cards, **chosen, differences=differences, threshold=threshold, by=fields)
     if out:
         comparison.write(out)
     tables.print_tables(*tables.comparison_tables(comparison))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from wildbench.cli import tables
+from wildbench.cli.options import SplitFileOption
 
 app = typer.Typer()
 
@@ -31,6 +32,7 @@ def gate(
     dataset: Annotated[
         str | None, typer.Option(help="What they were scored on, where that is a file.", metavar="NAME|JSON")
     ] = None,
+    split_file: SplitFileOption = None,
 ) -> None:
     """Exit 0 where a detector keeps to its goals, 1 where it fails, 3 where these images cannot tell."""
     from wildbench.pairs.gate import judge, read_goals
@@ -39,7 +41,7 @@ def gate(
     stated = read_goals(
         goals, max_loss=losses, max_false_alarms=max_false_alarms, max_bytes=max_bytes, threshold=threshold
     )
-    outcome = judge(card, against, stated, dataset=dataset)
+    outcome = judge(card, against, stated, dataset=dataset, split_file=split_file)
     tables.print_tables(tables.gate_table(outcome))
     typer.echo(outcome.sentence())
     raise typer.Exit(outcome.exit_code)

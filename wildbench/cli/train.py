@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from wildbench.cli.options import DeviceOption, ImagesOption
+from wildbench.cli.options import DeviceOption, ImagesOption, SplitFileOption
 from wildbench.progress import shown
 
 app = typer.Typer()
@@ -19,6 +19,8 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Submission to write.")],
     dataset: Annotated[str | None, typer.Option(help="Instead of the recipe's data set.", metavar="NAME|JSON")] = None,
     images: ImagesOption = None,
+    split: Annotated[str | None, typer.Option(help="Instead of the recipe's split.")] = None,
+    split_file: SplitFileOption = None,
     init: Annotated[str | None, typer.Option(help="Instead of the recipe's: random, imagenet or coco.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's: of everything random.")] = None,
     device: DeviceOption = "auto",
@@ -28,6 +30,15 @@ def train(
 
     with shown() as progress:
         training.train(
-            recipe, out, dataset=dataset, images=images, init=init, seed=seed, device=device, progress=progress
+            recipe,
+            out,
+            dataset=dataset,
+            images=images,
+            split=split,
+            split_file=split_file,
+            init=init,
+            seed=seed,
+            device=device,
+            progress=progress,
         )
     typer.echo(f"submission: {out}")

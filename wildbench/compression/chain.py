@@ -18,7 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from wildbench.compression.recipes import Recipe, check_integers, find_recipe, load_recipe
 from wildbench.compression.subject import Step, Subject, Workshop, prefixes
 from wildbench.datasets.coco import Dataset
-from wildbench.datasets.registry import load_dataset
+from wildbench.datasets.registry import load_training
 from wildbench.detectors import load_recipe as load_training_recipe
 from wildbench.errors import RecipeError, SubmissionError
 from wildbench.files import check_writable, sha256_of
@@ -56,6 +56,7 @@ def compress(
     dataset: str | None = None,
     images: Path | None = None,
     split: str | None = None,
+    split_file: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Progress = silent,
@@ -68,7 +69,8 @@ def compress(
         out: What to write: ".pt", or ".onnx" for a quantized detector that runs in int8.
         dataset: Instead of the recipe's, for steps that calibrate or train.
         images: Folder of its images.
-        split: Instead of the recipe's.
+        split: Instead of the recipe's; the part that is tested is refused.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         seed: Of everything random.
         device: For training: "auto", "cpu", "cuda" or "cuda:N".
         progress: Called as `progress(task, done, total)`.
@@ -86,7 +88,7 @@ def compress(
     recipe = recipe if isinstance(recipe, Recipe) else load_recipe(find_recipe(str(recipe)))
     dense, out = Path(dense), Path(out)
     _check_out(out, dense, recipe)
-    _check_data(recipe, {"dataset": dataset, "images": images, "split": split})
+    _check_data(recipe, {"dataset": dataset, "images": images, "split": split, "split-file": split_file})
     archive = _read(dense)
     parent, before = sha256_of(dense), dense.stat().st_size
     _check_steps(recipe, archive, dense)
@@ -97,7 +99,7 @@ def compress(
     parse_manifest(_manifest(subject, out.stem, parent, None), str(out))
     where = resolve_device(device, "torch", lambda number: number < torch.cuda.device_count())
     name, part = dataset or recipe.data.dataset, split or recipe.data.split
-    load = partial(load_dataset, name, split=part, images=images, progress=progress)
+    load = partial(load_training, name, part, split_file=split_file, images=images, progress=progress)
     workshop = Workshop(teacher, load, seed=seed, device=where, progress=progress)
     for number, step in enumerate(recipe.steps, 1):
         try:

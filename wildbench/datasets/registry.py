@@ -194,6 +194,34 @@ def load_dataset(
     return (without_unreadable(data) if skip_unreadable else data).take(limit)
 
 
+def load_training(
+    name_or_path: str | Path,
+    split: str,
+    *,
+    split_file: Path | str | None = None,
+    images: Path | str | None = None,
+    progress: Progress = silent,
+) -> Dataset:
+    """Load what a detector is to learn from, as `load_dataset` does, unless it is the part that is tested.
+
+    That is the part called test, else the last one of a split file.
+
+    Raises:
+        DatasetError: `tested-part`, or as `load_dataset`.
+
+    Example:
+        >>> load_training("parksim", "test")
+        Traceback (most recent call last):
+        wildbench.errors.DatasetError: parksim test is the tested part; train on another one
+    """
+    parts = list(read_split(Path(split_file)).parts) if split_file else [split] * (str(name_or_path) in datasets)
+    tested = "test" if "test" in parts else parts[-1] if len(parts) > 1 else None
+    if split == tested:
+        what = f"{name_or_path} {split} is the tested part"
+        raise DatasetError(what, code="tested-part", remedy="train on another one")
+    return load_dataset(name_or_path, split=split, split_file=split_file, images=images, progress=progress)
+
+
 def without_unreadable(data: Dataset) -> Dataset:
     """A data set without the images that cannot be decoded, or are marked `corrupt`."""
     from wildbench.datasets.images import unreadable  # loads OpenCV
@@ -270,6 +298,13 @@ def splits_of(name: str) -> tuple[str, ...]:
     return tuple(read_split(path).parts)
 
 
+def parts_of(name: str, split_file: Path | None = None) -> tuple[str, ...]:
+    """Parts of a registered data set, or of a file by its split file; without one, a file is one part, called all."""
+    if split_file is not None:
+        return tuple(read_split(split_file).parts)
+    return splits_of(name) if name in datasets else ("all",)
+
+
 def _check_fetched(name: str, fetched: Fetched) -> None:
     if not (fetched.place / fetched.labels).is_file():
         by_hand = ", or, with the archive at hand: wildbench data import PATH" if fetched.import_ else ""
@@ -332,8 +367,10 @@ def _info(name: str) -> DatasetInfo:
     return DatasetInfo(name, card(name).title, splits_of(name), len(parts[0].categories), images, boxes)
 
 
-def summary(name_or_path: str | Path) -> dict[str, Any]:
+def summary(name_or_path: str | Path, split_file: Path | None = None) -> dict[str, Any]:
     """Count a registered data set, split by split, or one COCO detection JSON, without its pixels.
+
+    A split file says what the parts of a JSON are.
 
     Returns:
         `{"name", "splits": {split: counts}}` with the counts of `split_summary`; a file is one split, named "all".
@@ -346,8 +383,9 @@ def summary(name_or_path: str | Path) -> dict[str, Any]:
         1309
     """
     name = str(name_or_path)
-    splits = splits_of(name) if name in datasets else ("all",)
-    counts = {split: split_summary(load_dataset(name_or_path, split=split, with_images=False)) for split in splits}
+    splits = parts_of(name, split_file)
+    shared: dict[str, Any] = {"split_file": split_file, "with_images": False}
+    counts = {split: split_summary(load_dataset(name_or_path, split=split, **shared)) for split in splits}
     return {"name": name, "splits": counts}
 
 

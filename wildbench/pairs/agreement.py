@@ -131,6 +131,7 @@ def agree(
     images: Path | str | None = None,
     dataset: Dataset | Path | str | None = None,
     split: str = "test",
+    split_file: Path | str | None = None,
     limit: int | None = None,
     threshold: float = THRESHOLD,
     device: str = "auto",
@@ -153,7 +154,8 @@ def agree(
         b: The child, or the other artifact.
         images: Folder of photographs, searched with its sub-folders, or where those of `dataset` are.
         dataset: A registered name, the path of any COCO JSON, or a `Dataset`, instead of a folder.
-        split: Split of a registered data set.
+        split: Split of a registered data set, or of `split_file`.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         limit: Use only the first `limit` images.
         threshold: Score from which detections count, 0..1.
         device: "auto", "cpu", "cuda" or "cuda:N"; `device_b` where B takes another.
@@ -183,7 +185,7 @@ def agree(
             check_writable(path)
     if not 0 <= threshold <= 1:
         raise DatasetError(f"threshold {threshold:g}", code="threshold-range", remedy="give a score in 0..1")
-    photographs = _photographs(images, dataset, split, limit)
+    photographs = _photographs(images, dataset, limit, split=split, split_file=split_file)
     left = Sandbox(a, device=device, manifest=manifest, adapter=adapter, require_jail=require_jail)
     right = Sandbox(b, device=device_b or device, manifest=manifest_b, adapter=adapter_b, require_jail=require_jail)
     with left, right:
@@ -233,12 +235,17 @@ class _Pairs(NamedTuple):
 
 
 def _photographs(
-    images: Path | str | None, dataset: Dataset | Path | str | None, split: str, limit: int | None
+    images: Path | str | None,
+    dataset: Dataset | Path | str | None,
+    limit: int | None,
+    *,
+    split: str,
+    split_file: Path | str | None,
 ) -> list[Photograph]:
     """What to show. A folder for each camera is its location, where there are several."""
     folder = None if images is None else Path(images)
     if dataset is not None:
-        data = load_dataset(dataset, split=split, images=folder, limit=limit)
+        data = load_dataset(dataset, split=split, split_file=split_file, images=folder, limit=limit)
         return [
             Photograph(str(one["file_name"]), data.image_path(one), field_of(one, "location")) for one in data.images
         ]

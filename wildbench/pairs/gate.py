@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -141,6 +141,7 @@ def judge(
     goals: Goals,
     *,
     dataset: Path | str | None = None,
+    split_file: Path | str | None = None,
     replicates: int = REPLICATES,
 ) -> Outcome:
     """Decide whether a child keeps to its goals.
@@ -150,6 +151,7 @@ def judge(
         parent: The parent's, on the same data set.
         goals: What it must keep to.
         dataset: The data set, where it is not a registered one: the COCO JSON they were scored on.
+        split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         replicates: Of the bootstrap.
 
     Raises:
@@ -161,7 +163,8 @@ def judge(
         >>> judge(*cards, read_goals(max_bytes="1MB")).verdict
         'met'
     """
-    found = compare([parent, card], dataset=dataset, threshold=goals.threshold, replicates=replicates)
+    source: dict[str, Any] = {"dataset": dataset, "split_file": split_file}
+    found = compare([parent, card], **source, threshold=goals.threshold, replicates=replicates)
     (row,) = found.rows
     decisions = [_loss(row, figure, points) for figure, points in goals.max_loss.items()]
     if goals.max_false_alarms is not None:

@@ -34,6 +34,9 @@ _KEPT_FROM = 500
 """Images from which on it does: fewer are looked at in seconds."""
 
 _MOST_CANDIDATES = 8
+_FEW = 4000
+"""Candidates of all images together that are proved in any case: few images have common words only."""
+
 _AT_ONCE = 512
 """Candidates that are proved before the next ones are chosen."""
 
@@ -75,9 +78,9 @@ def find_pairs(
 ) -> list[Pair]:
     """Find the images that show the same: equal bytes, equal pixels, then candidates by their keypoints, proved.
 
-    A candidate is among the eight images that share most kinds of keypoints with another (`_index`). It is a pair if
-    its keypoints agree on an affine transform, mirrored or not, under which its pixels correlate to 0.75 (the same
-    photograph), or on which 16 of them agree (the same scene).
+    A candidate is among the eight images (more of a small set) that share most kinds of keypoints with another
+    (`_index`). It is a pair if its keypoints agree on an affine transform, mirrored or not, under which its pixels
+    correlate to 0.75 (the same photograph), or on which 16 of them agree (the same scene).
 
     What was seen of 500 images and more is kept in the cache, so that an interrupted search goes on where it was.
 
@@ -115,7 +118,8 @@ def pairs_among(
     forest = _Forest(len(looks))
     for pair in pairs:
         forest.join(*pair)
-    likely = [one for one in candidates(looks, parts, _MOST_CANDIDATES, progress) if (one.a, one.b) not in pairs]
+    most = max(_MOST_CANDIDATES, _FEW // max(len(looks), 1))
+    likely = [one for one in candidates(looks, parts, most, progress) if (one.a, one.b) not in pairs]
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="prove") as pool:
         for start in range(0, len(likely), _AT_ONCE):
             some = [

@@ -27,7 +27,7 @@ Numbers = npt.NDArray[np.int64]
 _SAMPLE = 20_000
 """Descriptors from which centres are made."""
 
-_PER_WORD = 1.5
+_PER_WORD = 0.5
 _MOST_CENTRES = 1024
 _ROUNDS = 8
 _LONGEST = 2000
