@@ -176,25 +176,26 @@ def fixed_recall(screen: EmptyFilter, drawing: Drawing, recall: float, kept: Col
     threshold = float(screen.at_recalls([recall])[0][0, 0])
     stated = Figure(value=threshold, unit="1") if np.isfinite(threshold) else _without(screen)
     at = _point(screen, drawing, stated, kept, alarms)
-    if at.recall.interval is None or at.false_alarms.interval is None:
+    ends, wrong = at.recall.interval, at.false_alarms.interval
+    if ends is None or wrong is None:
         return at.model_copy(update={"threshold": _alike(stated, at.recall, None)})
-    chosen, _, moved = (values[0].tolist() for values in screen.at_recalls(at.recall.interval))
-    few_missed = (1 - at.recall.interval[1]) * screen.with_animals < 1
+    chosen, _, moved = (values[0].tolist() for values in screen.at_recalls(ends))
+    few_missed = (1 - ends[1]) * screen.with_animals < 1
     if few_missed:  # the lowest score of so few images says nothing of the lowest of all
         chosen[1], moved[1] = 0.0, 1.0
         at = at.model_copy(update={"recall": at.recall.model_copy(update={"caution": TOO_FEW})})
-    low, high = (end / PER_THOUSAND for end in at.false_alarms.interval)
+    low, high = (end / PER_THOUSAND for end in wrong)
     few = alarms.value - float(np.hypot(alarms.value - low, alarms.value - moved[0]))
     many = alarms.value + float(np.hypot(high - alarms.value, moved[1] - alarms.value))
-    ends = rounded(max(few, 0.0), min(many, 1.0))
+    share = rounded(max(few, 0.0), min(many, 1.0))
     told = {"caution": TOO_FEW} if few_missed else {}
-    thousand = round(PER_THOUSAND * ends[0], 4), round(PER_THOUSAND * ends[1], 4)
+    thousand = round(PER_THOUSAND * share[0], 4), round(PER_THOUSAND * share[1], 4)
     return at.model_copy(
         update={
             "threshold": _alike(stated, at.recall, rounded(chosen[1], chosen[0])),
             "false_alarms": at.false_alarms.model_copy(update=told | {"interval": thousand}),
             "empties_removed": at.empties_removed.model_copy(
-                update=told | {"interval": rounded(1 - ends[1], 1 - ends[0])}
+                update=told | {"interval": rounded(1 - share[1], 1 - share[0])}
             ),
         }
     )
