@@ -18,7 +18,7 @@ from wildbench.datasets.predictions import Detections, read_predictions
 from wildbench.datasets.registry import load_dataset, names
 from wildbench.errors import DatasetError, PredictionsError, ScorecardError, needs
 from wildbench.files import sha256_of, write_atomically
-from wildbench.measures.field import USUAL, FieldChange, field_change, operating_point
+from wildbench.measures.field import USUAL, FieldChange, OperatingPoint, field_change, operating_point
 from wildbench.measures.matching import AREAS, Matches, Scored
 from wildbench.measures.uncertainty import (
     LEVEL,
@@ -167,8 +167,7 @@ def compare(
         split_file: Which images of a JSON are in which split, as `wildbench data split` writes it.
         grouping: Compare by other categories than they were scored by, such as `Grouping(merge={"animal": ["*"]})`.
         differences: In AP, 0..1: how many images would show each?
-        threshold: At which the baseline is used, 0..1; by default as its manifest says, on val the one with the best F1
-            there, and 0.2 where nobody says one.
+        threshold: At which the baseline is used, 0..1; by default as its scorecard says, and 0.2 where nobody says one.
         by: Fields of the images: what changes at the threshold for each of their values.
         replicates: Of the bootstrap.
         seed: Of the bootstrap.
@@ -202,7 +201,10 @@ def compare(
         for path, record, one in zip(paths, records, own, strict=True)
     ]
     matches = [one.matches for one in scored]
+    stated = records[0].field.operating_point if records[0].field else None
     point = operating_point(scored[0], given=threshold)
+    if threshold is None and stated and stated.threshold.value is not None:
+        point = OperatingPoint(stated.threshold.value, stated.source)
     kind, groups = groups_of(data)
     found = _Findings(
         matches,

@@ -1,3 +1,6 @@
+from ._charts import filter_chart as filter_chart
+from ._charts import sizes_chart as sizes_chart
+from ._charts import slices_chart as slices_chart
 from ._empty_filter import RECALLS as RECALLS
 from ._empty_filter import THRESHOLDS as THRESHOLDS
 from ._empty_filter import Curve as Curve
