@@ -89,6 +89,7 @@ def test_reversed_scores_are_seen_through(data: Dataset, results: Results) -> No
 
 PARTLY: dict[str, tuple[str, Callable[[float, float, float, float], list[float]]]] = {
     "y first": ("boxes-partly-transposed", lambda x, y, w, h: [y, x, h, w]),
+    "y first, in shares": ("boxes-partly-transposed", lambda x, y, w, h: [y / H * W, x / W * H, h / H * W, w / W * H]),
     "a quarter to the right": ("boxes-partly-turned", lambda x, y, w, h: [H - y - h, x, h, w]),
     "a quarter to the left": ("boxes-partly-turned", lambda x, y, w, h: [y, W - x - w, h, w]),
     "upside down": ("boxes-partly-turned", lambda x, y, w, h: [W - x - w, H - y - h, w, h]),

@@ -128,22 +128,15 @@ TURNED = 0.3
 
 _QUARTERS = (("a quarter to the left", _right), ("a quarter to the right", _left), ("upside down", _over))
 
-TURNS: tuple[tuple[str, str, str, Form], ...] = (
-    (
-        "boxes-partly-transposed",
-        "whose x and y are exchanged",
-        "look at the labels of these images first: some tools write y before x",
-        _exchanged,
-    ),
-    *(
-        ("boxes-partly-turned", f"turned {words}", _SIDE, form)
-        for words, turn in (
-            ("a quarter to the left", _right),
-            ("a quarter to the right", _left),
-            ("upside down", _over),
-        )
-        for form in (turn, _of_shares(turn))
-    ),
+_EXCHANGED = "look at the labels of these images first: some tools write y before x"
+
+TURNS: tuple[tuple[str, str, str, Form], ...] = tuple(
+    (code, words, remedy, form)
+    for code, words, remedy, turn in (
+        ("boxes-partly-transposed", "whose x and y are exchanged", _EXCHANGED, _exchanged),
+        *(("boxes-partly-turned", f"turned {words}", _SIDE, turn) for words, turn in _QUARTERS),
+    )
+    for form in (turn, _of_shares(turn))
 )
 """Code, words, remedy, and the boxes in the stored picture."""
 
