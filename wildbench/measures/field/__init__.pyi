@@ -1,11 +1,11 @@
-from ._charts import filter_chart as filter_chart
-from ._charts import sizes_chart as sizes_chart
-from ._charts import slices_chart as slices_chart
 from ._empty_filter import RECALLS as RECALLS
 from ._empty_filter import THRESHOLDS as THRESHOLDS
 from ._empty_filter import Curve as Curve
 from ._empty_filter import EmptyFilter as EmptyFilter
 from ._empty_filter import empty_filter as empty_filter
+from ._field_charts import filter_chart as filter_chart
+from ._field_charts import sizes_chart as sizes_chart
+from ._field_charts import slices_chart as slices_chart
 from ._measure_field import measure_field as measure_field
 from ._operating_point import OperatingPoint as OperatingPoint
 from ._operating_point import best_f1 as best_f1
