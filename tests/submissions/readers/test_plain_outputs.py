@@ -56,6 +56,7 @@ CASES: dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]] = {
     "boxes-and-scores": ({"boxes": XYXY[None], "scores": BY_CLASS[None]}, {}),
     "yolo-nas": ({"graph2_pred_boxes": XYXY[None], "graph2_pred_scores": BY_CLASS[None]}, {}),
     "yolov8": ({"output0": yolov8()}, {}),
+    "transformers": ({"logits": LOGITS[None], "pred_boxes": XYWH[None] / 64}, {}),
 }
 
 

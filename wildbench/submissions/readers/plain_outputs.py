@@ -243,6 +243,15 @@ def _paddle_raw(ports: Ports, count: int) -> dict[str, Any] | None:
     return {"kind": "described", **parts, **LIMITS}
 
 
+def _transformers(ports: Ports, count: int) -> dict[str, Any] | None:
+    """Hugging Face's detectors: as many logits as categories, or one more for "no object"."""
+    if not {"logits", "pred_boxes"} <= ports.keys():
+        return None
+    activation = {count: "sigmoid", count + 1: "softmax"}.get(ports["logits"].shape[-1] or 0)
+    limits = {"score_threshold": 0.0, "nms_iou": None, "max_detections": ports["logits"].shape[1] or 100}
+    return {"kind": "detr", "activation": activation, **limits} if activation else None
+
+
 def _yolov8(ports: Ports, count: int) -> dict[str, Any] | None:
     """Ultralytics' [1, 4 + C, N], where the other axis cannot be the columns."""
     port = next(iter(ports.values()), None)
@@ -285,6 +294,7 @@ CONTRACTS: dict[str, Callable[[Ports], dict[str, Any] | None]] = {
 COUNTED: dict[str, Callable[[Ports, int], dict[str, Any] | None]] = {
     "boxes [1, N, 4], scores [1, N, C]": _boxes_and_scores,
     "PaddleDetection's [1, N, 4], [1, C, N]": _paddle_raw,
+    "Hugging Face's logits and pred_boxes": _transformers,
     YOLOV8: _yolov8,
 }
 """Contracts that the number of categories tells from others."""
