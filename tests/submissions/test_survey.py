@@ -171,6 +171,16 @@ def test_labels_that_begin_at_0_are_seen(tmp_path: Path) -> None:
     assert seen.draft.document["output"]["labels"]["first"] == 0
 
 
+def test_a_map_of_raw_boxes_after_an_object_is_taken_for_fastestdets(tmp_path: Path) -> None:
+    boxes, scores = RANDOM.normal(0, 3, (4, 4, 4)), RANDOM.dirichlet(np.ones(80), (4, 4)).transpose(2, 0, 1)
+    answer = np.concatenate([RANDOM.uniform(0, 1, (1, 4, 4)), boxes, scores])[None].astype(np.float32)
+    draft = survey(graph(tmp_path / "a.onnx", {"758": answer})).draft
+    assert draft is not None
+    output = draft.document["output"]
+    assert (output["boxes"]["form"], output["levels"]) == ("fastestdet", {"strides": [16]})
+    assert (len(draft.document["categories"]), "COCO" in draft.gaps["categories"]) == (80, True)
+
+
 def test_a_manifest_that_its_answers_contradict_is_named(tmp_path: Path) -> None:
     path = graph(tmp_path / "corners.onnx", OUTPUTS["v8 with corners"][0])
     output = {"kind": "yolov8", "score_threshold": 0.01, "nms_iou": 0.7, "max_detections": 100}

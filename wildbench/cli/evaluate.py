@@ -210,7 +210,8 @@ def _write_manifest(submission: Path, manifest: Path | None) -> None:
 
     seen = survey(submission, manifest=manifest)
     path = seen.write_manifest()
-    typer.echo(f"wildbench: {path} is written{' and has to be completed' if seen.draft else ''}", err=True)
+    state = " and has to be completed" if seen.draft else ""
+    typer.echo(f"wildbench: {path} is written{state}: {seen.origin}", err=True)
 
 
 def _fields(by: str | None) -> list[str]:

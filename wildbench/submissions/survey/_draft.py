@@ -15,6 +15,9 @@ from wildbench.submissions.formats import Signature
 from wildbench.submissions.manifest import OPEN, Manifest
 from wildbench.submissions.survey._probe import Answered, Probe
 
+COCO = 80
+"""Categories of COCO, which most published detectors know."""
+
 STRIDES = (8, 16, 32)
 """Of nearly every detector with undecoded levels."""
 
@@ -76,6 +79,7 @@ def draft_manifest(read: Mapping[str, Any], where: str, name: str, signature: Si
     if "categories" not in document:
         document["categories"] = [OPEN] * (count or 1)
         several = f"the names of its {f'{count} ' if count else ''}categories, in the order of its labels"
+        several += " (docs/yolox_nano.manifest.json has COCO's 80)" if count == COCO else ""
         draft.gaps["categories"] = "the name of its only category" if count == 1 else several
     if "input" not in document:
         document["input"], draft.gaps["input"] = _input(signature)
@@ -142,12 +146,30 @@ def _together(output: Answered, canvas: tuple[int, int]) -> tuple[Part | None, i
         scores, labels = (2, 1) if output.first == 3 else (6, 5)
         part = _rows(output, side, scores=scores, labels=labels)
         return part | {"image_index": {"columns": [0, 1], **side}}, None, _first_label(columns[labels].low)
+    if output.candidates == "columns" and output.form is None and len(output.shape) == 4 and width > 6:
+        stride = canvas[0] // output.shape[2]
+        if output.within(0, 1) and output.within(5) and not output.within(1, 5):
+            return _fastestdet(stride), width - 5, "whether it is FastestDet, whose columns are such"
     cells = sum(math.prod(-(-length // stride) for length in canvas) for stride in STRIDES)
     if output.form is None or output.count % cells == 0:
         if output.candidates == "rows" and width > 5 and output.count % cells == 0 and output.within(4):
             return {"kind": "yolox", "strides": list(STRIDES), **LIMITS}, width - 5, ""
         return None, None, "how its boxes are decoded: their columns are neither corners nor centres"
     return _matrix(output, side)
+
+
+def _fastestdet(stride: int) -> Part:
+    """One feature map: objectness, an undecoded box, and a softmax over the categories."""
+    side = {"candidates": "columns"}
+    return {
+        "kind": "described",
+        "objectness": {"columns": [0, 1], "weight": 0.6, **side},
+        "boxes": {"columns": [1, 5], "form": "fastestdet", **side},
+        "scores": {"columns": [5, None], **side},
+        "levels": {"strides": [stride]},
+        "multi_label": False,
+        **LIMITS,
+    }
 
 
 def _matrix(output: Answered, side: Part) -> tuple[Part, int, str]:
