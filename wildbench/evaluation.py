@@ -38,7 +38,7 @@ from wildbench.scorecard import Grouping, Scorecard, Submission
 
 if TYPE_CHECKING:
     from wildbench.datasets.images import Pixels
-    from wildbench.measures.latency import Stopwatch
+    from wildbench.measures.latency import Sessions, Stopwatch
     from wildbench.measures.repetition import Showing
     from wildbench.submissions.admission import Admitted
     from wildbench.submissions.inspection import Inspection
@@ -77,6 +77,9 @@ def evaluate(
     threshold: float | Path | str | None = None,
     by: Sequence[str] = (),
     by_table: Path | None = None,
+    latency_budget: float | None = None,
+    threads_too: Sequence[int] = (),
+    sustained: float = 0.0,
     progress: Progress = silent,
 ) -> Scorecard:
     """Measure a detector: a file for accuracy, size, compute and latency; one in memory for accuracy alone.
@@ -110,6 +113,10 @@ def evaluate(
         by: Fields of the images (location, time_of_day, folder:1, ...), for figures by each of their values; `seen`
             for locations that the training split has, and those that it has not.
         by_table: A CSV with a column file_name and others, for figures by each of those.
+        latency_budget: Seconds of measuring in fresh processes, once the pass is timed; 0 for the pass alone. None
+            takes `WILDBENCH_LATENCY_BUDGET`, or 30.
+        threads_too: Numbers of CPU threads with which a session is timed too.
+        sustained: Minutes that it then runs without a pause.
         progress: Called as `progress(task, done, total)`.
 
     Raises:
@@ -121,9 +128,10 @@ def evaluate(
         0.63
     """
     # here and below: what only running a detector needs
+    from wildbench.datasets.images import decode
     from wildbench.measures.audits import audit_images, run_audits
     from wildbench.measures.compute import measure_pass, operands_of
-    from wildbench.measures.latency import Stopwatch, execution_of
+    from wildbench.measures.latency import Plan, Sessions, Stopwatch, default_budget, execution_of
     from wildbench.measures.repetition import audit_repetition
     from wildbench.measures.size import size_of
     from wildbench.submissions.inspection import inspect_submission
@@ -165,9 +173,13 @@ def evaluate(
         category_ids = known_categories(admitted.manifest.label_names, data, admitted.manifest.name, read_as)
         stated = stated_threshold(threshold, data)
         slices = slice_values(data, by, by_table, training=training_split(dataset, split_file, by))
-        seen = _detect(box, data, category_ids, watch, progress)
+        budget = default_budget() if latency_budget is None else latency_budget
+        sessions = Sessions(box, [data.image_path(image) for image in data.images], decode, Plan(budget))
+        seen = _detect(box, data, category_ids, watch, sessions, progress)
         latency = watch.latency(box)  # before counting, which takes memory of its own
+        latency = sessions.finish(latency, threads_too, sustained, progress)
         checks = [audit_images(data), watch.audit(box), *audit_repetition(seen.showings, seen.answers)]
+        checks += sessions.audit(seen.by_place())
         execution = execution_of(box)
         scored = Scored(data, seen.detections, frozenset(category_ids.values()))
         notes = seen.notes + lines(list(_doubts(box, inspection, scored, category_ids)))
@@ -299,9 +311,24 @@ class Pass:
     answers: list[Answer]
     warm: list[Showing]
 
+    def by_place(self) -> dict[int, Answered]:
+        """The scored answer to each image, by its place in the data set."""
+        pairs = zip(self.showings, self.answers, strict=True)
+        return {showing.place: answer.detections for showing, answer in pairs if showing.scored}
 
-def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: Stopwatch, progress: Progress) -> Pass:
-    """Show every image to the detector, in a secret order; each answer is detections and a latency sample at once."""
+
+def _detect(
+    box: Sandbox,
+    data: Dataset,
+    category_ids: dict[int, int],
+    watch: Stopwatch,
+    sessions: Sessions,
+    progress: Progress,
+) -> Pass:
+    """Show every image to the detector, in a secret order; each answer is detections and a latency sample at once.
+
+    A few sessions of timing come in between, while the detector is stopped.
+    """
     from wildbench.datasets.images import decode, read_ahead
     from wildbench.measures.repetition import order
 
@@ -311,6 +338,7 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
     watch.warm_up(box, [showing.of(decode(showing.path)) for showing in warm])
     answers: list[Answer] = []
     parts: dict[int, Detections] = {}
+    turns = sessions.turns(len(showings))
     progress(task, 0, len(showings))
     for turn, pixels in enumerate(read_ahead([showing.path for showing in showings], sums=data.sums)):
         showing = showings[turn] = replace(showings[turn], shape=pixels.shape[:2])
@@ -321,14 +349,15 @@ def _detect(box: Sandbox, data: Dataset, category_ids: dict[int, int], watch: St
             parts[showing.place] = detections_of(data.images[showing.place]["id"], answer.detections, category_ids)
         answers.append(replace(answer, detections=replace(answer.detections, masks=None)))
         progress(task, len(answers), len(showings))
+        if turn in turns:
+            sessions.take()
     detections = Detections.concatenate(parts[place] for place in sorted(parts))
-    scored = {
-        showing.place: answer.detections for showing, answer in zip(showings, answers, strict=True) if showing.scored
-    }
+    seen = Pass(detections, [], showings, answers, list(islice(cycle(warm), watch.warmup_runs)))
+    scored = seen.by_place()
     notes = _without_area(sum(answered.dropped for answered in scored.values()), len(detections))
     left_out = _left_out([scored[place] for place in sorted(scored)], category_ids)
     notes += _unscored(box.manifest, left_out, float(detections.scores.sum()))
-    return Pass(detections, notes, showings, answers, list(islice(cycle(warm), watch.warmup_runs)))
+    return replace(seen, notes=notes)
 
 
 def _answer(box: Sandbox, category_ids: dict[int, int], image_id: int, pixels: Pixels) -> Detections:

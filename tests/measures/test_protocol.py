@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wildbench.measures import latency
+from wildbench.measures.latency import _stopwatch as latency
 from wildbench.scorecard import Accuracy, Compute, Figure, Latency, PerCategory, Record, Size
 
 PROTOCOL = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")

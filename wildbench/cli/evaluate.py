@@ -60,6 +60,15 @@ def evaluate(
     threshold: ThresholdOption = None,
     by: ByOption = None,
     by_table: ByTableOption = None,
+    latency_budget: Annotated[
+        float | None, typer.Option(min=0, help="Seconds of timing in fresh processes; 0: the pass alone [30].")
+    ] = None,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="Time it with that many CPU threads too. Repeatable.")
+    ] = None,
+    sustained: Annotated[
+        str | None, typer.Option(help="Run it without a pause afterwards: 10m, 90s.", metavar="TIME")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Scorecard to write [scorecards/SUBMISSION.json].")] = None,
 ) -> None:
     """Measure a submission: accuracy, size, compute and latency, in one scorecard."""
@@ -91,6 +100,9 @@ def evaluate(
             threshold=threshold,
             by=_fields(by),
             by_table=by_table,
+            latency_budget=latency_budget,
+            threads_too=threads or (),
+            sustained=_minutes(sustained),
             progress=progress,
         )
     typer.echo(f"wildbench: {card.submission.manifest}", err=True)
@@ -202,6 +214,16 @@ def compare(
         typer.echo(f"{row.name} against {comparison.baseline}, AP: {row.overall['ap'].verdict}")
         if row.field:
             typer.echo(f"{row.name}: {row.field.sentence()}")
+
+
+def _minutes(time: str | None) -> float:
+    """Minutes of "10m", "90s" or "1h"."""
+    if time is None:
+        return 0.0
+    number, unit = time[:-1], {"s": 1 / 60, "m": 1.0, "h": 60.0}.get(time[-1:])
+    if unit is None or not number.isdecimal():
+        raise typer.BadParameter(f"{time!r} is not a time such as 10m or 90s", param_hint="--sustained")
+    return int(number) * unit
 
 
 def _write_manifest(submission: Path, manifest: Path | None) -> None:

@@ -6,8 +6,11 @@ from ._card import read_scorecard as read_scorecard
 from ._consistency import contradictions as contradictions
 from ._cost import Compute as Compute
 from ._cost import Latency as Latency
+from ._cost import LatencySession as LatencySession
 from ._cost import LayerBytes as LayerBytes
 from ._cost import Size as Size
+from ._cost import Sustained as Sustained
+from ._cost import SustainedMinute as SustainedMinute
 from ._detection import Accuracy as Accuracy
 from ._detection import BoxAccuracy as BoxAccuracy
 from ._detection import Calibration as Calibration

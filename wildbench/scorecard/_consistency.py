@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from wildbench.scorecard._audit_consistency import audit_contradictions
 from wildbench.scorecard._card import Scorecard
-from wildbench.scorecard._cost import Compute, Latency, Size
+from wildbench.scorecard._cost import Compute, Latency, LatencySession, Size
 from wildbench.scorecard._figure import Figure
 
 TOLERANCE = 1e-11
@@ -55,7 +55,8 @@ def contradictions(card: Scorecard) -> Iterator[Problem]:
         yield from _most(card.dataset.images, "compute.macs", card.compute.macs)
     if card.latency:
         yield from _latency(card.latency)
-        yield from _most(card.dataset.images, "latency.p50", card.latency.p50)
+        if card.latency.sessions is None:
+            yield from _most(card.dataset.images, "latency.p50", card.latency.p50)
         if card.execution and card.execution.device != card.latency.device:
             yield "execution.device", "is not that of latency"
     if card.latency and not TOLD <= set(card.told) <= TOLD | MAY_BE_TOLD:
@@ -126,7 +127,7 @@ def _operands(compute: Compute, macs: float) -> Iterator[Problem]:
 def _latency(latency: Latency) -> Iterator[Problem]:
     tail = [latency.p50.value, latency.p90.value, latency.p99.value]
     known = [value for value in tail if value is not None]
-    if known != sorted(known) or 0 in known or not latency.mean.value:
+    if known != sorted(known) or 0 in known or (not latency.mean.value and not latency.sessions):
         yield "latency", "p50, p90 and p99 do not rise from above 0"
     times = {name: getattr(latency, name) for name in (*PERCENTILES, "mean")}
     stages = {f"stages.{name}": figure for name, figure in latency.stages.items()}
@@ -141,6 +142,7 @@ def _latency(latency: Latency) -> Iterator[Problem]:
         if figure.caution is not None:
             yield f"latency.{name}.caution", "is none that wildbench writes"
     yield from _spread(latency)
+    yield from _sessions(latency, latency.sessions or ())
     if latency.reference_ratio.value == 0:
         yield "latency.reference_ratio", "is 0"
     if latency.reference_ratio.value is not None and not latency.reference_ratio.n:
@@ -150,18 +152,32 @@ def _latency(latency: Latency) -> Iterator[Problem]:
     yield from _bare("latency", {"peak_memory": latency.peak_memory})
 
 
+def _sessions(latency: Latency, sessions: Sequence[LatencySession]) -> Iterator[Problem]:
+    """What is made of sessions fits them."""
+    if not sessions:
+        return
+    used = [one for one in sessions if one.used]
+    if latency.p50.n != sum(one.n for one in used):
+        yield "latency.p50.n", "is not the number of calls of the sessions"
+    medians = [one.p50 for one in used if one.p50 is not None]
+    if latency.p50.value is not None and not (
+        medians and min(medians) * (1 - 1e-6) <= latency.p50.value <= max(medians) * (1 + 1e-6)
+    ):
+        yield "latency.p50", "lies outside the sessions it is the mean of"
+
+
 def _spread(latency: Latency) -> Iterator[Problem]:
     """Of times that were sorted once, intervals rise with their percentiles, and the mean lies in the middle of its."""
     ranges = [one.interval for name in PERCENTILES if (one := getattr(latency, name)).interval]
     if any(sorted(sides) != list(sides) for sides in zip(*ranges, strict=True)):
         yield "latency", "intervals of p50, p90 and p99 do not rise"
     mean, ratio = latency.mean, latency.reference_ratio
-    if mean.interval and not _close(sum(mean.interval) / 2, mean.value or 0):
+    if mean.interval and not latency.sessions and not _close(sum(mean.interval) / 2, mean.value or 0):
         yield "latency.mean", "is not in the middle of its interval"
     tail = [getattr(latency, name).value for name in PERCENTILES]
     shares = zip((0.5, 0.1, 0.01), tail, [0.0, *tail], strict=False)
     least = sum(share * max(0, (value or 0) - (before or 0)) for share, value, before in shares)
-    if (mean.value or 0) < least * (1 - TOLERANCE):
+    if not latency.sessions and (mean.value or 0) < least * (1 - TOLERANCE):
         yield "latency.mean", "is less than its percentiles make it"
     if (ratio.n or 0) > (latency.p50.n or 0) or (ratio.interval is not None and (ratio.n or 0) < LEAST_BLOCKS):
         yield "latency.reference_ratio", "has an interval for too few runs, or more runs than images"

@@ -12,6 +12,7 @@ from wildbench.scorecard._figure import (
     Bytes,
     Count,
     Flops,
+    Joules,
     Keyed,
     Label,
     Listed,
@@ -21,6 +22,8 @@ from wildbench.scorecard._figure import (
     Proposals,
     Ratio,
     Record,
+    Share,
+    Throughput,
 )
 
 Amount = Annotated[float, Field(ge=0, le=MOST_NUMBER)]
@@ -71,6 +74,38 @@ class Compute(Record):
     )
 
 
+class LatencySession(Record):
+    """What one fresh process took."""
+
+    p50: Amount | None = Field(description="In ms, of the calls that are kept; null where too few are.")
+    p90: Amount | None = Field(description="The same.")
+    n: Count = Field(description="Calls that are kept.")
+    ratio: Amount | None = Field(description="p50 over that of the reference network in this session.")
+    kept: Count = Field(description="Blocks of calls that nothing disturbed.")
+    discarded: Keyed[Count] = Field(description="Blocks that something disturbed, by what it was.")
+    used: bool = Field(description="Whether it counts: at least half of its blocks are kept.")
+    cold_start: Amount | None = Field(default=None, description="ms from starting the process to its first answer.")
+    clock: Amount | None = Field(default=None, description="Median clock in MHz, where the machine tells.")
+    temperature: Amount | None = Field(default=None, description="Degrees Celsius, where the machine tells.")
+
+
+class SustainedMinute(Record):
+    """One minute of a long run."""
+
+    p50: Amount
+    p90: Amount
+    n: Count
+    clock: Amount | None = None
+    temperature: Amount | None = None
+
+
+class Sustained(Record):
+    """One process that runs without a pause."""
+
+    minutes: Listed[SustainedMinute] = Field(description="In ms, minute by minute.")
+    degradation: Ratio = Field(description="p50 of the last minute over that of the first.")
+
+
 class Latency(Record):
     """How long one image takes: host uint8 image in, host detections out, batch 1, by the parent's clock."""
 
@@ -85,3 +120,21 @@ class Latency(Record):
     reference: Label = Field(description="What the reference network is.")
     warmup_runs: Count
     peak_memory: Bytes = Field(description="Peak resident memory of the detector's process; GPU memory on CUDA.")
+    sessions: Listed[LatencySession] | None = Field(
+        default=None,
+        description="Fresh processes that were timed; null where the times are those of the one pass over all images.",
+    )
+    spread: Share | None = Field(default=None, description="Standard deviation of the sessions' p50 over their mean.")
+    modes: tuple[Amount, Amount] | None = Field(
+        default=None, description="Two times in ms between which it alternates; null where none were found."
+    )
+    stopped: Label | None = Field(default=None, description="Why no more was measured, and what is short of the aim.")
+    budget: Amount | None = Field(default=None, description="Seconds of measuring that were allowed.")
+    early_stopping: Milliseconds | None = Field(
+        default=None, description="MLPerf's estimate of p99, which the true one does not exceed, with 99 % confidence."
+    )
+    cold_start: Milliseconds | None = Field(default=None, description="From starting a process to its first answer.")
+    energy: Joules | None = Field(default=None, description="Of one image, by RAPL or NVML, with the machine's rest.")
+    throughput: Throughput | None = Field(default=None, description="Images a second at the best batch.")
+    by_threads: Keyed[Milliseconds] | None = Field(default=None, description="p50 of one session by CPU threads.")
+    sustained: Sustained | None = Field(default=None, description="Of a long run, where one was asked for.")

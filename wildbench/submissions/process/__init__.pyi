@@ -4,5 +4,6 @@ from ._parent import Answer as Answer
 from ._parent import Sandbox as Sandbox
 from ._parent import ask as ask
 from ._processor import processor_seconds as processor_seconds
+from ._processor import tree as tree
 from ._wire import Detections as Detections
 from ._wire import check_detections as check_detections

@@ -238,9 +238,11 @@ class Sandbox:
             check_detections(detections, len(self.manifest.categories), height, width)
         return Answer(detections, seconds, taken)
 
-    def twin(self) -> Sandbox:
+    def twin(self, threads: int | None = None) -> Sandbox:
         """The same bytes for another process, with the same limits, which has seen nothing yet."""
         other = copy.copy(self)
+        other.threads = threads or self.threads
+        other._wanted = {**self._wanted, "threads": other.threads}
         other._stack, other._ended, other._device = contextlib.ExitStack(), True, None
         return other
 

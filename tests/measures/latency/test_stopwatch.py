@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wildbench.detectors.zoo import _zoo
-from wildbench.measures import latency
 from wildbench.measures.latency import Stopwatch, ratio_figure
+from wildbench.measures.latency import _stopwatch as latency
 from wildbench.submissions.archive._archive import save_submission
 from wildbench.submissions.process import Answer, Detections, Sandbox
 

@@ -3,10 +3,8 @@
 The samples are those of the pass that makes the predictions. Between the images, in a process of its own and while the
 detector's are stopped, the reference network runs now and then, so that a slow moment of the machine slows both.
 
-Percentiles and their intervals assume nothing of the distribution: the number of n independent samples below the
-p-quantile is binomial(n, p), so two order statistics enclose it with a known probability (Hahn and Meeker, "Statistical
-Intervals", 1991, section 5.2). References: MLPerf Inference's single-stream scenario (one query at a time, tail
-percentiles; Reddi et al., 2020); Künsch, 1989, for the bootstrap of blocks.
+References: MLPerf Inference's single-stream scenario (one query at a time, tail percentiles; Reddi et al., 2020);
+Künsch, 1989, for the bootstrap of blocks.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from itertools import cycle, islice
-from statistics import NormalDist, fmean, median, stdev
+from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,15 +21,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, NonNegativeInt
 
 from wildbench.measures import reference_network
+from wildbench.measures.latency._quantiles import CONFIDENCE, mean_figure, percentile_figure
 from wildbench.measures.reference_network import Reference
 from wildbench.scorecard import Audit, Execution, Figure, Latency
 from wildbench.submissions.process import ask, processor_seconds
 
 if TYPE_CHECKING:
     from wildbench.submissions.process import Answer, Opened, Sandbox
-
-CONFIDENCE = 0.95
-"""Of the intervals."""
 
 
 class Process(BaseModel):
@@ -118,10 +114,7 @@ class Stopwatch:
             box: The open submission.
             images: Real images, uint8, H x W x 3, RGB; the first three are a round, fewer are repeated.
         """
-        some = list(islice(cycle(images), ROUND)) if images else []
-        medians: list[float] = []
-        while some and len(medians) < MOST_ROUNDS and not _stable(medians):
-            medians.append(median(box.predict(image).seconds for image in some))
+        medians = warm(box, images)
         self.warmup_runs = ROUND * len(medians)
         if medians:
             self._time_reference(box)  # its process starts
@@ -147,12 +140,9 @@ class Stopwatch:
         """Seconds of one pass, while the detector's processes are stopped; NaN where they were not idle."""
         if self._network is None:
             self._network = Reference(box.device, box.threads)
-        with box.held() as pids:
-            before = sum(processor_seconds(pids).values())
-            seconds = self._network.seconds()
-            idle = sum(processor_seconds(pids).values()) - before <= IDLE * seconds
-        self.disturbed += not idle
-        return seconds if idle else math.nan
+        seconds = time_reference(box, self._network)
+        self.disturbed += math.isnan(seconds)
+        return seconds
 
     def latency(self, box: Sandbox) -> Latency:
         """The figures. Ask before anything else runs in the open box: its peak memory is read now."""
@@ -203,6 +193,24 @@ class Stopwatch:
         return percentile_figure([1000 * stages[name] for stages in self._stages if name in stages], 0.50, "ms")
 
 
+def warm(box: Sandbox, images: Sequence[Image]) -> list[float]:
+    """Run rounds until the time is stable, for 6 of them at most; gives their medians in seconds."""
+    some = list(islice(cycle(images), ROUND)) if images else []
+    medians: list[float] = []
+    while some and len(medians) < MOST_ROUNDS and not _stable(medians):
+        medians.append(median(box.predict(image).seconds for image in some))
+    return medians
+
+
+def time_reference(box: Sandbox, network: Reference) -> float:
+    """Seconds of one pass, while the detector's processes are stopped; NaN where they were not idle."""
+    with box.held() as pids:
+        before = sum(processor_seconds(pids).values())
+        seconds = network.seconds()
+        idle = sum(processor_seconds(pids).values()) - before <= IDLE * seconds
+    return seconds if idle else math.nan
+
+
 def _memory(peak: int | None, who: str) -> Figure:
     if peak is None:
         return Figure.undefined("B", f"{who} keeps no record of the memory it takes")
@@ -243,49 +251,3 @@ def _median(samples: npt.NDArray[np.float64]) -> float:
 
 def _stable(medians: Sequence[float]) -> bool:
     return len(medians) > 1 and abs(medians[-1] - medians[-2]) <= TOLERANCE * medians[-2]
-
-
-def percentile_figure(samples: Sequence[float], p: float, unit: str) -> Figure:
-    """The p-quantile: the smallest sample that at least a share p of all samples does not exceed.
-
-    Returns:
-        Null where fewer than 1 / (1 - p) samples make the percentile no more than a maximum; without an interval where
-        no two order statistics enclose it with 95 % (below 6 samples for the median, 36 for p90, 368 for p99).
-
-    Example:
-        >>> percentile_figure(range(1, 101), 0.9, "ms")
-        Figure(value=90.0, unit='ms', interval=(84.0, 96.0), n=100, reason=None, caution=None)
-    """
-    n, least = len(samples), math.ceil(round(1 / (1 - p), 9))
-    if n < least:
-        return Figure.undefined(unit, f"p{100 * p:g} needs at least {least} samples, there are {n}", n)
-    ordered = sorted(samples)
-    ranks = quantile_ranks(n, p)
-    interval = None if ranks is None else (float(ordered[ranks[0] - 1]), float(ordered[ranks[1] - 1]))
-    rank = math.ceil(round(n * p, 9))
-    return Figure(value=float(ordered[rank - 1]), unit=unit, interval=interval, n=n)
-
-
-def quantile_ranks(n: int, p: float) -> tuple[int, int] | None:
-    """Ranks (from 1) of the two samples that enclose the p-quantile with at least 95 %, with equal tails.
-
-    Example:
-        >>> quantile_ranks(100, 0.5), quantile_ranks(5, 0.5)
-        ((40, 61), None)
-    """
-    from scipy.special import bdtr  # here, because the detector's process imports this module and does without
-
-    below = bdtr(np.arange(n + 1), n, p)
-    tail = (1 - CONFIDENCE) / 2
-    lower = int(np.searchsorted(below, tail, side="right"))
-    upper = int(np.searchsorted(below, 1 - tail, side="left")) + 1
-    return (lower, upper) if lower >= 1 and upper <= n else None
-
-
-def mean_figure(samples: Sequence[float], unit: str) -> Figure:
-    """The mean, with the interval of the central limit theorem from 30 samples on."""
-    if not samples:
-        return Figure.undefined(unit, "there are no samples", 0)
-    n, mean = len(samples), fmean(samples)
-    margin = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * stdev(samples) / math.sqrt(n) if n >= 30 else None
-    return Figure(value=mean, unit=unit, n=n, interval=None if margin is None else (mean - margin, mean + margin))
