@@ -1,3 +1,4 @@
+from ._cuda import CudaPort as CudaPort
 from ._estimates import Plan as Plan
 from ._estimates import Session as Session
 from ._estimates import early_stopping as early_stopping

@@ -1,0 +1,1 @@
+"""What a machine with one GPU is asked first: tests, providers, and the protocol beside other instruments."""
