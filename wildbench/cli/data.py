@@ -86,6 +86,9 @@ def data_import(
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace --name, where it is there already.")] = False,
     strict: StrictOption = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--contact-sheet", help="JPEG to write: up to 24 pictures with their boxes.")
+    ] = None,
 ) -> None:
     """Turn labelled photographs into COCO files, and report everything that was wrong with them."""
     from wildbench.datasets.registry import call, fetched
@@ -94,6 +97,8 @@ def data_import(
     if out is not None and replace:
         what = f"{out}: --replace is for named data sets only"
         raise DatasetError(what, code="replace-with-out", remedy="name a new folder, or leave --out out")
+    if sheet:
+        check_writable(sheet)
     own = fetched(name)
     with _strictly(), shown() as progress:
         if out is not None:
@@ -106,6 +111,17 @@ def data_import(
             raise DatasetError(f"{name} is only fetched, not imported", code="not-importable", remedy="give --out DIR")
     use = name if out is None else out / "annotations" / "all.json"
     _print_report(report, out or own.place, f"--dataset {use}")
+    if sheet:
+        _write_sheet(report, out or own.place, sheet)
+
+
+def _write_sheet(report: ImportReport, folder: Path, path: Path) -> None:
+    from wildbench.datasets.coco import Dataset
+    from wildbench.datasets.transfer import contact_sheet
+    from wildbench.pictures import save_jpeg
+
+    save_jpeg(contact_sheet(Dataset(report.source, None, report.collection.coco, folder / "images")), path)
+    typer.echo(f"contact sheet: {path}")
 
 
 @app.command("export")
@@ -151,6 +167,8 @@ def _print_report(report: ImportReport, folder: Path, use: str) -> None:
 
     findings = report.collection.findings
     every = f"{folder / 'import.json'} lists all"
+    for line in tables.understood_lines(report):
+        typer.echo(line)
     tables.print_tables(
         *([tables.findings_table(findings, hint=every)] if findings else []), tables.counts_table(report)
     )

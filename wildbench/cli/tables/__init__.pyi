@@ -14,6 +14,7 @@ from ._datasets import leak_tables as leak_tables
 from ._datasets import lost_table as lost_table
 from ._datasets import report_lines as report_lines
 from ._datasets import summary_tables as summary_tables
+from ._datasets import understood_lines as understood_lines
 from ._datasets import views_table as views_table
 from ._field import seen_tables as seen_tables
 from ._pairs import agreement_tables as agreement_tables

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from wildbench.cli.tables._console import add_row, table_of
 from wildbench.datasets.duplicates import KINDS
+from wildbench.datasets.image_groups import field_of
 from wildbench.datasets.transfer import ImportReport, Lost
 from wildbench.text import counted
 
@@ -94,19 +95,39 @@ def counts_table(report: ImportReport) -> Table:
     return table
 
 
-def report_lines(report: ImportReport) -> list[str]:
-    """Images, parts, what was read differently from what the files say, unused files, and which total holds."""
+def understood_lines(report: ImportReport) -> list[str]:
+    """What was understood, in five lines: form, pictures, boxes by category, parts and places, repairs."""
     coco, parts = report.collection.coco, report.collection.parts
     boxed = {annotation["image_id"] for annotation in coco["annotations"]}
-    partial = [image for image in coco["images"] if "annotated_categories" in image]
-    empty = [image for image in coco["images"] if image["id"] not in boxed and image not in partial]
-    lines = [f"form: {report.collection.form}", f"images: {len(coco['images'])}, of them without boxes {len(empty)}"]
-    if partial:
-        lines.append(f"images of which only some categories are scored (annotated_categories): {len(partial)}")
-    lines.append(f"boxes: {len(coco['annotations'])}, in the label files {report.collection.read.total()}")
-    if parts:
-        lines.append("parts: " + ", ".join(f"{part} {len(ids)}" for part, ids in parts.items()))
-    lines += [f"{note}: {count}" for note, count in sorted(report.collection.notes.items())]
+    empty = [image for image in coco["images"] if image["id"] not in boxed and "annotated_categories" not in image]
+    counts = sorted(report.collection.boxes_by_category().items(), key=lambda one: -one[1])
+    named = ", ".join(f"{name} {count}" for name, count in counts[:8]) + (", ..." if len(counts) > 8 else "")
+    known = {
+        what: len({value for image in coco["images"] if (value := field_of(image, key)) is not None})
+        for key, what in (("location", "locations"), ("seq_id", "sequences"))
+    }
+    places = ", ".join(f"{what} {count or 'not recorded'}" for what, count in known.items())
+    divided = ", ".join(f"{part} {len(ids)}" for part, ids in parts.items()) or "none"
+    severe = Counter(finding.severity for finding in report.collection.findings)
+    codes = Counter(finding.code for finding in report.collection.findings)
+    most = ", ".join(f"{code} {count}" for code, count in codes.most_common(5)) + (", ..." if len(codes) > 5 else "")
+    repairs = f"{severe['error']} left out, {severe.total() - severe['error']} changed or to be looked at ({most})"
+    return [
+        f"form: {report.collection.form}",
+        f"images: {len(coco['images'])}, of them without boxes {len(empty)}",
+        f"boxes: {len(coco['annotations'])}; categories: {len(counts)} ({named})",
+        f"parts: {divided}; {places}",
+        f"repairs: {repairs if codes else 'none'}",
+    ]
+
+
+def report_lines(report: ImportReport) -> list[str]:
+    """What was read differently from what the files say, unused files, and which total holds."""
+    collection = report.collection
+    lines = [f"boxes in the label files: {collection.read.total()}"] if collection.read else []
+    if partial := sum("annotated_categories" in image for image in collection.coco["images"]):
+        lines.append(f"images of which only some categories are scored (annotated_categories): {partial}")
+    lines += [f"{note}: {count}" for note, count in sorted(collection.notes.items())]
     if report.unused:
         more = ", ..." if len(report.unused) > 3 else ""
         lines.append(f"files not used: {len(report.unused)} ({', '.join(report.unused[:3])}{more})")

@@ -1,4 +1,5 @@
 from ._archives import is_archive as is_archive
+from ._contact_sheet import contact_sheet as contact_sheet
 from ._transfer import ImportReport as ImportReport
 from ._transfer import Lost as Lost
 from ._transfer import Published as Published
