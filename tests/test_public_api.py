@@ -35,6 +35,7 @@ PUBLIC = [
     "compare",
     "compress",
     "evaluate",
+    "explain",
     "inspect_submission",
     "load_dataset",
     "read_scorecard",

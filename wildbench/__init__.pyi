@@ -26,6 +26,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import score as score
 from .evaluator import Evaluator as Evaluator
 from .pairs.agreement import agree as agree
+from .pairs.explanation import explain as explain
 from .scorecard import Figure as Figure
 from .scorecard import Scorecard as Scorecard
 from .scorecard import read_scorecard as read_scorecard

@@ -6,11 +6,15 @@ import colorsys
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from wildbench.files import write_atomically
+
+VEGA_LITE = "6.4"
+"""The Vega-Lite that charts are written for."""
 
 Drawn = tuple[tuple[float, float, float, float], str, tuple[int, int, int]]
 """A box as x, y, width, height in pixels, its label, and its colour."""
@@ -65,3 +69,10 @@ def save_jpeg(picture: Image.Image, path: Path) -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     write_atomically(path, buffer.getvalue())
+
+
+def svg(spec: dict[str, Any]) -> bytes:
+    """Draw a Vega-Lite specification."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from wildbench.cli import agree, baseline, data, demo, detect, evaluate, gate, leaderboard, review, train
+from wildbench.cli import agree, baseline, data, demo, detect, evaluate, explain, gate, leaderboard, review, train
 from wildbench.errors import WildbenchError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (demo, evaluate, agree, gate, detect, train, review):
+for verb in (demo, evaluate, agree, explain, gate, detect, train, review):
     app.add_typer(verb.app)
 app.add_typer(data.app, name="data")
 app.add_typer(baseline.app, name="baseline")

@@ -21,10 +21,8 @@ from pydantic_core import to_json
 from wildbench.files import write_atomically
 from wildbench.leaderboard._details import RowDetail
 from wildbench.leaderboard._model import RANKED_BY, Board
+from wildbench.pictures import VEGA_LITE
 from wildbench.resources import cache_dir
-
-VEGA_LITE = "6.4"
-"""The Vega-Lite that charts are written for."""
 
 _ASSETS = Path(__file__).with_name("assets")
 _SCRIPTS = (

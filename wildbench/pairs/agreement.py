@@ -185,12 +185,12 @@ def agree(
             check_writable(path)
     if not 0 <= threshold <= 1:
         raise DatasetError(f"threshold {threshold:g}", code="threshold-range", remedy="give a score in 0..1")
-    photographs = _photographs(images, dataset, limit, split=split, split_file=split_file)
+    shown = photographs(images, dataset, limit, split=split, split_file=split_file)
     left = Sandbox(a, device=device, manifest=manifest, adapter=adapter, require_jail=require_jail)
     right = Sandbox(b, device=device_b or device, manifest=manifest_b, adapter=adapter_b, require_jail=require_jail)
     with left, right:
         shared = _shared_categories(left, right)
-        seen = _detect(left, right, shared, photographs, progress)
+        seen = _detect(left, right, shared, shown, progress)
         sides = _sides(left, right)
     found = _compare(seen, sides, list(shared.names), threshold, shared.left_out)
     if page:
@@ -234,7 +234,7 @@ class _Pairs(NamedTuple):
     overlap: Floats
 
 
-def _photographs(
+def photographs(
     images: Path | str | None,
     dataset: Dataset | Path | str | None,
     limit: int | None,

@@ -7,13 +7,11 @@ from typing import Any
 
 from wildbench.files import write_atomically
 from wildbench.measures import Measure, all_measures
+from wildbench.pictures import VEGA_LITE, svg
 from wildbench.scorecard import Figure
 from wildbench.sweeps.record import PAIRED, Change, Measured, PointRecord, Summary, series_of
 
 DENSE = "dense"
-VEGA_LITE = "6.4"
-"""The Vega-Lite that charts are written for."""
-
 SIDE = 260
 """Of a panel, in pixels."""
 
@@ -85,13 +83,6 @@ def write_charts(summary: Summary, stem: Path) -> None:
     write_atomically(stem.with_name(f"{stem.name}.svg"), svg(spec))
     png = vl_convert.vegalite_to_png(spec, vl_version=VEGA_LITE, scale=2)
     write_atomically(stem.with_name(f"{stem.name}.png"), png)
-
-
-def svg(spec: dict[str, Any]) -> bytes:
-    """Draw a Vega-Lite specification."""
-    import vl_convert
-
-    return vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE).encode()
 
 
 def chart(summary: Summary) -> dict[str, Any]:

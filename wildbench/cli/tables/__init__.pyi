@@ -18,6 +18,7 @@ from ._datasets import understood_lines as understood_lines
 from ._datasets import views_table as views_table
 from ._field import seen_tables as seen_tables
 from ._pairs import agreement_tables as agreement_tables
+from ._pairs import explanation_table as explanation_table
 from ._pairs import gate_table as gate_table
 from ._submissions import LARGEST as LARGEST
 from ._submissions import inspection_tables as inspection_tables

@@ -12,6 +12,7 @@ from wildbench.cli.tables._console import add_row, table_of
 if TYPE_CHECKING:
     from wildbench.measures.field import FieldChange, Filtering, Shift
     from wildbench.pairs.agreement import Agreement
+    from wildbench.pairs.explanation import Explanation
     from wildbench.pairs.gate import Outcome
     from wildbench.scorecard import Figure
 
@@ -106,4 +107,27 @@ def gate_table(outcome: Outcome) -> Table:
     table = table_of(title, "goal", "measured [95 % interval]", "", left=("measured [95 % interval]", ""))
     for one in outcome.decisions:
         add_row(table, one.goal, one.measured, one.verdict)
+    return table
+
+
+MOST_LAYERS = 15
+"""Of the ranked layers, those that are printed; the JSON has all."""
+
+
+def explanation_table(found: Explanation) -> Table:
+    """The layers that add most noise."""
+    title = f"{found.compressed} against {found.dense}: {len(found.layers)} layers on {found.images} images"
+    headings = ("dB", "noise", "given", "adds", "of all", "clipped", "dead")
+    table = table_of(title, "layer", "operator", *headings, left=("operator",))
+    for one in found.ranked()[:MOST_LAYERS]:
+        level = "exact" if one.snr is None else f"{one.snr:.1f}"
+        shares = (f"{value:.1%}" for value in (one.noise, one.noise_given, one.added))
+        rest = (f"{one.share:.0%}", f"{one.clipped:.1%}", f"{one.dead}/{one.channels}")
+        add_row(table, one.node, one.operator, level, *shares, *rest)
+    lines = [
+        "dB: signal over noise of what a layer answers; noise: its share of the power, mean over channels",
+        "given: of the worst of what it is given; clipped: values at the end of their range; dead: channels",
+        f"layers are paired by {found.matched_by}; {found.unmatched} of the dense network have no counterpart",
+    ]
+    table.caption = Text("\n".join(lines))
     return table
