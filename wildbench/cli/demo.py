@@ -66,7 +66,7 @@ def draw_charts(cards: list[Scorecard], folder: Path) -> None:
     """Draw what a ranger sees: the empty filter, animals by size, and slices."""
     from wildbench.files import write_atomically
     from wildbench.measures.field import filter_chart, sizes_chart, slices_chart
-    from wildbench.sweeps.charts import svg
+    from wildbench.pictures import svg
 
     seen = {card.submission.name: card.field for card in cards if card.field}
     charts = {"empty_filter": filter_chart(seen), "by_size": sizes_chart(seen)}
