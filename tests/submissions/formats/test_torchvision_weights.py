@@ -173,3 +173,20 @@ def test_other_state_dicts_are_not_taken(tmp_path: Path) -> None:
         deep = get_model("fasterrcnn_resnet50_fpn", weights=None, weights_backbone=None)
     state = {key.replace("layer3.5", "layer3.6"): value for key, value in deep.state_dict().items()}
     assert read_weights(Source.read(_shaped(tmp_path / "b.pth", state))) is None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+@pytest.mark.parametrize(
+    "name",
+    [LITE, "ssd300_vgg16", "fasterrcnn_mobilenet_v3_large_320_fpn", "retinanet_resnet50_fpn", "fcos_resnet50_fpn"],
+)
+def test_a_script_tells_its_classes(tmp_path: Path, name: str) -> None:
+    for classes in (91, 6):
+        model = get_model(name, weights=None, weights_backbone=None, num_classes=classes).eval()
+        torch.jit.script(model).save(tmp_path / "a.pt")
+        if classes == 91:
+            assert admit(tmp_path / "a.pt").manifest.categories[23] == "zebra"
+        else:
+            with refused("submission/no-manifest", "categories"):
+                admit(tmp_path / "a.pt")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import pickletools
 import zipfile
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 from wildbench.submissions.formats._format import Format, Listing
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 EXTRA_RECORD = "extra/manifest.json"
 """Where torch keeps the extra file "manifest.json"."""
+
+DETECTORS = "code/__torch__/torchvision/models/detection/"
+MOST_OPCODES = 2**18
 
 NOT_READ = "the file lists its tensors in a pickle, which is not read"
 
@@ -38,9 +44,11 @@ class TorchScript(Format):
         return source.record(EXTRA_RECORD) if EXTRA_RECORD in source.records else None
 
     def metadata(self, source: Source) -> dict[str, str]:
-        """Its other extra files, such as Ultralytics' `config.txt`."""
+        """Its other extra files, such as Ultralytics' `config.txt`; of torchvision's detectors the classes."""
         names = [name for name in source.records if name.startswith("extra/") and name != EXTRA_RECORD]
-        return {name.partition("/")[2]: source.record(name).decode(errors="replace") for name in names}
+        told = {name.partition("/")[2]: source.record(name).decode(errors="replace") for name in names}
+        classes = _torchvision_classes(source)
+        return told | ({"torchvision.classes": str(classes)} if classes else {})
 
     def embed(self, source: Source, manifest: Manifest) -> bytes:
         """Append the extra file; torch finds it wherever it stands in the zip."""
@@ -79,6 +87,23 @@ class TorchScript(Format):
 
         module: nn.Module = torch.jit.load(file, map_location=device)  # type: ignore[no-untyped-call]
         return module.eval()
+
+
+def _torchvision_classes(source: Source) -> int | None:
+    """Classes of the head of a scripted detector of torchvision, from its pickle, which is not executed."""
+    if not any(name.startswith(DETECTORS) for name in source.records):
+        return None
+    steps: list[object] = []
+    with contextlib.suppress(Exception):  # damaged: genops raises errors of many kinds
+        for opcode, argument, _ in islice(pickletools.genops(source.record("data.pkl")), MOST_OPCODES):
+            if "PUT" not in opcode.name:
+                steps.append(opcode.name if argument is None else argument)
+    after = [following for step, following in pairwise(steps) if step in ("num_columns", "num_classes")]
+    counts = [number for number in after if type(number) is int]  # of the heads of SSD, RetinaNet and FCOS
+    with contextlib.suppress(ValueError):
+        begin = steps.index("BINPERSID", steps.index("cls_score"))  # Faster R-CNN's weight: its offset and its sides
+        counts += [number for number in steps[begin : begin + 6] if type(number) is int][1:2]
+    return max(counts, default=None)
 
 
 FORMAT = TorchScript()

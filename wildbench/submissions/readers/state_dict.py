@@ -34,19 +34,13 @@ def read(described: Described, draft: Mapping[str, Any]) -> Words | None:
     return Words(words, f"{what}{named} from the names and shapes of its tensors")
 
 
-TORCHVISION = "code/__torch__/torchvision/models/detection/"
-"""Where TorchScript keeps the code of torchvision's detectors."""
-
-
 def coco_names() -> list[str]:
     """Names of COCO's ids 1 to 90; "N/A" for those that nothing has."""
     return " ".join(COCO.split()).split(", ")
 
 
 def _graph(described: Described, draft: Mapping[str, Any]) -> Words | None:
-    """TorchScript of torchvision's code, or an ONNX graph whose initializers kept its names."""
-    if any(name.startswith(TORCHVISION) for name in described.source.records):
-        return Words({"input": {}, "output": {"kind": "torchvision"}}, "input and output from its code (torchvision)")
+    """An ONNX graph whose initializers kept torchvision's names: COCO's categories, and outputs by their shapes."""
     if described.format.name != "onnx" or described.signature is None:
         return None
     initializers = described.source.parsed(load_graph).graph.initializer
