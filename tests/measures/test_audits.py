@@ -94,7 +94,7 @@ def test_a_detector_that_looks_passes(data: Dataset) -> None:
     assert altered.passed
     assert abs(altered.measured.value) < 0.1
     assert altered.evidence["ap_scored"].value > 0.5
-    assert altered.measured.n == 12
+    assert altered.measured.n == 24
     assert fresh.passed is None
     assert fresh.measured is None
 

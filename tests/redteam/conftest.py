@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from arena import forked
+from gallery import paint
 from made_up_herd import dense_submission, herd
 
 
@@ -31,3 +32,11 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("dense") / "dense.pt"
     assert forked(lambda: str(dense_submission(path))).kind == "ended"
     return path
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labels of pictures of rectangles, which lie beside them."""
+    folder = tmp_path_factory.mktemp("gallery")
+    assert forked(lambda: paint(folder)).kind == "ended"
+    return folder / "gallery.json"

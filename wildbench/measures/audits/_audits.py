@@ -22,8 +22,8 @@ from wildbench.measures.repetition import FASTER, LOOSE, STRICT
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import Audit, Figure
 
-SHARE, MOST = 4, 48
-"""One picture for every four that are scored, at most so many."""
+SHARE, MOST, FEW = 4, 48, 24
+"""One picture for every four that are scored, at most so many; of altered ones at least so many, where there are."""
 
 FEWEST = {"fresh-scenes": 10, "altered-images": 4}
 """Pictures from which an audit can tell anything, and is made."""
@@ -47,13 +47,14 @@ def run_audits(detect: Detect, scored: Scored, *, seed: int | None = None, progr
     seed = int.from_bytes(os.urandom(6), "big") if seed is None else seed
     data = scored.dataset
     wanted = min(MOST, len(data.images) // SHARE)
+    altered = max(wanted, FEW) if wanted >= FEWEST["altered-images"] else wanted
     make = scene_maker(data)
     if make is None or wanted < FEWEST["fresh-scenes"]:
         why = "the data set cannot make new scenes" if make is None else f"too few images: {len(data.images)}"
-        return [audit_altered(detect, scored, seed, wanted, progress), _undone("fresh-scenes", why)]
+        return [audit_altered(detect, scored, seed, altered, progress), _undone("fresh-scenes", why)]
     with ThreadPoolExecutor(1) as beside:  # they are rendered while the detector looks at others
         rendering = beside.submit(lambda: list(make(seed, wanted)))
-        audits = [audit_altered(detect, scored, seed, wanted, progress)]
+        audits = [audit_altered(detect, scored, seed, altered, progress)]
         return [*audits, audit_fresh(detect, scored, seed, rendering.result, progress)]
 
 

@@ -65,8 +65,8 @@ def packages(roots: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def gpu_devices() -> list[str]:
-    """Files of NVIDIA's driver."""
-    return [str(path) for path in Path("/dev").glob("nvidia*")]
+    """Files of NVIDIA's driver; on Windows' Linux there is one for all drivers."""
+    return [str(path) for pattern in ("nvidia*", "dxg") for path in Path("/dev").glob(pattern)]
 
 
 def _imported(part: Path) -> bool:

@@ -58,7 +58,7 @@ from wildbench.submissions.process._handover import (
 )
 from wildbench.submissions.process._isolation import Targets, isolation_of
 from wildbench.submissions.process._jail import command, keep_bytecode
-from wildbench.submissions.process._packages import hidden_from
+from wildbench.submissions.process._packages import gpu_devices, hidden_from
 from wildbench.submissions.process._processor import forget_peaks, held, peak_resident, processor_seconds, tree
 from wildbench.submissions.process._remains import Noise, remove_folder
 from wildbench.submissions.process._wire import (
@@ -94,6 +94,8 @@ class Answer:
         """Seconds of preprocess, forward and postprocess, by the child's clock."""
         return self.detections.stages
 
+
+CUDA = re.compile("cuda:[0-9]{1,3}")
 
 CODE, LONGEST_TEXT = re.compile(r"([a-z-]+/)?[a-z0-9-]{1,60}"), 4000
 """Of an error that the child tells: its code, and characters of its message."""
@@ -263,9 +265,17 @@ class Sandbox:
             with self._failures():
                 if not self._opens:
                     self._open()
-                self._device = str(self._receive(self._open_by).get("device"))
+                self._device = self._given_device(str(self._receive(self._open_by).get("device")))
                 self._pids = tree(self.pid)
         return self._device
+
+    def _given_device(self, told: str) -> str:
+        """Where the child says it runs, if that is a device it was given: times of another are no times of this one."""
+        wanted = str(self._wanted["device"])
+        graphics = CUDA.fullmatch(told) and (wanted != "auto" or gpu_devices())
+        if told != "cpu" and (wanted == "cpu" or not graphics):
+            raise Garbled(f"the device {told[:40]!r}, which it was not given")
+        return told
 
     def call(self, function: str, image: npt.NDArray[np.uint8] | None = None, **arguments: Any) -> Any:  # noqa: ANN401
         """Run a function in the child, as `function(opened, image, **arguments)`.
