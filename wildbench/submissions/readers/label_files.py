@@ -41,7 +41,8 @@ def _beside(described: Described) -> Iterator[tuple[str, list[str]]]:
     for name in TRAINED:
         yield name, in_order(plain_data(described.source, name, described.beside(name) or b"").get("names") or [])
     for name in ITEMS:
-        items = re.findall(r"item\s*\{(.*?)\}", (described.beside(name) or b"").decode(errors="replace"), re.DOTALL)
+        text = (described.beside(name) or b"").decode(errors="replace")
+        items = [item.partition("}")[0] for item in re.split(r"\bitem\s*\{", text)[1:]]
         yield name, in_order({int(_last(NUMBER, item)) - 1: _last(NAME, item) for item in items})
 
 
