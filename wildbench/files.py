@@ -152,9 +152,10 @@ def locked(folder: Path) -> Iterator[Path]:
 
 
 def pyarrow() -> Any:  # noqa: ANN401 - it has no types
-    """The library, with its Parquet; or a MissingExtra."""
+    """The library, with its Parquet and JSON; or a MissingExtra."""
     with needs("scale"):
         import pyarrow
+        import pyarrow.json
         import pyarrow.parquet
     return pyarrow
 

@@ -7,7 +7,13 @@ import pytest
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.masks import encode_mask
-from wildbench.datasets.predictions import Detections, read_predictions, results_bytes
+from wildbench.datasets.predictions import (
+    Detections,
+    _read_plain,
+    read_predictions,
+    results_bytes,
+    write_predictions,
+)
 from wildbench.errors import PredictionsError
 
 DATA = Dataset(
@@ -159,3 +165,55 @@ def test_columns_that_cannot_be_scored_are_refused(change: dict[str, Any], code:
     with pytest.raises(PredictionsError) as caught:
         Detections(**columns | change)
     assert caught.value.code == f"predictions/{code}"
+
+
+def test_plain_results_are_read_by_columns_as_they_are_one_by_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    boxes = random.normal(0, 10.0 ** random.integers(-7, 7, (300, 4))).tolist()
+    boxes = [[x, y, abs(width), abs(height)] for x, y, width, height in boxes]
+    scores = (random.random(300) ** 8).tolist()
+    results = [GOOD | {"bbox": box, "score": score} for box, score in zip(boxes, scores, strict=True)]
+    for text in (json.dumps(results), json.dumps(results, indent=3), json.dumps(results, separators=(",", ":"))):
+        path = tmp_path / "p.json"
+        path.write_text(text)
+        by_columns = _read_plain(path, DATA)
+        assert by_columns is not None
+        assert by_columns.to_coco() == results == read_predictions(path, DATA).to_coco()
+
+
+@pytest.mark.parametrize("text", ["[]", "[{}]", "{}", "", "[", "[1]", '[{"image_id": 3', "[null]", "\xff"])
+def test_what_is_not_plain_is_left_to_the_reader_that_says_why(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(text, encoding="latin-1")
+    assert _read_plain(path, DATA) is None
+    for change in ({"image_id": 4}, {"score": 2}, {"bbox": [1, 2, 3]}, {"bbox": [1, 2, None, 4]}, {"score": None}):
+        assert _read_plain(written(tmp_path, [GOOD, GOOD | change]), DATA) is None
+    twice = json.dumps([GOOD, GOOD])[:-2] + ', "score": 0.5}]'
+    path.write_text(twice)
+    assert _read_plain(path, DATA) is None
+
+
+def test_a_results_file_has_the_bytes_that_json_gives() -> None:
+    random = np.random.default_rng(2)
+    for masks in (None, [POLYGON] * 40):
+        boxes = random.normal(0, 10.0 ** random.integers(-9, 18, (40, 4)))
+        boxes[:, 2:] = np.abs(boxes[:, 2:])
+        detections = Detections([3] * 40, [5] * 40, boxes, scores=np.sort(random.random(40))[::-1], masks=masks)
+        for originals in ({}, {3: "north/a.jpg"}):
+            entries = [one | {"image_id": originals.get(3, 3)} for one in detections.to_coco()]
+            expected = "[\n" + ",\n".join(json.dumps(one, sort_keys=True) for one in entries) + "\n]\n"
+            assert results_bytes(detections, originals) == expected.encode()
+
+
+def test_columns_keep_what_results_say(tmp_path: Path) -> None:
+    detections = Detections([7, 3], [1, 5], [[1, 2, 3.25, 4], [0, 0, 9, 9]], scores=[0.5, 0.25])
+    path = tmp_path / "p.parquet"
+    write_predictions(detections, path)
+    assert read_predictions(path, DATA).to_coco() == detections[[1, 0]].to_coco()
+    masked = Detections([7], [1], [[1, 2, 3, 4]], scores=[0.5], masks=[POLYGON])
+    write_predictions(masked, path)
+    assert read_predictions(path, DATA).to_coco() == masked.to_coco()
+    write_predictions(Detections([7], [2], [[1, 2, 3, 4]], scores=[0.5]), path)
+    assert refused(path).code == "predictions/detection-unknown-category"
+    path.write_bytes(path.read_bytes()[:-5])
+    assert refused(path).code == "predictions/not-parquet"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from wildbench.datasets.dialects import id_key
 from wildbench.datasets.findings import WHOLE, Finding, Placed, has_error, off_by_one, read_document, refuse
 from wildbench.datasets.masks import mask_problem
 from wildbench.datasets.outputs import CALLED, as_results
-from wildbench.errors import PredictionsError, WildbenchError
+from wildbench.errors import MissingExtra, PredictionsError, WildbenchError
 from wildbench.files import pyarrow, read_table, write_atomically, write_table
 from wildbench.plugins import outputs
 
@@ -107,6 +109,9 @@ def read_predictions(
     """
     if Path(path).suffix == ".parquet":
         return _read_columns(Path(path), dataset)
+    sound = _read_plain(Path(path), dataset)
+    if sound is not None:
+        return sound
     results, findings = read_results(Path(path), dataset, failures)
     refuse(path, findings, PredictionsError, " (wildbench data validate --predictions lists all)")
     if found is not None:
@@ -115,6 +120,60 @@ def read_predictions(
     called, ids = [str(one.get(CALLED, "")) for one in results], detections.category_ids.tolist()
     several = len({*zip(called, ids, strict=True)}) > len({*ids})
     return suppressed(detections, np.unique(called, return_inverse=True)[1]) if several else detections
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file begins as COCO results do, with integers for image and category."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = re.match(rb"\s*\[\s*(\{[^{}]*\})", file.read(4096))
+    try:
+        first = json.loads(start[1]) if start else {}
+    except ValueError:
+        return False
+    return all(type(first.get(key)) is int for key in ("image_id", "category_id")) and "segmentation" not in first
+
+
+def _read_plain(path: Path, dataset: Dataset) -> Detections | None:
+    """Read COCO results column by column, which takes a tenth of the memory; None where `read_results` has to say more.
+
+    That is where an image was renumbered, a mask or another key than COCO's occurs, or anything is wrong.
+    """
+    if (
+        dataset.original_ids
+        or not _is_plain(path)
+        or path.stat().st_size > min(1000 * most_detections(dataset), 1 << 30)
+    ):
+        return None
+    try:
+        arrow = pyarrow()
+    except MissingExtra:
+        return None
+    ids, numbers = arrow.int64(), arrow.float64()
+    kinds = {"image_id": ids, "category_id": ids, "bbox": arrow.list_(numbers), "score": numbers}
+    options = arrow.json.ParseOptions(arrow.schema(list(kinds.items())), unexpected_field_behavior="error")
+    body = path.read_bytes().strip()
+    if body[-1:] != b"]":
+        return None
+    lines = io.BytesIO(re.sub(rb"\}\s*,\s*\{", b"}\n{", body[1:-1].strip()))
+    try:
+        table = arrow.json.read_json(lines, arrow.json.ReadOptions(block_size=1 << 24), options)
+    except arrow.ArrowException:
+        return None
+    boxes, sides = table["bbox"].combine_chunks(), table["bbox"].combine_chunks().value_lengths()
+    nulls = boxes.flatten().null_count + sum(column.null_count for column in table.columns)
+    if nulls or (np.asarray(sides) != 4).any():
+        return None
+    columns = {name: table[name].to_numpy() for name in ("image_id", "category_id", "score")}
+    corners = boxes.flatten().to_numpy().reshape(-1, 4)
+    known = (dataset.images, columns["image_id"]), ((dataset.unmerged or dataset).categories, columns["category_id"])
+    sound = [bool(np.isin(column, [entry["id"] for entry in entries]).all()) for entries, column in known]
+    sound += [bool((np.abs(corners) < _LARGEST).all()), bool((corners[:, 2:] >= 0).all())]
+    sound += [bool(((columns["score"] >= 0) & (columns["score"] <= 1)).all())]
+    if not all(sound):
+        return None
+    return Detections(columns["image_id"], columns["category_id"], corners, scores=columns["score"])
 
 
 def most_detections(dataset: Dataset) -> int:
@@ -147,7 +206,7 @@ def read_results(path: Path, dataset: Dataset, failures: dict[int, str] | None =
 
 def spoken_names(path: Path) -> set[str]:
     """The categories that a tool's file names; none of COCO results, which have the data set's ids."""
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or _is_plain(path):
         return set()
     document = path if path.is_dir() else read_document(path)[0]
     output = next((one for one in outputs.all().values() if one.knows(document)), None)
@@ -172,11 +231,18 @@ def results_bytes(detections: Detections, originals: Mapping[int, Any] | None = 
     exactly what scoring `detections` gives. `originals` are the ids of images that were renumbered.
     """
     ordered = detections[np.lexsort((-detections.scores, detections.image_ids))]
-    encode = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
-    results = ordered.to_coco()
-    for result in results:
-        result["image_id"] = (originals or {}).get(result["image_id"], result["image_id"])
-    lines = [encode(result) for result in results]
+    image_ids: list[Any] = ordered.image_ids.tolist()
+    if originals:
+        image_ids = [json.dumps(originals.get(one, one)) for one in image_ids]
+    sides = (column.tolist() for column in ordered.boxes.T)
+    masks = [""] * len(ordered)
+    if ordered.masks is not None:
+        masks = [f', "segmentation": {json.dumps(mask, sort_keys=True)}' for mask in ordered.masks.tolist()]
+    rows = zip(*sides, ordered.category_ids.tolist(), image_ids, ordered.scores.tolist(), masks, strict=True)
+    lines = [
+        f'{{"bbox": [{x!r}, {y!r}, {w!r}, {h!r}], "category_id": {kind}, "image_id": {image}, "score": {s!r}{mask}}}'
+        for x, y, w, h, kind, image, s, mask in rows
+    ]
     return ("[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n").encode()
 
 

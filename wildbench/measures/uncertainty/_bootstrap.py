@@ -15,7 +15,9 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
@@ -25,8 +27,9 @@ from wildbench.datasets.coco import Dataset, Floats, Ints
 from wildbench.datasets.image_groups import field_of
 from wildbench.environment import usable_cpus
 from wildbench.measures.matching import AREAS, MAX_DETECTIONS, THRESHOLDS, Matches, Scored
+from wildbench.measures.uncertainty._coarse import BLOCKS, FROM, binned
 from wildbench.measures.uncertainty._intervals import LEVEL, REPLICATES, Interval, caution, interval
-from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Numbers, lay_out, reweighted
+from wildbench.measures.uncertainty._reweighting import RECALL_POINTS, Layout, Numbers, lay_out, reweighted
 from wildbench.scorecard import Figure
 
 Kind = Literal["images", "locations"]
@@ -139,6 +142,12 @@ def resample(
     many = int(groups.max(initial=0)) + 1
     size = many if draws is None else draws
 
+    if _very_many(matches):
+        blocks = blocks_of(matches[0], groups, BLOCKS)
+        parts = int(blocks.max(initial=0)) + 1
+        wanted = parts if draws is None else round(draws * parts / many)
+        return _binned(matches, blocks, draw(0, replicates, parts, wanted, seed))
+
     def weights(chunk: int) -> Numbers:
         rows = min(CHUNK, replicates - chunk * CHUNK)
         return np.ascontiguousarray(draw(chunk, rows, many, size, seed)[:, groups], dtype=np.int32)
@@ -164,8 +173,11 @@ def jackknife(matches: Sequence[Matches], groups: Ints, *, most: int = _MOST_LEF
     Of more than `most` groups, `most` blocks of them are left out in turn (Efron and Tibshirani, 1993, section 11.5).
     The blocks follow from the boxes alone, so that detectors that know the same categories share them.
     """
-    blocks = blocks_of(matches[0], groups, most)
+    very_many = _very_many(matches)
+    blocks = blocks_of(matches[0], groups, min(most, BLOCKS) if very_many else most)
     many = int(blocks.max(initial=0)) + 1
+    if very_many:
+        return _binned(matches, blocks, 1 - np.eye(many, dtype=np.int64))
 
     def weights(chunk: int) -> Numbers:
         rows = np.arange(chunk * CHUNK, min((chunk + 1) * CHUNK, many))
@@ -259,7 +271,7 @@ def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], repli
     """Measure every detector under each chunk of weights; threads share the chunks, and none sees another's."""
     shape = (len(matches), replicates, len(matches[0].categories), len(AREAS))
     precision, recall = np.empty((*shape, len(THRESHOLDS))), np.empty((*shape, len(MAX_DETECTIONS)))
-    layouts = [lay_out(one) for one in matches]
+    layouts = [_layout(one) for one in matches]
 
     def measure(chunk: int) -> None:
         rows, weight = slice(chunk * CHUNK, (chunk + 1) * CHUNK), weights(chunk)
@@ -269,6 +281,36 @@ def _replay(matches: Sequence[Matches], weights: Callable[[int], Numbers], repli
     with ThreadPoolExecutor(_threads(matches)) as threads:
         list(threads.map(measure, range(-(-replicates // CHUNK))))
     return Replicates(matches[0].categories, precision, recall)
+
+
+def _very_many(matches: Sequence[Matches]) -> bool:
+    return max(len(one.image) for one in matches) >= FROM
+
+
+def _binned(matches: Sequence[Matches], blocks: Ints, weights: Ints) -> Replicates:
+    """Measure every detector under weights, [replicate, block], by bins; what these do to the figures is taken off."""
+    exact = estimate(matches)
+    ones = np.ones((1, weights.shape[1]), dtype=np.int64)
+    with ThreadPoolExecutor(usable_cpus()) as threads:
+        parts = np.array_split(np.concatenate([ones, weights]).astype(np.float32), usable_cpus())
+        pieces = [list(threads.map(partial(binned, one, blocks), parts)) for one in matches]
+    sides = [[np.concatenate(side) for side in zip(*piece, strict=True)] for piece in pieces]
+    precision, recall = (np.stack(side) for side in zip(*sides, strict=True))
+    return Replicates(
+        matches[0].categories,
+        precision[:, 1:] + (exact.precision - precision[:, :1]),
+        recall[:, 1:] + (exact.recall - recall[:, :1]),
+    )
+
+
+_LAYOUTS: WeakKeyDictionary[Matches, Layout] = WeakKeyDictionary()
+
+
+def _layout(matches: Matches) -> Layout:
+    """Made once for drawing and for leaving out."""
+    if matches not in _LAYOUTS:
+        _LAYOUTS[matches] = lay_out(matches)
+    return _LAYOUTS[matches]
 
 
 def _threads(matches: Sequence[Matches]) -> int:

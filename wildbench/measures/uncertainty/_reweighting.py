@@ -118,9 +118,10 @@ def _held(matches: Matches, true: Flags) -> tuple[Ints, Places, Numbers]:
     of_found = (area * categories + category[one]) * images + matches.image[one]
     places, index = np.unique(of_box, return_inverse=True)
     held = np.zeros((len(places), 1 + len(MAX_DETECTIONS)), dtype=np.int32)
-    np.add.at(held[:, 0], index, 1)
+    held[:, 0] = np.bincount(index, minlength=len(places))
     for column, most in enumerate(MAX_DETECTIONS, start=1):
-        np.add.at(held[:, column], np.searchsorted(places, of_found[matches.place[one] < most]), 1)
+        found, times = np.unique(of_found[matches.place[one] < most], return_counts=True)
+        held[np.searchsorted(places, found), column] = times  # in order: much faster than one by one
     edges = np.searchsorted(places, np.arange(areas * categories + 1) * images)
     return _pairs(edges).reshape(areas, categories, 2), (places % images).astype(np.uint32), held
 
