@@ -166,6 +166,7 @@ def evaluate(
         Stopwatch() as watch,
         Sandbox(submission, device=device, manifest=manifest, adapter=adapter, require_jail=require_jail) as box,
     ):
+        watch.prepare(box.threads)
         admitted = box.admitted  # refuses what must not be opened, before long work
         inspection = inspect_submission(admitted)
         data, remarks = regrouped(load(), grouping, admitted.manifest.label_names.values())

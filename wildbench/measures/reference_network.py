@@ -3,8 +3,8 @@
 A 3 x 3 convolution of stride 2 and six MobileNet blocks (Howard et al., 2017: a 3 x 3 depthwise and a 1 x 1
 convolution), on a 320 x 320 image; rectified, without normalisation; weights and input from a fixed seed. On a CPU it
 is numpy alone: the unit is the same whether torch or ONNX Runtime runs the detector. On CUDA it is the same network in
-torch. It runs in a process of its own, `python -m wildbench.measures.reference_network DEVICE`, where no submission's
-code is, and while the detector's processes are stopped: ONNX Runtime's threads spin for a while after a run, and on two
+torch. It runs in a process of its own, `python -m wildbench.measures.reference_network`, where no submission's code
+is, and while the detector's processes are stopped: ONNX Runtime's threads spin for a while after a run, and on two
 CPUs double its time.
 """
 
@@ -41,7 +41,7 @@ class Reference:
     """The network in its own process, until `close`.
 
     Args:
-        device: "cpu", "cuda:0": the detector's.
+        device: "cpu", "cuda:0": the detector's; None where `place` tells it later, and the process starts meanwhile.
         threads: CPU threads: the detector's.
 
     Example:
@@ -50,13 +50,16 @@ class Reference:
         True
     """
 
-    def __init__(self, device: str, threads: int) -> None:
+    def __init__(self, device: str | None, threads: int) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(LIBRARIES)}
         environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_THREAD_TIMEOUT": "4"}  # its threads sleep at once
         environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, "-m", __name__, device]
+        command = [sys.executable, "-m", __name__]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, start_new_session=True)
+        self._placed = False
+        if device is not None:
+            self.place(device)
 
     def __enter__(self) -> Self:
         return self
@@ -64,12 +67,21 @@ class Reference:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def place(self, device: str) -> None:
+        """Tell it where to run, once."""
+        if not self._placed:
+            self._placed = True
+            self._write(device)
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+
     def seconds(self) -> float:
         """Time of one pass. One goes before it untimed: what the detector left in the caches is not its own."""
-        assert self._process.stdin is not None
+        self._write("")
         assert self._process.stdout is not None
-        self._process.stdin.write(b"\n")
-        self._process.stdin.flush()
         return float(self._process.stdout.readline())
 
     def close(self) -> None:
@@ -78,9 +90,9 @@ class Reference:
         self._process.communicate()
 
 
-def serve(device: str) -> None:
-    """Time a pass for each line that comes."""
-    once = _network(device)
+def serve() -> None:
+    """Read the device, and time a pass for each further line that comes."""
+    once = _network(sys.stdin.readline().strip())
     for _ in sys.stdin:
         once()
         begin = time.perf_counter()
@@ -165,4 +177,4 @@ def torch_network() -> torch.nn.Sequential:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve()

@@ -74,7 +74,7 @@ def test_an_interval_stands_below_its_figure_and_its_caution_below_the_table() -
     assert cells(text, "a")[1:4] == ["50.0"] * 3
     assert cells(text, "")[1:4] == ["", "41–60", ""]
     assert text.count("on 3 boxes: a hint") == 1
-    assert "below it its 95 % interval" in text
+    assert "below them 95 % intervals" in text
     assert "interval" not in printed(scorecards_table([make_card("a")]))
     text = printed(category_table([card, make_card("b")]))
     assert cells(text, "lion") == ["lion", "3", "50.0 [41, 60]", "50.0"]

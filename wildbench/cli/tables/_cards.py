@@ -36,6 +36,10 @@ _HEADINGS = {
 """wildbench's own measures that a table of scorecards has room for, in its order."""
 
 
+WITH_ENDS = ("AP", "per 1,000", "ms")
+"""Units of the figures that are shown with their intervals."""
+
+
 def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     """One row per scorecard: its figures side by side, AP with its interval below it, then what packages measured.
 
@@ -59,14 +63,15 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
         for one in columns:
             figure = one.read(card)
             digits = 0 if one.key == "latency_p99" else one.digits
-            ends = ends_of(figure, "\n{}–{}", one.scale) if figure and one.unit in ("AP", "per 1,000") else ""
+            fine = 1 if figure and one.unit == "ms" and (figure.value or 0) < 10 else 0
+            ends = ends_of(figure, "\n{}–{}", one.scale, fine) if figure and one.unit in WITH_ENDS else ""
             cells.append(scaled(figure, one.scale, digits) + ends)
             shown += [figure] if figure and one.unit == "AP" else []
         add_row(table, card.submission.name, *cells)
-    below = ", below it its 95 % interval" if any(figure.interval for figure in shown) else ""
+    below = "; below them 95 % intervals" if any(figure.interval for figure in shown) else ""
     cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
     alarms = [ALARMS] if with_field else []
-    table.caption = Text("\n".join([f"AP in %{below}; latency end to end, batch 1", *alarms, *cautions]))
+    table.caption = Text("\n".join([f"AP in %; latency end to end, batch 1{below}", *alarms, *cautions]))
     return table
 
 

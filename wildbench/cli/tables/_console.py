@@ -55,6 +55,6 @@ def scaled(figure: Figure | None, scale: float = 1.0, digits: int = 1) -> str:
     return f"{figure.value * scale:,.{digits}f}"
 
 
-def ends_of(figure: Figure, form: str, scale: float = 100) -> str:
+def ends_of(figure: Figure, form: str, scale: float = 100, digits: int = 0) -> str:
     """Both ends of an interval, where there is one, in percent unless another scale is given."""
-    return form.format(*(f"{scale * end:.0f}" for end in figure.interval)) if figure.interval else ""
+    return form.format(*(f"{scale * end:.{digits}f}" for end in figure.interval)) if figure.interval else ""

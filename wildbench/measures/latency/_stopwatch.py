@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import cycle, islice
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
@@ -108,6 +109,11 @@ class Stopwatch:
         if self._network:
             self._network.close()
 
+    def prepare(self, threads: int) -> None:
+        """Start and import what is needed later, while the detector's process starts."""
+        self._network = Reference(None, threads)
+        import_module("scipy.special")
+
     def warm_up(self, box: Sandbox, images: Sequence[Image]) -> None:
         """Run until the time is stable, for 6 rounds at most, and decide how often the reference network runs.
 
@@ -140,7 +146,8 @@ class Stopwatch:
     def _time_reference(self, box: Sandbox) -> float:
         """Seconds of one pass, while the detector's processes are stopped; NaN where they were not idle."""
         if self._network is None:
-            self._network = Reference(box.device, box.threads)
+            self._network = Reference(None, box.threads)
+        self._network.place(box.device)
         seconds = time_reference(box, self._network)
         self.disturbed += math.isnan(seconds)
         return seconds
