@@ -371,6 +371,7 @@ def test_parts_of_an_animal_and_attributes_are_no_boxes(tmp_path: Path) -> None:
     report = imported(tmp_path, {"a.xml": voc(*objects), **photographs("a.jpg")})
     assert [one["bbox"] for one in report.collection.coco["annotations"]] == [[10, 10, 80, 80], [99, 19, 51, 41]]
     assert {"element not read: part", "element not read: attributes"} <= set(report.collection.notes)
+    assert [one.place for one in report.collection.findings if one.code == "box-turned"] == ["a.xml: object 2"]
 
 
 def test_roboflow_s_voc_has_parts_by_folder(tmp_path: Path) -> None:

@@ -28,6 +28,39 @@ VOC = (
     "<annotation><filename>a.jpg</filename><size><width>64</width><height>48</height></size><object><name>deer</name>"
     "<bndbox><xmin>11</xmin><ymin>21</ymin><xmax>40</xmax><ymax>40</ymax></bndbox></object></annotation>"
 )
+CVAT = (
+    '<annotations><image id="0" name="a.jpg" width="64" height="48"><box label="deer" xtl="1" ytl="2" xbr="30" '
+    'ybr="40" rotation="45.0"/><polygon label="deer" points="1,2;3,4;5,9"/>'
+    '<ellipse label="deer" cx="9" cy="9" rx="3" ry="2"/></image></annotations>'
+)
+PERCENT = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 30, "rectanglelabels": ["deer"]}
+TASK = {
+    "id": 1,
+    "data": {"image": "/data/upload/1/0a1b2c3d-a.jpg"},
+    "annotations": [{"result": [{"original_width": 64, "original_height": 48, "value": PERCENT}]}],
+}
+DETECTION = {"label": "deer", "bounding_box": [0.1, 0.2, 0.3, 0.4]}
+
+
+def parquet() -> bytes:
+    """A file of one row, with its picture; a text where there is no reader of such files."""
+    try:
+        from pyarrow import BufferOutputStream, Table
+        from pyarrow.parquet import write_table
+    except ModuleNotFoundError:
+        return b"PAR1"
+    objects = {"bbox": [[float(side) for side in BOX]], "category": ["deer"]}
+    row = {"image": {"bytes": picture(1, SIZE), "path": "b.jpg"}, "objects": objects}
+    write_table(Table.from_pylist([row]), made := BufferOutputStream())
+    return bytes(made.getvalue())
+
+
+def written(document: Any) -> bytes:
+    if isinstance(document, bytes):
+        return document
+    return document.encode() if isinstance(document, str) else json.dumps(document).encode()
+
+
 SETS: dict[str, dict[str, Any]] = {
     "coco": {"labels.json": COCO},
     "voc": {"a.xml": VOC},
@@ -74,6 +107,11 @@ SETS: dict[str, dict[str, Any]] = {
     },
     "open-images": {"boxes.csv": "ImageID,LabelName,XMin,XMax,YMin,YMax,IsGroupOf\na,deer,0.1,0.5,0.1,0.5,0\n"},
     "deep-forest": {"boxes.csv": "image_path,xmin,ymin,xmax,ymax,label\na.jpg,1,2,30,40,deer\n"},
+    "cvat": {"annotations.xml": CVAT},
+    "label-studio": {"export.json": [TASK]},
+    "fiftyone": {"samples.json": {"samples": [{"filepath": "a.jpg", "ground_truth": {"detections": [DETECTION]}}]}},
+    "fiftyone-labels": {"labels.json": {"classes": ["deer"], "labels": {"a": [DETECTION | {"label": 0}]}}},
+    "parquet": {"train.parquet": parquet()},
 }
 ODD: list[Any] = [None, True, -1, 0, 1.5, 2**70, "", "x", "\x00", [], [1], [None] * 4, {}, {"a": 1}, 1e308, "🦁"]
 
@@ -101,16 +139,17 @@ def mutated(draw: st.DrawFn) -> tuple[str, dict[str, bytes]]:
     """A form, and its files of which one is damaged."""
     form = draw(st.sampled_from(sorted(SETS)))
     files = dict(SETS[form])
+    turn = draw(st.sampled_from([1, 6]))
     name = draw(st.sampled_from(sorted(files)))
     for one, document in files.items():
-        mend = one == name and not isinstance(document, str)
+        mend = one == name and not isinstance(document, str | bytes)
         if mend and (inside := places(document)[1:]) and draw(st.booleans()):
             path, odd = draw(st.sampled_from(inside)), draw(st.sampled_from(ODD))
             drop = draw(st.booleans())
             document = changed(document, path, odd, drop)
             files[one] = json.dumps(document).encode()
             continue
-        data = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+        data = written(document)
         if one == name:
             chance = random.Random(draw(st.integers(0, 2**32)))
             at = chance.randrange(len(data))
@@ -118,7 +157,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, dict[str, bytes]]:
                 st.sampled_from([data[:at], data[at:], data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]])
             )
         files[one] = data
-    return form, files
+    return form, {**files, "a.jpg": picture(0, SIZE[::-1] if turn == 6 else SIZE, turn)}
 
 
 @given(mutated())
@@ -126,7 +165,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, dict[str, bytes]]:
 def test_a_damaged_set_is_read_or_refused_in_one_line(made: tuple[str, dict[str, bytes]]) -> None:
     _, files = made
     with tempfile.TemporaryDirectory() as folder:
-        source = lay(Path(folder, "source"), {**files, "a.jpg": picture(0, SIZE)})
+        source = lay(Path(folder, "source"), files)
         message, report = "", None
         try:
             report = import_dataset(source, Path(folder, "out"))

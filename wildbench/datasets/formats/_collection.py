@@ -198,14 +198,15 @@ def stored_box(box: Box, width: int, height: int, orientation: int) -> Box:
 
 
 def stored_outline(points: Sequence[float], width: int, height: int, orientation: int) -> list[float]:
-    """The same for x and y of points in turn, as COCO has the corners of a mask.
+    """The same for x and y of points in turn, as COCO has the corners of a mask; a ValueError where one is no number.
 
     Example:
         >>> stored_outline([1, 2], 10, 20, 6), stored_outline([1, 2], 10, 20, 8)
         ([2, 19], [8, 1])
     """
-    corners = zip(points[::2], points[1::2], strict=True)
-    boxes = [stored_box((exact(x), exact(y), exact(x), exact(y)), width, height, orientation)[:2] for x, y in corners]
+    sides = [number(repr(float(value))) for value in points]
+    corners = zip(sides[::2], sides[1::2], strict=True)
+    boxes = [stored_box((x, y, x, y), width, height, orientation)[:2] for x, y in corners]
     return [int(value) if value == value.to_integral_value() else float(value) for pair in boxes for value in pair]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from wildbench.datasets.coco import Dataset, read_coco
 from wildbench.datasets.findings import Finding, place_of
 from wildbench.datasets.formats._collection import ALL, Box, Collection, exact, repaired, stored_outline
-from wildbench.datasets.formats._form import Folder, Form
+from wildbench.datasets.formats._form import MALFORMED, Folder, Form
 from wildbench.datasets.formats._picture_files import part_of, turned_size
 from wildbench.datasets.image_files import images_near
 from wildbench.errors import DatasetError
@@ -162,26 +163,33 @@ def _drop_root_category(coco: dict[str, Any], findings: list[Finding]) -> None:
 def _turn_back(folder: Path, coco: dict[str, Any], located: Mapping[str, str]) -> list[Finding]:
     """Turn boxes of pictures whose size is stated as their EXIF tag turns them, back to the stored pixels."""
     findings = []
-    turned: dict[object, tuple[int, int, int]] = {}
+    turned: dict[int, tuple[int, int, int]] = {}
     for index, image in enumerate(coco["images"]):
         name = image.get("file_name") if isinstance(image, dict) else None
         seen = turned_size(folder / located.get(name, name)) if isinstance(name, str) else None
         if seen and (image.get("height"), image.get("width")) == seen[:2] and seen[0] != seen[1]:
             image["width"], image["height"] = seen[:2]
-            turned[image.get("id")] = seen
+            turned |= {image["id"]: seen} if isinstance(image.get("id"), int) else {}
             message = f"boxes are of the picture as EXIF orientation {seen[2]} turns it; turned back"
             place = place_of("images", index, image)
             findings.append(Finding("boxes-turned", place, message, "store the picture upright", "warning"))
-    for one in coco["annotations"]:
-        sides = turned.get(one.get("image_id")) if isinstance(one, dict) else None
-        if sides and isinstance(box := one.get("bbox"), list) and len(box) == 4:
-            x, y, right, bottom = stored_outline([box[0], box[1], box[0] + box[2], box[1] + box[3]], *sides)
-            one["bbox"] = [min(x, right), min(y, bottom), abs(right - x), abs(bottom - y)]
-            outlines = one.pop("segmentation", None)
-            if isinstance(outlines, list):  # run lengths are left out: they would have to be decoded
-                one["segmentation"] = [stored_outline(outline, *sides) for outline in outlines]
-            one.pop("keypoints", None)
+    for one in coco["annotations"] if turned else ():
+        owner = one.get("image_id") if isinstance(one, dict) else None
+        if isinstance(owner, int) and (sides := turned.get(owner)):
+            with contextlib.suppress(*MALFORMED):  # validation says what is wrong
+                _turn_annotation(one, sides)
     return findings
+
+
+def _turn_annotation(one: dict[str, Any], sides: tuple[int, int, int]) -> None:
+    """Turn a box and its outlines; run lengths and key points, which would have to be decoded, are left out."""
+    x, y, width, height = one["bbox"]
+    left, top, right, bottom = stored_outline([x, y, x + width, y + height], *sides)
+    one["bbox"] = [min(left, right), min(top, bottom), abs(right - left), abs(bottom - top)]
+    one.pop("keypoints", None)
+    outlines = one.pop("segmentation", None)
+    if isinstance(outlines, list):
+        one["segmentation"] = [stored_outline(outline, *sides) for outline in outlines]
 
 
 def _with_ignored(data: Dataset, findings: list[Finding]) -> Dataset:

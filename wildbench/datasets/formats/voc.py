@@ -7,6 +7,7 @@ Challenge 2012 Development Kit*, section on annotation; its devkit computes area
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -200,8 +201,21 @@ def _add_boxes(draft: Draft, label: str, root: ElementTree.Element, picture: Pic
         fields |= {key: int(text) for key, text in fields.items() if text in ("0", "1") and key != "pose"}
         if fields.get("difficult") == 1:
             fields |= draft.ignored()
+        if (turn := _turn_of(element)) % 180:
+            message = f"a box turned by {turn:g} degrees: the upright one is larger than the animal, or beside it"
+            remedy = "draw it upright, or around the animal"
+            draft.findings.append(Finding("box-turned", place, message, remedy, "warning"))
         if draft.add_box(name, box, place, **fields) and name != stated:
             draft.notes[f"{stated} read as {name}"] += 1
+
+
+def _turn_of(element: ElementTree.Element) -> float:
+    """Degrees that CVAT says a box is turned by, among its attributes; 0 where it does not."""
+    for one in element.iterfind("attributes/attribute"):
+        if _text(one, "name") == "rotation":
+            with contextlib.suppress(ValueError):
+                return float(number(_text(one, "value")))
+    return 0.0
 
 
 def _from_one(corners: tuple[Decimal, ...], place: str, findings: list[Finding]) -> Box:
