@@ -5,6 +5,8 @@ from .datasets.coco import Dataset as Dataset
 from .datasets.coco import Labels as Labels
 from .datasets.predictions import Detections as Detections
 from .datasets.registry import load_dataset as load_dataset
+from .distributed import detect as detect
+from .distributed import merge as merge
 from .errors import CurationError as CurationError
 from .errors import DatasetError as DatasetError
 from .errors import DetectorCrashed as DetectorCrashed
@@ -12,6 +14,7 @@ from .errors import DetectorError as DetectorError
 from .errors import DetectorOutOfMemory as DetectorOutOfMemory
 from .errors import DetectorTimedOut as DetectorTimedOut
 from .errors import DownloadError as DownloadError
+from .errors import JobError as JobError
 from .errors import MissingExtra as MissingExtra
 from .errors import OutputError as OutputError
 from .errors import PluginError as PluginError
