@@ -8,7 +8,7 @@ from typing import Any
 from made_up_cards import make_field
 
 from wildbench.leaderboard._results import Result, read_results, result_id
-from wildbench.scorecard import Figure
+from wildbench.scorecard import Figure, LatencySession, Scorecard, Sustained, SustainedMinute
 
 BASELINES = ("reference", "reference-tiny")
 ROWS = 60
@@ -33,7 +33,9 @@ def made_up(base: Result, number: int, **changes: Any) -> Result:
         "format": "onnx",
     } | changes
     time, ratio = card.latency.p50, card.latency.reference_ratio
-    latency = {
+    latency: dict[str, Any] = {
+        "sessions": None,
+        "sustained": None,
         "p50": Figure(value=10.0 + cost, unit="ms", n=time.n, interval=(9.0 + cost, 12.0 + cost)),
         "reference_ratio": Figure(
             value=1 + cost / 10, unit="1", n=ratio.n, interval=(0.9 + cost / 10, 1.2 + cost / 10)
@@ -57,6 +59,22 @@ def made_up(base: Result, number: int, **changes: Any) -> Result:
     return replace(base, id=result_id(card), card=card, samples=samples)
 
 
+def timed(card: Scorecard) -> Scorecard:
+    """The same, as if it had been timed in six processes, one of them disturbed, and then for three minutes."""
+    assert card.latency
+    sessions = [
+        LatencySession(p50=20.0 + n / 10, p90=21.0 + n / 10, n=60, ratio=5.0, kept=9, discarded={}, used=n < 5)
+        for n in range(6)
+    ]
+    long = Sustained(
+        minutes=[SustainedMinute(p50=20.0 + n, p90=21.0 + n, n=100) for n in range(3)],
+        degradation=Figure(value=1.1, unit="1", n=100),
+    )
+    p50 = Figure(value=20.2, unit="ms", n=300, interval=(20.0, 20.4))
+    update = {"p50": p50, "sessions": sessions, "sustained": long}
+    return card.model_copy(update={"latency": card.latency.model_copy(update=update)})
+
+
 def elsewhere(base: Result) -> Result:
     """The same on another data set, whose images are nobody's to give away, without a model."""
     dataset = base.card.dataset.model_copy(update={"name": "somewhere", "split": None, "sha256": "e" * 64})
@@ -68,7 +86,7 @@ def elsewhere(base: Result) -> Result:
 def results_of_page(board: Path) -> Sequence[Result]:
     """The baselines, 60 made-up rows, one with a script for a name, and one on another data set."""
     results = [
-        replace(one, card=one.card.model_copy(update={"field": make_field(alarms=60.0 + 80 * place)}))
+        replace(one, card=timed(one.card.model_copy(update={"field": make_field(alarms=60.0 + 80 * place)})))
         for place, one in enumerate(read_results(board))
     ]
     dense = results[0]

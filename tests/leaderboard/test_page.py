@@ -43,6 +43,14 @@ def embedded(html: str) -> dict[str, Any]:
     return json.loads(found[1])
 
 
+def test_sessions_are_there_with_the_rows_that_cannot_be_told_apart(made: tuple[Board, dict[str, RowDetail]]) -> None:
+    timings = {row: detail.timing for row, detail in made[1].items() if detail.timing}
+    first, second = sorted(timings)
+    assert [len(timing.sessions) for timing in timings.values()] == [5, 5]
+    assert all(timing.minutes == [20.0, 21.0, 22.0] for timing in timings.values())
+    assert (timings[first].alike, timings[second].alike) == ([second], [first])
+
+
 def test_the_same_board_gives_the_same_bytes(made: tuple[Board, dict[str, RowDetail]], html: str) -> None:
     board, found = made
     again = {name: found[name] for name in sorted(found, reverse=True)}

@@ -21,6 +21,7 @@ from wildbench.datasets.registry import is_shareable, load_dataset
 from wildbench.leaderboard._board import NOT_HERE
 from wildbench.leaderboard._model import Board
 from wildbench.leaderboard._results import CURVES, Curves, Result
+from wildbench.measures.figures import hardware
 from wildbench.progress import Progress, silent
 from wildbench.scorecard import CalibrationBin, FieldFigures, Figure, LayerBytes, Record
 
@@ -58,6 +59,15 @@ class Picture(Record):
     compressed: list[SeenBox]
 
 
+class Timing(Record):
+    """What the page shows of fresh processes that were timed."""
+
+    sessions: list[float] = Field(description="p50 in ms of each that counts.")
+    p50: Figure
+    minutes: list[float] = Field(description="p50 in ms of each minute of a long run; empty where there was none.")
+    alike: list[str] = Field(description="Rows of the same hardware whose p50 this one's cannot be told from.")
+
+
 class RowDetail(Record):
     """What a row's own page shows."""
 
@@ -70,6 +80,7 @@ class RowDetail(Record):
     calibration: list[CalibrationBin]
     curves: Curves | None = Field(description="null for a card that was not added to a board.")
     field: FieldFigures | None = Field(description="Without thresholds at which nothing is drawn; null in old cards.")
+    timing: Timing | None = Field(description="null where one pass was timed.")
     pictures: list[Picture]
     thresholds: tuple[float, float] | None = Field(description="Scores from which dense and compressed are drawn.")
     no_pictures: str | None = Field(description="Why there are none.")
@@ -104,12 +115,33 @@ def details(board: Board, results: Sequence[Result], progress: Progress = silent
                 reason = f"scored on another version of {data.name} than this wildbench renders"
         elif reason is None:
             reason = f"only the {PICTURED} compressed rows with the highest AP have pictures here"
-        rows[result.id] = _detail(result, drawn, thresholds, reason)
+        rows[result.id] = _detail(result, drawn, thresholds, reason, _timing(result, results))
     return rows
 
 
+def _timing(result: Result, results: Sequence[Result]) -> Timing | None:
+    """Its sessions, and the rows of the same hardware whose intervals of p50 overlap with its own."""
+    latency = result.card.latency
+    if latency is None or latency.sessions is None:
+        return None
+    own, alike = latency.p50.interval, []
+    for other in results if own else ():
+        there = other.card.latency
+        comparable = there is not None and there.sessions is not None and hardware(other.card) == hardware(result.card)
+        ends = there.p50.interval if there is not None and comparable and other.id != result.id else None
+        if own and ends and own[0] <= ends[1] and ends[0] <= own[1]:
+            alike.append(other.id)
+    minutes = [minute.p50 for minute in latency.sustained.minutes] if latency.sustained else []
+    medians = [one.p50 for one in latency.sessions if one.used and one.p50 is not None]
+    return Timing(sessions=medians, p50=latency.p50, minutes=minutes, alike=alike)
+
+
 def _detail(
-    result: Result, drawn: list[Picture], thresholds: tuple[float, float] | None, reason: str | None
+    result: Result,
+    drawn: list[Picture],
+    thresholds: tuple[float, float] | None,
+    reason: str | None,
+    timing: Timing | None,
 ) -> RowDetail:
     card, curves = result.card, result.predictions.with_name(CURVES)
     where = card.environment
@@ -123,6 +155,7 @@ def _detail(
         calibration=card.errors.calibration.bins,
         curves=Curves.from_bytes(curves.read_bytes(), f"{result.id}/{CURVES}") if curves.is_file() else None,
         field=_drawn_field(card.field),
+        timing=timing,
         pictures=drawn,
         thresholds=thresholds,
         no_pictures=reason,

@@ -104,6 +104,7 @@ function rowPage(row, section) {
   fieldCharts(row, detail).forEach(add);
   add(errorsChart(row, detail));
   add(calibrationChart(row, detail));
+  if (detail.timing) add(timingChart(row, detail));
   grid.append(lineageBlock(row, section));
   const bytes = detail.by_part ? bytesChart(row, detail)
     : { node: el("section", { class: "block" }, el("h3", {}, "Size by layer"), el("p", {}, "COCO results bring no model.")), show: () => {} };

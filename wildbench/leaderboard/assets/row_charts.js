@@ -99,6 +99,33 @@ function calibrationChart(row, detail) {
   });
 }
 
+// Each fresh process as a dot, and p50 with its interval; minute by minute where it ran for long.
+function timingChart(row, detail) {
+  const { sessions, p50, minutes, alike } = detail.timing;
+  const dots = sessions.map((time, place) => ({ place: place + 1, time, told: `session ${place + 1}: ${significant(time)} ms` }));
+  const line = minutes.map((time, place) => ({ place: place + 1, time, told: `minute ${place + 1}: ${significant(time)} ms` }));
+  const names = alike.join(", ");
+  return figureOf({
+    title: "Latency by session",
+    how: `Median of each fresh process (dots)${has(p50) && p50.i ? ", and p50 with its 95 % interval" : ""}${minutes.length ? "; the line is a long run, minute by minute" : ""}.`
+      + (alike.length ? ` It cannot be told apart from ${names} on the same hardware.` : ""),
+    label: `Latency of ${row.name} in ${nth(sessions.length, "session")}${has(p50) ? `, p50 ${significant(p50.v)} ms` : ""}`,
+    spec: sessions.length + minutes.length === 0 ? null : (colours) => ({
+      height: 200,
+      layer: [
+        ...(has(p50) ? [{ data: { values: [{ time: p50.v, low: p50.i?.[0] ?? p50.v, high: p50.i?.[1] ?? p50.v }] },
+          mark: { type: "rect", opacity: 0.15, color: colours.accent, aria: false }, encoding: { y: { field: "low", type: "quantitative" }, y2: { field: "high" } } }] : []),
+        { data: { values: dots }, mark: { type: "circle", size: 80, color: colours.accent, opacity: 0.9 },
+          encoding: { x: { field: "place", type: "quantitative" }, y: { field: "time", type: "quantitative" }, description: { field: "told" }, tooltip: [{ field: "told", title: "session" }] } },
+        { data: { values: line }, mark: { type: "line", point: true, color: colours.muted, aria: false },
+          encoding: { x: { field: "place", type: "quantitative" }, y: { field: "time", type: "quantitative" }, tooltip: [{ field: "told", title: "minute" }] } },
+      ],
+      encoding: { x: { axis: { title: minutes.length ? "Session, or minute" : "Session", tickMinStep: 1, format: "d" } }, y: { scale: { zero: false }, axis: { title: "ms", tickCount: 5 } } },
+    }),
+    table: () => plainTable("Sessions and minutes", ["", "p50, ms"], [...dots, ...line].map((one) => one.told.replace(" ms", "").split(": "))),
+  });
+}
+
 const LAYERS = 60; // that a chart has room for
 
 // Bytes by layer in the order of the network; by part, largest first, where the card does not tell of layers.
