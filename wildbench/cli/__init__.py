@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import NoReturn
 
@@ -31,9 +33,24 @@ app.add_typer(leaderboard.app, name="leaderboard")
 
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one line on stderr, its code at the end, and exit code 2."""
+    _silence_libraries()
     try:
         app()
     except WildbenchError as error:
         typer.echo(error.line(), err=True)
         sys.exit(2)
     sys.exit(0)
+
+
+def _silence_libraries() -> None:
+    """Drop what C libraries write to the terminal, as libjpeg does on damaged pictures: we say it in findings."""
+    try:
+        if sys.stderr.fileno() != 2:
+            return
+        terminal = os.dup(2)
+    except (AttributeError, OSError, io.UnsupportedOperation):  # closed, or a test's own
+        return
+    sys.stderr.flush()
+    sys.stderr = open(terminal, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)  # noqa: PTH123, SIM115
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
