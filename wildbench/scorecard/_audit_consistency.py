@@ -19,6 +19,7 @@ UNITS = {
     "same-pixels": ("1", {"identical": "images"}),
     "lowest-bits": ("1", {"identical": "images"}),
     "answer-times": ("1", {}),
+    "sessions-alike": ("1", {}),
     **dict.fromkeys(
         ("altered-images", "fresh-scenes"),
         (
@@ -30,6 +31,9 @@ UNITS = {
 }
 """Every audit by its name: the units of what is judged and of its evidence."""
 
+UNJUDGED = ("processor-time", "sessions-alike")
+"""Audits that may have been measured and tell nothing: on CUDA, and of hardly any detection."""
+
 DRAWN = ("altered-images", "fresh-scenes")
 """Audits with a seed."""
 
@@ -40,19 +44,22 @@ def audit_contradictions(card: Scorecard) -> Iterator[tuple[str, str]]:
         if times > 1 or name not in UNITS:
             yield f"audits.{name}", "is there twice" if times > 1 else "is none that wildbench makes"
     for audit in (one for one in card.audits if one.name in UNITS):
-        for part, what in _wrong(audit, on_cpu=card.latency is not None and card.latency.device == "cpu"):
+        for part, what in _wrong(audit):
             yield f"audits.{audit.name}.{part}", what
-        if audit.name == "processor-time" and card.latency:
+        unjudged = audit.passed is None and audit.measured is not None and audit.measured.value is not None
+        if audit.name == "processor-time" and unjudged and card.latency and card.latency.device == "cpu":
+            yield "audits.processor-time.passed", "is null on a processor"
+        if audit.name == "processor-time" and card.latency and not card.latency.sessions:
             mean, n = card.latency.mean.value, card.latency.mean.n or 0
             wall = audit.evidence["wall"].value if "wall" in audit.evidence else None
             if wall is None or (mean is not None and not math.isclose(1000 * wall, mean * n, rel_tol=1e-9)):
                 yield f"audits.{audit.name}.evidence", "is not the mean of latency times its n"
 
 
-def _wrong(audit: Audit, *, on_cpu: bool) -> Iterator[tuple[str, str]]:
+def _wrong(audit: Audit) -> Iterator[tuple[str, str]]:
     unit, units = UNITS[audit.name]
     value = audit.measured.value if audit.measured else None
-    if audit.passed is None and value is not None and (on_cpu or audit.name != "processor-time"):
+    if audit.passed is None and value is not None and audit.name not in UNJUDGED:
         yield "passed", "is null, and something was measured"
     if audit.passed is not None and not audit.evidence and value is None:
         yield "passed", "is said, and nothing was measured"

@@ -169,7 +169,7 @@ def _sessions(latency: Latency, sessions: Sequence[LatencySession]) -> Iterator[
 def _spread(latency: Latency) -> Iterator[Problem]:
     """Of times that were sorted once, intervals rise with their percentiles, and the mean lies in the middle of its."""
     ranges = [one.interval for name in PERCENTILES if (one := getattr(latency, name)).interval]
-    if any(sorted(sides) != list(sides) for sides in zip(*ranges, strict=True)):
+    if not latency.sessions and any(sorted(sides) != list(sides) for sides in zip(*ranges, strict=True)):
         yield "latency", "intervals of p50, p90 and p99 do not rise"
     mean, ratio = latency.mean, latency.reference_ratio
     if mean.interval and not latency.sessions and not _close(sum(mean.interval) / 2, mean.value or 0):
@@ -179,7 +179,8 @@ def _spread(latency: Latency) -> Iterator[Problem]:
     least = sum(share * max(0, (value or 0) - (before or 0)) for share, value, before in shares)
     if not latency.sessions and (mean.value or 0) < least * (1 - TOLERANCE):
         yield "latency.mean", "is less than its percentiles make it"
-    if (ratio.n or 0) > (latency.p50.n or 0) or (ratio.interval is not None and (ratio.n or 0) < LEAST_BLOCKS):
+    too_few = ratio.interval is not None and not latency.sessions and (ratio.n or 0) < LEAST_BLOCKS
+    if (ratio.n or 0) > (latency.p50.n or 0) or too_few:
         yield "latency.reference_ratio", "has an interval for too few runs, or more runs than images"
     if latency.warmup_runs % ROUND or (latency.p50.value is not None and latency.warmup_runs < 2 * ROUND):
         yield "latency.warmup_runs", "is not that of whole rounds"

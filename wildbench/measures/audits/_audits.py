@@ -79,7 +79,13 @@ def stated_bound(audit: Audit, threads: int | None = None) -> float | None:
     if audit.name in MARGINS and error and error.value is not None:
         return MARGINS[audit.name] + CERTAIN * error.value
     processor = None if threads is None else threads * THREADS_TOLERANCE
-    bounds = {"same-pixels": STRICT, "lowest-bits": LOOSE, "answer-times": FASTER, "processor-time": processor}
+    bounds = {
+        "same-pixels": STRICT,
+        "sessions-alike": STRICT,
+        "lowest-bits": LOOSE,
+        "answer-times": FASTER,
+        "processor-time": processor,
+    }
     return bounds.get(audit.name)
 
 
