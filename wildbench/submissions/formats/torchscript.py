@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXTRA_RECORD = "extra/manifest.json"
 """Where torch keeps the extra file "manifest.json"."""
 
-DETECTORS = "code/__torch__/torchvision/models/detection/"
+DETECTORS = "__torch__.torchvision.models.detection."
 MOST_OPCODES = 2**18
 
 NOT_READ = "the file lists its tensors in a pickle, which is not read"
@@ -91,13 +91,16 @@ class TorchScript(Format):
 
 def _torchvision_classes(source: Source) -> int | None:
     """Classes of the head of a scripted detector of torchvision, from its pickle, which is not executed."""
-    if not any(name.startswith(DETECTORS) for name in source.records):
+    if not any(name.startswith(f"code/{DETECTORS.replace('.', '/')}") for name in source.records):
         return None
     steps: list[object] = []
     with contextlib.suppress(Exception):  # damaged: genops raises errors of many kinds
         for opcode, argument, _ in islice(pickletools.genops(source.record("data.pkl")), MOST_OPCODES):
             if "PUT" not in opcode.name:
                 steps.append(opcode.name if argument is None else argument)
+    root = next((step for step in steps if isinstance(step, str) and step.startswith("__torch__.")), "")
+    if not root.startswith(DETECTORS):  # another network around it may take and answer anything
+        return None
     after = [following for step, following in pairwise(steps) if step in ("num_columns", "num_classes")]
     counts = [number for number in after if type(number) is int]  # of the heads of SSD, RetinaNet and FCOS
     with contextlib.suppress(ValueError):
