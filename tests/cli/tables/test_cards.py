@@ -47,7 +47,7 @@ def cells(text: str, first: str) -> list[str]:
 
 def test_a_scorecard_is_a_row_in_percent_megabytes_and_gigamacs() -> None:
     text = printed(scorecards_table([make_card("a", ap=0.5, file_bytes=2_500_000)]))
-    assert cells(text, "a") == ["a", *["50.0"] * 6, "2.50", "1.000", "20.0", "-"]
+    assert cells(text, "a") == ["a", *["50.0"] * 6, "80", "2.50", "1.000", "20.0", "-"]
     assert "3 boxes in 2 images" in text
 
 
@@ -182,7 +182,7 @@ def board_row(name: str) -> list[str]:
 
 
 def test_a_row_of_a_board_shows_its_rank_its_figures_and_its_loss() -> None:
-    assert board_row("dense") == ["1–3", "dense", "60.0", "60.0", "8.00", "1.000", "1.50", "-"]
+    assert board_row("dense") == ["1–3", "dense", "60.0", "60.0", "80", "8.00", "1.000", "1.50", "-"]
     assert board_row("=1+1")[:3] == ["4", "=1+1", "30.0"]
     assert board_row("a|b & 50%_c")[-1] == "-2.00"
     assert board_row("blind")[:3] == ["-", "blind", "-"]
