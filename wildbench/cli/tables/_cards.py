@@ -258,7 +258,7 @@ def _section_table(board: Board, section: Section) -> Table:
 
     shown = section.model_copy(update={"rows": section.rows[:MOST]})
     (_, _, *headings), *rows = printed(board, shown, "–", "-", every_interval=False)
-    columns = (re.sub(", | (?=less)", "\n", heading) for heading in headings)
+    columns = (re.sub(", | (?=less|alarms|ratio)", "\n", heading) for heading in headings)
     table = table_of(section.title(), "rank", "submission", *columns, left=["submission"])
     for column in (*table.columns[:1], *table.columns[2:]):
         column.no_wrap = True
