@@ -570,3 +570,31 @@ def test_ignored_boxes_of_coco_are_crowds_unless_they_shall_count(tmp_path: Path
     assert "boxes-ignored" in codes(report)
     counting = import_dataset(tmp_path / "source", tmp_path / "counting", count_ignored=True)
     assert [one["iscrowd"] for one in counting.collection.coco["annotations"]] == [0, 0]
+
+
+@pytest.mark.slow  # FiftyOne takes long to import
+def test_cvat_is_read_as_fiftyone_reads_it(tmp_path: Path) -> None:
+    cvat_of = pytest.importorskip("fiftyone.utils.cvat").load_cvat_image_annotations
+    corners = [(10 + n, 20, 50 + n, 50) for n in range(4)]  # it rounds them to whole pixels; we do not
+    shapes = "".join(
+        f'<box label="zebra" occluded="0" xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"/>'
+        for left, top, right, bottom in corners
+    )
+    outline = '<polygon label="bird" occluded="0" points="60.00,20.50;90.00,20.00;90.00,60.00"/>'
+    document = cvat(
+        f'<image id="0" name="a.jpg" width="160" height="120">{shapes}{outline}</image>',
+        '<image id="1" name="b.jpg" width="160" height="120"/>',
+    )
+    files = {"annotations.xml": document, "a.jpg": photograph(), "b.jpg": photograph(1)}
+    report = imported(tmp_path, files)
+    _, _, theirs = cvat_of(str(tmp_path / "source" / "annotations.xml"))
+    by_name = {image.name: image for image in theirs}
+    ours = boxes(report)
+    assert set(by_name) == set(ours)
+    assert ours["a.jpg"][:4] == [
+        (one.label, [one.xtl, one.ytl, one.xbr - one.xtl, one.ybr - one.ytl]) for one in by_name["a.jpg"].boxes
+    ]
+    [polygon] = by_name["a.jpg"].polygons
+    points = [float(side) for point in polygon.points for side in point]
+    assert report.collection.coco["annotations"][4]["segmentation"] == [points]
+    assert ours["b.jpg"] == []
