@@ -18,6 +18,7 @@ PUBLIC = [
     "DownloadError",
     "Evaluator",
     "Figure",
+    "Grouping",
     "JobError",
     "Labels",
     "Manifest",

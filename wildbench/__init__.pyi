@@ -31,6 +31,7 @@ from .evaluator import Evaluator as Evaluator
 from .pairs.agreement import agree as agree
 from .pairs.explanation import explain as explain
 from .scorecard import Figure as Figure
+from .scorecard import Grouping as Grouping
 from .scorecard import Scorecard as Scorecard
 from .scorecard import read_scorecard as read_scorecard
 from .submissions.archive import save_submission as save_submission

@@ -110,9 +110,15 @@ class Names:
         self._known = [name for spelt, _ in self._levels for name in spelt]
         self.synonyms: dict[str, str] = {}
         """Names that were found by the table alone, with what they were read as."""
+        self._found: dict[str, int | None] = {}
 
     def find(self, name: str) -> int | None:
         """The id of a name's category; None where none, or more than one, is meant."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> int | None:
         spelt = canonical(name)
         spelt = self._aliases.get(spelt, spelt)
         for level, animals in self._levels:

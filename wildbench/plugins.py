@@ -224,7 +224,7 @@ label_formats = Registry(
     }
     | {
         name: f"wildbench.datasets.formats.annotators.{name.replace('-', '_')}:FORM"
-        for name in ("labelme", "via", "create-ml", "cvat", "label-studio")
+        for name in ("labelme", "via", "create-ml", "cvat", "label-studio", "supervisely")
     },
 )
 """How labels lie on disk: `wildbench.datasets.formats.Form`."""

@@ -580,7 +580,7 @@ def test_cvat_is_read_as_fiftyone_reads_it(tmp_path: Path) -> None:
         f'<box label="zebra" occluded="0" xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"/>'
         for left, top, right, bottom in corners
     )
-    outline = '<polygon label="bird" occluded="0" points="60.00,20.50;90.00,20.00;90.00,60.00"/>'
+    outline = '<polygon label="bird" occluded="0" points="60.00,20.00;90.00,20.00;90.00,60.00"/>'
     document = cvat(
         f'<image id="0" name="a.jpg" width="160" height="120">{shapes}{outline}</image>',
         '<image id="1" name="b.jpg" width="160" height="120"/>',
@@ -598,3 +598,24 @@ def test_cvat_is_read_as_fiftyone_reads_it(tmp_path: Path) -> None:
     points = [float(side) for point in polygon.points for side in point]
     assert report.collection.coco["annotations"][4]["segmentation"] == [points]
     assert ours["b.jpg"] == []
+
+
+def test_supervisely(tmp_path: Path) -> None:
+    shapes = {"rectangle": [[50, 50], [10, 20]], "polygon": [[60, 20], [90, 20], [90, 60]]}
+    objects = [
+        {"classTitle": "zebra", "geometryType": kind, "points": {"exterior": points, "interior": []}}
+        for kind, points in shapes.items()
+    ]
+    bitmap = {"classTitle": "lion", "geometryType": "bitmap", "bitmap": {"data": "x", "origin": [1, 2]}}
+    size = {"width": 160, "height": 120}
+    files = {
+        "meta.json": json.dumps({"classes": []}).encode(),
+        "train/ann/a.jpg.json": json.dumps({"size": size, "objects": [*objects, bitmap]}).encode(),
+        "train/ann/b.jpg.json": json.dumps({"size": size, "objects": []}).encode(),
+        "train/img/a.jpg": photograph(),
+        "train/img/b.jpg": photograph(1),
+    }
+    report = imported(tmp_path, files)
+    assert boxes(report) == {"a.jpg": [("zebra", ZEBRA), ("zebra", [60, 20, 30, 40])], "b.jpg": []}
+    assert report.collection.coco["images"][0]["annotated_categories"] == ["zebra"]
+    assert parts(report) == {"train": 2}

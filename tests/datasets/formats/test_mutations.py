@@ -112,6 +112,14 @@ SETS: dict[str, dict[str, Any]] = {
     "fiftyone": {"samples.json": {"samples": [{"filepath": "a.jpg", "ground_truth": {"detections": [DETECTION]}}]}},
     "fiftyone-labels": {"labels.json": {"classes": ["deer"], "labels": {"a": [DETECTION | {"label": 0}]}}},
     "parquet": {"train.parquet": parquet()},
+    "supervisely": {
+        "ann/a.jpg.json": {
+            "size": {"width": 64, "height": 48},
+            "objects": [
+                {"classTitle": "deer", "geometryType": "polygon", "points": {"exterior": [[1, 2], [9, 8], [3, 30]]}}
+            ],
+        }
+    },
 }
 ODD: list[Any] = [None, True, -1, 0, 1.5, 2**70, "", "x", "\x00", [], [1], [None] * 4, {}, {"a": 1}, 1e308, "🦁"]
 
