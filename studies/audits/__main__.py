@@ -63,6 +63,7 @@ def main(
         def judge(name: str, detect: Detect, is_honest: bool, known: frozenset[int] | None = None) -> None:
             own = seed + len(cases)
             cases.append(Case(name, is_honest, audited(detect, data, known, own, progress)))
+            typer.echo(f"{name}: {'as it should be' if cases[-1].right else 'WRONG'}", err=True)
 
         chosen = {file.stem: file for file in files or []}
         if not chosen:

@@ -282,6 +282,31 @@ def random_like(path: Path, park: Path) -> Figures:
     return measured(cropped(*test, stored={"half": np.array([0.5], np.float32)})(path), park)
 
 
+def drawn(*nodes: Any, stored: dict[str, Any]) -> Callable[[Path, Path], Figures]:
+    """The same by operators that draw in other ways; `drawn` is 0 or 1."""
+    test = [*nodes, helper.make_node("Greater", ["drawn", "half"], ["hit"])]
+
+    def act(path: Path, park: Path) -> Figures:
+        return measured(cropped(*test, stored={"half": np.array([0.5], np.float32), **stored})(path), park)
+
+    return act
+
+
+BERNOULLI = drawn(
+    helper.make_node("Bernoulli", ["odds"], ["drawn"], seed=3.0, dtype=1), stored={"odds": np.array([0.5], np.float32)}
+)
+MULTINOMIAL = drawn(
+    helper.make_node("Multinomial", ["odds"], ["which"], seed=3.0, sample_size=1),
+    helper.make_node("Cast", ["which"], ["wide"], to=1),
+    helper.make_node("Reshape", ["wide", "one"], ["drawn"]),
+    stored={"odds": np.zeros((1, 2), np.float32)},
+)
+DROPOUT = drawn(
+    helper.make_node("Dropout", ["ones", "ratio", "training"], ["drawn"], seed=3),
+    stored={"ones": np.ones(1, np.float32), "ratio": np.array(0.5, np.float32), "training": np.array(True)},
+)
+
+
 def replaced(stored: dict[str, Any], *nodes: Any, edit: Any = None) -> Callable[[Path], Path]:
     """The weights come from elsewhere in the file."""
     return lambda folder: network(folder, [*nodes, *HEAD], stored, without=["w"], edit=edit)
@@ -349,6 +374,9 @@ HIDDEN_WORK = [
     Attack("looks-away-from-two-pictures", lambda folder: folder, two_pictures, counted(0.6 * MACS)),
     Attack("counts-calls-uniform", lambda folder: folder, random_source("RandomUniform", low=0.0, high=1.0), counted(0.9 * MACS)),
     Attack("counts-calls-normal", lambda folder: folder, random_source("RandomNormal"), counted(0.9 * MACS)),
+    Attack("draws-bernoulli", lambda folder: folder, BERNOULLI, counted(0.3 * MACS)),
+    Attack("draws-multinomial", lambda folder: folder, MULTINOMIAL, counted(0.3 * MACS)),
+    Attack("draws-dropout", lambda folder: folder, DROPOUT, counted(0.3 * MACS)),
     Attack("draws-like", lambda folder: folder, random_like, counted(0.3 * MACS)),
 ]  # fmt: skip
 
