@@ -22,7 +22,7 @@ from wildbench.files import check_writable, write_atomically
 from wildbench.measures.uncertainty import LEVEL
 from wildbench.progress import Progress, shown, silent
 
-SETS, REPLICATES, QUICK = 1000, 300, 200
+SETS, REPLICATES, QUICK = 400, 300, 200
 """Simulated data sets of a scenario, drawn sets of each, and data sets of a quick run, of the first scenario alone."""
 
 LOWEST, HIGHEST = 0.93, 0.97
@@ -83,7 +83,7 @@ def table_of(rows: Sequence[Row]) -> Table:
     table = Table(title=title, title_justify="left", caption=Text(caption), caption_justify="left")
     table.add_column("", no_wrap=True)
     for scenario in dict.fromkeys(row["scenario"] for row in rows):
-        table.add_column(Text(str(scenario)), justify="right")
+        table.add_column(Text(str(scenario).replace("locations", "loc.")), justify="right")
     by_figure: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         held = float(row["held"])
