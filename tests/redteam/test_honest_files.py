@@ -7,6 +7,7 @@ from arena import forked
 from honest_files import HONEST
 
 import wildbench
+from wildbench.scorecard import contradictions, read_scorecard
 
 PARKSIM = {"reference", "reference-tiny"}
 """Detectors of parksim's categories; the others know lions and zebras."""
@@ -24,12 +25,14 @@ def test_an_honest_file_is_measured_without_a_mark(name: str, tmp_path: Path, de
         assert card.size
         assert card.latency
         failed = [f"{audit.name}: {audit.explanation}" for audit in card.audits if audit.failed]
-        return [failed, card.size.file_bytes.value, card.latency.p50.value, card.notes]
+        wrong = list(contradictions(read_scorecard(tmp_path / "card.json")))
+        return [failed, card.size.file_bytes.value, card.latency.p50.value, wrong]
 
     end = forked(act, seconds=120)
     assert end.kind == "ended", end
-    failed, size, milliseconds, _ = end.value
+    failed, size, milliseconds, wrong = end.value
     assert not failed
+    assert not wrong
     assert size
     assert milliseconds
 
