@@ -55,7 +55,7 @@ class LayerNoise(Record):
     operator: str
     snr: float | None = Field(description="Signal over noise of what it answers, in dB; null where it is exact.")
     snr_interval: Interval | None = Field(description="95 % interval over the images.")
-    noise: float = Field(description="Share of noise in the power of a channel, mean over channels: 0..1.")
+    noise: float = Field(description="Share of noise in a channel's power around its mean, mean over channels: 0..1.")
     noise_given: float = Field(description="The same of the worst of what it is given.")
     added: float = Field(description="noise less noise_given, and not below 0.")
     rounding: float = Field(description="Of what is added, what comes from rounding its answer, not from its weights.")
@@ -274,7 +274,7 @@ def _noise(images: Sequence[_Paired]) -> LayerNoise:
     before, after = max(map(_noise_share, given), default=0.0), _noise_share(out)
     unrounded = [(one.dense.output, one.compressed.unrounded or one.compressed.output) for one in images]
     exact = after if first.dense is not first.given else _noise_share(unrounded)  # it may be the activation
-    powers = np.array([_powers(*both).sum(axis=1) for both in out])
+    powers = np.array([_sums(*both)[:2].sum(axis=1) for both in out])
     ours, theirs = [set(one.dense.dead) for one in images], [set(one.compressed.dead) for one in images]
     dead = theirs[0].intersection(*theirs) - ours[0].intersection(*ours)
     clipped = float(np.mean([one.compressed.clipped - one.dense.clipped for one in images]))
@@ -296,18 +296,24 @@ def _noise(images: Sequence[_Paired]) -> LayerNoise:
     )
 
 
-def _powers(dense: Sampled, compressed: Sampled) -> Floats:
-    """[2, channel]: of the noise and of the signal; a sample of another size is all noise."""
+def _sums(dense: Sampled, compressed: Sampled) -> Floats:
+    """[4, channel]: powers of the noise and of the signal, the signal itself, and how many values there are."""
     a, b = np.array(dense.values), np.array(compressed.values)
     noise = (a - b) ** 2 if a.shape == b.shape else a**2
-    return np.stack([np.bincount(dense.channel, power, dense.channels) for power in (noise, a**2)])
+    return np.stack([np.bincount(dense.channel, one, dense.channels) for one in (noise, a**2, a, np.ones_like(a))])
 
 
 def _noise_share(images: Sequence[tuple[Sampled, Sampled]]) -> float:
-    """Of the power of a channel, over all images; mean over the channels in which there is any."""
-    noise, signal = np.sum([_powers(*both) for both in images if both[0].channels == images[0][0].channels], axis=0)
-    power = noise + signal
-    return float((noise[power > 0] / power[power > 0]).mean()) if power.any() else 0.0
+    """Of the power of a channel around its mean, over all images; mean over the channels in which there is any.
+
+    What a channel always adds is no signal: the next layer may subtract it, and the noise would stay.
+    """
+    alike = (both for both in images if both[0].channels == images[0][0].channels)
+    noise, power, total, many = np.sum([_sums(*both) for both in alike], axis=0)
+    signal = np.maximum(power - total**2 / np.maximum(many, 1), 0)
+    whole = noise + signal
+    heard = (many > 1) & (whole > 1e-12 * power.max(initial=0))
+    return float((noise[heard] / whole[heard]).mean()) if heard.any() else 0.0
 
 
 def _decibels(noise: float, signal: float) -> float | None:
