@@ -28,6 +28,7 @@ from wildbench.cli.options import (
     ThresholdOption,
     WriteManifestOption,
 )
+from wildbench.errors import RecipeError
 from wildbench.files import check_writable
 from wildbench.progress import shown
 
@@ -222,7 +223,7 @@ def _minutes(time: str | None) -> float:
         return 0.0
     number, unit = time[:-1], {"s": 1 / 60, "m": 1.0, "h": 60.0}.get(time[-1:])
     if unit is None or not number.isdecimal():
-        raise typer.BadParameter(f"{time!r} is not a time such as 10m or 90s", param_hint="--sustained")
+        raise RecipeError(f"--sustained {time}: not a time", code="no-time", remedy="write 90s, 10m or 1h")
     return int(number) * unit
 
 
