@@ -45,7 +45,14 @@ def plain(coco: Mapping[str, Any], size: Size) -> tuple[dict[str, Any], list[Fin
     if not all(_is_flat(entry) for section in SECTIONS for entry in _entries(coco, section)):
         return dict(coco), []  # validation says what is wrong
     made = {**coco, **{section: [_copy(entry) for entry in coco[section]] for section in SECTIONS}}
-    findings = [*_number(made), *_sizes(made, size), *_relative(made), *_without_box(made), *_nulls(made)]
+    findings = [
+        *_number(made),
+        *_sizes(made, size),
+        *_relative(made),
+        *_without_box(made),
+        *_nulls(made),
+        *_not_numbers(made),
+    ]
     return made, findings
 
 
@@ -194,3 +201,16 @@ def _nulls(coco: dict[str, Any]) -> Iterator[Finding]:
     if count:
         message = f"area or iscrowd is null {count} times; read as width × height, and as no crowd"
         yield Finding("value-null", "annotations", message, "leave the key out, or give it a value", "warning")
+
+
+def _not_numbers(coco: dict[str, Any]) -> Iterator[Finding]:
+    """Drop what pandas writes for a field of an image that nobody recorded."""
+    dropped = []
+    for index, image in enumerate(coco["images"]):
+        for key in [key for key, value in image.items() if value != value] if isinstance(image, dict) else ():
+            if key not in ("id", "file_name"):
+                del image[key]
+                dropped.append(f"{place_of('images', index, image)}: {key}")
+    if dropped:
+        message = f"{len(dropped)} fields hold NaN, which JSON does not have: taken as not recorded"
+        yield Finding("value-not-json", dropped[0], message, "write null, or leave it out", "warning")

@@ -129,7 +129,10 @@ remedy='name a JSON file that can be read', severity='error')])
         data = read_bounded(path, most_bytes)
     except (OSError, ValueError) as error:  # a ValueError where the name has a NUL in it
         reason = getattr(error, "strerror", None) or str(error)
-        return None, [Finding("file-unreadable", WHOLE, reason, "name a JSON file that can be read")]
+        remedy = "name a JSON file that can be read"
+        if isinstance(error, IsADirectoryError):
+            remedy = f"name the COCO JSON in it, or make one: wildbench data import {path} --out DIR"
+        return None, [Finding("file-unreadable", WHOLE, reason, remedy)]
     # compressed masks have brackets in their texts, one in 64 letters
     if data.count(b"{") > most_objects or data.count(b"[") > 2 * most_objects + len(data) // 32:
         message = f"more than {most_objects:,} objects, or twice as many lists"

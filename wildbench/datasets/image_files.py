@@ -45,7 +45,9 @@ def images_near(path: Path, images: Sequence[Any] | None = None) -> Path:
     names = names[:: max(1, len(names) // LOOKED_FOR)]
     own = normalised(path).parent
     words = re.findall(r"[a-z]+\d*", path.stem.casefold())  # instances_val2017: the pictures are in val2017
-    folders: list[Path] = [base / name for base in (own, own.parent) for name in (*FOLDERS, *words)]
+    folders: list[Path] = [
+        base / name for base in (own, own.parent) for name in (*FOLDERS, *words, *(f"images/{word}" for word in words))
+    ]
     for spellings in (names, [one for name in names for one in _spellings(name)]):
         for folder in dict.fromkeys(folders):
             if not names or any(is_file(folder / one) for one in spellings):

@@ -181,6 +181,9 @@ def load_dataset(
         data = _load_split(name, split, folder, with_images, progress)
         return (without_unreadable(data) if skip_unreadable else data).take(limit)
     path = Path(name_or_path)
+    if path.is_dir():
+        remedy = f"name the COCO JSON in it, or make one: wildbench data import {name} --out DIR"
+        raise DatasetError(f"{name} is a folder", code="folder", remedy=remedy)
     if not path.is_file():
         remedy = f"name a COCO JSON, or a data set: {', '.join(names())}"
         raise DatasetError(f"{name}: no such file or data set", code="no-such-dataset", remedy=remedy)

@@ -255,6 +255,37 @@ def test_two_coco_files_are_put_together(tmp_path: Path) -> None:
     assert [one["image_id"] for one in report.collection.coco["annotations"]] == [1, 2, 3, 4]
 
 
+def test_parts_of_a_folder_of_images_are_told_apart(tmp_path: Path) -> None:
+    """`annotations/train.json` and `images/train`, which hold the names that `images/val` holds too."""
+    files = {f"annotations/{part}.json": coco(range(2)) for part in ("train", "val")}
+    for place, part in enumerate(("train", "val")):
+        files |= {f"images/{part}/{number}.jpg": picture(place, SIZE) for number in range(2)}
+    report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
+    assert {part: len(ids) for part, ids in report.collection.parts.items()} == {"train": 2, "val": 2}
+    for part in ("train", "val"):
+        data = read_coco(tmp_path / "out" / "annotations" / f"{part}.json", tmp_path / "out" / "images")
+        assert {path.parent.name for path in map(data.image_path, data.images)} == {part}
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out_with_a_finding(tmp_path: Path) -> None:
+    files = {"a.json": coco(range(3))} | {f"{number}.jpg": picture(number, SIZE) for number in range(3)}
+    files["1.jpg"] = files["1.jpg"][:-200]
+    report = import_dataset(lay(tmp_path / "source", files), tmp_path / "out")
+    assert [(one.code, one.place) for one in report.collection.findings] == [("image-unreadable", "1.jpg")]
+    assert [image["file_name"] for image in report.collection.coco["images"]] == ["0.jpg", "2.jpg"]
+
+
+def test_what_pandas_writes_for_nothing_is_not_recorded(tmp_path: Path) -> None:
+    document = json.loads(coco(range(2)))
+    document["images"][0] |= {"location": float("nan"), "seq_id": float("nan")}
+    document["images"][1] |= {"location": "gate"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    data = load_dataset(path, with_images=False)
+    assert [image.get("location") for image in data.images] == [None, "gate"]
+    assert [(one.code, one.severity) for one in data.warnings] == [("value-not-json", "warning")]
+
+
 def test_a_coco_file_that_validation_refuses(tmp_path: Path) -> None:
     broken = json.loads(coco(range(1)))
     broken["annotations"][0]["bbox"] = [1, 2, -3, 4]
@@ -272,7 +303,7 @@ def test_a_coco_file_that_names_images_elsewhere(name: str, tmp_path: Path) -> N
     hostile["images"][0]["file_name"] = name
     source = lay(tmp_path / "source", {"a.json": json.dumps(hostile).encode()})
     with pytest.raises(
-        DatasetError, check=coded("dataset/image-outside", "dataset/image-missing", "dataset/image-unreadable")
+        DatasetError, check=coded("dataset/image-outside", "dataset/image-missing", "dataset/nothing-labelled")
     ):
         import_dataset(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -6,16 +6,18 @@ import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wildbench.datasets.coco import Dataset, read_coco
+from wildbench.datasets.coco import Dataset, read_coco, subset
 from wildbench.datasets.findings import Finding, place_of
 from wildbench.datasets.formats._collection import ALL, Box, Collection, exact, repaired, stored_outline
 from wildbench.datasets.formats._form import MALFORMED, Folder, Form
 from wildbench.datasets.formats._picture_files import part_of, turned_size
 from wildbench.datasets.image_files import images_near
+from wildbench.datasets.images import unreadable
 from wildbench.errors import DatasetError
 from wildbench.progress import Progress
 
@@ -50,7 +52,8 @@ def read_coco_folder(folder: Folder, progress: Progress) -> Collection:
             what = f"{path}: a second file for {name}"
             raise DatasetError(what, code="part-repeated", remedy="import one of them at a time")
         own = folder.images or images_near(folder.path / path)
-        data = read_coco(folder.path / path, own, repair=partial(_turn_back, own))
+        data = read_coco(folder.path / path, own, skip_unreadable=True, repair=partial(_turn_back, own))
+        data = _without_unreadable(data, findings)
         turned = {one.place for one in data.warnings if one.code == "boxes-turned"}
         findings += [one for one in data.warnings if one.code != "orientation-unsure" or one.place not in turned]
         read[name] = _with_repaired_boxes(data if folder.count_ignored else _with_ignored(data, findings), findings)
@@ -71,6 +74,18 @@ def read_coco_folder(folder: Folder, progress: Progress) -> Collection:
     collection = Collection("coco", whole, parts, {name: places[name] for name in ids}, findings)
     collection.read.update(collection.boxes_by_category())
     return collection
+
+
+def _without_unreadable(data: Dataset, findings: list[Finding]) -> Dataset:
+    """Leave out images of which no whole picture comes, as from other forms; a DatasetError where one is missing."""
+    faults = unreadable([data.image_path(image) for image in data.images])
+    others = [error for error in faults.values() if error.code != "dataset/image-unreadable"]
+    if others:
+        raise others[0]
+    message = "no whole picture (it cannot be decoded); left out with its boxes"
+    gone = {image["id"]: str(image["file_name"]) for image in data.images if data.image_path(image) in faults}
+    findings += [Finding("image-unreadable", name, message, "replace the file") for name in gone.values()]
+    return replace(data, coco=subset(data.coco, {image["id"] for image in data.images} - gone.keys()))
 
 
 def _part(path: PurePosixPath) -> str:
