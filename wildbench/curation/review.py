@@ -104,10 +104,10 @@ def serve(samples: str, port: int) -> fiftyone.Session:
     """Start FiftyOne's App on one of its data sets, at a port or, for 0, at any that is free.
 
     Raises:
-        CurationError: The port is taken.
+        CurationError: The port is taken, or the App does not answer.
     """
     import fiftyone
-    from fiftyone.core.service import ServerService
+    from fiftyone.core.service import ServerService, ServiceException
     from fiftyone.core.session import session
 
     with socket.socket() as probe:  # or FiftyOne joins whatever App runs on that port
@@ -119,8 +119,12 @@ def serve(samples: str, port: int) -> fiftyone.Session:
             raise CurationError(what, code="port-taken", remedy="give another --port") from None
         port = int(probe.getsockname()[1])
     # The server comes first: a session that waits 10 s in vain joins later, and resets what the App shows by then.
-    session._server_services[port] = ServerService(port, address=HOST, do_not_track=fiftyone.config.do_not_track)
-    return fiftyone.launch_app(fiftyone.load_dataset(samples), port=port, address=HOST, remote=True)
+    try:
+        session._server_services[port] = ServerService(port, address=HOST, do_not_track=fiftyone.config.do_not_track)
+        return fiftyone.launch_app(fiftyone.load_dataset(samples), port=port, address=HOST, remote=True)
+    except (ServiceException, RuntimeError) as error:
+        what, remedy = f"FiftyOne's App: {error}", "try again: a busy machine takes long to start it"
+        raise CurationError(what, code="app-not-started", remedy=remedy) from None
 
 
 @dataclass(frozen=True)
