@@ -17,6 +17,7 @@ from wildbench.measures.latency._machine import look
 from wildbench.measures.latency._ports import Facts
 from wildbench.progress import silent
 from wildbench.scorecard import Latency
+from wildbench.scorecard._consistency import _latency
 from wildbench.submissions.process import Sandbox
 
 IMAGES = {Path(f"{side}.png"): np.full((side, 40, 3), side, np.uint8) for side in (24, 32)}
@@ -68,6 +69,7 @@ def test_sessions_are_fresh_processes_and_answer_alike(box: Sandbox, passed: Lat
     assert card.reference_ratio.n == sum(one.kept for one in card.sessions)
     assert (card.cold_start.value or 0) > (card.p50.value or 0) if card.cold_start else False
     assert set(card.stages) == {"preprocess", "forward", "postprocess"}
+    assert list(_latency(card)) == []  # it contradicts itself nowhere
     answers = {place: box.predict(image).detections for place, image in enumerate(IMAGES.values())}
     (audit,) = sessions.audit(answers)
     assert audit.name == "sessions-alike"

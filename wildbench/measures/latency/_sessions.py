@@ -125,7 +125,7 @@ class Sessions:
         self._taken: list[Session] = []
         self._stages: list[dict[str, float]] = []
         self._answers: list[tuple[int, Detections]] = []
-        self._spent = self._passed = 0.0
+        self._spent = self._passed = self._opening = 0.0
         self._fault = ""
 
     def turns(self, showings: int) -> set[int]:
@@ -148,8 +148,8 @@ class Sessions:
             return "enough"
         if self._spent >= self.plan.budget:
             return f"the budget of {self.plan.budget:g} s ended: {short}"
-        if self._passed >= self.plan.longest:
-            return f"{self.plan.longest:g} s passed, with opening and disturbed blocks: {short}"
+        if self._passed + self._opening >= self.plan.longest:  # nothing but opening would fit
+            return f"{self.plan.longest:g} s ended, with opening and disturbed blocks: {short}"
         return None
 
     def take(self) -> None:
@@ -163,6 +163,7 @@ class Sessions:
             self._fault = f"a session failed: {error.what}"
             return
         self._passed += time.perf_counter() - begin
+        self._opening = max(self._opening, session.cold or 0.0)
         self._spent += float(session.times.sum())
         self._taken.append(session)
         self._answers += zip(places, (one.detections for one in port.answers[:COMPARED]), strict=False)
