@@ -10,8 +10,9 @@ import typer
 from studies import as_app, run
 from studies.results.document import fill, read_summaries
 from wildbench.files import write_atomically
+from wildbench.pictures import svg
 from wildbench.resources import bundled
-from wildbench.sweeps.charts import chart, svg
+from wildbench.sweeps.charts import chart
 
 
 def main(

@@ -161,12 +161,12 @@ def _read_plain(path: Path, dataset: Dataset) -> Detections | None:
         table = arrow.json.read_json(lines, arrow.json.ReadOptions(block_size=1 << 24), options)
     except arrow.ArrowException:
         return None
-    boxes, sides = table["bbox"].combine_chunks(), table["bbox"].combine_chunks().value_lengths()
+    boxes = table["bbox"].combine_chunks()
     nulls = boxes.flatten().null_count + sum(column.null_count for column in table.columns)
-    if nulls or (np.asarray(sides) != 4).any():
+    if nulls or (np.from_dlpack(boxes.value_lengths()) != 4).any():  # `to_numpy` would import pandas
         return None
-    columns = {name: table[name].to_numpy() for name in ("image_id", "category_id", "score")}
-    corners = boxes.flatten().to_numpy().reshape(-1, 4)
+    columns = {name: np.from_dlpack(table[name].combine_chunks()) for name in ("image_id", "category_id", "score")}
+    corners = np.from_dlpack(boxes.flatten()).reshape(-1, 4)
     known = (dataset.images, columns["image_id"]), ((dataset.unmerged or dataset).categories, columns["category_id"])
     sound = [bool(np.isin(column, [entry["id"] for entry in entries]).all()) for entries, column in known]
     sound += [bool((np.abs(corners) < _LARGEST).all()), bool((corners[:, 2:] >= 0).all())]
