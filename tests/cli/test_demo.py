@@ -54,6 +54,8 @@ def test_the_leaderboard_ranks_both(demo: tuple[Path, str]) -> None:
 def test_the_pictures_show_labels_and_both_submissions_side_by_side(demo: tuple[Path, str]) -> None:
     pictures = sorted((demo[0] / "pictures").glob("*.jpg"))
     assert len(pictures) == 6
+    charts = {chart.stem for chart in (demo[0] / "pictures").glob("*.svg")}
+    assert charts == {"empty_filter", "by_size", "by_location", "by_time_of_day"}
     for picture in pictures:
         assert Image.open(picture).size == (3 * 512 + 2 * 6, 384 + 22)
 
@@ -74,6 +76,7 @@ def test_it_prints_one_table_with_a_row_for_each(demo: tuple[Path, str]) -> None
     names = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
     assert [name for name in names if name] == ["reference", "reference-tiny"]
     assert sum(line.startswith("┏") for line in lines) == 1
+    assert any(line.startswith("reference-tiny in place of reference: keep 0.55") for line in lines)
 
 
 def test_the_committed_scorecards_measure_the_same_files_on_the_same_images(demo: tuple[Path, str]) -> None:
