@@ -15,7 +15,7 @@ def delegated(tmp_path: Path) -> Path:
 
 
 def test_a_group_is_bounded_and_takes_processes(delegated: Path) -> None:
-    group = Group.below(delegated)
+    group = Group.near(delegated)
     assert group
     assert (delegated / "cgroup.subtree_control").read_text() == "+memory"
     assert int((group.place / "memory.max").read_text()) > 2**20
@@ -24,9 +24,16 @@ def test_a_group_is_bounded_and_takes_processes(delegated: Path) -> None:
     assert (group.place / "cgroup.procs").read_text() == str(os.getpid())
 
 
+def test_one_is_made_beside_where_none_may_be_below(delegated: Path) -> None:
+    (delegated / "own").mkdir()
+    group = Group.near(delegated / "own")
+    assert group
+    assert group.place.parent == delegated
+
+
 @pytest.mark.parametrize("place", [None, Path("/nowhere")])
 def test_none_is_made_where_none_is_delegated(place: Path | None) -> None:
-    assert Group.below(place) is None
+    assert Group.near(place) is None
 
 
 def test_a_group_that_is_gone_takes_nobody(delegated: Path) -> None:

@@ -22,27 +22,29 @@ class Group:
         self.place = place
 
     @classmethod
-    def below(cls, own: Path | None) -> Self | None:
-        """A new group below another; None where that is not allowed, or there is none.
+    def near(cls, own: Path | None) -> Self | None:
+        """A new group below another or beside it; None where neither is allowed, or there is none.
+
+        Below, it is only where no process is in the other group itself; beside, where the group above was delegated.
 
         Args:
             own: Folder of the other group, such as that of this process: `own_group()`.
         """
-        place = None if own is None else own / f"wildbench-{secrets.token_hex(8)}"
-        if own is None or place is None:
-            return None
-        try:
-            missing = CONTROLLERS - set((own / "cgroup.subtree_control").read_text().split())
-            if missing:
-                (own / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(missing)))
-            place.mkdir()
-            (place / "memory.max").write_text(str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
-            (place / "pids.max").write_text(str(MOST_PROCESSES))
-        except OSError:
-            with contextlib.suppress(OSError):
-                place.rmdir()
-            return None
-        return cls(place)
+        for above in () if own is None else (own, own.parent):
+            place = above / f"wildbench-{secrets.token_hex(8)}"
+            try:
+                missing = CONTROLLERS - set((above / "cgroup.subtree_control").read_text().split())
+                if missing:
+                    (above / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(missing)))
+                place.mkdir()
+                (place / "memory.max").write_text(str(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")))
+                (place / "pids.max").write_text(str(MOST_PROCESSES))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+            else:
+                return cls(place)
+        return None
 
     def take(self, processes: Iterable[int]) -> bool:
         """Put processes into it, and so whatever they start; False where one stayed outside."""

@@ -332,7 +332,7 @@ class Sandbox:
             start_new_session=True,
         )
         self._ended, self._device, self._isolation, self._longest = False, None, None, 0
-        self._group = Group.below(own_group())
+        self._group = Group.near(own_group())
         if self._group:
             stack.callback(self._group.close)
         self._start_by = time.monotonic() + self.timeout_s
