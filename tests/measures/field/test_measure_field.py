@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.predictions import Detections
@@ -157,6 +158,10 @@ def test_slices_come_from_fields_tables_and_training(scored: Scored, tmp_path: P
     values = slice_values(data, ["seen"], table, training=half)
     assert [values["season"][n] for n in (0, 60, IMAGES - 1)] == ["dry", "wet", None]
     assert [values["seen"][n] for n in (0, IMAGES - 1)] == ["seen", "unseen"]
+    for number, colour in enumerate([(90, 90, 92), (90, 140, 40)]):
+        Image.new("RGB", (200, 100), colour).save(tmp_path / f"{number}.jpg")
+    lights = slice_values(replace(data, images_dir=tmp_path), ["infrared"])["infrared"]
+    assert list(lights[:3]) == ["infrared", "colour", None]
     with pytest.raises(WildbenchError) as error:
         slice_values(data, ["weather"])
     assert error.value.code == "dataset/bad-group"

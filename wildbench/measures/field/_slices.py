@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,13 @@ SEEN = "seen"
 """The field that says whether an image's location is also in the training split."""
 
 
+INFRARED = "infrared"
+"""The field that says whether a picture has no colour, as a camera's flash of infrared makes it by night."""
+
+GREY = 4.0
+"""Mean difference of a pixel's largest and smallest channel, of 255, below which a picture has no colour: JPEG's."""
+
+
 def slice_values(
     data: Dataset, fields: Sequence[str], table: Path | None = None, *, training: Dataset | None = None
 ) -> Slices:
@@ -37,8 +45,8 @@ def slice_values(
 
     Args:
         data: The data set.
-        fields: Keys of the images, `folder:N`, columns of the table, or `seen`: whether the image's location is also
-            one of the training images'.
+        fields: Keys of the images, `folder:N`, columns of the table, `infrared`: whether the picture is grey, or
+            `seen`: whether the image's location is also one of the training images'.
         table: A CSV with a column `file_name` or `image_id`; its other columns are fields.
         training: The images that the detector was trained on.
 
@@ -56,10 +64,23 @@ def slice_values(
             places = {field_of(image, "location") for image in training.images}
             where = [field_of(image, "location") for image in images]
             values[name] = [None if one is None else "seen" if one in places else "unseen" for one in where]
+        elif name == INFRARED and not any(name in image for image in images):
+            values[name] = [_light(data.image_path(image)) for image in images]
         else:
             check_keys([name], images)
             values[name] = [field_of(image, name) for image in images]
     return values
+
+
+def _light(path: Path) -> str | None:
+    """Infrared or colour; None where the picture is not here or cannot be read."""
+    from PIL import Image
+
+    with suppress(OSError, ValueError, Image.DecompressionBombError), Image.open(path) as picture:
+        picture.draft("RGB", (128, 128))
+        pixels = np.asarray(picture.convert("RGB").resize((64, 64)), dtype=np.float64)
+        return INFRARED if float(np.ptp(pixels, axis=2).mean()) < GREY else "colour"
+    return None
 
 
 def _read_table(path: Path) -> dict[str, dict[str, str | None]]:
