@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wildbench.text import printable
 
@@ -45,9 +45,17 @@ class WildbenchError(Exception):
         self.code = f"{self.area}/{code}"
         super().__init__(f"{self.what}; {self.remedy}" if remedy else self.what)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.what, self.code.partition("/")[2], self.remedy)
+
     def line(self) -> str:
         """The error as the command line prints it, with its code at the end."""
         return f"wildbench: {self} [{self.code}]"
+
+
+def _again(kind: type[WildbenchError], what: str, code: str, remedy: str) -> WildbenchError:
+    """An error as it was, in the process that it is sent to."""
+    return kind(what, code=code, remedy=remedy)
 
 
 class DatasetError(WildbenchError, area="dataset"):

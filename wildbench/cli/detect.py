@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,13 @@ from wildbench.progress import shown
 app = typer.Typer()
 
 
+class Engine(StrEnum):
+    """Who runs the workers of `detect`."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @app.command()
 def detect(
     submission: Annotated[Path, typer.Argument(help="A detector: a file, or the folder or zip it is in.")],
@@ -39,6 +47,10 @@ def detect(
     shard: Annotated[
         str | None,
         typer.Option(help="I/N: which images are its own; by default as SLURM, torchrun or Kubernetes say."),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Who runs the workers.")] = Engine.LOCAL,
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster: auto, ray://host:port [one is started].")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that detect [one for each processor; on a GPU one].")
@@ -62,6 +74,8 @@ def detect(
             split_file=split_file,
             limit=limit,
             shard=shard,
+            engine=engine.value,
+            address=address,
             workers=workers,
             threads=threads,
             device=device,

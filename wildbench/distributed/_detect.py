@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from wildbench.datasets.coco import Dataset
 from wildbench.datasets.image_files import images_near, locate
@@ -36,6 +36,8 @@ def detect(
     split_file: Path | str | None = None,
     limit: int | None = None,
     shard: Shard | str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
     workers: int | None = None,
     threads: int = 1,
     device: str = "auto",
@@ -58,6 +60,8 @@ def detect(
         limit: Use only the first `limit` images.
         shard: Which images are this process's own, as "I/N"; None takes it from the scheduler's environment variables
             (SLURM, torchrun, Kubernetes), and all images where there are none.
+        engine: Who runs the workers: this process, or a Ray cluster.
+        address: Of the cluster: "auto", "ray://host:port"; None starts one on this machine.
         workers: Processes that detect; by default one for each `threads` processors, and one on a GPU.
         threads: CPU threads of each. They are part of the job, because the last digits may depend on them.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
@@ -72,7 +76,7 @@ def detect(
     Raises:
         WildbenchError: What the user can mend, in one line; finished parts are kept.
     """
-    from wildbench.distributed._worker import sandbox_worker
+    from wildbench.distributed._worker import local_worker
     from wildbench.submissions.process import Sandbox
 
     own = shard_of_environment()[0] if shard is None else Shard.parse(shard) if isinstance(shard, str) else shard
@@ -93,8 +97,14 @@ def detect(
     with start() as box:
         job, pictures = job_of(box, data, threads)
         many = workers or (max(usable_cpus() // threads, 1) if box.device == "cpu" else 1)
-    worker = sandbox_worker(start, read, pictures.ids, job.labels)
-    return run_shard(job, pictures, out, [worker] * many, shard=own, progress=progress)
+    if engine == "ray":
+        from wildbench.distributed._ray import answers_on_ray
+
+        labels = dict(job.labels)
+        crew = [answers_on_ray(start, read, pictures.ids, labels, workers=many, threads=threads, address=address)]
+    else:
+        crew = [local_worker(start, read, pictures.ids, job.labels) for _ in range(many)]
+    return run_shard(job, pictures, out, crew, shard=own, progress=progress)
 
 
 def job_of(box: Any, data: Dataset, threads: int = 1) -> tuple[Job, Images]:  # noqa: ANN401

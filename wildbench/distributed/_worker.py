@@ -1,4 +1,4 @@
-"""A detector as a worker: pictures are read ahead of it, and what cannot be read or answered is a row that says so."""
+"""A detector as a worker: what cannot be read or answered is a row that says so, and a crash is started over."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from wildbench.datasets.coco import Ints
+from wildbench.distributed._crew import Worker
 from wildbench.distributed._parts import NOTHING, Row
 from wildbench.errors import DatasetError, DetectorError
 from wildbench.evaluation import detections_of
-from wildbench.submissions.process import Answer, Sandbox
+from wildbench.submissions.process import Sandbox
 
 Pixels = npt.NDArray[np.uint8]
+
+Read = Callable[[int], Pixels]
+"""Gives the pixels of the image at a place; raises DatasetError where there are none."""
 
 DEPTH = 4
 """Pictures that wait, decoded, for the detector."""
@@ -24,77 +30,86 @@ MOST_CRASHES = 3
 """In a row; a detector that does not answer after so many new starts answers no image."""
 
 
-def sandbox_worker(
-    start: Callable[[], Sandbox],
-    read: Callable[[int], Pixels],
-    image_ids: npt.NDArray[np.int64],
-    labels: Mapping[int, int],
-) -> Callable[[Iterator[int]], Iterator[Row]]:
-    """A worker that shows pictures to a detector in a process of its own.
+class Station:
+    """A detector in a process of its own, which is started when it is first asked, and again after a crash.
 
     Args:
-        start: Gives the detector, not entered yet; called again after a crash.
-        read: The pixels of the image at a place; raises DatasetError where there are none.
-        image_ids: int64 [image]: the ids of the images.
+        start: Gives the detector, not entered yet.
+        image_ids: int64 [image]: the ids of the job's images.
         labels: The category id of each label that the data set knows.
     """
 
-    def work(places: Iterator[int]) -> Iterator[Row]:
-        box: Sandbox | None = None
-        crashes = 0
+    def __init__(self, start: Callable[[], Sandbox], image_ids: Ints, labels: Mapping[int, int]) -> None:
+        self._start, self._ids, self._labels = start, image_ids, dict(labels)
+        self._box: Sandbox | None = None
+        self._crashes = 0
+
+    def answer(self, place: int, picture: Pixels | DatasetError) -> Row:
+        """What the detector says of one picture, or why it says nothing.
+
+        Raises:
+            DetectorError: It has crashed too often.
+            SubmissionError: It cannot be opened.
+        """
+        if isinstance(picture, DatasetError):
+            return Row(place, NOTHING, error=str(picture))
+        digest = _sha256(picture)
         try:
-            for place, picture in _ahead(read, places):
-                if isinstance(picture, DatasetError):
-                    yield Row(place, NOTHING, error=str(picture))
-                    continue
-                digest = _sha256(picture)
-                try:
-                    box = box or start().__enter__()
-                    answer = box.predict(picture)
-                except DetectorError as error:
-                    crashes += 1
-                    if crashes == MOST_CRASHES:
-                        raise
-                    if box:
-                        box.__exit__(None, None, None)
-                    box = None
-                    yield Row(place, NOTHING, digest, error=str(error))
-                else:
-                    crashes = 0
-                    yield _row(place, int(image_ids[place]), digest, answer, dict(labels))
-        finally:
-            if box:
-                box.__exit__(None, None, None)
+            self._box = self._box or self._start().__enter__()
+            answer = self._box.predict(picture)
+        except DetectorError as error:
+            self.close()
+            self._crashes += 1
+            if self._crashes == MOST_CRASHES:
+                raise
+            return Row(place, NOTHING, digest, error=str(error))
+        self._crashes = 0
+        detections = detections_of(int(self._ids[place]), answer.detections, self._labels)
+        return Row(place, detections, digest, seconds=answer.seconds)
 
-    return work
+    def close(self) -> None:
+        """End its process."""
+        if self._box:
+            self._box.__exit__(None, None, None)
+        self._box = None
 
 
-def _row(place: int, image_id: int, digest: str, answer: Answer, labels: dict[int, int]) -> Row:
-    detections = detections_of(image_id, answer.detections, labels)
-    return Row(place, detections, digest, seconds=answer.seconds)
+def local_worker(start: Callable[[], Sandbox], read: Read, image_ids: Ints, labels: Mapping[int, int]) -> Worker:
+    """A worker of this process: pictures are read ahead of the detector."""
+    return partial(_work, Station(start, image_ids, labels), read)
 
 
-def _ahead(read: Callable[[int], Pixels], places: Iterator[int]) -> Iterator[tuple[int, Pixels | DatasetError]]:
+def _work(station: Station, read: Read, places: Iterator[int]) -> Iterator[Row]:
+    try:
+        for place, picture in _ahead(read, places):
+            yield station.answer(place, picture)
+    finally:
+        station.close()
+
+
+def _ahead(read: Read, places: Iterator[int]) -> Iterator[tuple[int, Pixels | DatasetError]]:
     """Each place with its picture, or with what is wrong with it, read by a thread while earlier ones are looked at."""
-    waiting: deque[tuple[int, Future[Pixels]]] = deque()
+    waiting: deque[tuple[int, Future[Pixels | DatasetError]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         try:
             for place in places:
-                waiting.append((place, pool.submit(read, place)))
+                waiting.append((place, pool.submit(picture_at, read, place)))
                 if len(waiting) > DEPTH:
-                    yield _result(*waiting.popleft())
-            while waiting:
-                yield _result(*waiting.popleft())
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for first, future in waiting:
+                yield first, future.result()
         finally:
             for _, future in waiting:
                 future.cancel()
 
 
-def _result(place: int, future: Future[Pixels]) -> tuple[int, Pixels | DatasetError]:
+def picture_at(read: Read, place: int) -> Pixels | DatasetError:
+    """The picture at a place, or what is wrong with it."""
     try:
-        return place, future.result()
+        return read(place)
     except DatasetError as error:
-        return place, error
+        return error
 
 
 def _sha256(pixels: Pixels) -> str:
