@@ -161,7 +161,7 @@ def _positions(size: int) -> Ints:
 
 
 def _torch_passes(module: nn.Module, run: Any) -> Iterator[_Pass]:  # noqa: ANN401 - a function without arguments
-    """What every leaf module takes and gives, or every operation of an exported graph."""
+    """What every leaf module takes and gives."""
     import torch
     from torch import fx
 
@@ -182,11 +182,9 @@ def _torch_passes(module: nn.Module, run: Any) -> Iterator[_Pass]:  # noqa: ANN4
             called = name if times[name] == 1 else f"{name} (call {times[name]})"
             passes.append(_Pass(called, name, operator, output, arrays(given), []))
 
-    if isinstance(module, torch.jit.ScriptModule):
-        problem = "TorchScript does not show what passes between its layers"
+    if isinstance(module, torch.jit.ScriptModule | fx.GraphModule):
+        problem = "a program that torch has exported does not show what passes between its layers"
         raise SubmissionError(problem, code="no-layers", remedy="give it as ONNX, or as a submission.pt")
-    if isinstance(module, fx.GraphModule):
-        run = _interpreted(module, run, note)
     leaves = [(name, one) for name, one in module.named_modules() if not any(one.children()) and name]
     hooks = [
         leaf.register_forward_hook(lambda one, given, answer, name=name: note(name, type(one).__name__, given, answer))
@@ -198,31 +196,6 @@ def _torch_passes(module: nn.Module, run: Any) -> Iterator[_Pass]:  # noqa: ANN4
         for hook in hooks:
             hook.remove()
     yield from passes
-
-
-def _interpreted(module: Any, run: Any, note: Any) -> Any:  # noqa: ANN401 - of torch.fx
-    """A run of an exported graph in which each operation is noted."""
-    from torch import fx
-
-    class Noting(fx.Interpreter):
-        def run_node(self, n: fx.Node) -> Any:  # noqa: ANN401
-            answer = super().run_node(n)
-            if n.op == "call_function":
-                note(
-                    n.name, getattr(n.target, "__name__", str(n.target)), self.fetch_args_kwargs_from_env(n)[0], answer
-                )
-            return answer
-
-    interpreter = Noting(module)
-
-    def interpreted() -> Any:  # noqa: ANN401
-        module.forward, kept = (lambda *values: interpreter.run(*values)), module.forward
-        try:
-            return run()
-        finally:
-            module.forward = kept
-
-    return interpreted
 
 
 QUANTIZED_OUTPUT = {

@@ -147,7 +147,7 @@ def explain(
     match, the layers that multiply by their order.
 
     Args:
-        dense: The network before compression: ONNX, a submission.pt, or an exported program.
+        dense: The network before compression: ONNX, or a submission.pt.
         compressed: The network made from it, in the same format.
         images: Folder of photographs, or where those of `dataset` are.
         dataset: A registered name, the path of any COCO JSON, or a `Dataset`; parksim where neither is given.
