@@ -320,7 +320,7 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     text = page.locator("article").inner_text()
     for told in ("Precision and recall", "What the errors cost", "Can its scores be believed?", "Size by layer"):
         assert told in text
-    assert page.locator(".chart svg").count() == 7
+    assert page.locator(".chart svg").count() == 8
     assert page.locator(".lineage li").all_inner_texts()[0].startswith("reference ")
     assert page.locator(".overlay img").count() % 3 == 0
     assert page.locator(".overlay img").count() > 0
@@ -331,8 +331,8 @@ def test_a_row_s_page_tells_all(page: Any, board: Board) -> None:
     assert f"{100 * gain:.1f}" in page.locator(".chart", has_text="wrong category").inner_text()
     for number in range(page.get_by_text("The same in figures").count()):
         page.get_by_text("The same in figures").nth(number).click()
-    page.locator(".folded table").nth(6).wait_for()
-    assert page.locator(".folded table").count() == 7
+    page.locator(".folded table").nth(7).wait_for()
+    assert page.locator(".folded table").count() == 8
     page.locator("#category").select_option("lion")
     page.locator("section", has_text="AP50 of lion").locator(DRAWN).wait_for()
 
