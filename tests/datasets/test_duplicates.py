@@ -71,6 +71,12 @@ def test_a_scene_in_which_something_moved_is_the_same_scene(originals: list[Path
     assert (pair.a, pair.b, pair.kind) == (2, COUNT, "same scene")
 
 
+def test_one_watermark_on_two_photographs_makes_no_pair(tmp_path: Path) -> None:
+    marked = [ALTERATIONS["watermark"](photograph(seed), np.random.default_rng(0)) for seed in (24, 996)]
+    paths = [save(pixels, tmp_path / f"{number}.jpg") for number, pixels in enumerate(marked)]
+    assert find_pairs(paths) == []
+
+
 def test_only_pairs_of_different_parts_are_looked_for(originals: list[Path], tmp_path: Path) -> None:
     copies = [Path(shutil.copy(path, tmp_path / path.name)) for path in originals[:3]]
     smaller = cv2.resize(photograph(0), (160, 120), interpolation=cv2.INTER_AREA)

@@ -46,6 +46,9 @@ _SAME_PHOTOGRAPH = 0.75
 _SAME_SCENE = 16
 """Keypoints that have to agree where the pixels do not."""
 
+_SPREAD = 0.1
+"""Share of either side that these have to lie over: those of a caption or of a watermark lie on one line."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -195,7 +198,8 @@ def _prove(candidate: Candidate, looks: Sequence[Look]) -> Pair | None:
     one, other = looks[a].keypoints, looks[b].keypoints
     pairs = []
     for alignment, mirror in ((align(one, other), False), (align(one, other.mirrored), True)):
-        if alignment and (alignment.correlation >= _SAME_PHOTOGRAPH or alignment.matches >= _SAME_SCENE):
+        scene = alignment and alignment.matches >= _SAME_SCENE and alignment.spread >= _SPREAD
+        if alignment and (alignment.correlation >= _SAME_PHOTOGRAPH or scene):
             kind = KINDS[2] if alignment.correlation >= _SAME_PHOTOGRAPH else KINDS[3]
             pairs.append(Pair(a, b, kind, min(alignment.correlation, 1.0), alignment.matches, mirror))
     return max(pairs, key=lambda pair: pair.score, default=None)

@@ -79,10 +79,17 @@ class Keypoints:
 
 
 class Alignment(NamedTuple):
-    """How one image maps onto another: keypoints that agree, and the correlation of pixels less their local mean."""
+    """How one image maps onto another.
+
+    Attributes:
+        matches: Keypoints that agree.
+        correlation: Of pixels less their local mean.
+        spread: Share of an image's side over which four fifths of these keypoints lie, where that is smallest.
+    """
 
     matches: int
     correlation: float
+    spread: float
 
 
 def find_keypoints(grey: Grey) -> Keypoints:
@@ -108,7 +115,13 @@ def align(a: Keypoints, b: Keypoints) -> Alignment | None:
         return None
     chosen = agreeing.ravel() > 0
     distinct = min(len(np.unique(points[chosen].round(), axis=0)) for points in (on_a, on_b))
-    return Alignment(distinct, _correlation(a.grey, b.grey, affine))
+    spread = min(_spread(on_a[chosen], a.grey), _spread(on_b[chosen], b.grey))
+    return Alignment(distinct, _correlation(a.grey, b.grey, affine), spread)
+
+
+def _spread(points: Floats, grey: Grey) -> float:
+    low, high = np.percentile(points, [10, 90], axis=0)
+    return float(((high - low) / grey.shape[::-1]).min())
 
 
 def _matches(a: Keypoints, b: Keypoints) -> npt.NDArray[np.intp]:
