@@ -165,8 +165,9 @@ def _read_plain(path: Path, dataset: Dataset) -> Detections | None:
     nulls = boxes.flatten().null_count + sum(column.null_count for column in table.columns)
     if nulls or (np.from_dlpack(boxes.value_lengths()) != 4).any():  # `to_numpy` would import pandas
         return None
-    columns = {name: np.from_dlpack(table[name].combine_chunks()) for name in ("image_id", "category_id", "score")}
-    corners = np.from_dlpack(boxes.flatten()).reshape(-1, 4)
+    names = ("image_id", "category_id", "score")
+    columns: dict[str, Any] = {name: np.from_dlpack(table[name].combine_chunks()) for name in names}
+    corners: Any = np.from_dlpack(boxes.flatten()).reshape(-1, 4)
     known = (dataset.images, columns["image_id"]), ((dataset.unmerged or dataset).categories, columns["category_id"])
     sound = [bool(np.isin(column, [entry["id"] for entry in entries]).all()) for entries, column in known]
     sound += [bool((np.abs(corners) < _LARGEST).all()), bool((corners[:, 2:] >= 0).all())]
