@@ -206,7 +206,7 @@ def _environment(card: Scorecard) -> Iterator[Problem]:
         yield "protocol.engine", f"is {version}, and {here.packages[library]} is installed"
     runtime, _, version = ((execution.runtime if execution else None) or "").rpartition(" ")
     installed = here.packages.get(RUNTIMES.get(runtime, ""), version)
-    if execution and (execution.runtime == "" or version.partition("+")[0] != installed.partition("+")[0]):
+    if execution and (execution.runtime == "" or not version.startswith(installed.partition("+")[0])):
         yield "execution.runtime", f"is {version}, and {installed} is installed"
     if walls and sorted(walls.not_enforced) != sorted(name for name, stopped in walls.probes.items() if not stopped):
         yield "environment.isolation.not_enforced", "is not what its probes say"
