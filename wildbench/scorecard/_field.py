@@ -89,7 +89,9 @@ class Slice(Record):
 class Slicing(Record):
     """Accuracy and empty filter by one field of the images."""
 
-    drawn: Label = Field(description="What is drawn: locations, or images where a slice is one location.")
+    drawn: Label = Field(
+        description="What is drawn: locations, images, or images within locations where one is a slice."
+    )
     threshold: Score
     slices: Keyed[Slice]
     left_out: Count = Field(description="Images without the field, or in slices beyond the largest.")

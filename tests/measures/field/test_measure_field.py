@@ -80,7 +80,7 @@ def test_the_worst_slice_is_named_and_corrected(seen: FieldFigures) -> None:
     assert light.slices["night"].p_value < 0.01
     assert light.verdict.startswith("night is worse")
     places = seen.slices["location"]
-    assert places.drawn == "images"  # in one place there is only one location
+    assert places.drawn == "images within locations"  # in one place there is only one location
     assert "no lower than chance" in places.verdict or "worse than the others" in places.verdict
     assert sum(one.images for one in places.slices.values()) + places.left_out == IMAGES
 

@@ -103,7 +103,7 @@ def _slices_table(field: str, slicing: Slicing) -> Table:
     notes = [f"from score {slicing.threshold:.2f} on; {slicing.drawn} are drawn", slicing.verdict]
     if slicing.left_out:
         notes.append(f"{slicing.left_out:,} images say nothing of it, or are in slices beyond the largest")
-    if slicing.drawn == "images":
+    if slicing.drawn == "images within locations":
         notes.append("intervals hold for the images of these places, not for other places")
     table.caption = Text("\n".join([*notes, *_cautions({name: one.ap50 for name, one in slicing.slices.items()})]))
     return table

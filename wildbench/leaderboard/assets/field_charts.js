@@ -101,7 +101,7 @@ function sliceChart(row, detail, field) {
   const values = sides.flatMap(({ name, seen }) => order.filter((slice) => has(seen.slices[field].slices[slice]?.ap50)).map((slice) => span(name, slice, order.indexOf(slice), seen.slices[field].slices[slice].ap50, "AP50")));
   return figureOf({
     title: `By ${field.replaceAll("_", " ")}`,
-    how: `AP50 of each, lowest first. ${capital(own.verdict)}.${own.drawn === "images" ? " Intervals hold for other images of these places, not for other places." : ""}`,
+    how: `AP50 of each, lowest first. ${capital(own.verdict)}.${own.drawn === "images within locations" ? " Intervals hold for other images of these places, not for other places." : ""}`,
     label: `AP50 by ${field} of ${row.name}${sides.length > 1 ? " and its parent" : ""}, lowest first: ${order.slice(0, 3).join(", ")}`,
     spec: values.length ? spans(values, sides, { type: "point", filled: true, size: 70, opacity: 1 }, "AP50, %") : null,
     table: () => plainTable(`Figures by ${field}`, ["Slice", "Images", "AP50, %", "Animals kept, %", "False alarms per 1,000"],

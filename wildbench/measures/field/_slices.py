@@ -31,6 +31,9 @@ SEEN = "seen"
 """The field that says whether an image's location is also in the training split."""
 
 
+WITHIN = "images within locations"
+"""What is drawn where a slice is a single location."""
+
 INFRARED = "infrared"
 """The field that says whether a picture has no colour, as a camera's flash of infrared makes it by night."""
 
@@ -111,7 +114,8 @@ def slicing(
     sizes = Counter(value for value in values if value is not None)
     names = [name for name, _ in sizes.most_common(MOST_SLICES)]
     masks = [np.array([value == name for value in values], dtype=np.bool_) for name in names]
-    if any(len(np.unique(groups[mask])) < 2 for mask in masks):
+    within = kind == "locations" and any(len(np.unique(groups[mask])) < 2 for mask in masks)
+    if within:
         kind, groups = "images", np.arange(len(groups))
     drawing = Drawing(kind, groups, blocks_of(scored.matches, groups), replicates)
     ap50 = [average_precision_50(_of(scored.matches, mask)) for mask in masks]
@@ -127,7 +131,7 @@ def slicing(
     }
     worst = min((name for name in names if slices[name].ap50.value is not None), key=_ap50_in(slices), default=None)
     return Slicing(
-        drawn=kind,
+        drawn=WITHIN if within else kind,
         threshold=threshold,
         slices=slices,
         left_out=len(values) - sum(sizes[name] for name in names),
