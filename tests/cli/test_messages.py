@@ -46,6 +46,11 @@ compare none.json none.json
 compare text.json text.json
 compare herd.json herd.json
 compare newer.json newer.json
+agree none.pt none.pt
+explain none.pt none.pt --images none
+gate none.json --against none.json
+gate none.json --against none.json --max-loss ap5=1
+gate none.json --against none.json --max-bytes 4parsec
 train none.toml -o x.pt
 train text.toml -o x.pt
 train RECIPE -o x.onnx

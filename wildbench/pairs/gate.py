@@ -128,8 +128,7 @@ def read_goals(path: Path | None = None, **stated: object) -> Goals:
         goals = Goals.model_validate(document)
     except (OSError, ValueError) as error:
         what = first_problem(error) if isinstance(error, ValidationError) else getattr(error, "strerror", None) or error
-        remedy = f"see docs/pairs.md; losses are of {', '.join(get_args(Lossy))}"
-        raise RecipeError(f"{path or 'goals'}: {what}", code="goals", remedy=remedy) from None
+        raise RecipeError(f"{path or 'goals'}: {what}", code="goals", remedy="see docs/pairs.md") from None
     if not (goals.max_loss or goals.max_false_alarms or goals.max_bytes):
         raise RecipeError("no goal is stated", code="goals", remedy="state one, such as --max-loss ap50=1")
     return goals
