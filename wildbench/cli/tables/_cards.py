@@ -30,8 +30,8 @@ _HEADINGS = {
     "false_alarms": "alarms",
     "file_bytes": "MB",
     "macs": "GMAC",
-    "latency_p50": "p50 ms",
-    "latency_p99": "p99 ms",
+    "latency_p50": "p50",
+    "latency_p99": "p99",
 }
 """wildbench's own measures that a table of scorecards has room for, in its order."""
 
@@ -71,7 +71,7 @@ def scorecards_table(cards: Sequence[Scorecard]) -> Table:
     below = "; below them 95 % intervals" if any(figure.interval for figure in shown) else ""
     cautions = dict.fromkeys(figure.caution for figure in shown if figure.caution)
     alarms = [ALARMS] if with_field else []
-    table.caption = Text("\n".join([f"AP in %; latency end to end, batch 1{below}", *alarms, *cautions]))
+    table.caption = Text("\n".join([f"AP in %; latency in ms, end to end, batch 1{below}", *alarms, *cautions]))
     return table
 
 
