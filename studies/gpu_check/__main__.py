@@ -35,7 +35,8 @@ def facts(device: str) -> dict[str, Any]:
     told: dict[str, Any] = {"device": device, "python": platform.python_version(), "torch": torch.__version__}
     if device == "cpu":
         return told
-    told |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    cudnn: Any = torch.backends.cudnn
+    told |= {"cuda": torch.version.cuda, "cudnn": cudnn.version()}
     told |= {
         "tf32, products": torch.backends.cuda.matmul.allow_tf32,
         "tf32, convolutions": torch.backends.cudnn.allow_tf32,
@@ -61,7 +62,7 @@ def trace(device: str, seconds: float) -> list[dict[str, Any]]:
                 way = maker()
                 output = way.check()
                 expected = output if expected is None else expected
-                row = {"network": title, "way": way.name, **timed(port, way.call)}
+                row: dict[str, Any] = {"network": title, "way": way.name, **timed(port, way.call)}
                 row["difference"] = float(np.abs(output - expected).max() / max(1e-9, np.abs(expected).max()))
             except Exception as error:  # a provider that is not there is a finding
                 row = {"network": title, "error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}

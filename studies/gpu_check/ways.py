@@ -124,7 +124,8 @@ def _onnx(network: nn.Module, image: torch.Tensor, provider: str, device: str, p
     import onnxruntime
 
     file = io.BytesIO()
-    torch.onnx.export(network, (image,), file, input_names=["image"], output_names=["features"], dynamo=False)
+    export: Any = torch.onnx.export  # its type names no file in memory, which it takes
+    export(network, (image,), file, input_names=["image"], output_names=["features"], dynamo=False)
     options: dict[str, Any] = {}
     if hasattr(port, "stream"):
         options = {"device_id": torch.device(device).index or 0, "user_compute_stream": str(port.stream.cuda_stream)}

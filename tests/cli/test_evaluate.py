@@ -262,7 +262,7 @@ def test_two_cards_are_tables_and_two_sentences(run: Run, tmp_path: Path) -> Non
     *tables, accuracy, advice = result.stdout.splitlines()
     assert max(map(len, tables)) <= 100
     assert accuracy.startswith("reference-tiny against reference, AP: not distinguishable on 327 boxes; ")
-    assert advice.startswith("reference-tiny: keep 0.20: ")
+    assert advice.startswith("reference-tiny: keep 0.55: ")
     assert json.loads((tmp_path / "found.json").read_text())["boxes"] == 327
 
 

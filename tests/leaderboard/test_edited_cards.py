@@ -24,10 +24,16 @@ UNSEEN = (
     "compute.proposals.*", "compute.macs_per_proposal.*",
     "latency.p?0.value", "latency.p99.value", "latency.p?0.interval.*", "latency.p99.interval.*",
     "latency.reference", "latency.reference_ratio.*", "latency.peak_memory.value", "latency.stages.*",
-    "latency.warmup_runs",
+    "latency.warmup_runs", "latency.mean.*", "latency.early_stopping.*", "latency.cold_start.interval.*",
+    "latency.stopped",
+    "latency.budget", "latency.energy.*", "latency.throughput.*", "latency.*.caution",
+    "latency.sessions.*.p90",
+    "latency.sessions.*.kept", "latency.sessions.*.clock", "latency.sessions.*.temperature",
     "execution.*", "environment.*",
-    "audits.*.explanation", "audits.*.seed", "audits.*.evidence.time.*", "audits.*.evidence.identical.value",
-    "audits.*.evidence.ap_*", "audits.*.evidence.pooled_ap_*.n", "audits.*.measured.value", "audits.*.measured.n",
+    "audits.*.explanation", "audits.*.passed", "audits.*.seed", "audits.*.evidence.time.*",
+    "audits.*.evidence.identical.value",
+    "audits.*.evidence.wall.value", "audits.*.evidence.ap_*", "audits.*.evidence.pooled_ap_*.n",
+    "audits.*.measured.value", "audits.*.measured.n",
 )  # fmt: skip
 """As docs/leaderboard.md states it."""
 

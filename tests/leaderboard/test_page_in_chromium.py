@@ -298,7 +298,7 @@ def test_everything_is_reached_by_keyboard(page: Any) -> None:
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("AP50")
     assert page.evaluate("document.activeElement.dataset.sort") == "measure-ap50"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.dataset.sort") == "measure-file_bytes"
+    assert page.evaluate("document.activeElement.dataset.sort") == "measure-false_alarms"
     page.locator("#front").focus()
     page.keyboard.press("Space")
     assert page.locator("#front").is_checked()
@@ -471,7 +471,7 @@ def test_points_and_bars_say_what_their_tooltips_say(page: Any) -> None:
     open_row(page, "reference-tiny")
     found += page.evaluate(marks)
     assert len(found) > IN_FIRST + 40
-    assert all(label == told for label, told in found)
+    assert [pair for pair in found if pair[0] != pair[1]] == []
 
 
 def test_nothing_moves_and_headings_stand_in_order(page: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wildbench.datasets.coco import Ints, objects
 from wildbench.datasets.predictions import Detections
 from wildbench.distributed._job import FILE, KEY, Images, Job, check_same, job_in
 from wildbench.errors import JobError
@@ -44,22 +46,22 @@ NOTHING = Detections.from_coco([])
 
 
 @cache
-def _schema() -> Any:  # noqa: ANN401 - pyarrow has no types
+def schema(sent: bool = False) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Of a part; or, where rows are sent from one process to another, without what the receiver knows."""
     pa = pyarrow()
-    return pa.schema(
-        [
-            ("place", pa.int64()),
-            ("image_id", pa.int64()),
-            ("file_name", pa.string()),
-            ("pixels_sha256", pa.string()),
-            ("error", pa.string()),
-            ("boxes", pa.list_(pa.float64())),
-            ("category_ids", pa.list_(pa.int64())),
-            ("scores", pa.list_(pa.float64())),
-            ("masks", pa.list_(pa.string())),
-            ("seconds", pa.float64()),
-        ]
-    )
+    fields = [
+        ("place", pa.int64()),
+        ("image_id", pa.int64()),
+        ("file_name", pa.string()),
+        ("pixels_sha256", pa.string()),
+        ("error", pa.string()),
+        ("boxes", pa.list_(pa.float64())),
+        ("category_ids", pa.list_(pa.int64())),
+        ("scores", pa.list_(pa.float64())),
+        ("masks", pa.list_(pa.string())),
+        ("seconds", pa.float64()),
+    ]
+    return pa.schema([field for field in fields if not (sent and field[0] in ("image_id", "file_name"))])
 
 
 def write_part(folder: Path, job: Job, images: Images, rows: list[Row]) -> Path:
@@ -68,10 +70,20 @@ def write_part(folder: Path, job: Job, images: Images, rows: list[Row]) -> Path:
     Raises:
         OutputError: It cannot be written; nothing is left of it.
     """
-    columns = {
-        "place": [row.place for row in rows],
+    places = {
         "image_id": [images.ids[row.place] for row in rows],
         "file_name": [images.files[row.place] for row in rows],
+    }
+    path = folder / f"{PREFIX}{job.fingerprint[:12]}-{rows[0].place:09}-{secrets.token_hex(4)}.parquet"
+    table = pyarrow().table(columns_of(rows) | places, schema=schema())
+    write_table(path, table, {KEY: job.to_json().encode()})
+    return path
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Rows as they are kept, and sent from one process to another."""
+    return {
+        "place": [row.place for row in rows],
         "pixels_sha256": [row.pixels_sha256 for row in rows],
         "error": [row.error for row in rows],
         "boxes": [row.detections.boxes.ravel() for row in rows],
@@ -83,9 +95,20 @@ def write_part(folder: Path, job: Job, images: Images, rows: list[Row]) -> Path:
         ],
         "seconds": [row.seconds for row in rows],
     }
-    path = folder / f"{PREFIX}{job.fingerprint[:12]}-{rows[0].place:09}-{secrets.token_hex(4)}.parquet"
-    write_table(path, pyarrow().table(columns, schema=_schema()), {KEY: job.to_json().encode()})
-    return path
+
+
+def row_of(kept: Mapping[str, Any], image_ids: Ints) -> Row:
+    """The row of which `columns_of` made these values."""
+    place, masks = kept["place"], kept["masks"]
+    category_ids = np.array(kept["category_ids"], dtype=np.int64)
+    detections = Detections(
+        np.full(len(category_ids), image_ids[place]),
+        category_ids,
+        np.array(kept["boxes"], dtype=np.float64).reshape(-1, 4),
+        scores=np.array(kept["scores"], dtype=np.float64),
+        masks=None if masks is None else objects(map(json.loads, masks)),
+    )
+    return Row(place, detections, kept["pixels_sha256"], kept["error"], kept["seconds"])
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -101,7 +124,7 @@ def read_part(path: Path, job: Job, images: Images, columns: list[str] | None = 
     """
     table, metadata = read_table(path, JobError, "part-damaged", DELETE)
     check_same(job, job_in(metadata, path), path)
-    if not table.schema.equals(_schema()):
+    if not table.schema.equals(schema()):
         raise _damaged(path)
     places = table["place"].to_numpy()
     inside = len(places) > 0 and places.min() >= 0 and places.max() < job.images

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wildbench.datasets.coco import Ints
-from wildbench.distributed._parts import NOTHING, Row
+from wildbench.distributed._parts import NOTHING, Row, columns_of, row_of, schema
 from wildbench.distributed._worker import Read, Station, picture_at
 from wildbench.errors import DatasetError, JobError, WildbenchError, needs
 from wildbench.files import pyarrow
@@ -66,7 +65,7 @@ def answers_on_ray(
             )
             try:
                 for table in rows.iter_batches(batch_size=None, batch_format="pyarrow"):
-                    yield from (pickle.loads(row) for row in table["row"].to_pylist())  # of our own actors
+                    yield from (row_of(kept, image_ids) for kept in table.to_pylist())
             except Exception as error:  # Ray wraps what its tasks raise, in one of a dozen ways
                 raise _own(error) from None
 
@@ -134,7 +133,7 @@ class _Detect:
         self._station = Station(start, image_ids, labels)
 
     def __call__(self, table: Any) -> Any:  # noqa: ANN401 - pyarrow has no types
-        return pyarrow().table({"row": [pickle.dumps(self._row(row)) for row in table.to_pylist()]})
+        return pyarrow().table(columns_of([self._row(row) for row in table.to_pylist()]), schema=schema(sent=True))
 
     def _row(self, row: dict[str, Any]) -> Row:
         if row["failure"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, geometric_mean, stdev
 
 from wildbench.scorecard._audit_consistency import audit_contradictions
 from wildbench.scorecard._card import Scorecard
@@ -159,11 +160,27 @@ def _sessions(latency: Latency, sessions: Sequence[LatencySession]) -> Iterator[
     used = [one for one in sessions if one.used]
     if latency.p50.n != sum(one.n for one in used):
         yield "latency.p50.n", "is not the number of calls of the sessions"
-    medians = [one.p50 for one in used if one.p50 is not None]
-    if latency.p50.value is not None and not (
-        medians and min(medians) * (1 - 1e-6) <= latency.p50.value <= max(medians) * (1 + 1e-6)
-    ):
-        yield "latency.p50", "lies outside the sessions it is the mean of"
+    if any((one.p50 or 0) > (one.p90 or 0) for one in sessions):
+        yield "latency.sessions", "p50 and p90 of one do not rise"
+    yield from _means(latency, used)
+
+
+def _means(latency: Latency, used: Sequence[LatencySession]) -> Iterator[Problem]:
+    """What is the mean or the spread of sessions is that of the sessions given."""
+    means = {"p50": latency.p50, "ratio": latency.reference_ratio, "cold_start": latency.cold_start}
+    for name, figure in means.items():
+        values = [value for one in used if (value := getattr(one, name))]
+        if figure and figure.value:
+            mean = geometric_mean(values) if values else 0.0
+            if not math.isclose(figure.value, mean, rel_tol=1e-5):  # the median of logarithms is a little off
+                yield f"latency.{name}", "is not the geometric mean of the sessions"
+    medians = [one.p50 for one in used if one.p50]
+    spread = latency.spread.value if latency.spread else None
+    if spread is not None and not _close(spread, stdev(medians) / fmean(medians)):
+        yield "latency.spread", "is not the spread of the sessions"
+    for name in ("cold_start", "spread"):
+        if (one := getattr(latency, name)) and one.value is not None and one.n != len(used):
+            yield f"latency.{name}.n", "is not the number of the sessions that count"
 
 
 def _spread(latency: Latency) -> Iterator[Problem]:

@@ -47,12 +47,12 @@ def cells(text: str, first: str) -> list[str]:
 
 def test_a_scorecard_is_a_row_in_percent_megabytes_and_gigamacs() -> None:
     text = printed(scorecards_table([make_card("a", ap=0.5, file_bytes=2_500_000)]))
-    assert cells(text, "a") == ["a", *["50.0"] * 6, "80", "2.50", "1.000", "20.0", "-"]
+    assert cells(text, "a") == ["a", *["50.0"] * 5, "80", "2.50", "1.000", "20.0", "-"]
     assert "3 boxes in 2 images" in text
 
 
 def test_what_is_undefined_is_a_dash_and_never_a_zero() -> None:
-    assert cells(printed(scorecards_table([make_card("a", ap=None)])), "a")[1:7] == ["-"] * 6
+    assert cells(printed(scorecards_table([make_card("a", ap=None)])), "a")[1:6] == ["-"] * 5
 
 
 def test_categories_stand_beside_their_number_of_boxes() -> None:

@@ -80,6 +80,7 @@ def test_what_a_detector_prints_is_not_in_the_way(noisy: Sandbox, capfd: pytest.
 
 
 def test_the_child_is_told_little(noisy: Sandbox) -> None:
+    noisy.ready()  # before, the last process may be one that only starts it
     child = psutil.Process(noisy.pid)
     environment = child.environ()
     assert set(environment) - {"LC_CTYPE", "PWD"} <= {

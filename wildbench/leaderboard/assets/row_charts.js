@@ -118,7 +118,7 @@ function timingChart(row, detail) {
         { data: { values: dots }, mark: { type: "circle", size: 80, color: colours.accent, opacity: 0.9 },
           encoding: { x: { field: "place", type: "quantitative" }, y: { field: "time", type: "quantitative" }, description: { field: "told" }, tooltip: [{ field: "told", title: "session" }] } },
         { data: { values: line }, mark: { type: "line", point: true, color: colours.muted, aria: false },
-          encoding: { x: { field: "place", type: "quantitative" }, y: { field: "time", type: "quantitative" }, tooltip: [{ field: "told", title: "minute" }] } },
+          encoding: { x: { field: "place", type: "quantitative" }, y: { field: "time", type: "quantitative" }, description: { field: "told" }, tooltip: [{ field: "told", title: "minute" }] } },
       ],
       encoding: { x: { axis: { title: minutes.length ? "Session, or minute" : "Session", tickMinStep: 1, format: "d" } }, y: { scale: { zero: false }, axis: { title: "ms", tickCount: 5 } } },
     }),

@@ -98,7 +98,7 @@ def quantile_of(sessions: Sequence[Times], p: float, unit: str = "ms", scale: fl
     Example:
         >>> random = np.random.default_rng(0)
         >>> figure = quantile_of([random.lognormal(-3, 0.05, 60) for _ in range(8)], 0.5)
-        >>> figure.interval[0] < 1000 * np.exp(-3) < figure.interval[1]
+        >>> bool(figure.interval[0] < 1000 * np.exp(-3) < figure.interval[1])
         True
     """
     n = sum(map(len, sessions))
