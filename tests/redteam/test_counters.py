@@ -18,6 +18,12 @@ import wildbench
 Figures = dict[str, Any]
 CONV = HEAD[0]
 SMALL = 8
+CROP = (SMALL / 32) ** 2
+"""Of the work, what is left where a picture is cropped."""
+
+IMAGES = 6
+"""Of the park."""
+
 """Side of the part of a picture that a cheat looks at."""
 
 
@@ -49,6 +55,13 @@ def counted(least: float) -> Callable[[Figures], bool]:
         return unknown or bool(got["failed"]) or (got["macs"] or 0) >= least
 
     return holds
+
+
+def each_counted(got: Figures) -> bool:
+    """MACs are the mean over the images that are scored, whichever of them the dice have cropped."""
+    full = ((got["macs"] or 0) / MACS - CROP) / (1 - CROP) * IMAGES
+    unknown = got["macs"] is None and bool(got["uncounted"] or got["notes"])
+    return unknown or bool(got["failed"]) or (full > -1e-6 and abs(full - round(full)) < 1e-6)
 
 
 def weighed(got: Figures) -> bool:
@@ -374,10 +387,10 @@ HIDDEN_WORK = [
     Attack("looks-away-from-two-pictures", lambda folder: folder, two_pictures, counted(0.6 * MACS)),
     Attack("counts-calls-uniform", lambda folder: folder, random_source("RandomUniform", low=0.0, high=1.0), counted(0.9 * MACS)),
     Attack("counts-calls-normal", lambda folder: folder, random_source("RandomNormal"), counted(0.9 * MACS)),
-    Attack("draws-bernoulli", lambda folder: folder, BERNOULLI, counted(0.3 * MACS)),
-    Attack("draws-multinomial", lambda folder: folder, MULTINOMIAL, counted(0.3 * MACS)),
-    Attack("draws-dropout", lambda folder: folder, DROPOUT, counted(0.3 * MACS)),
-    Attack("draws-like", lambda folder: folder, random_like, counted(0.3 * MACS)),
+    Attack("draws-bernoulli", lambda folder: folder, BERNOULLI, each_counted),
+    Attack("draws-multinomial", lambda folder: folder, MULTINOMIAL, each_counted),
+    Attack("draws-dropout", lambda folder: folder, DROPOUT, each_counted),
+    Attack("draws-like", lambda folder: folder, random_like, each_counted),
 ]  # fmt: skip
 
 

@@ -163,7 +163,9 @@ def _read_plain(path: Path, dataset: Dataset) -> Detections | None:
         return None
     boxes = table["bbox"].combine_chunks()
     nulls = boxes.flatten().null_count + sum(column.null_count for column in table.columns)
-    if nulls or (np.from_dlpack(boxes.value_lengths()) != 4).any():  # `to_numpy` would import pandas
+    if (
+        nulls or len(table) > most_detections(dataset) or (np.from_dlpack(boxes.value_lengths()) != 4).any()
+    ):  # `to_numpy` would import pandas
         return None
     names = ("image_id", "category_id", "score")
     columns: dict[str, Any] = {name: np.from_dlpack(table[name].combine_chunks()) for name in names}

@@ -54,7 +54,10 @@ def wrapped(program: str, command: Sequence[str], home: str, roots: Sequence[str
     folders = [str(Path(path).parent) if str(Path(path).parent) in sites else path for path in read]
     folders += [str(Path(sys.executable).parent), *(GPU if gpu else ())]
     binds = [f for f in dict.fromkeys(folders) if not f.startswith(("/proc/", "/dev/"))]
-    arguments = [part for path in binds for part in ("--ro-bind-try", path, path)]
+    # `/lib` as a second mount of `/usr/lib` would be another way to what Landlock hides below it
+    links = {path: str(Path(path).readlink()) for path in ("/lib", "/lib64") if Path(path).is_symlink()}
+    arguments = [part for path in binds if path not in links for part in ("--ro-bind-try", path, path)]
+    arguments += [part for path, target in links.items() for part in ("--symlink", target, path)]
     arguments += [part for path in (gpu_devices() if gpu else []) for part in ("--dev-bind", path, path)]
     for site in sites:  # where labels are, in an installed package
         if (bundled := Path(site, "wildbench", "_bundled")).is_dir():
