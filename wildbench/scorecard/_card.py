@@ -121,7 +121,7 @@ class Scorecard(Record):
             }
             for path, figure in self.figures().items()
         }
-        return pandas.DataFrame.from_dict(rows, orient="index")
+        return pandas.DataFrame.from_dict(rows, orient="index").astype({"n": "Int64"})  # a count, or none
 
     def to_json(self) -> str:
         """The record as sorted JSON that ends in a newline, indented if not too large then: same record, same bytes."""
