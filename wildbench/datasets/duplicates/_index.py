@@ -87,7 +87,7 @@ class _Index:
         lengths = np.bincount(words, minlength=len(self.centres[0]) ** 2)
         self.starts = np.cumsum(lengths) - lengths
         self.weights = np.log1p(self.count / np.maximum(lengths, 1)).astype(np.float32) ** 2
-        self.steps = np.maximum(-(-lengths // _LONGEST), 1)  # every so many of a long list
+        self.steps = np.maximum(-(-lengths // _LONGEST), 1)  # sample long lists at this step
         self.lengths = lengths // self.steps
 
     def scores(self, keypoints: Keypoints) -> npt.NDArray[np.float64]:
